@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/buf.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define CAPACITY_FIRST 64
+
+void
+buf_fini(struct buf *buf)
+{
+    free(buf->data);
+    *buf = (struct buf){ 0 };
+}
+
+void
+buf_reset(struct buf *buf)
+{
+    buf->bytes = 0;
+    if (buf->data)
+        buf->data[0] = '\0';
+}
+
+char *
+buf_reserve(struct buf *buf, size_t bytes)
+{
+    size_t need = buf->bytes + bytes + 1; /* and the NUL */
+
+    assert(need > bytes);
+    if (need > buf->capacity) {
+        size_t capacity = buf->capacity ? buf->capacity : CAPACITY_FIRST;
+
+        while (capacity < need)
+            capacity += capacity / 2;
+        buf->data = mem_grow(buf->data, capacity, 1);
+        buf->capacity = capacity;
+    }
+    return buf->data + buf->bytes;
+}
+
+void
+buf_commit(struct buf *buf, size_t bytes)
+{
+    assert(buf->bytes + bytes < buf->capacity);
+    buf->bytes += bytes;
+    buf->data[buf->bytes] = '\0';
+}
+
+void
+buf_add(struct buf *buf, const void *data, size_t bytes)
+{
+    char *end = buf_reserve(buf, bytes);
+
+    if (bytes)
+        memcpy(end, data, bytes);
+    buf_commit(buf, bytes);
+}
+
+void
+buf_add_str(struct buf *buf, const char *str)
+{
+    buf_add(buf, str, strlen(str));
+}
+
+void
+buf_add_slice(struct buf *buf, struct slice slice)
+{
+    buf_add(buf, slice.data, slice.bytes);
+}
+
+void
+buf_add_char(struct buf *buf, char c)
+{
+    buf_add(buf, &c, 1);
+}
+
+void
+buf_addf(struct buf *buf, const char *fmt, ...)
+{
+    va_list args;
+    int bytes;
+
+    va_start(args, fmt);
+    bytes = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    assert(bytes >= 0);
+    buf_reserve(buf, (size_t)bytes);
+    va_start(args, fmt);
+    bytes = vsnprintf(buf->data + buf->bytes, (size_t)bytes + 1, fmt, args);
+    va_end(args);
+    buf_commit(buf, (size_t)bytes);
+}
+
+void
+buf_drop(struct buf *buf, size_t bytes)
+{
+    assert(bytes <= buf->bytes);
+    if (bytes == 0)
+        return;
+    buf->bytes -= bytes;
+    memmove(buf->data, buf->data + bytes, buf->bytes + 1);
+}
+
+struct slice
+buf_slice(const struct buf *buf)
+{
+    return (struct slice){ buf->data, buf->bytes };
+}
+
+char *
+buf_take(struct buf *buf)
+{
+    char *data;
+
+    buf_reserve(buf, 0);
+    buf->data[buf->bytes] = '\0';
+    data = buf->data;
+    *buf = (struct buf){ 0 };
+    return data;
+}
+
+struct slice
+slice_of(const char *str)
+{
+    return (struct slice){ str, str ? strlen(str) : 0 };
+}
+
+bool
+slice_equal(struct slice a, struct slice b)
+{
+    return a.bytes == b.bytes &&
+           (a.bytes == 0 || memcmp(a.data, b.data, a.bytes) == 0);
+}
+
+bool
+slice_is(struct slice slice, const char *str)
+{
+    return slice_equal(slice, slice_of(str));
+}

@@ -1,0 +1,69 @@
+/*
+ * buf.h - a byte buffer that grows, and slices that borrow
+ *
+ * A buf owns its bytes and keeps a NUL behind them, so that its data is also a
+ * C string when it holds none. A slice points into memory that belongs to
+ * somebody else. Every buffer whose size a peer can influence is checked
+ * against a named limit by its user before it grows.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_BUF_H
+#define BASE_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Borrowed bytes. data may be NULL when bytes is 0. */
+struct slice {
+    const char *data;
+    size_t bytes;
+};
+
+/* Zero-initialised is empty and valid. */
+struct buf {
+    char *data; /* NULL until something was added */
+    size_t bytes;
+    size_t capacity; /* private */
+};
+
+/* Frees the memory; the buffer is empty and valid again. */
+void buf_fini(struct buf *buf);
+
+/* Empties the buffer and keeps its memory. */
+void buf_reset(struct buf *buf);
+
+/* Makes room for `bytes` more and returns where they go. The length does not
+ * change until buf_commit(). */
+char *buf_reserve(struct buf *buf, size_t bytes);
+
+/* Takes `bytes` bytes written behind the end, after buf_reserve(). */
+void buf_commit(struct buf *buf, size_t bytes);
+
+/* Append bytes, a string, a character, formatted text. */
+void buf_add(struct buf *buf, const void *data, size_t bytes);
+void buf_add_str(struct buf *buf, const char *str);
+void buf_add_slice(struct buf *buf, struct slice slice);
+void buf_add_char(struct buf *buf, char c);
+void buf_addf(struct buf *buf, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Removes the first `bytes` bytes. */
+void buf_drop(struct buf *buf, size_t bytes);
+
+/* The content, borrowed until the buffer changes. */
+struct slice buf_slice(const struct buf *buf);
+
+/* Gives the content, NUL-terminated, to the caller, who frees it. The buffer
+ * is empty afterwards. Never NULL. */
+char *buf_take(struct buf *buf);
+
+/* A slice of a string; NULL gives an empty slice. */
+struct slice slice_of(const char *str);
+
+/* True if both hold the same bytes. */
+bool slice_equal(struct slice a, struct slice b);
+
+/* True if the slice holds just this string. */
+bool slice_is(struct slice slice, const char *str);
+
+#endif

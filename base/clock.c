@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* timegm */
+#include "base/clock.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/err.h"
+
+#define RELATIVE_MS_MAX (INT64_C(3650) * 86400 * 1000) /* ten years */
+
+static int64_t
+read_us(clockid_t id)
+{
+    struct timespec now = { 0 };
+
+    /* Cannot fail for the two clocks that every Linux has. */
+    (void)clock_gettime(id, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t
+clock_wall_ms(void)
+{
+    return read_us(CLOCK_REALTIME) / 1000;
+}
+
+int64_t
+clock_mono_ms(void)
+{
+    return read_us(CLOCK_MONOTONIC) / 1000;
+}
+
+int64_t
+clock_mono_us(void)
+{
+    return read_us(CLOCK_MONOTONIC);
+}
+
+struct clock
+clock_start(int64_t floor_ms)
+{
+    int64_t wall_ms = clock_wall_ms();
+
+    if (wall_ms < floor_ms)
+        wall_ms = floor_ms;
+    return (struct clock){ .offset_ms = wall_ms - clock_mono_ms() };
+}
+
+int64_t
+clock_now_ms(const struct clock *clock)
+{
+    return clock->offset_ms + clock_mono_ms();
+}
+
+void
+clock_text(int64_t wall_ms, char text[CLOCK_TEXT_BYTES])
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    int fraction = (int)(wall_ms % 1000);
+    struct tm tm = { 0 };
+    char date[CLOCK_TEXT_BYTES - 8] = "";
+
+    if (fraction < 0) {
+        fraction += 1000;
+        seconds--;
+    }
+    if (!gmtime_r(&seconds, &tm) ||
+        strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm) == 0) {
+        date[0] = '\0';
+    }
+    if (snprintf(text, CLOCK_TEXT_BYTES, "%s.%03dZ", date, fraction) < 0)
+        text[0] = '\0';
+}
+
+/* Reads exactly `count` digits. */
+static const char *
+read_digits(const char *text, int count, int *value)
+{
+    *value = 0;
+    for (; count > 0; count--, text++) {
+        if (!isdigit((unsigned char)*text))
+            return NULL;
+        *value = *value * 10 + (*text - '0');
+    }
+    return text;
+}
+
+static int64_t
+unit_ms(char unit)
+{
+    switch (unit) {
+    case 's':
+        return 1000;
+    case 'm':
+        return 60 * 1000;
+    case 'h':
+        return 3600 * 1000;
+    case 'd':
+        return 86400 * 1000;
+    default:
+        return 0;
+    }
+}
+
+/* "2h30m", behind the plus sign. */
+static int
+parse_relative(const char *text, int64_t now_ms, int64_t *wall_ms)
+{
+    int64_t sum_ms = 0;
+
+    if (!*text)
+        return E_INVALID;
+    while (*text) {
+        int64_t value = 0;
+
+        if (!isdigit((unsigned char)*text))
+            return E_INVALID;
+        for (; isdigit((unsigned char)*text); text++) {
+            value = value * 10 + (*text - '0');
+            if (value > RELATIVE_MS_MAX)
+                return E_INVALID;
+        }
+        if (unit_ms(*text) == 0 || value > RELATIVE_MS_MAX / unit_ms(*text))
+            return E_INVALID;
+        sum_ms += value * unit_ms(*text++);
+        if (sum_ms > RELATIVE_MS_MAX)
+            return E_INVALID;
+    }
+    *wall_ms = now_ms + sum_ms;
+    return 0;
+}
+
+/* "Z", "+02:00" or "-0530" as milliseconds to subtract. */
+static int
+parse_offset(const char *text, int64_t *offset_ms)
+{
+    int sign, hours, minutes;
+
+    *offset_ms = 0;
+    if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0)
+        return 0;
+    if (*text != '+' && *text != '-')
+        return E_INVALID;
+    sign = *text++ == '-' ? -1 : 1;
+    text = read_digits(text, 2, &hours);
+    if (!text)
+        return E_INVALID;
+    if (*text == ':')
+        text++;
+    text = read_digits(text, 2, &minutes);
+    if (!text || *text || hours > 23 || minutes > 59)
+        return E_INVALID;
+    *offset_ms = sign * (hours * 60 + minutes) * INT64_C(60000);
+    return 0;
+}
+
+/* Fills in the fields up to the seconds; returns what follows them. */
+static const char *
+parse_date(const char *text, struct tm *tm)
+{
+    static const struct {
+        int digits;
+        char after; /* the character that must follow; 0 for none */
+        int min, max;
+    } fields[] = { { 4, '-', 1970, 9999 }, { 2, '-', 1, 12 }, { 2, 'T', 1, 31 },
+                   { 2, ':', 0, 23 },      { 2, ':', 0, 59 }, { 2, 0, 0, 59 } };
+    int *places[] = { &tm->tm_year, &tm->tm_mon, &tm->tm_mday,
+                      &tm->tm_hour, &tm->tm_min, &tm->tm_sec };
+
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        text = read_digits(text, fields[i].digits, places[i]);
+        if (!text || *places[i] < fields[i].min || *places[i] > fields[i].max)
+            return NULL;
+        if (fields[i].after && toupper((unsigned char)*text++) != fields[i].after)
+            return NULL;
+    }
+    tm->tm_year -= 1900;
+    tm->tm_mon -= 1;
+    return text;
+}
+
+int
+clock_parse(const char *text, int64_t now_ms, int64_t *wall_ms)
+{
+    struct tm tm = { 0 };
+    int64_t offset_ms, fraction_ms = 0;
+    int day, scale = 100;
+    time_t seconds;
+
+    if (*text == '+')
+        return parse_relative(text + 1, now_ms, wall_ms);
+    text = parse_date(text, &tm);
+    if (!text)
+        return E_INVALID;
+    if (*text == '.') {
+        text++;
+        if (!isdigit((unsigned char)*text))
+            return E_INVALID;
+        for (; isdigit((unsigned char)*text); text++, scale /= 10)
+            fraction_ms += (int64_t)(*text - '0') * scale;
+    }
+    if (parse_offset(text, &offset_ms) < 0)
+        return E_INVALID;
+    day = tm.tm_mday;
+    seconds = timegm(&tm);
+    if (tm.tm_mday != day) /* 31 April was turned into 1 May */
+        return E_INVALID;
+    *wall_ms = (int64_t)seconds * 1000 + fraction_ms - offset_ms;
+    return 0;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/digest.h"
+
+#include <assert.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+struct digest {
+    EVP_MD *md;
+    EVP_MD_CTX *ctx;
+};
+
+static void
+check(int ok)
+{
+    if (ok != 1)
+        log_fatal("event=digest_failed reason=\"libcrypto refused SHA-256\"");
+}
+
+struct digest *
+digest_new(void)
+{
+    struct digest *digest = mem_zalloc(1, sizeof(*digest));
+
+    /* Fetched once: a fetch for each digest costs more than the digest. */
+    digest->md = EVP_MD_fetch(NULL, "SHA256", NULL);
+    digest->ctx = EVP_MD_CTX_new();
+    check(digest->md && digest->ctx);
+    check(EVP_DigestInit_ex2(digest->ctx, digest->md, NULL));
+    return digest;
+}
+
+void
+digest_free(struct digest *digest)
+{
+    if (!digest)
+        return;
+    EVP_MD_CTX_free(digest->ctx);
+    EVP_MD_free(digest->md);
+    free(digest);
+}
+
+void
+digest_add(struct digest *digest, const void *data, size_t bytes)
+{
+    if (bytes)
+        check(EVP_DigestUpdate(digest->ctx, data, bytes));
+}
+
+void
+digest_final(struct digest *digest, unsigned char out[DIGEST_BYTES])
+{
+    unsigned bytes = 0;
+
+    check(EVP_DigestFinal_ex(digest->ctx, out, &bytes));
+    assert(bytes == DIGEST_BYTES);
+    check(EVP_DigestInit_ex2(digest->ctx, digest->md, NULL));
+}
+
+void
+digest_of(const void *data, size_t bytes, unsigned char out[DIGEST_BYTES])
+{
+    struct digest *digest = digest_new();
+
+    digest_add(digest, data, bytes);
+    digest_final(digest, out);
+    digest_free(digest);
+}
+
+void
+digest_hex(const unsigned char digest[DIGEST_BYTES], char hex[DIGEST_HEX_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < DIGEST_BYTES; i++) {
+        hex[2 * i] = digits[digest[i] >> 4];
+        hex[2 * i + 1] = digits[digest[i] & 15];
+    }
+    hex[DIGEST_HEX_BYTES - 1] = '\0';
+}
+
+static int
+nibble(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+int
+digest_from_hex(const char *hex, size_t bytes,
+                unsigned char digest[DIGEST_BYTES])
+{
+    if (bytes != DIGEST_HEX_BYTES - 1)
+        return E_INVALID;
+    for (size_t i = 0; i < DIGEST_BYTES; i++) {
+        int high = nibble(hex[2 * i]), low = nibble(hex[2 * i + 1]);
+
+        if (high < 0 || low < 0)
+            return E_INVALID;
+        digest[i] = (unsigned char)(high << 4 | low);
+    }
+    return 0;
+}
+
+uint64_t
+digest_xxh(const void *data, size_t bytes, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(data, bytes, seed);
+}

@@ -1,0 +1,129 @@
+/*
+ * json.h - a strict JSON reader that keeps the bytes, and a small writer
+ *
+ * Drafts and replies are somebody else's bytes: they are checked here, cut into
+ * tokens that point into the text, and passed on as they came. Nothing is ever
+ * parsed and printed again (numbers and escapes would change; see the traps of
+ * cJSON, which serves for our own control messages only).
+ *
+ * A document is one array of tokens in the order of the text. An object's
+ * members are its key tokens, each followed by its value; token 0 is the whole.
+ * `next` is the index behind a token's last descendant, so that siblings are
+ * walked without recursion:
+ *
+ *   for (size_t i = at + 1; i < doc->tokens[at].next; i = doc->tokens[i].next)
+ *
+ * Strict: RFC 8259 grammar, UTF-8 checked (no overlong forms, no surrogates),
+ * nothing but blanks behind the value. JSON_INPUT also refuses what no draft
+ * may hold: an escaped NUL, a lone surrogate escape, the same key twice in one
+ * object. Numbers are checked for form, not for range.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define JSON_DEPTH_MAX 64     /* arrays and objects inside one another */
+#define JSON_TOKEN_MAX 262144 /* tokens of one document */
+#define JSON_NONE ((size_t)-1)
+
+enum json_type {
+    JSON_NULL,
+    JSON_FALSE,
+    JSON_TRUE,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT,
+};
+
+enum json_mode {
+    JSON_REPLY, /* the grammar */
+    JSON_INPUT, /* the grammar, and what is said above */
+};
+
+struct json_token {
+    enum json_type type;
+    uint32_t start; /* offset in the text; a string's includes its quote */
+    uint32_t bytes; /* length in the text, quotes included */
+    uint32_t next;  /* index of the token behind this one's last descendant */
+};
+
+/* Zero-initialised is valid. Reused for many texts: json_parse() keeps the
+ * memory of the tokens. */
+struct json_doc {
+    const char *text; /* borrowed from the caller of json_parse() */
+    struct json_token *tokens;
+    size_t count;
+    size_t capacity; /* private */
+};
+
+/* Frees the tokens, not the text. */
+void json_fini(struct json_doc *doc);
+
+/* Reads one JSON value. E_INVALID with a reason such as "byte 17: expected
+ * ',' or '}'" (bytes from 1), E_TOOBIG for JSON_TOKEN_MAX or 4 GiB. The tokens
+ * point into text, which must stay while the document is used. */
+int json_parse(struct json_doc *doc, const char *text, size_t bytes,
+               enum json_mode mode, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* The value of a member of the object at token `at`, or JSON_NONE: no such
+ * member, or not an object. Names are compared after decoding escapes; the
+ * first of two equal names is found. */
+size_t json_member(const struct json_doc *doc, size_t at, const char *name);
+
+/* The `nth` element (from 0) of the array at `at`, or JSON_NONE. */
+size_t json_element(const struct json_doc *doc, size_t at, size_t nth);
+
+/* Follows a path of names and numbers separated by dots from token `at`, such
+ * as "choices.0.message.content". JSON_NONE if it leads nowhere. */
+size_t json_path(const struct json_doc *doc, size_t at, const char *path);
+
+/* The bytes of a token as they stand in the text, a string's with quotes. */
+struct slice json_raw(const struct json_doc *doc, size_t at);
+
+/* The bytes between the quotes of a string token, escapes not decoded. */
+struct slice json_inner(const struct json_doc *doc, size_t at);
+
+/* True if the string at `at`, decoded, is `str`. False for other types. */
+bool json_is(const struct json_doc *doc, size_t at, const char *str);
+
+/* Appends the decoded text of a string token: always valid UTF-8. Lone
+ * surrogate escapes become U+FFFD; returns how many did. */
+size_t json_decode(const struct json_doc *doc, size_t at, struct buf *out);
+
+/* The same for the inside of a string (json_inner()) that was checked before,
+ * when its document is not at hand. */
+size_t json_decode_inner(struct slice inner, struct buf *out);
+
+/* An integer token, without fraction or exponent, from min to max. 0 and
+ * *value, or E_INVALID. */
+int json_int(const struct json_doc *doc, size_t at, int64_t min, int64_t max,
+             int64_t *value);
+
+/* A number token as a double, independent of the locale. 0 or E_INVALID. */
+int json_double(const struct json_doc *doc, size_t at, double *value);
+
+/* Appends the canonical form of the value at `at`: members sorted by their raw
+ * key bytes, blanks dropped, string and number tokens verbatim. */
+void json_canonical(const struct json_doc *doc, size_t at, struct buf *out);
+
+/* Counts code points of a decoded string token (escapes count as what they
+ * stand for; a surrogate pair is one). */
+size_t json_code_points(const struct json_doc *doc, size_t at);
+
+/* Appends text (UTF-8; invalid bytes become U+FFFD) as a JSON string with its
+ * quotes: only what must be escaped is. */
+void json_write_string(struct buf *out, const char *text, size_t bytes);
+
+/* The same without quotes, to compose one string from several parts. */
+void json_write_inner(struct buf *out, const char *text, size_t bytes);
+
+#endif
