@@ -174,7 +174,8 @@ parse_date(const char *text, struct tm *tm)
         text = read_digits(text, fields[i].digits, places[i]);
         if (!text || *places[i] < fields[i].min || *places[i] > fields[i].max)
             return NULL;
-        if (fields[i].after && toupper((unsigned char)*text++) != fields[i].after)
+        if (fields[i].after &&
+            toupper((unsigned char)*text++) != fields[i].after)
             return NULL;
     }
     tm->tm_year -= 1900;

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DIGEST_BYTES 32
+#define DIGEST_BYTES     32
 #define DIGEST_HEX_BYTES (2 * DIGEST_BYTES + 1) /* with its NUL */
 
 struct digest; /* a running SHA-256 */

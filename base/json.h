@@ -31,7 +31,7 @@
 
 #define JSON_DEPTH_MAX 64     /* arrays and objects inside one another */
 #define JSON_TOKEN_MAX 262144 /* tokens of one document */
-#define JSON_NONE ((size_t)-1)
+#define JSON_NONE      ((size_t)-1)
 
 enum json_type {
     JSON_NULL,

@@ -138,14 +138,14 @@ write_line(enum log_level level, const char *fmt, va_list args)
     errno = saved_errno;
 }
 
-#define LOG_FUNCTION(name, level)            \
-    void log_##name(const char *fmt, ...)    \
-    {                                        \
-        va_list args;                        \
-                                             \
-        va_start(args, fmt);                 \
-        write_line(level, fmt, args);        \
-        va_end(args);                        \
+#define LOG_FUNCTION(name, level)         \
+    void log_##name(const char *fmt, ...) \
+    {                                     \
+        va_list args;                     \
+                                          \
+        va_start(args, fmt);              \
+        write_line(level, fmt, args);     \
+        va_end(args);                     \
     }
 
 LOG_FUNCTION(debug, LOG_DEBUG)

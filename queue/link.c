@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+#include "queue/link.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <zmq.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#define HEARTBEAT_MS         5000
+#define HEARTBEAT_TIMEOUT_MS 15000
+#define HANDSHAKE_MS         10000
+#define RECONNECT_MS         50
+#define RECONNECT_MAX_MS     1000
+#define BACKLOG              128
+#define FRAMES_MAX           2
+
+struct link_context {
+    void *zmq;
+};
+
+struct link {
+    void *socket;
+    void *monitor; /* connected links only: events of the connection */
+    bool is_bound;
+};
+
+struct link_context *
+link_context_new(void)
+{
+    struct link_context *context = mem_zalloc(1, sizeof(*context));
+
+    context->zmq = zmq_ctx_new();
+    if (!context->zmq)
+        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+    return context;
+}
+
+void
+link_context_free(struct link_context *context)
+{
+    if (!context)
+        return;
+    while (zmq_ctx_term(context->zmq) < 0 && errno == EINTR)
+        ;
+    free(context);
+}
+
+bool
+link_is_local(const char *endpoint)
+{
+    static const char *const prefixes[] = {
+        "ipc://", "inproc://", "tcp://127.", "tcp://localhost:", "tcp://[::1]:"
+    };
+
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        if (strncmp(endpoint, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int
+check_endpoint(const char *endpoint, struct err *err)
+{
+    size_t path_max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+
+    if (!link_is_local(endpoint)) {
+        return err_set(err, E_USAGE,
+                       "%s: only ipc:// and tcp:// on loopback are served, as "
+                       "there is no encryption and authentication yet",
+                       endpoint);
+    }
+    if (strncmp(endpoint, "ipc://", 6) == 0 &&
+        strlen(endpoint + 6) > path_max) {
+        return err_set(err, E_USAGE,
+                       "%s: a socket's path has at most %zu bytes", endpoint,
+                       path_max);
+    }
+    return 0;
+}
+
+static void
+set_int(void *socket, int option, int value)
+{
+    int rc = zmq_setsockopt(socket, option, &value, sizeof(value));
+
+    /* Options and values are constants: a refusal is a bug. */
+    assert(rc == 0);
+    (void)rc;
+}
+
+static void
+set_common(void *socket, struct link_limits limits)
+{
+    int rc = zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &limits.frame_bytes_max,
+                            sizeof(limits.frame_bytes_max));
+
+    assert(rc == 0);
+    (void)rc;
+    set_int(socket, ZMQ_RCVHWM, limits.queue_max);
+    set_int(socket, ZMQ_SNDHWM, limits.queue_max);
+    set_int(socket, ZMQ_LINGER, 0);
+    set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
+    set_int(socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS);
+    set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS);
+}
+
+static struct link *
+link_new(struct link_context *context, int type, struct link_limits limits)
+{
+    struct link *link = mem_zalloc(1, sizeof(*link));
+
+    link->socket = zmq_socket(context->zmq, type);
+    if (!link->socket)
+        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+    link->is_bound = type == ZMQ_ROUTER;
+    set_common(link->socket, limits);
+    return link;
+}
+
+struct link *
+link_bind(struct link_context *context, const char *endpoint,
+          struct link_limits limits, struct err *err)
+{
+    struct link *link;
+
+    if (check_endpoint(endpoint, err) < 0)
+        return NULL;
+    link = link_new(context, ZMQ_ROUTER, limits);
+    /* Without it, messages to peers that are gone vanish in silence. */
+    set_int(link->socket, ZMQ_ROUTER_MANDATORY, 1);
+    set_int(link->socket, ZMQ_BACKLOG, BACKLOG);
+    if (zmq_bind(link->socket, endpoint) < 0) {
+        err_set(err, E_IO, "listen on %s: %s", endpoint, zmq_strerror(errno));
+        link_close(link, 0);
+        return NULL;
+    }
+    return link;
+}
+
+/* Asks libzmq to tell when the connection is made. */
+static void
+watch(struct link_context *context, struct link *link)
+{
+    char name[64];
+    int rc = snprintf(name, sizeof(name), "inproc://monitor-%p",
+                      (void *)link->socket);
+
+    assert(rc > 0);
+    rc = zmq_socket_monitor(link->socket, name, ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
+    assert(rc == 0);
+    link->monitor = zmq_socket(context->zmq, ZMQ_PAIR);
+    if (!link->monitor)
+        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+    set_int(link->monitor, ZMQ_LINGER, 0);
+    rc = zmq_connect(link->monitor, name);
+    assert(rc == 0);
+    (void)rc;
+}
+
+struct link *
+link_connect(struct link_context *context, const char *endpoint,
+             struct link_limits limits, struct err *err)
+{
+    struct link *link;
+
+    if (check_endpoint(endpoint, err) < 0)
+        return NULL;
+    link = link_new(context, ZMQ_DEALER, limits);
+    /* Queue only to a broker that is there: nothing waits unseen. */
+    set_int(link->socket, ZMQ_IMMEDIATE, 1);
+    set_int(link->socket, ZMQ_RECONNECT_IVL, RECONNECT_MS);
+    set_int(link->socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
+    watch(context, link);
+    if (zmq_connect(link->socket, endpoint) < 0) {
+        err_set(err, E_USAGE, "connect to %s: %s", endpoint,
+                zmq_strerror(errno));
+        link_close(link, 0);
+        return NULL;
+    }
+    return link;
+}
+
+void
+link_close(struct link *link, int linger_ms)
+{
+    if (!link)
+        return;
+    set_int(link->socket, ZMQ_LINGER, linger_ms);
+    if (link->monitor) {
+        (void)zmq_socket_monitor(link->socket, NULL, 0);
+        (void)zmq_close(link->monitor);
+    }
+    (void)zmq_close(link->socket);
+    free(link);
+}
+
+/* Receives one frame into out. 1: none there. *more: another one follows. */
+static int
+recv_frame(struct link *link, struct buf *out, bool *more)
+{
+    zmq_msg_t frame;
+    int rc;
+
+    zmq_msg_init(&frame);
+    do
+        rc = zmq_msg_recv(&frame, link->socket, ZMQ_DONTWAIT);
+    while (rc < 0 && errno == EINTR);
+    if (rc < 0) {
+        zmq_msg_close(&frame);
+        if (errno != EAGAIN)
+            log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+        return 1;
+    }
+    *more = zmq_msg_more(&frame) != 0;
+    if (out)
+        buf_add(out, zmq_msg_data(&frame), zmq_msg_size(&frame));
+    zmq_msg_close(&frame);
+    return 0;
+}
+
+int
+link_recv(struct link *link, struct link_peer *peer, struct buf *head,
+          struct buf *body)
+{
+    struct buf *const frames[FRAMES_MAX] = { head, body };
+    bool more = true, is_whole = true;
+    struct buf id = { 0 };
+
+    buf_reset(head);
+    buf_reset(body);
+    if (link->is_bound) {
+        if (recv_frame(link, &id, &more) == 1)
+            return 1;
+        assert(peer);
+        *peer = (struct link_peer){ .bytes = id.bytes };
+        if (id.bytes <= sizeof(peer->id))
+            memcpy(peer->id, id.data, id.bytes);
+        else
+            is_whole = false; /* somebody set a routing id of its own */
+        buf_fini(&id);
+    }
+    for (int i = 0; more; i++) {
+        /* The frames of a message arrive together: none can be missing. */
+        if (recv_frame(link, i < FRAMES_MAX ? frames[i] : NULL, &more) == 1)
+            return i == 0 && !link->is_bound ? 1 : E_PROTOCOL;
+        if (i >= FRAMES_MAX)
+            is_whole = false;
+    }
+    return is_whole && head->bytes ? 0 : E_PROTOCOL;
+}
+
+static int
+send_frame(struct link *link, const void *data, size_t bytes, int flags)
+{
+    int rc;
+
+    do
+        rc = zmq_send(link->socket, data, bytes, ZMQ_DONTWAIT | flags);
+    while (rc < 0 && errno == EINTR);
+    if (rc >= 0)
+        return 0;
+    if (errno == EHOSTUNREACH)
+        return E_UNREACHABLE;
+    if (errno == EAGAIN)
+        return link->is_bound ? E_FULL : E_UNREACHABLE;
+    log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+}
+
+int
+link_send(struct link *link, const struct link_peer *peer, struct slice head,
+          struct slice body)
+{
+    int rc = 0;
+
+    assert(link->is_bound == (peer != NULL));
+    if (peer)
+        rc = send_frame(link, peer->id, peer->bytes, ZMQ_SNDMORE);
+    if (rc == 0)
+        rc = send_frame(link, head.data, head.bytes,
+                        body.bytes ? ZMQ_SNDMORE : 0);
+    if (rc == 0 && body.bytes)
+        rc = send_frame(link, body.data, body.bytes, 0);
+    return rc;
+}
+
+int
+link_fd(const struct link *link)
+{
+    int fd = -1;
+    size_t bytes = sizeof(fd);
+    int rc = zmq_getsockopt(link->socket, ZMQ_FD, &fd, &bytes);
+
+    assert(rc == 0);
+    (void)rc;
+    return fd;
+}
+
+bool
+link_was_connected(struct link *link)
+{
+    bool was_connected = false;
+
+    if (!link->monitor)
+        return false;
+    for (;;) {
+        zmq_msg_t frame;
+        int rc;
+
+        zmq_msg_init(&frame);
+        rc = zmq_msg_recv(&frame, link->monitor, ZMQ_DONTWAIT);
+        zmq_msg_close(&frame);
+        if (rc < 0)
+            return was_connected;
+        was_connected = true;
+    }
+}
+
+void
+link_peer_text(const struct link_peer *peer,
+               char text[2 * LINK_PEER_BYTES_MAX + 1])
+{
+    for (size_t i = 0; i < peer->bytes && i < LINK_PEER_BYTES_MAX; i++) {
+        int rc = snprintf(text + 2 * i, 3, "%02x", peer->id[i]);
+
+        assert(rc == 2);
+        (void)rc;
+    }
+    text[2 * peer->bytes] = '\0';
+}

@@ -1,0 +1,89 @@
+/*
+ * link.h - messages over ZeroMQ, the only place that knows it
+ *
+ * A link is one socket: bound (a ROUTER with many peers) or connected (a DEALER
+ * with one). It moves whole messages of a header and a body and never blocks.
+ * libzmq gives no delivery guarantee that matters here: what matters is
+ * confirmed by an answer (PROTOCOL.md).
+ *
+ * Waiting: link_fd() is edge-triggered and readable also for reasons of
+ * libzmq's own. Before a poll, drain with link_recv() until it says that there
+ * is nothing; after any send, drain again.
+ *
+ * Threads: none. A link belongs to the loop that made it.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef QUEUE_LINK_H
+#define QUEUE_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define LINK_PEER_BYTES_MAX 16 /* a ROUTER makes routing ids of five bytes */
+
+/* The other end of a bound link's message. Compares with memcmp(). */
+struct link_peer {
+    unsigned char id[LINK_PEER_BYTES_MAX];
+    size_t bytes;
+};
+
+/* Size limits of what a link receives and holds. */
+struct link_limits {
+    int64_t frame_bytes_max;
+    int queue_max; /* messages held in each direction for each peer */
+};
+
+struct link_context; /* libzmq's threads; one a process */
+struct link;
+
+/* The context of the process. Freed last, after its links. */
+struct link_context *link_context_new(void);
+void link_context_free(struct link_context *context);
+
+/* True if the endpoint is one that may be used without authentication:
+ * ipc://, inproc://, or tcp:// on loopback. */
+bool link_is_local(const char *endpoint);
+
+/* Binds a ROUTER. The runtime directory of an ipc:// endpoint must exist.
+ * E_USAGE: not link_is_local(), or too long; E_IO with the reason. */
+struct link *link_bind(struct link_context *context, const char *endpoint,
+                       struct link_limits limits, struct err *err);
+
+/* Connects a DEALER; the peer need not be there yet: libzmq goes on trying,
+ * and messages sent meanwhile are refused with E_UNREACHABLE. */
+struct link *link_connect(struct link_context *context, const char *endpoint,
+                          struct link_limits limits, struct err *err);
+
+/* Closes the socket and drops what is still queued after linger_ms. NULL is
+ * fine. */
+void link_close(struct link *link, int linger_ms);
+
+/* Takes one message: 0 and *peer, *head, *body (buffers are emptied first), or
+ * 1 if there is none now. E_PROTOCOL: a message of another form was dropped; go
+ * on. peer may be NULL on a connected link. */
+int link_recv(struct link *link, struct link_peer *peer, struct buf *head,
+              struct buf *body);
+
+/* Sends one message; an empty body is left out. peer is NULL on a connected
+ * link. E_UNREACHABLE: the peer is gone or not there yet. E_FULL: its queue is
+ * full; try again later. */
+int link_send(struct link *link, const struct link_peer *peer,
+              struct slice head, struct slice body)
+    __attribute__((warn_unused_result));
+
+/* The descriptor to poll for reading. */
+int link_fd(const struct link *link);
+
+/* On a connected link: true once after each time the connection was made, so
+ * that the caller can say hello again. */
+bool link_was_connected(struct link *link);
+
+/* A peer as hexadecimal, for logs. */
+void link_peer_text(const struct link_peer *peer,
+                    char text[2 * LINK_PEER_BYTES_MAX + 1]);
+
+#endif

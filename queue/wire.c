@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+#include "queue/wire.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
+
+/* cJSON is quiet about lack of memory; here it ends the process. */
+static cJSON *
+have(cJSON *item)
+{
+    if (!item)
+        log_fatal("event=out_of_memory where=wire");
+    return item;
+}
+
+int
+wire_parse(struct wire *wire, struct slice head, struct slice body,
+           struct err *err)
+{
+    struct json_doc doc = { 0 };
+    int rc;
+
+    wire->head = NULL;
+    wire->body = body;
+    if (head.bytes > WIRE_HEADER_BYTES_MAX) {
+        return err_set(err, E_PROTOCOL, "header of %zu bytes, at most %d",
+                       head.bytes, WIRE_HEADER_BYTES_MAX);
+    }
+    /* cJSON takes much that is not JSON; what it sees was checked before. */
+    rc = json_parse(&doc, head.data, head.bytes, JSON_INPUT, err);
+    if (rc == 0 && doc.tokens[0].type != JSON_OBJECT)
+        rc = err_set(err, E_PROTOCOL, "not an object");
+    json_fini(&doc);
+    if (rc < 0) {
+        if (err)
+            err->code = E_PROTOCOL;
+        err_wrap(err, "header");
+        return E_PROTOCOL;
+    }
+    wire->head = cJSON_ParseWithLength(head.data, head.bytes);
+    if (!wire->head)
+        return err_set(err, E_PROTOCOL, "header: not readable");
+    if (!cJSON_IsString(wire_get(wire, "verb"))) {
+        wire_fini(wire);
+        return err_set(err, E_PROTOCOL, "header: no verb");
+    }
+    return 0;
+}
+
+void
+wire_fini(struct wire *wire)
+{
+    cJSON_Delete(wire->head);
+    wire->head = NULL;
+}
+
+const char *
+wire_verb(const struct wire *wire)
+{
+    const cJSON *verb = wire_get(wire, "verb");
+
+    assert(cJSON_IsString(verb));
+    return verb->valuestring;
+}
+
+const cJSON *
+wire_get(const struct wire *wire, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(wire->head, name);
+}
+
+static int
+to_int(const cJSON *item, int64_t *value)
+{
+    double number;
+
+    if (!cJSON_IsNumber(item))
+        return E_INVALID;
+    number = item->valuedouble;
+    if (!(number >= -(double)WIRE_INT_MAX && number <= (double)WIRE_INT_MAX) ||
+        floor(number) != number) {
+        return E_INVALID;
+    }
+    *value = (int64_t)number;
+    return 0;
+}
+
+int
+wire_int(const struct wire *wire, const char *name, int64_t min, int64_t max,
+         int64_t absent, int64_t *value, struct err *err)
+{
+    const cJSON *item = wire_get(wire, name);
+    int64_t number;
+
+    if (!item) {
+        if (absent == WIRE_REQUIRED)
+            return err_set(err, E_INVALID, "%s: missing", name);
+        *value = absent;
+        return 0;
+    }
+    if (to_int(item, &number) < 0)
+        return err_set(err, E_INVALID, "%s: not an integer", name);
+    if (number < min || number > max) {
+        return err_set(err, E_INVALID, "%s: %lld is not from %lld to %lld",
+                       name, (long long)number, (long long)min, (long long)max);
+    }
+    *value = number;
+    return 0;
+}
+
+int
+wire_str(const struct wire *wire, const char *name, size_t bytes_max,
+         const char *absent, const char **value, struct err *err)
+{
+    const cJSON *item = wire_get(wire, name);
+
+    if (!item) {
+        if (!absent)
+            return err_set(err, E_INVALID, "%s: missing", name);
+        *value = absent;
+        return 0;
+    }
+    if (!cJSON_IsString(item))
+        return err_set(err, E_INVALID, "%s: not a string", name);
+    if (strlen(item->valuestring) > bytes_max) {
+        return err_set(err, E_INVALID, "%s: longer than %zu bytes", name,
+                       bytes_max);
+    }
+    *value = item->valuestring;
+    return 0;
+}
+
+int
+wire_bool(const struct wire *wire, const char *name, bool absent, bool *value,
+          struct err *err)
+{
+    const cJSON *item = wire_get(wire, name);
+
+    if (item && !cJSON_IsBool(item))
+        return err_set(err, E_INVALID, "%s: not true or false", name);
+    *value = item ? cJSON_IsTrue(item) : absent;
+    return 0;
+}
+
+cJSON *
+wire_new(const char *verb)
+{
+    cJSON *head = have(cJSON_CreateObject());
+
+    wire_add_str(head, "verb", verb);
+    return head;
+}
+
+void
+wire_add_int(cJSON *head, const char *name, int64_t value)
+{
+    assert(value <= WIRE_INT_MAX);
+    have(cJSON_AddNumberToObject(head, name, (double)value));
+}
+
+void
+wire_add_str(cJSON *head, const char *name, const char *value)
+{
+    have(cJSON_AddStringToObject(head, name, value ? value : ""));
+}
+
+void
+wire_add_bool(cJSON *head, const char *name, bool value)
+{
+    have(cJSON_AddBoolToObject(head, name, value));
+}
+
+void
+wire_add_double(cJSON *head, const char *name, double value)
+{
+    have(cJSON_AddNumberToObject(head, name, value));
+}
+
+void
+wire_add_null(cJSON *head, const char *name)
+{
+    have(cJSON_AddNullToObject(head, name));
+}
+
+cJSON *
+wire_add_object(cJSON *head, const char *name)
+{
+    return have(cJSON_AddObjectToObject(head, name));
+}
+
+cJSON *
+wire_add_array(cJSON *head, const char *name)
+{
+    return have(cJSON_AddArrayToObject(head, name));
+}
+
+static void
+add_tuple(cJSON *array, const int64_t *values, int count)
+{
+    cJSON *tuple = have(cJSON_CreateArray());
+
+    for (int i = 0; i < count; i++) {
+        cJSON_AddItemToArray(tuple,
+                             have(cJSON_CreateNumber((double)values[i])));
+    }
+    cJSON_AddItemToArray(array, tuple);
+}
+
+void
+wire_add_pair(cJSON *array, int64_t first, int64_t second)
+{
+    add_tuple(array, (int64_t[]){ first, second }, 2);
+}
+
+void
+wire_add_triple(cJSON *array, int64_t first, int64_t second, int64_t third)
+{
+    add_tuple(array, (int64_t[]){ first, second, third }, 3);
+}
+
+int
+wire_tuple(const cJSON *item, int count, int64_t *values)
+{
+    if (!cJSON_IsArray(item) || cJSON_GetArraySize(item) != count)
+        return E_INVALID;
+    for (int i = 0; i < count; i++) {
+        if (to_int(cJSON_GetArrayItem(item, i), &values[i]) < 0 ||
+            values[i] < 0) {
+            return E_INVALID;
+        }
+    }
+    return 0;
+}
+
+void
+wire_print(cJSON *head, struct buf *out)
+{
+    char *text = cJSON_PrintUnformatted(head);
+
+    if (!text)
+        log_fatal("event=out_of_memory where=wire");
+    buf_add_str(out, text);
+    cJSON_free(text);
+    cJSON_Delete(head);
+}

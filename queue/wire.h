@@ -1,0 +1,90 @@
+/*
+ * wire.h - the headers of messages, as PROTOCOL.md has them
+ *
+ * A message is a header (one JSON object) and a body (bytes). Headers are ours
+ * and small: they are checked by the strict reader and then held by cJSON.
+ * Bodies are somebody else's and never pass through cJSON.
+ *
+ * Getters report what is wrong in the words of the protocol, with the name of
+ * the member, so that a handler can send the error back as it is.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef QUEUE_WIRE_H
+#define QUEUE_WIRE_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define WIRE_PROTOCOL         1
+#define WIRE_HEADER_BYTES_MAX 65536
+#define WIRE_INT_MAX          (INT64_C(1) << 53)
+#define WIRE_REQUIRED         INT64_MIN /* as default: the member must be there */
+
+/* A message that was received. The body is borrowed from the receiver's
+ * buffer. */
+struct wire {
+    cJSON *head;
+    struct slice body;
+};
+
+/* Reads a header. E_PROTOCOL: not a JSON object, too long, no verb. On success
+ * the caller ends the message with wire_fini(). */
+int wire_parse(struct wire *wire, struct slice head, struct slice body,
+               struct err *err) __attribute__((warn_unused_result));
+
+/* Frees the header; the message is empty and may be ended again. */
+void wire_fini(struct wire *wire);
+
+/* The verb, never NULL; valid while the message is. */
+const char *wire_verb(const struct wire *wire);
+
+/* An integer member between min and max. When it is absent: `absent`, or
+ * E_INVALID if that is WIRE_REQUIRED. E_INVALID if it is wrong. */
+int wire_int(const struct wire *wire, const char *name, int64_t min,
+             int64_t max, int64_t absent, int64_t *value, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* A string member of at most bytes_max bytes, borrowed. When it is absent:
+ * `absent`, or E_INVALID if that is NULL. */
+int wire_str(const struct wire *wire, const char *name, size_t bytes_max,
+             const char *absent, const char **value, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* A boolean member; `absent` when it is not there. */
+int wire_bool(const struct wire *wire, const char *name, bool absent,
+              bool *value, struct err *err) __attribute__((warn_unused_result));
+
+/* A member of any type, borrowed; NULL if there is none. */
+const cJSON *wire_get(const struct wire *wire, const char *name);
+
+/* A new header with its verb, for the caller to fill in and print. */
+cJSON *wire_new(const char *verb);
+
+/* Add a member to a header (or any object). */
+void wire_add_int(cJSON *head, const char *name, int64_t value);
+void wire_add_str(cJSON *head, const char *name, const char *value);
+void wire_add_bool(cJSON *head, const char *name, bool value);
+void wire_add_double(cJSON *head, const char *name, double value);
+void wire_add_null(cJSON *head, const char *name);
+
+/* Adds an empty object or array and returns it, borrowed from the header. */
+cJSON *wire_add_object(cJSON *head, const char *name);
+cJSON *wire_add_array(cJSON *head, const char *name);
+
+/* Appends [a,b] or [a,b,c] to an array of leases. */
+void wire_add_pair(cJSON *array, int64_t first, int64_t second);
+void wire_add_triple(cJSON *array, int64_t first, int64_t second,
+                     int64_t third);
+
+/* Reads element `item` of such an array: `count` integers from 0. 0 or
+ * E_INVALID. */
+int wire_tuple(const cJSON *item, int count, int64_t *values);
+
+/* Appends the header's text to out and frees the header. */
+void wire_print(cJSON *head, struct buf *out);
+
+#endif
