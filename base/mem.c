@@ -22,7 +22,7 @@ mem_grow(void *block, size_t count, size_t bytes)
 {
     if (bytes && count > SIZE_MAX / bytes)
         log_fatal("event=out_of_memory count=%zu bytes=%zu", count, bytes);
-    block = realloc(block, count * bytes ? count * bytes : 1);
+    block = realloc(block, count && bytes ? count * bytes : 1);
     if (!block)
         log_fatal("event=out_of_memory count=%zu bytes=%zu", count, bytes);
     return block;
