@@ -1,0 +1,105 @@
+/*
+ * engine.h - ordered tables with transactions: what a store stands on
+ *
+ * Two engines: LMDB on disk, and memory for tests. Both hold the tables of
+ * FORMAT.md as ordered byte strings; all meaning is above, in store.c and its
+ * neighbours. An engine has at most one transaction, and all reading and
+ * writing happens inside it.
+ *
+ * Slices that get, seek and before give out are borrowed: valid until the next
+ * put or del, or the end of the transaction.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_ENGINE_H
+#define STORE_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* The order is the format: never reorder, only append. */
+#define TABLE_LIST(X)           \
+    X(META, "meta")             \
+    X(BATCH, "batch")           \
+    X(SPEC, "spec")             \
+    X(UUID, "uuid")             \
+    X(CLIENT_KEY, "client_key") \
+    X(CHUNK, "chunk")           \
+    X(BODY, "body")             \
+    X(DRAFT, "draft")           \
+    X(NAME, "name")             \
+    X(REFUSAL, "refusal")       \
+    X(REQUEST, "request")       \
+    X(KEY, "key")               \
+    X(REF, "ref")               \
+    X(READY, "ready")           \
+    X(TIMER, "timer")           \
+    X(LEASE, "lease")           \
+    X(WORKER, "worker")         \
+    X(OUTCOME, "outcome")       \
+    X(REPLY, "reply")           \
+    X(RESULT, "result")         \
+    X(DONE, "done")             \
+    X(ESSENCE, "essence")
+
+#define TABLE_ENUM(name, text) TABLE_##name,
+enum table { TABLE_LIST(TABLE_ENUM) TABLE_COUNT };
+#undef TABLE_ENUM
+
+/* The name of a table, as in FORMAT.md. */
+const char *table_name(enum table table);
+
+struct engine {
+    const struct engine_ops *ops;
+};
+
+/* Functions return 0 or a negative code of base/err.h. E_FULL from any of them
+ * means that the transaction cannot succeed; abort it. */
+struct engine_ops {
+    /* Begins the one transaction. */
+    int (*begin)(struct engine *engine, struct err *err);
+
+    /* Makes it durable. E_FULL: no space, nothing was changed. E_IO: the
+     * outcome is unknown; the process must end. The transaction is over in
+     * every case. */
+    int (*commit)(struct engine *engine, struct err *err);
+
+    /* Forgets it. */
+    void (*abort)(struct engine *engine);
+
+    /* E_NOTFOUND if there is no such key. */
+    int (*get)(struct engine *engine, enum table table, struct slice key,
+               struct slice *value);
+
+    /* Adds or replaces. */
+    int (*put)(struct engine *engine, enum table table, struct slice key,
+               struct slice value);
+
+    /* E_NOTFOUND if there is no such key. */
+    int (*del)(struct engine *engine, enum table table, struct slice key);
+
+    /* The first row at or after key (seek), or the last one before it
+     * (before). E_NOTFOUND if there is none. *found and *value may be NULL. */
+    int (*seek)(struct engine *engine, enum table table, struct slice key,
+                struct slice *found, struct slice *value);
+    int (*before)(struct engine *engine, enum table table, struct slice key,
+                  struct slice *found, struct slice *value);
+
+    /* Bytes in use and the most there may be. */
+    void (*usage)(struct engine *engine, uint64_t *used, uint64_t *limit);
+
+    void (*close)(struct engine *engine);
+};
+
+/* An engine over an existing LMDB directory, or one to be filled when
+ * is_new. E_CORRUPT, E_IO with the reason. map_bytes is the most it may grow
+ * to. */
+struct engine *engine_open_lmdb(const char *dir, bool is_new,
+                                uint64_t map_bytes, struct err *err);
+
+/* An engine in memory, empty, of at most max_bytes of keys and values. */
+struct engine *engine_open_memory(uint64_t max_bytes);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * record.h - fields into bytes and back, as FORMAT.md lays them out
+ *
+ * A writer appends fields to a buf and seals it with a checksum that covers the
+ * table, the key and the fields. A reader checks the seal, then takes the
+ * fields in order. Reading behind the end gives zeroes and is remembered, so
+ * that a decoder asks once, at its end: record_end().
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_RECORD_H
+#define STORE_RECORD_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+#define RECORD_SEAL_BYTES 4
+
+/* Append one field. */
+void record_u8(struct buf *out, unsigned value);
+void record_u16(struct buf *out, unsigned value);
+void record_u32(struct buf *out, uint32_t value);
+void record_u64(struct buf *out, uint64_t value);
+void record_i64(struct buf *out, int64_t value);
+void record_bytes(struct buf *out, const void *data, size_t bytes);
+void record_str(struct buf *out, struct slice str);
+
+/* Appends the checksum of what out holds. */
+void record_seal(struct buf *out, unsigned table, struct slice key);
+
+struct record {
+    const unsigned char *at;
+    size_t left;
+    int is_short; /* a field was not there */
+};
+
+/* Checks a sealed value and begins to read it. E_CORRUPT. The slice must
+ * outlive the reading. */
+int record_open(struct record *record, unsigned table, struct slice key,
+                struct slice value) __attribute__((warn_unused_result));
+
+/* Take the next field. */
+unsigned record_get_u8(struct record *record);
+unsigned record_get_u16(struct record *record);
+uint32_t record_get_u32(struct record *record);
+uint64_t record_get_u64(struct record *record);
+int64_t record_get_i64(struct record *record);
+void record_get_bytes(struct record *record, void *data, size_t bytes);
+
+/* A borrowed string. */
+struct slice record_get_str(struct record *record);
+
+/* 0 if all fields were there, else E_CORRUPT. Bytes that are left over belong
+ * to a later version of the same format and are no error. */
+int record_end(const struct record *record) __attribute__((warn_unused_result));
+
+/* Fixed-width keys. */
+struct key {
+    unsigned char bytes[64];
+    size_t count;
+};
+
+/* An empty key; append to it in order. */
+struct key key_start(void);
+struct key key_u8(struct key key, unsigned value);
+struct key key_u32(struct key key, uint32_t value);
+struct key key_u64(struct key key, uint64_t value);
+struct key key_bytes(struct key key, const void *data, size_t bytes);
+struct slice key_slice(const struct key *key);
+
+/* Reads integers out of a stored key at byte offset `at`. */
+uint32_t key_get_u32(struct slice key, size_t at);
+uint64_t key_get_u64(struct slice key, size_t at);
+
+#endif
