@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define TOKENS_FIRST 64 /* room for tokens at first */
+#define PAIRS_MAX    16 /* names compared each with each; more are sorted */
+#define EXCERPT_MAX  64 /* bytes of a key in a reason */
+
+#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* An array or object that is not closed yet. */
+struct level {
+    uint32_t token;
+    uint32_t key;     /* an object's latest key */
+    uint32_t members; /* keys of an object so far */
+    bool has_escapes; /* a key of it is written with escapes */
+};
+
+struct reader {
+    struct json_doc *doc;
+    const char *at; /* what is read next */
+    const char *end;
+    enum json_mode mode;
+    struct err *err;
+    size_t depth; /* levels in use */
+    struct level levels[JSON_DEPTH_MAX];
+};
+
+/* A member's name, decoded. */
+struct name {
+    struct slice text;
+    uint32_t token;
+};
+
+static int
+fail(const struct reader *reader, const char *at, const char *reason)
+{
+    return err_set(reader->err, E_INVALID, "byte %zu: %s",
+                   (size_t)(at - reader->doc->text) + 1, reason);
+}
+
+static int
+fail_expected(const struct reader *reader, const char *at, const char *what)
+{
+    return err_set(reader->err, E_INVALID, "byte %zu: expected %s%s",
+                   (size_t)(at - reader->doc->text) + 1, what,
+                   at == reader->end ? ", but the text ends" : "");
+}
+
+static void
+skip_blanks(struct reader *reader)
+{
+    const char *at = reader->at;
+
+    while (at < reader->end &&
+           (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) {
+        at++;
+    }
+    reader->at = at;
+}
+
+/* The character at hand, or -1 at the end of the text. */
+static int
+peek(const struct reader *reader)
+{
+    return reader->at < reader->end ? (unsigned char)*reader->at : -1;
+}
+
+static int
+grow(struct reader *reader)
+{
+    struct json_doc *doc = reader->doc;
+    size_t capacity = doc->capacity ? doc->capacity * 2 : TOKENS_FIRST;
+
+    if (capacity > JSON_TOKEN_MAX)
+        capacity = JSON_TOKEN_MAX;
+    if (doc->count == capacity) {
+        return err_set(reader->err, E_TOOBIG, "byte %zu: more than %d tokens",
+                       (size_t)(reader->at - doc->text) + 1, JSON_TOKEN_MAX);
+    }
+    doc->tokens = mem_grow(doc->tokens, capacity, sizeof(doc->tokens[0]));
+    doc->capacity = capacity;
+    return 0;
+}
+
+/* Adds a token of the text up to `end`, and reads on from there. */
+static int
+add_token(struct reader *reader, enum json_type type, const char *end)
+{
+    struct json_doc *doc = reader->doc;
+    int rc = doc->count < doc->capacity ? 0 : grow(reader);
+
+    if (rc < 0)
+        return rc;
+    doc->tokens[doc->count++] = (struct json_token){
+        .type = type,
+        .start = (uint32_t)(reader->at - doc->text),
+        .bytes = (uint32_t)(end - reader->at),
+        .next = (uint32_t)doc->count,
+    };
+    reader->at = end;
+    return 0;
+}
+
+static bool
+is_plain(char c)
+{
+    unsigned char byte = (unsigned char)c;
+
+    return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+}
+
+/* Skips ASCII that stands for itself, by eight bytes while it lasts. The test
+ * is exact for a whole word: a borrow can only reach a byte above one that
+ * ends the run anyway. */
+static const char *
+skip_plain(const char *at, const char *end)
+{
+    while (end - at >= (ptrdiff_t)sizeof(uint64_t)) {
+        uint64_t word, ends;
+
+        memcpy(&word, at, sizeof(word));
+        ends = word | (word - EACH_BYTE(0x20)) |
+               ((word ^ EACH_BYTE('"')) - EACH_BYTE(1)) |
+               ((word ^ EACH_BYTE('\\')) - EACH_BYTE(1));
+        if (ends & EACH_BYTE(0x80))
+            break;
+        at += sizeof(word);
+    }
+    while (at < end && is_plain(*at))
+        at++;
+    return at;
+}
+
+/* Checks an escape whose backslash is at *at and moves behind it. */
+static int
+skip_escape(const struct reader *reader, const char **at)
+{
+    static const char letters[] = "\"\\/bfnrtu";
+    const char *first = *at;
+    size_t left = (size_t)(reader->end - first);
+    int32_t unit, low;
+
+    if (left < 2 || !memchr(letters, first[1], sizeof(letters) - 1))
+        return fail(reader, first, "unknown escape");
+    *at += 2;
+    if (first[1] != 'u')
+        return 0;
+    unit = json_hex4(*at, left - 2);
+    if (unit < 0)
+        return fail(reader, first, "\\u needs four hexadecimal digits");
+    *at += 4;
+    if (reader->mode != JSON_INPUT)
+        return 0;
+    if (unit == 0)
+        return fail(reader, first, "NUL escape (\\u0000)");
+    if (unit < 0xd800 || unit > 0xdfff)
+        return 0;
+    if (unit > 0xdbff || left < 12 || memcmp(*at, "\\u", 2) != 0)
+        return fail(reader, first, "lone surrogate escape");
+    low = json_hex4(*at + 2, 4);
+    if (low < 0xdc00 || low > 0xdfff)
+        return fail(reader, first, "lone surrogate escape");
+    *at += 6;
+    return 0;
+}
+
+static int
+read_string(struct reader *reader, bool *has_escapes)
+{
+    const char *at = reader->at + 1;
+    size_t bytes;
+    int rc;
+
+    for (;;) {
+        at = skip_plain(at, reader->end);
+        if (at == reader->end)
+            return fail(reader, at, "the text ends in a string");
+        if (*at == '"')
+            return add_token(reader, JSON_STRING, at + 1);
+        if (*at == '\\') {
+            *has_escapes = true;
+            rc = skip_escape(reader, &at);
+            if (rc < 0)
+                return rc;
+            continue;
+        }
+        if ((unsigned char)*at < 0x20)
+            return fail(reader, at, "control character in a string");
+        while (at < reader->end && (unsigned char)*at >= 0x80) {
+            bytes = json_utf8(at, (size_t)(reader->end - at));
+            if (bytes == 0)
+                return fail(reader, at, "invalid UTF-8");
+            at += bytes;
+        }
+    }
+}
+
+static bool
+is_digit(const char *at, const char *end)
+{
+    return at < end && *at >= '0' && *at <= '9';
+}
+
+static const char *
+skip_digits(const char *at, const char *end)
+{
+    while (is_digit(at, end))
+        at++;
+    return at;
+}
+
+static int
+read_number(struct reader *reader)
+{
+    const char *at = reader->at, *end = reader->end;
+
+    if (*at == '-')
+        at++;
+    if (!is_digit(at, end))
+        return fail_expected(reader, at, "a digit");
+    if (*at == '0' && is_digit(at + 1, end))
+        return fail(reader, at, "a number with a leading zero");
+    at = skip_digits(at, end);
+    if (at < end && *at == '.') {
+        at++;
+        if (!is_digit(at, end))
+            return fail_expected(reader, at, "a digit");
+        at = skip_digits(at, end);
+    }
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        if (at < end && (*at == '+' || *at == '-'))
+            at++;
+        if (!is_digit(at, end))
+            return fail_expected(reader, at, "a digit");
+        at = skip_digits(at, end);
+    }
+    return add_token(reader, JSON_NUMBER, at);
+}
+
+static int
+read_word(struct reader *reader, enum json_type type, const char *word)
+{
+    size_t bytes = strlen(word);
+
+    if ((size_t)(reader->end - reader->at) < bytes ||
+        memcmp(reader->at, word, bytes) != 0) {
+        return fail_expected(reader, reader->at, word);
+    }
+    return add_token(reader, type, reader->at + bytes);
+}
+
+/* Reads a key and its colon. */
+static int
+read_key(struct reader *reader)
+{
+    struct level *level = &reader->levels[reader->depth - 1];
+    int rc;
+
+    skip_blanks(reader);
+    if (peek(reader) != '"')
+        return fail_expected(reader, reader->at, "a key");
+    level->key = (uint32_t)reader->doc->count;
+    level->members++;
+    rc = read_string(reader, &level->has_escapes);
+    if (rc < 0)
+        return rc;
+    skip_blanks(reader);
+    if (peek(reader) != ':')
+        return fail_expected(reader, reader->at, "':'");
+    reader->at++;
+    return 0;
+}
+
+static int
+fail_twice(const struct reader *reader, size_t key)
+{
+    struct slice inner = json_inner(reader->doc, key);
+    size_t bytes = inner.bytes;
+
+    if (bytes > EXCERPT_MAX) {
+        bytes = EXCERPT_MAX;
+        while (((unsigned char)inner.data[bytes] & 0xc0) == 0x80)
+            bytes--;
+    }
+    return err_set(reader->err, E_INVALID,
+                   "byte %zu: the key \"%.*s%s\" stands twice",
+                   (size_t)reader->doc->tokens[key].start + 1, (int)bytes,
+                   inner.data, bytes < inner.bytes ? "..." : "");
+}
+
+/* Any order will do that brings equal names together. */
+static int
+compare_names(const void *a, const void *b)
+{
+    const struct name *left = a, *right = b;
+    int order;
+
+    if (left->text.bytes != right->text.bytes)
+        return left->text.bytes < right->text.bytes ? -1 : 1;
+    order = memcmp(left->text.data, right->text.data, left->text.bytes);
+    if (order == 0)
+        order = left->token < right->token ? -1 : 1;
+    return order;
+}
+
+/* For few names without escapes: each with each. Returns the first key that
+ * was there before, or JSON_NONE. */
+static size_t
+find_twin(const struct json_doc *doc, const struct level *level)
+{
+    struct slice names[PAIRS_MAX];
+    size_t count = 0;
+
+    for (size_t i = level->token + 1; i < doc->count; i = doc->tokens[i].next) {
+        names[count] = json_inner(doc, i);
+        for (size_t j = 0; j < count; j++) {
+            if (slice_equal(names[j], names[count]))
+                return i;
+        }
+        count++;
+    }
+    return JSON_NONE;
+}
+
+/* The same for many names, or names with escapes: decodes and sorts them, for
+ * the square of what a hostile file may hold is too much. */
+static size_t
+find_twin_sorted(const struct json_doc *doc, const struct level *level)
+{
+    struct name *names = mem_zalloc(level->members, sizeof(names[0]));
+    struct buf decoded = { 0 };
+    size_t count = 0, twin = JSON_NONE;
+
+    /* Decoding never lengthens: reserved at once, nothing moves later. */
+    buf_reserve(&decoded, doc->tokens[level->token].bytes);
+    for (size_t i = level->token + 1; i < doc->count; i = doc->tokens[i].next) {
+        struct name *name = &names[count++];
+        size_t start = decoded.bytes;
+
+        name->token = (uint32_t)i;
+        name->text = json_inner(doc, i);
+        if (level->has_escapes) {
+            json_decode_inner(name->text, &decoded);
+            name->text.data = decoded.data + start;
+            name->text.bytes = decoded.bytes - start;
+        }
+    }
+    qsort(names, count, sizeof(names[0]), compare_names);
+    for (size_t i = 1; i < count; i++) {
+        if (slice_equal(names[i - 1].text, names[i].text) &&
+            names[i].token < twin) {
+            twin = names[i].token;
+        }
+    }
+    buf_fini(&decoded);
+    free(names);
+    return twin;
+}
+
+/* Ends the innermost array or object; its closing bracket is at hand. */
+static int
+close_level(struct reader *reader)
+{
+    struct json_doc *doc = reader->doc;
+    const struct level *level = &reader->levels[--reader->depth];
+    struct json_token *token = &doc->tokens[level->token];
+    size_t twin;
+
+    reader->at++;
+    token->next = (uint32_t)doc->count;
+    token->bytes = (uint32_t)(reader->at - doc->text) - token->start;
+    if (level->members == 0)
+        return 0;
+    doc->tokens[level->key].next = (uint32_t)doc->count;
+    if (level->members == 1 || reader->mode != JSON_INPUT)
+        return 0;
+    twin = level->members > PAIRS_MAX || level->has_escapes
+               ? find_twin_sorted(doc, level)
+               : find_twin(doc, level);
+    return twin == JSON_NONE ? 0 : fail_twice(reader, twin);
+}
+
+/* Begins an array or object. 1: it has a value, which comes next. */
+static int
+open_level(struct reader *reader, enum json_type type)
+{
+    int rc;
+
+    if (reader->depth == JSON_DEPTH_MAX) {
+        return err_set(reader->err, E_INVALID, "byte %zu: deeper than %d",
+                       (size_t)(reader->at - reader->doc->text) + 1,
+                       JSON_DEPTH_MAX);
+    }
+    reader->levels[reader->depth++] = (struct level){
+        .token = (uint32_t)reader->doc->count,
+    };
+    rc = add_token(reader, type, reader->at + 1);
+    if (rc < 0)
+        return rc;
+    skip_blanks(reader);
+    if (peek(reader) == (type == JSON_ARRAY ? ']' : '}'))
+        return close_level(reader);
+    if (type == JSON_OBJECT)
+        rc = read_key(reader);
+    return rc < 0 ? rc : 1;
+}
+
+/* Reads a value, of an array or object only the beginning. 1: another value
+ * comes next, the first one inside. */
+static int
+read_value(struct reader *reader)
+{
+    bool has_escapes = false;
+
+    skip_blanks(reader);
+    switch (peek(reader)) {
+    case '{':
+        return open_level(reader, JSON_OBJECT);
+    case '[':
+        return open_level(reader, JSON_ARRAY);
+    case '"':
+        return read_string(reader, &has_escapes);
+    case 't':
+        return read_word(reader, JSON_TRUE, "true");
+    case 'f':
+        return read_word(reader, JSON_FALSE, "false");
+    case 'n':
+        return read_word(reader, JSON_NULL, "null");
+    default:
+        if (peek(reader) == '-' || is_digit(reader->at, reader->end))
+            return read_number(reader);
+        return fail_expected(reader, reader->at, "a value");
+    }
+}
+
+/* Reads what stands behind a value: the ends of arrays and objects, or a comma
+ * (1: another value comes next). */
+static int
+read_behind(struct reader *reader)
+{
+    while (reader->depth > 0) {
+        struct level *level = &reader->levels[reader->depth - 1];
+        struct json_doc *doc = reader->doc;
+        bool is_array = doc->tokens[level->token].type == JSON_ARRAY;
+        int c, rc;
+
+        skip_blanks(reader);
+        c = peek(reader);
+        if (c == ',') {
+            reader->at++;
+            if (is_array)
+                return 1;
+            doc->tokens[level->key].next = (uint32_t)doc->count;
+            rc = read_key(reader);
+            return rc < 0 ? rc : 1;
+        }
+        if (c != (is_array ? ']' : '}')) {
+            return fail_expected(reader, reader->at,
+                                 is_array ? "',' or ']'" : "',' or '}'");
+        }
+        rc = close_level(reader);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int
+read_text(struct reader *reader)
+{
+    int rc;
+
+    skip_blanks(reader);
+    if (reader->at == reader->end)
+        return err_set(reader->err, E_INVALID, "empty");
+    if (reader->end - reader->at >= 3 &&
+        memcmp(reader->at, "\xef\xbb\xbf", 3) == 0) {
+        return fail(reader, reader->at, "a byte-order mark is no JSON");
+    }
+    do {
+        rc = read_value(reader);
+        if (rc == 0)
+            rc = read_behind(reader);
+    } while (rc > 0);
+    if (rc < 0)
+        return rc;
+    skip_blanks(reader);
+    if (reader->at < reader->end)
+        return fail(reader, reader->at, "nothing may follow the value");
+    return 0;
+}
+
+void
+json_fini(struct json_doc *doc)
+{
+    free(doc->tokens);
+    *doc = (struct json_doc){ 0 };
+}
+
+int
+json_parse(struct json_doc *doc, const char *text, size_t bytes,
+           enum json_mode mode, struct err *err)
+{
+    struct reader reader;
+    int rc;
+
+    doc->text = bytes ? text : "";
+    doc->count = 0;
+    if (bytes > UINT32_MAX)
+        return err_set(err, E_TOOBIG, "%zu bytes: 4 GiB or more", bytes);
+    /* Not the levels: they are set as they are opened. */
+    reader.doc = doc;
+    reader.at = doc->text;
+    reader.end = doc->text + bytes;
+    reader.mode = mode;
+    reader.err = err;
+    reader.depth = 0;
+    rc = read_text(&reader);
+    if (rc < 0)
+        doc->count = 0;
+    return rc;
+}
