@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* POLLRDHUP */
+#include "tests/upstream_play.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define HUGE_KIB_DEFAULT    65536L
+#define HEADERS_KIB_DEFAULT 1024L
+#define PADDING_BYTES       1024 /* of one header, without its name */
+#define COMPLETION_TOKENS   5    /* of an "echo …" answer, for the usage */
+#define WAIT_FOREVER        (-1L)
+
+static const char type_json[] = "application/json";
+static const char type_html[] = "text/html";
+
+/* Waits for `ms` milliseconds. False as soon as the client has left. */
+static bool
+wait_ms(const struct exchange *exchange, long ms)
+{
+    struct pollfd poll_fd = { .fd = exchange->call->fd, .events = POLLRDHUP };
+    int64_t end_ms = clock_mono_ms() + ms, left_ms = ms;
+
+    while (ms == WAIT_FOREVER || left_ms > 0) {
+        int rc = poll(&poll_fd, 1, ms == WAIT_FOREVER ? -1 : (int)left_ms);
+
+        if (rc > 0 || (rc < 0 && errno != EINTR))
+            return false;
+        left_ms = end_ms - clock_mono_ms();
+    }
+    return true;
+}
+
+/* Writes past the library. False if the client has left. */
+static bool
+send_all(const struct exchange *exchange, const char *data, size_t bytes)
+{
+    struct pollfd poll_fd = { .fd = exchange->call->fd,
+                              .events = POLLOUT | POLLRDHUP };
+
+    while (bytes > 0) {
+        ssize_t sent = send(poll_fd.fd, data, bytes, MSG_NOSIGNAL);
+
+        if (sent >= 0) {
+            data += sent;
+            bytes -= (size_t)sent;
+            continue;
+        }
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN && errno != EWOULDBLOCK)
+            return false;
+        if (poll(&poll_fd, 1, -1) < 0 && errno != EINTR)
+            return false;
+        if (poll_fd.revents & (POLLRDHUP | POLLHUP | POLLERR))
+            return false;
+    }
+    return true;
+}
+
+static enum MHD_Result
+close_silently(struct exchange *exchange, unsigned status,
+               enum call_closer closer)
+{
+    ledger_end(exchange->ledger, exchange->call, status, closer);
+    return MHD_NO; /* the library closes the connection */
+}
+
+/* Sends all of wire, which holds at least one byte, and closes. The call ends
+ * in the ledger before its last byte is sent. */
+static enum MHD_Result
+send_and_close(struct exchange *exchange, unsigned status)
+{
+    const struct buf *wire = &exchange->wire;
+
+    assert(wire->bytes > 0);
+    if (!send_all(exchange, wire->data, wire->bytes - 1))
+        return close_silently(exchange, status, BY_CLIENT);
+    ledger_end(exchange->ledger, exchange->call, status, BY_SERVER);
+    send_all(exchange, wire->data + wire->bytes - 1, 1); /* it may be gone */
+    return MHD_NO;
+}
+
+static const char *
+content_type(const struct exchange *exchange, const char *type)
+{
+    const struct rule *rule = exchange->rule;
+
+    for (size_t i = 0; i < rule->headers; i++) {
+        if (strcasecmp(rule->header[i].name, "Content-Type") == 0)
+            return NULL; /* the script's own is sent with the others */
+    }
+    return type;
+}
+
+static enum MHD_Result
+reply(struct exchange *exchange, unsigned status, const char *type)
+{
+    const struct rule *rule = exchange->rule;
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        exchange->body.bytes, exchange->body.data, MHD_RESPMEM_MUST_COPY);
+    const char *own_type = content_type(exchange, type);
+    enum MHD_Result rc = response ? MHD_YES : MHD_NO;
+
+    if (rc == MHD_YES && own_type)
+        rc = MHD_add_response_header(response, "Content-Type", own_type);
+    for (size_t i = 0; rc == MHD_YES && i < rule->headers; i++)
+        rc = MHD_add_response_header(response, rule->header[i].name,
+                                     rule->header[i].value);
+    if (rc == MHD_YES) {
+        ledger_end(exchange->ledger, exchange->call, status, BY_SERVER);
+        rc = MHD_queue_response(exchange->connection, status, response);
+    } else {
+        log_error("event=reply_refused rule=%ld", rule->line);
+        ledger_end(exchange->ledger, exchange->call, 0, BY_SERVER);
+    }
+    if (response)
+        MHD_destroy_response(response);
+    return rc;
+}
+
+/* A chat completion. content and refusal are JSON without line ends. */
+static void
+add_completion(struct exchange *exchange, const char *content,
+               const char *refusal, const char *finish_reason)
+{
+    size_t tokens = (exchange->prompt_bytes + 3) / 4;
+    struct buf *body = &exchange->body;
+
+    buf_addf(body,
+             "{\"id\":\"chatcmpl-%" PRIu64
+             "\",\"object\":\"chat.completion\",\"created\":0,\"model\":",
+             exchange->call->n);
+    buf_add_slice(body, exchange->model);
+    buf_addf(body,
+             ",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+             "\"content\":%s,\"refusal\":%s},\"finish_reason\":\"%s\"}]",
+             content, refusal, finish_reason);
+    buf_addf(body,
+             ",\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%d,"
+             "\"total_tokens\":%zu}}",
+             tokens, COMPLETION_TOKENS, tokens + COMPLETION_TOKENS);
+}
+
+static void
+add_echo(struct exchange *exchange, const char *finish_reason)
+{
+    struct buf content = { 0 };
+
+    buf_addf(&content, "\"echo %s\"", exchange->call->user);
+    add_completion(exchange, content.data, "null", finish_reason);
+    buf_fini(&content);
+}
+
+/* Puts together the body that the rule's status calls for, and returns the
+ * status: a body that is not JSON is a 400, unless a rule says otherwise. */
+static unsigned
+make_body(struct exchange *exchange)
+{
+    const struct rule *rule = exchange->rule;
+    unsigned status = (unsigned)rule->status;
+
+    if (rule->body) {
+        buf_add_str(&exchange->body, rule->body);
+        return status;
+    }
+    if (status == 200 && exchange->is_json) {
+        add_echo(exchange, "stop");
+        return status;
+    }
+    status = status == 200 ? 400 : status;
+    buf_addf(&exchange->body,
+             "{\"error\":{\"message\":\"test upstream: %s\",\"type\":"
+             "\"test_error\",\"param\":null,\"code\":\"status_%u\"}}",
+             exchange->is_json ? "as the script says" : "body is not JSON",
+             status);
+    return status;
+}
+
+/* Starts a reply to be sent past the library, up to where Content-Length's line
+ * would begin. */
+static void
+start_head(struct exchange *exchange, unsigned status)
+{
+    const struct rule *rule = exchange->rule;
+    const char *type = content_type(exchange, type_json);
+    struct buf *wire = &exchange->wire;
+
+    buf_addf(wire, "HTTP/1.1 %u %s\r\nConnection: close\r\n", status,
+             MHD_get_reason_phrase_for(status));
+    if (type)
+        buf_addf(wire, "Content-Type: %s\r\n", type);
+    for (size_t i = 0; i < rule->headers; i++)
+        buf_addf(wire, "%s: %s\r\n", rule->header[i].name,
+                 rule->header[i].value);
+}
+
+static void
+finish_head(struct exchange *exchange, size_t body_bytes)
+{
+    buf_addf(&exchange->wire, "Content-Length: %zu\r\n\r\n", body_bytes);
+}
+
+static enum MHD_Result
+play_reply(struct exchange *exchange)
+{
+    return reply(exchange, make_body(exchange), type_json);
+}
+
+static enum MHD_Result
+play_refuse(struct exchange *exchange)
+{
+    add_completion(exchange, "null", "\"I cannot help with that.\"", "stop");
+    return reply(exchange, 200, type_json);
+}
+
+static enum MHD_Result
+play_length(struct exchange *exchange)
+{
+    add_echo(exchange, "length");
+    return reply(exchange, 200, type_json);
+}
+
+static enum MHD_Result
+play_html(struct exchange *exchange)
+{
+    const struct rule *rule = exchange->rule;
+
+    buf_add_str(&exchange->body, rule->body ? rule->body
+                                            : "<!DOCTYPE html><html><body>"
+                                              "<h1>Gateway</h1></body></html>");
+    return reply(exchange, (unsigned)rule->status, type_html);
+}
+
+static enum MHD_Result
+play_empty(struct exchange *exchange)
+{
+    return reply(exchange, (unsigned)exchange->rule->status, type_json);
+}
+
+static enum MHD_Result
+play_truncated_json(struct exchange *exchange)
+{
+    unsigned status = make_body(exchange);
+
+    exchange->body.bytes /= 2;
+    return reply(exchange, status, type_json);
+}
+
+static enum MHD_Result
+play_hang(struct exchange *exchange)
+{
+    wait_ms(exchange, WAIT_FOREVER);
+    return close_silently(exchange, 0, BY_CLIENT);
+}
+
+static enum MHD_Result
+play_cut_before(struct exchange *exchange)
+{
+    return close_silently(exchange, 0, BY_SERVER);
+}
+
+static enum MHD_Result
+play_reset(struct exchange *exchange)
+{
+    const struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+    ledger_end(exchange->ledger, exchange->call, 0, BY_SERVER);
+    /* Dissolving the association of a TCP socket resets the connection. */
+    if (connect(exchange->call->fd, &none, sizeof(none)) < 0)
+        log_error("event=reset_failed reason=\"%s\"", strerror(errno));
+    return MHD_NO;
+}
+
+static enum MHD_Result
+play_cut_headers(struct exchange *exchange)
+{
+    unsigned status = make_body(exchange);
+
+    start_head(exchange, status);
+    buf_add_str(&exchange->wire, "Content-Le");
+    return send_and_close(exchange, status);
+}
+
+static enum MHD_Result
+play_cut_body(struct exchange *exchange)
+{
+    unsigned status = make_body(exchange);
+
+    start_head(exchange, status);
+    finish_head(exchange, exchange->body.bytes);
+    buf_add(&exchange->wire, exchange->body.data, exchange->body.bytes / 2);
+    return send_and_close(exchange, status);
+}
+
+static enum MHD_Result
+play_wrong_length(struct exchange *exchange)
+{
+    unsigned status = make_body(exchange);
+
+    start_head(exchange, status);
+    finish_head(exchange, exchange->body.bytes / 2);
+    buf_add_slice(&exchange->wire, buf_slice(&exchange->body));
+    return send_and_close(exchange, status);
+}
+
+static enum MHD_Result
+play_garbage(struct exchange *exchange)
+{
+    static const char garbage[] = "\x16\x03\x01\x00\xff\xfe not HTTP\r\n\r\n";
+
+    buf_add(&exchange->wire, garbage, sizeof(garbage) - 1);
+    return send_and_close(exchange, 0);
+}
+
+static enum MHD_Result
+play_drip(struct exchange *exchange)
+{
+    unsigned status = make_body(exchange);
+    const struct buf *body = &exchange->body;
+
+    start_head(exchange, status);
+    finish_head(exchange, body->bytes);
+    if (body->bytes == 0)
+        return send_and_close(exchange, status);
+    if (!send_all(exchange, exchange->wire.data, exchange->wire.bytes))
+        return close_silently(exchange, status, BY_CLIENT);
+    for (size_t i = 0; i + 1 < body->bytes; i++) {
+        if (!send_all(exchange, body->data + i, 1) ||
+            !wait_ms(exchange, exchange->rule->every)) {
+            return close_silently(exchange, status, BY_CLIENT);
+        }
+    }
+    buf_reset(&exchange->wire);
+    buf_add_char(&exchange->wire, body->data[body->bytes - 1]);
+    return send_and_close(exchange, status);
+}
+
+static size_t
+size_of(const struct rule *rule, long default_kib)
+{
+    return (size_t)(rule->size ? rule->size : default_kib) * 1024;
+}
+
+/* A well-formed answer that is only too long: nothing but a limit stops it. */
+static enum MHD_Result
+play_huge(struct exchange *exchange)
+{
+    size_t bytes = size_of(exchange->rule, HUGE_KIB_DEFAULT);
+    struct buf content = { 0 };
+
+    buf_reserve(&content, bytes + 2);
+    buf_add_char(&content, '"');
+    memset(buf_reserve(&content, bytes), 'x', bytes);
+    buf_commit(&content, bytes);
+    buf_add_char(&content, '"');
+    add_completion(exchange, content.data, "null", "stop");
+    buf_fini(&content);
+    start_head(exchange, 200);
+    finish_head(exchange, exchange->body.bytes);
+    buf_add_slice(&exchange->wire, buf_slice(&exchange->body));
+    return send_and_close(exchange, 200);
+}
+
+static enum MHD_Result
+play_huge_headers(struct exchange *exchange)
+{
+    size_t bytes = size_of(exchange->rule, HEADERS_KIB_DEFAULT);
+    unsigned status = make_body(exchange);
+    char padding[PADDING_BYTES];
+
+    memset(padding, 'x', sizeof(padding));
+    start_head(exchange, status);
+    for (size_t i = 0; i < bytes / sizeof(padding); i++) {
+        buf_addf(&exchange->wire, "X-Padding-%zu: ", i);
+        buf_add(&exchange->wire, padding, sizeof(padding));
+        buf_add_str(&exchange->wire, "\r\n");
+    }
+    finish_head(exchange, exchange->body.bytes);
+    buf_add_slice(&exchange->wire, buf_slice(&exchange->body));
+    return send_and_close(exchange, status);
+}
+
+static enum MHD_Result (*const plays[ACTION_COUNT])(struct exchange *) = {
+    [ACTION_REPLY] = play_reply,
+    [ACTION_REFUSE] = play_refuse,
+    [ACTION_LENGTH] = play_length,
+    [ACTION_HTML] = play_html,
+    [ACTION_EMPTY] = play_empty,
+    [ACTION_TRUNCATED_JSON] = play_truncated_json,
+    [ACTION_HANG] = play_hang,
+    [ACTION_CUT_BEFORE] = play_cut_before,
+    [ACTION_RESET] = play_reset,
+    [ACTION_CUT_HEADERS] = play_cut_headers,
+    [ACTION_CUT_BODY] = play_cut_body,
+    [ACTION_WRONG_LENGTH] = play_wrong_length,
+    [ACTION_GARBAGE] = play_garbage,
+    [ACTION_DRIP] = play_drip,
+    [ACTION_HUGE] = play_huge,
+    [ACTION_HUGE_HEADERS] = play_huge_headers,
+};
+
+enum MHD_Result
+exchange_play(struct exchange *exchange, long latency_ms)
+{
+    const struct rule *rule = exchange->rule;
+
+    if (rule->latency != RULE_ALL)
+        latency_ms = rule->latency;
+    if (!wait_ms(exchange, latency_ms))
+        return close_silently(exchange, 0, BY_CLIENT);
+    buf_reset(&exchange->body);
+    buf_reset(&exchange->wire);
+    return plays[rule->action](exchange);
+}
+
+enum MHD_Result
+play_json(struct MHD_Connection *connection, unsigned status, struct slice json)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        json.bytes, (void *)json.data, MHD_RESPMEM_MUST_COPY);
+    enum MHD_Result rc;
+
+    if (!response)
+        return MHD_NO;
+    rc = MHD_add_response_header(response, "Content-Type", type_json);
+    if (rc == MHD_YES)
+        rc = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+    return rc;
+}
