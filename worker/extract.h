@@ -1,0 +1,71 @@
+/*
+ * extract.h - what a reply says: its text, how it ended, what it used
+ *
+ * Upstreams answer in a dozen shapes. One table holds them all, chat
+ * completions first; the first shape whose mark is in the reply is the one.
+ * Errors have shapes of their own and a table of their own.
+ *
+ * The text is a span of the reply when it stands there as one plain string: the
+ * bytes between its quotes, escapes and all. Otherwise it is put together from
+ * its parts, decoded.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef WORKER_EXTRACT_H
+#define WORKER_EXTRACT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+
+#define EXTRACT_FINISH_BYTES_MAX  64
+#define EXTRACT_MODEL_BYTES_MAX   256
+#define EXTRACT_CODE_BYTES_MAX    64
+#define EXTRACT_MESSAGE_BYTES_MAX 512
+
+enum extract_finish {
+    EXTRACT_WHOLE,
+    EXTRACT_CUT_OFF, /* ran into a limit of tokens */
+    EXTRACT_REFUSED, /* by the model or by a filter */
+};
+
+/* Zero-initialised is valid. Reused for many replies; ended with
+ * extract_fini(). */
+struct extract {
+    struct json_doc doc; /* the reply's tokens; they point into the reply */
+    size_t root;         /* token of the object; JSON_NONE: no object */
+    const char *shape;   /* name of the shape; NULL while there is none */
+
+    bool has_text;
+    size_t text_at;    /* in the reply; 0 if the text was put together */
+    size_t text_bytes; /* of the span; 0 if the text was put together */
+    struct buf text;   /* the text put together; empty if it is a span */
+
+    enum extract_finish finish;
+    char finish_word[EXTRACT_FINISH_BYTES_MAX + 1]; /* as it stands there */
+    char model[EXTRACT_MODEL_BYTES_MAX + 1];
+    int64_t prompt_tokens; /* 0 where the reply does not say */
+    int64_t completion_tokens;
+    int64_t total_tokens;
+
+    bool is_error; /* it is an error object, whatever the status */
+    bool is_quota; /* the error says that the account is exhausted */
+    char error_code[EXTRACT_CODE_BYTES_MAX + 1];
+    char error_message[EXTRACT_MESSAGE_BYTES_MAX + 1];
+};
+
+/* Reads a reply's body, which must stay while out->doc is used. 0 if it is a
+ * JSON object, or an array that holds one error object; E_INVALID if it is
+ * anything else, E_TOOBIG if it has more than JSON_TOKEN_MAX tokens: then
+ * nothing is found in it. */
+int extract_read(struct extract *out, struct slice reply, struct err *err);
+
+/* Frees what it owns; it is empty and valid again. */
+void extract_fini(struct extract *out);
+
+/* What a finish word means; words that are not known mean whole. */
+enum extract_finish extract_finish_of(const char *word);
+
+#endif
