@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/mem.h"
+#include "submit/connection.h"
+#include "submit/refusals.h"
+#include "submit/sheaf_error.h"
+
+#define CHUNKS_MAX 64 /* on their way at one time, whatever their size */
+#define TICK_MS    100
+
+/* A chunk is filled, then sent, and kept until it is answered and what was
+ * refused of it is known. The queue is a ring in order of n. */
+struct chunk {
+    int64_t n;
+    int64_t first;  /* index of its first draft */
+    size_t count;   /* lines */
+    size_t empties; /* of them, refused by the caller */
+    struct buf body;
+    uint64_t *places; /* drafts_max of them */
+    int64_t re;       /* of the last message; an older one's answer is stale */
+    int64_t made;     /* made_count at that time; -1: it was not sent */
+    int64_t sent_ms;
+    bool is_stored;
+    bool is_short; /* the answer named fewer drafts than were refused */
+};
+
+struct sheaf_upload {
+    struct sheaf *sheaf;
+    char batch[SHEAF_UUID_BYTES];
+    char state[SHEAF_STATE_BYTES];
+    struct sheaf_welcome limits;
+    sheaf_refused_fn *refused;
+    void *refused_arg;
+    int64_t stored; /* drafts when it was opened */
+    struct sheaf_tally tally;
+    int64_t n_next;     /* number of the chunk that is being filled */
+    int64_t index_next; /* of the next draft */
+    struct chunk ring[CHUNKS_MAX];
+    size_t first, count; /* chunks that were closed and are not done with */
+    size_t window_bytes; /* of those not answered */
+    struct err failed;   /* the first error that an answer brought */
+};
+
+static struct chunk *
+at(struct sheaf_upload *upload, size_t i)
+{
+    return &upload->ring[(upload->first + i) % CHUNKS_MAX];
+}
+
+/* The chunk that is being filled stands behind those in the ring. */
+static struct chunk *
+filling(struct sheaf_upload *upload)
+{
+    assert(upload->count < CHUNKS_MAX);
+    return at(upload, upload->count);
+}
+
+static void
+tell(struct sheaf_upload *upload, const struct chunk *chunk, int64_t index,
+     const struct sheaf_refusal *given)
+{
+    struct sheaf_refusal refusal = *given;
+
+    if (index < chunk->first || index >= chunk->first + (int64_t)chunk->count)
+        return;
+    refusal.index = index;
+    refusal.place = chunk->places[index - chunk->first];
+    if (upload->refused)
+        upload->refused(upload->refused_arg, &refusal);
+}
+
+static const char *
+text_of(const cJSON *item, const char *name)
+{
+    const cJSON *text = cJSON_GetObjectItemCaseSensitive(item, name);
+
+    return cJSON_IsString(text) ? text->valuestring : "";
+}
+
+static void
+tell_listed(struct sheaf_upload *upload, const struct chunk *chunk,
+            const cJSON *list)
+{
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, list)
+    {
+        const cJSON *index = cJSON_GetObjectItemCaseSensitive(item, "index");
+        struct sheaf_refusal refusal = { .field = text_of(item, "field"),
+                                         .code = text_of(item, "code"),
+                                         .message = text_of(item, "message") };
+
+        if (cJSON_IsNumber(index))
+            tell(upload, chunk, (int64_t)index->valuedouble, &refusal);
+    }
+}
+
+static int
+take_stored(struct sheaf_upload *upload, struct chunk *chunk,
+            const struct wire *wire, struct err *err)
+{
+    const cJSON *list = wire_get(wire, "refused");
+    int64_t accepted, joined, cached, refused;
+    int64_t lines = (int64_t)(chunk->count - chunk->empties);
+
+    if (wire_int(wire, "accepted", 0, lines, WIRE_REQUIRED, &accepted, err) ||
+        wire_int(wire, "joined", 0, WIRE_INT_MAX, 0, &joined, err) ||
+        wire_int(wire, "cached", 0, WIRE_INT_MAX, 0, &cached, err)) {
+        return err->code;
+    }
+    refused = lines - accepted;
+    upload->tally.accepted += accepted;
+    upload->tally.joined += joined;
+    upload->tally.cached += cached;
+    upload->tally.refused += refused;
+    if (upload->tally.drafts < chunk->first + (int64_t)chunk->count)
+        upload->tally.drafts = chunk->first + (int64_t)chunk->count;
+    upload->window_bytes -= chunk->body.bytes;
+    buf_reset(&chunk->body);
+    chunk->is_stored = true;
+    /* A header is limited: of many, the rest is asked for page by page. */
+    chunk->is_short = cJSON_GetArraySize(list) < refused;
+    if (!chunk->is_short)
+        tell_listed(upload, chunk, list);
+    return 0;
+}
+
+/* A chunk was left out: all from there on go again. */
+static int
+take_gap(struct sheaf_upload *upload, const struct wire *wire, struct err *err)
+{
+    int64_t expected;
+    bool is_known = false;
+
+    if (wire_int(wire, "expected", 1, WIRE_INT_MAX, WIRE_REQUIRED, &expected,
+                 NULL) < 0) {
+        return err_set(err, E_PROTOCOL, "the broker's gap has no number");
+    }
+    for (size_t i = 0; i < upload->count; i++) {
+        struct chunk *chunk = at(upload, i);
+
+        if (chunk->n == expected && !chunk->is_stored)
+            is_known = true;
+        if (chunk->n >= expected && !chunk->is_stored)
+            chunk->made = -1;
+    }
+    if (is_known)
+        return 0;
+    return err_set(err, E_GAP, "batch %s: the broker expects chunk %lld",
+                   upload->batch, (long long)expected);
+}
+
+/* Takes the answer to a chunk. An error is kept for the caller's next call. */
+static void
+take(void *arg, const struct wire *wire)
+{
+    struct sheaf_upload *upload = arg;
+    struct chunk *chunk = NULL;
+    struct err err = { 0 };
+    int64_t re;
+    int rc;
+
+    if (wire_int(wire, "re", 0, WIRE_INT_MAX, WIRE_REQUIRED, &re, NULL) < 0)
+        return;
+    for (size_t i = 0; i < upload->count && !chunk; i++) {
+        if (at(upload, i)->re == re && !at(upload, i)->is_stored)
+            chunk = at(upload, i);
+    }
+    if (!chunk)
+        return;
+    rc = connection_error(wire, &err);
+    if (rc == E_GAP)
+        rc = take_gap(upload, wire, &err);
+    else if (rc == 0)
+        rc = take_stored(upload, chunk, wire, &err);
+    if (rc < 0 && !upload->failed.code) {
+        err_wrap(&err, "batch %s, chunk %lld", upload->batch,
+                 (long long)chunk->n);
+        upload->failed = err;
+    }
+}
+
+/* Asks for what was refused of a chunk, when its answer could not hold it. */
+static int
+ask_refused(struct sheaf_upload *upload, struct chunk *chunk, struct err *err)
+{
+    int64_t end = chunk->first + (int64_t)chunk->count;
+    struct sheaf_refusal refusal = { .index = -1 };
+    struct refusals refusals;
+    int rc;
+
+    refusals_init(&refusals, upload->sheaf, upload->batch, chunk->first);
+    do {
+        rc = refusals_next(&refusals, &refusal, err);
+        if (rc == 0)
+            tell(upload, chunk, refusal.index, &refusal);
+    } while (rc == 0 && refusal.index < end);
+    refusals_fini(&refusals);
+    chunk->is_short = false;
+    return rc < 0 ? rc : 0;
+}
+
+/* Lets go of the chunks at the front that are done with. */
+static int
+settle(struct sheaf_upload *upload, struct err *err)
+{
+    while (upload->count > 0 && at(upload, 0)->is_stored) {
+        struct chunk *chunk = at(upload, 0);
+        int rc = chunk->is_short ? ask_refused(upload, chunk, err) : 0;
+
+        if (rc < 0)
+            return rc;
+        upload->first = (upload->first + 1) % CHUNKS_MAX;
+        upload->count--;
+        /* The freed slot serves again: its buffers, not its content. */
+        chunk->is_stored = false;
+        chunk->count = 0;
+    }
+    if (upload->failed.code) {
+        *err = upload->failed;
+        return err->code;
+    }
+    return 0;
+}
+
+/* Sends one chunk. False: not now. */
+static bool
+send_chunk(struct sheaf_upload *upload, struct chunk *chunk)
+{
+    cJSON *head = wire_new("chunk");
+    unsigned char digest[DIGEST_BYTES];
+    char hex[DIGEST_HEX_BYTES];
+    struct buf text = { 0 };
+    bool is_sent;
+
+    /* A new number for each time, so that the answer to an earlier one, a gap
+     * perhaps, is not taken for the answer to this one. */
+    chunk->re = ++upload->sheaf->re_last;
+    digest_of(chunk->body.data, chunk->body.bytes, digest);
+    digest_hex(digest, hex);
+    wire_add_int(head, "re", chunk->re);
+    wire_add_str(head, "batch", upload->batch);
+    wire_add_int(head, "n", chunk->n);
+    wire_add_str(head, "digest", hex);
+    wire_print(head, &text);
+    is_sent = connection_send(upload->sheaf, buf_slice(&text),
+                              buf_slice(&chunk->body));
+    buf_fini(&text);
+    chunk->made = is_sent ? upload->sheaf->made_count : -1;
+    chunk->sent_ms = clock_mono_ms();
+    return is_sent;
+}
+
+/* Sends, in order, what was not sent over this connection or not answered in
+ * time. */
+static void
+send_due(struct sheaf_upload *upload)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    for (size_t i = 0; i < upload->count; i++) {
+        struct chunk *chunk = at(upload, i);
+        bool is_due = chunk->made != upload->sheaf->made_count ||
+                      now_ms - chunk->sent_ms >= upload->sheaf->answer_ms;
+
+        if (!chunk->is_stored && is_due && !send_chunk(upload, chunk))
+            return;
+    }
+}
+
+/* Sends and takes answers until at most `count_max` chunks and `bytes_max`
+ * bytes wait for theirs. */
+static int
+pump(struct sheaf_upload *upload, size_t count_max, size_t bytes_max,
+     struct err *err)
+{
+    connection_begin(upload->sheaf);
+    for (;;) {
+        struct wire wire = { .head = NULL };
+        bool is_full;
+        int rc = settle(upload, err);
+
+        if (rc < 0)
+            return rc;
+        send_due(upload);
+        is_full = upload->count > count_max || upload->window_bytes > bytes_max;
+        rc = connection_wait(upload->sheaf, is_full ? TICK_MS : 0, 0, &wire,
+                             err);
+        if (rc < 0)
+            return err_wrap(err, "batch %s", upload->batch);
+        if (rc == 0) {
+            take(upload, &wire);
+            wire_fini(&wire);
+        } else if (!is_full) {
+            return 0;
+        }
+    }
+}
+
+/* Closes the chunk that is being filled, sends it, and starts another one. */
+static int
+close_chunk(struct sheaf_upload *upload, struct err *err)
+{
+    struct chunk *chunk = filling(upload);
+    size_t window_bytes = (size_t)upload->limits.window_bytes, others = 0;
+
+    if (chunk->count == 0)
+        return 0;
+    if (window_bytes > chunk->body.bytes)
+        others = window_bytes - chunk->body.bytes;
+    /* Room first: for its bytes in the window, and for one more in the ring,
+     * where the chunk to be filled next stands. */
+    int rc = pump(upload, CHUNKS_MAX - 2, others, err);
+
+    if (rc < 0)
+        return rc;
+    chunk->n = upload->n_next++;
+    chunk->made = -1;
+    upload->window_bytes += chunk->body.bytes;
+    upload->count++;
+    return pump(upload, CHUNKS_MAX - 1, window_bytes, err);
+}
+
+static void
+add_texts(cJSON *head, const struct sheaf_submission *submission)
+{
+    const struct {
+        const char *name, *text;
+    } texts[] = { { "key", submission->key },
+                  { "client", submission->client },
+                  { "name", submission->name },
+                  { "window", submission->window },
+                  { "tz", submission->tz } };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (texts[i].text)
+            wire_add_str(head, texts[i].name, texts[i].text);
+    }
+}
+
+/* The header of open; NULL and E_INVALID if the metadata are no object. */
+static cJSON *
+open_header(const struct sheaf_submission *submission, struct err *err)
+{
+    cJSON *head = wire_new("open");
+
+    add_texts(head, submission);
+    wire_add_bool(head, "early", submission->is_early);
+    wire_add_int(head, "priority", submission->priority);
+    wire_add_int(head, "not_before", submission->not_before_ms);
+    wire_add_int(head, "deadline", submission->deadline_ms);
+    if (submission->metadata) {
+        cJSON *metadata = cJSON_Parse(submission->metadata);
+
+        if (!cJSON_IsObject(metadata)) {
+            cJSON_Delete(metadata);
+            cJSON_Delete(head);
+            err_set(err, E_INVALID, "metadata: not a JSON object");
+            return NULL;
+        }
+        cJSON_AddItemToObject(head, "metadata", metadata);
+    }
+    return head;
+}
+
+static int
+read_opened(struct sheaf_upload *upload, const struct wire *wire,
+            struct err *err)
+{
+    const char *batch, *state;
+
+    if (wire_str(wire, "batch", SHEAF_UUID_BYTES - 1, NULL, &batch, err) ||
+        wire_str(wire, "state", SHEAF_STATE_BYTES - 1, NULL, &state, err) ||
+        wire_int(wire, "next_chunk", 1, WIRE_INT_MAX, WIRE_REQUIRED,
+                 &upload->n_next, err) ||
+        wire_int(wire, "drafts", 0, WIRE_INT_MAX, WIRE_REQUIRED,
+                 &upload->stored, err) ||
+        wire_int(wire, "window_bytes", 1, WIRE_INT_MAX,
+                 upload->limits.window_bytes, &upload->limits.window_bytes,
+                 err)) {
+        return err->code;
+    }
+    memcpy(upload->batch, batch, strlen(batch) + 1);
+    memcpy(upload->state, state, strlen(state) + 1);
+    upload->index_next = upload->stored;
+    upload->tally.drafts = upload->stored;
+    return 0;
+}
+
+static int
+open_batch(struct sheaf_upload *upload,
+           const struct sheaf_submission *submission, struct err *err)
+{
+    cJSON *head = open_header(submission, err);
+    struct wire wire;
+    int rc;
+
+    if (!head)
+        return err->code;
+    rc = connection_call(upload->sheaf, head, slice_of(submission->options), 0,
+                         &wire, err);
+    if (rc == 0)
+        rc = read_opened(upload, &wire, err);
+    wire_fini(&wire);
+    return rc;
+}
+
+struct sheaf_upload *
+sheaf_upload_open(struct sheaf *sheaf,
+                  const struct sheaf_submission *submission,
+                  sheaf_refused_fn *refused, void *arg,
+                  struct sheaf_error *error)
+{
+    struct sheaf_upload *upload = mem_zalloc(1, sizeof(*upload));
+    struct err err = { 0 };
+
+    assert(!sheaf->stray); /* one upload at a time */
+    upload->sheaf = sheaf;
+    upload->refused = refused;
+    upload->refused_arg = arg;
+    if (sheaf_hello(sheaf, &upload->limits, error) < 0) {
+        free(upload);
+        return NULL;
+    }
+    if (open_batch(upload, submission, &err) < 0) {
+        sheaf_error_give(error, &err);
+        free(upload);
+        return NULL;
+    }
+    sheaf->stray = take;
+    sheaf->stray_arg = upload;
+    return upload;
+}
+
+void
+sheaf_upload_free(struct sheaf_upload *upload)
+{
+    if (!upload)
+        return;
+    upload->sheaf->stray = NULL;
+    for (size_t i = 0; i < CHUNKS_MAX; i++) {
+        buf_fini(&upload->ring[i].body);
+        free(upload->ring[i].places);
+    }
+    free(upload);
+}
+
+const char *
+sheaf_upload_batch(const struct sheaf_upload *upload)
+{
+    return upload->batch;
+}
+
+const char *
+sheaf_upload_state(const struct sheaf_upload *upload)
+{
+    return upload->state;
+}
+
+int64_t
+sheaf_upload_stored(const struct sheaf_upload *upload)
+{
+    return upload->stored;
+}
+
+struct sheaf_tally
+sheaf_upload_tally(const struct sheaf_upload *upload)
+{
+    return upload->tally;
+}
+
+static int
+add(struct sheaf_upload *upload, struct slice line, uint64_t place,
+    struct err *err)
+{
+    size_t bytes_max = (size_t)upload->limits.chunk_bytes_max;
+    size_t drafts_max = (size_t)upload->limits.chunk_drafts_max;
+    struct chunk *chunk = filling(upload);
+
+    if (line.bytes > (size_t)upload->limits.line_bytes_max) {
+        return err_set(err, E_TOOBIG, "a draft of %zu bytes, at most %lld",
+                       line.bytes, (long long)upload->limits.line_bytes_max);
+    }
+    if (chunk->count == drafts_max ||
+        chunk->body.bytes + line.bytes + 1 > bytes_max) {
+        int rc = close_chunk(upload, err);
+
+        if (rc < 0)
+            return rc;
+        chunk = filling(upload);
+    }
+    if (!chunk->places)
+        chunk->places = mem_zalloc(drafts_max, sizeof(chunk->places[0]));
+    if (chunk->count == 0) {
+        chunk->first = upload->index_next;
+        chunk->empties = 0;
+    }
+    chunk->places[chunk->count++] = place;
+    if (line.bytes == 0)
+        chunk->empties++;
+    buf_add_slice(&chunk->body, line);
+    buf_add_char(&chunk->body, '\n');
+    upload->index_next++;
+    return 0;
+}
+
+int
+sheaf_upload_add(struct sheaf_upload *upload, const char *line, size_t bytes,
+                 uint64_t place, struct sheaf_error *error)
+{
+    struct err err = { 0 };
+    int rc = add(upload, (struct slice){ line, bytes }, place, &err);
+
+    return rc < 0 ? sheaf_error_give(error, &err) : 0;
+}
+
+static int
+seal(struct sheaf_upload *upload, struct err *err)
+{
+    const char *state;
+    struct wire wire;
+    cJSON *head;
+    int rc = close_chunk(upload, err);
+
+    if (rc == 0)
+        rc = pump(upload, 0, 0, err);
+    if (rc < 0)
+        return rc;
+    head = wire_new("seal");
+    wire_add_str(head, "batch", upload->batch);
+    wire_add_int(head, "chunks", upload->n_next - 1);
+    wire_add_int(head, "drafts", upload->index_next);
+    rc = connection_call(upload->sheaf, head, (struct slice){ NULL, 0 }, 0,
+                         &wire, err);
+    if (rc == 0)
+        rc = wire_str(&wire, "state", SHEAF_STATE_BYTES - 1, NULL, &state, err);
+    if (rc == 0)
+        memcpy(upload->state, state, strlen(state) + 1);
+    wire_fini(&wire);
+    return rc < 0 ? err_wrap(err, "seal batch %s", upload->batch) : 0;
+}
+
+int
+sheaf_upload_seal(struct sheaf_upload *upload, struct sheaf_error *error)
+{
+    struct err err = { 0 };
+    int rc = seal(upload, &err);
+
+    return rc < 0 ? sheaf_error_give(error, &err) : 0;
+}
