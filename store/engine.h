@@ -90,6 +90,9 @@ struct engine_ops {
     /* Bytes in use and the most there may be. */
     void (*usage)(struct engine *engine, uint64_t *used, uint64_t *limit);
 
+    /* Rows of a table, in a transaction. */
+    uint64_t (*rows)(struct engine *engine, enum table table);
+
     void (*close)(struct engine *engine);
 };
 

@@ -14,8 +14,8 @@
 #include "base/mem.h"
 #include "store/engine.h"
 
-#define FILE_MODE      0600
-#define PATH_BYTES_MAX 4096
+#define FILE_MODE    0600
+#define EXIT_DAMAGED 9 /* the exit code for a damaged store */
 
 struct lmdb {
     struct engine engine; /* first: the engine is the lmdb */
@@ -250,6 +250,18 @@ lmdb_usage(struct engine *engine, uint64_t *used, uint64_t *limit)
     }
 }
 
+static uint64_t
+lmdb_rows(struct engine *engine, enum table table)
+{
+    struct lmdb *lmdb = lmdb_of(engine);
+    MDB_stat stat = { 0 };
+
+    assert(lmdb->txn);
+    if (mdb_stat(lmdb->txn, lmdb->tables[table], &stat))
+        return 0;
+    return stat.ms_entries;
+}
+
 static void
 lmdb_close(struct engine *engine)
 {
@@ -258,6 +270,15 @@ lmdb_close(struct engine *engine)
     lmdb_abort(engine);
     mdb_env_close(lmdb->env); /* NULL is fine */
     free(lmdb);
+}
+
+/* LMDB found its own pages broken: nothing can be believed any more. */
+static void
+on_broken(MDB_env *env, const char *what)
+{
+    (void)env;
+    log_error("event=store_damaged reason=\"%s\"", what);
+    _exit(EXIT_DAMAGED);
 }
 
 /* A file that ends before its last page would kill us with SIGBUS later. */
@@ -325,6 +346,8 @@ open_env(struct lmdb *lmdb, const char *dir, bool is_new, struct err *err)
         rc = mdb_env_set_mapsize(lmdb->env, lmdb->map_bytes);
     if (rc == 0)
         rc = mdb_env_set_maxdbs(lmdb->env, TABLE_COUNT);
+    if (rc == 0)
+        rc = mdb_env_set_assert(lmdb->env, on_broken);
     if (rc)
         return lmdb_err(err, rc, "set up LMDB");
     /* Default flags: every commit is flushed before it returns. */
@@ -356,6 +379,7 @@ engine_open_lmdb(const char *dir, bool is_new, uint64_t map_bytes,
         .seek = lmdb_seek,
         .before = lmdb_before,
         .usage = lmdb_usage,
+        .rows = lmdb_rows,
         .close = lmdb_close,
     };
     struct lmdb *lmdb = mem_zalloc(1, sizeof(*lmdb));

@@ -28,6 +28,7 @@ struct memory {
     struct node *roots[TABLE_COUNT];
     struct undo *undos;
     size_t undo_count, undo_capacity;
+    uint64_t rows[TABLE_COUNT];
     uint64_t bytes, bytes_max;
     bool is_open; /* in a transaction */
 };
@@ -121,6 +122,7 @@ insert(struct memory *memory, enum table table, struct slice key,
     split(memory->roots[table], key, &less, &more);
     memory->roots[table] = merge(merge(less, node), more);
     memory->bytes += key.bytes + value.bytes;
+    memory->rows[table]++;
 }
 
 static void
@@ -137,6 +139,7 @@ take_out(struct memory *memory, enum table table, struct slice key)
     node = *place;
     *place = merge(node->less, node->more);
     memory->bytes -= node->key_bytes + node->value_bytes;
+    memory->rows[table]--;
     node_free(node);
 }
 
@@ -314,6 +317,12 @@ memory_usage(struct engine *engine, uint64_t *used, uint64_t *limit)
     *limit = memory_of(engine)->bytes_max;
 }
 
+static uint64_t
+memory_rows(struct engine *engine, enum table table)
+{
+    return memory_of(engine)->rows[table];
+}
+
 static void
 tree_free(struct node *node)
 {
@@ -350,6 +359,7 @@ engine_open_memory(uint64_t max_bytes)
         .seek = memory_seek,
         .before = memory_before,
         .usage = memory_usage,
+        .rows = memory_rows,
         .close = memory_close,
     };
     struct memory *memory = mem_zalloc(1, sizeof(*memory));

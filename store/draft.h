@@ -1,0 +1,56 @@
+/*
+ * draft.h - one input, and its current result
+ *
+ * A draft's own bytes stay in the chunk in which they came; the record says
+ * where, and which request answers it. The result part changes only upward: a
+ * fallback may become an answer, an answer stays.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_DRAFT_H
+#define STORE_DRAFT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+#include "store/record.h"
+
+/* How a result was come by. */
+enum cache_tier { CACHE_NONE, CACHE_MEMORY, CACHE_STORE, CACHE_JOINED };
+#define CACHE_TIER_COUNT (CACHE_JOINED + 1)
+
+struct draft {
+    uint64_t batch;
+    uint32_t index;
+    uint64_t request;
+    uint32_t chunk; /* its line: chunk number, offset and length in it */
+    uint32_t at;
+    uint32_t bytes;
+    uint32_t line_check;          /* low half of XXH3 of the line */
+    uint32_t id_at, id_bytes;     /* JSON token of its id, within the line */
+    uint32_t meta_at, meta_bytes; /* of its metadata; no bytes: none */
+    uint64_t seq;                 /* of its result; 0: none yet */
+    uint32_t revision;            /* 0: no result, 1: the first one */
+    bool is_retrying;             /* counted in its batch's retry_count */
+    enum status status;
+    enum cache_tier tier; /* also before the result: joined or none */
+    int64_t completed_ms;
+    int64_t cost_nano; /* what it cost; -1: unknown */
+};
+
+/* The name of a tier, as in result lines. */
+const char *cache_tier_name(enum cache_tier tier);
+
+/* Low half of XXH3 of a line: what line_check holds. */
+uint32_t draft_line_check(struct slice line);
+
+/* True if a result of `status` would be better than the one it has. */
+bool draft_improves(const struct draft *draft, enum status status);
+
+/* Fields to bytes and back; decoding reports E_CORRUPT. Batch and index are in
+ * the key. */
+void draft_encode(const struct draft *draft, struct buf *out);
+int draft_decode(struct record *record, struct draft *draft);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * outcome.h - how a request ended: the answer, or what is kept instead
+ *
+ * The best that was reached so far. The upstream's reply stands beside it, byte
+ * for byte; the text is a place in the reply wherever possible, so that nothing
+ * is stored twice.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_OUTCOME_H
+#define STORE_OUTCOME_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+#include "store/record.h"
+
+#define OUTCOME_UNKNOWN (-1) /* tokens, cost: not told */
+
+enum outcome_form {
+    OUTCOME_NO_TEXT,
+    OUTCOME_JSON_TEXT,  /* the inside of a JSON string within the reply */
+    OUTCOME_PLAIN_TEXT, /* UTF-8 behind the reply */
+};
+
+/* Strings are borrowed: from the caller, or from the store until its next
+ * change. */
+struct outcome {
+    enum status status;
+    uint32_t http_status; /* 0: there was no HTTP answer */
+    uint32_t attempts;
+    int64_t latency_ms; /* of the call that made it */
+    int64_t prompt_tokens, completion_tokens, total_tokens;
+    int64_t completed_ms;
+    int64_t cost_nano;    /* what the call cost; -1: unknown */
+    uint32_t reply_bytes; /* of the reply, without the text behind it */
+    enum outcome_form form;
+    uint32_t text_at, text_bytes; /* in the stored reply */
+    struct slice code, message;   /* of the error; empty if there was none */
+    struct slice model, upstream, finish;
+    struct slice essence;
+};
+
+/* Fields to bytes and back; decoding reports E_CORRUPT. */
+void outcome_encode(const struct outcome *outcome, struct buf *out);
+int outcome_decode(struct record *record, struct outcome *outcome);
+
+#endif

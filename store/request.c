@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/request.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/err.h"
+
+static const struct {
+    const char *name;
+    unsigned to;
+} states[REQUEST_STATE_COUNT] = {
+#define REQUEST_ROW(name, text, to) [REQUEST_##name] = { text, to },
+    REQUEST_STATES(REQUEST_ROW)
+#undef REQUEST_ROW
+};
+
+const char *
+request_state_name(enum request_state state)
+{
+    assert(state < REQUEST_STATE_COUNT);
+    return states[state].name;
+}
+
+bool
+request_may_move(enum request_state from, enum request_state to)
+{
+    assert(from < REQUEST_STATE_COUNT);
+    return (states[from].to & (1u << to)) != 0;
+}
+
+void
+request_move(struct request *request, enum request_state to)
+{
+    assert(request_may_move(request->state, to));
+    request->state = to;
+}
+
+bool
+request_is_joinable(const struct request *request)
+{
+    return request->state == REQUEST_READY ||
+           request->state == REQUEST_DELAYED ||
+           request->state == REQUEST_LEASED;
+}
+
+void
+request_encode(const struct request *request, struct buf *out)
+{
+    record_u8(out, request->state);
+    record_u8(out, request->kind);
+    record_u8(out, request->flags);
+    record_u8(out, request->status);
+    record_u32(out, request->fence);
+    record_u64(out, request->place.lead);
+    record_u64(out, request->place.group);
+    record_bytes(out, request->key, sizeof(request->key));
+    record_u64(out, request->batch);
+    record_u32(out, request->index);
+    record_u32(out, request->attempts);
+    record_u32(out, request->failures);
+    record_u32(out, request->lost);
+    record_u32(out, request->throttled);
+    record_u32(out, request->uncertain);
+    record_i64(out, request->due_ms);
+    record_i64(out, request->done_ms);
+    record_str(out, slice_of(request->upstream));
+}
+
+int
+request_decode(struct record *record, struct request *request)
+{
+    unsigned state = record_get_u8(record), kind = record_get_u8(record);
+    unsigned status;
+    struct slice upstream;
+
+    request->flags = record_get_u8(record);
+    status = record_get_u8(record);
+    if (state >= REQUEST_STATE_COUNT || kind > REQUEST_RAW ||
+        status >= STATUS_COUNT) {
+        return E_CORRUPT;
+    }
+    request->state = state;
+    request->kind = kind;
+    request->status = status;
+    request->fence = record_get_u32(record);
+    request->place.lead = record_get_u64(record);
+    request->place.group = record_get_u64(record);
+    record_get_bytes(record, request->key, sizeof(request->key));
+    request->batch = record_get_u64(record);
+    request->index = record_get_u32(record);
+    request->attempts = record_get_u32(record);
+    request->failures = record_get_u32(record);
+    request->lost = record_get_u32(record);
+    request->throttled = record_get_u32(record);
+    request->uncertain = record_get_u32(record);
+    request->due_ms = record_get_i64(record);
+    request->done_ms = record_get_i64(record);
+    upstream = record_get_str(record);
+    if (upstream.bytes >= sizeof(request->upstream))
+        return E_CORRUPT;
+    memset(request->upstream, 0, sizeof(request->upstream));
+    if (upstream.bytes)
+        memcpy(request->upstream, upstream.data, upstream.bytes);
+    return record_end(record);
+}

@@ -1,0 +1,102 @@
+/*
+ * request.h - one upstream call, shared by the drafts that need the same one
+ *
+ *            lent to a worker        success, or a failure that ends it
+ *   ready ───────────────────► leased ──────────────────────────────► done
+ *     ▲  ▲                     │ │ │                                   │
+ *     │  └─────────────────────┘ │ └► cancelled ◄── ready, delayed     │
+ *     │    lease lost, released  │        │ late success ───► done     │
+ *     └──────────── delayed ◄────┘        └─────────────────────────   │
+ *     ▲       due            backoff, a server's wait                  │
+ *     └────────────────────────────────────────────────────────────────┘
+ *                                 retry
+ *
+ * A request in state ready has one row in the ready index for every batch that
+ * wants it, also while that batch is not sealed: whether it may go is a matter
+ * of the batch (store/batch.h), so that sealing a million drafts is one write.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_REQUEST_H
+#define STORE_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/status.h"
+#include "store/record.h"
+
+#define REQUEST_UPSTREAM_BYTES 65 /* an upstream's name and its NUL */
+
+/* clang-format off */
+#define REQUEST_TO(state) (1u << REQUEST_##state)
+/*    name       text         the states it may move to */
+#define REQUEST_STATES(X)                                                     \
+    X(READY,     "ready",     REQUEST_TO(LEASED) | REQUEST_TO(CANCELLED) |    \
+                              REQUEST_TO(DONE))                               \
+    X(DELAYED,   "delayed",   REQUEST_TO(READY) | REQUEST_TO(CANCELLED) |     \
+                              REQUEST_TO(DONE))                               \
+    X(LEASED,    "leased",    REQUEST_TO(READY) | REQUEST_TO(DELAYED) |       \
+                              REQUEST_TO(DONE) | REQUEST_TO(CANCELLED))       \
+    X(DONE,      "done",      REQUEST_TO(READY) | REQUEST_TO(DONE))           \
+    X(CANCELLED, "cancelled", REQUEST_TO(DONE) | REQUEST_TO(READY))
+/* clang-format on */
+
+#define REQUEST_ENUM(name, text, to) REQUEST_##name,
+enum request_state { REQUEST_STATES(REQUEST_ENUM) REQUEST_STATE_COUNT };
+#undef REQUEST_ENUM
+
+enum request_kind {
+    REQUEST_TEXT, /* a goal and a text: an answer without text is a failure */
+    REQUEST_RAW,  /* messages, or a batch line: any well-formed 200 will do */
+};
+
+/* flags */
+#define REQUEST_ENLARGED 1u /* was cut off once, has more room now */
+
+/* Where a ready request stands in the order of dispatch. */
+struct place {
+    uint64_t lead;  /* the first group of a run of groups with one goal */
+    uint64_t group; /* its group */
+};
+
+struct request {
+    uint64_t id;
+    enum request_state state;
+    enum request_kind kind;
+    unsigned flags;
+    enum status status; /* of its outcome; STATUS_NONE: none stored */
+    uint32_t fence;     /* of the newest lease; only grows */
+    struct place place;
+    unsigned char key[DIGEST_BYTES];
+    uint64_t batch; /* a draft from which it is rendered */
+    uint32_t index;
+    uint32_t attempts;  /* exchanges with an upstream */
+    uint32_t failures;  /* those that count */
+    uint32_t lost;      /* leases lost */
+    uint32_t throttled; /* answers that named a wait */
+    uint32_t uncertain; /* sent, and no answer came: maybe paid */
+    int64_t due_ms;     /* while delayed */
+    int64_t done_ms;    /* when its outcome was stored; 0: none */
+    char upstream[REQUEST_UPSTREAM_BYTES];
+};
+
+/* The name of a state. */
+const char *request_state_name(enum request_state state);
+
+/* True if the table has this move. */
+bool request_may_move(enum request_state from, enum request_state to);
+
+/* Changes the state. A move that the table does not have is a bug. Only the
+ * store calls it, as the indexes move along (store/dispatch.c). */
+void request_move(struct request *request, enum request_state to);
+
+/* True while another draft can wait for it instead of making its own. */
+bool request_is_joinable(const struct request *request);
+
+/* Fields to bytes and back; decoding reports E_CORRUPT. */
+void request_encode(const struct request *request, struct buf *out);
+int request_decode(struct record *record, struct request *request);
+
+#endif

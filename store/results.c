@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+
+#include "store/table.h"
+
+static struct key
+done_key(uint64_t batch, uint64_t seq)
+{
+    return key_u64(key_id(batch), seq);
+}
+
+void
+result_remove(struct store *store, const struct draft *draft)
+{
+    if (draft->seq == 0)
+        return;
+    table_del(store, TABLE_RESULT, key_id(draft->seq));
+    table_del(store, TABLE_DONE, done_key(draft->batch, draft->seq));
+}
+
+void
+result_give(struct store *store, struct batch *batch, struct draft *draft,
+            enum status status, int64_t now_ms)
+{
+    assert(draft_improves(draft, status));
+    assert(batch->id == draft->batch);
+    result_remove(store, draft);
+    if (draft->status != STATUS_NONE)
+        batch->status_count[draft->status]--;
+    batch->status_count[status]++;
+    draft->seq = ++store->ids.seq;
+    draft->revision++;
+    draft->status = status;
+    draft->completed_ms = now_ms;
+    batch->last_seq = draft->seq;
+    draft_put(store, draft);
+    record_u64(table_fields(store), draft->batch);
+    record_u32(&store->fields, draft->index);
+    table_put(store, TABLE_RESULT, key_id(draft->seq));
+    record_u32(table_fields(store), draft->index);
+    table_put(store, TABLE_DONE, done_key(draft->batch, draft->seq));
+}
+
+/* Fills in what is beside the draft. What is damaged is left out: the result
+ * itself, its status and its identity stay readable. */
+static void
+fill(struct store *store, struct result_row *row)
+{
+    struct record record;
+
+    if (store_draft_line(store, &row->draft, &row->line) < 0)
+        row->line = (struct slice){ 0 };
+    if (row->draft.status == STATUS_CANCELLED)
+        return;
+    if (row->draft.status == STATUS_EXPIRED) {
+        if (table_get(store, TABLE_ESSENCE,
+                      key_draft(row->draft.batch, row->draft.index),
+                      &record) == 0) {
+            row->essence = record_get_str(&record);
+        }
+        return;
+    }
+    row->has_outcome =
+        store_outcome_get(store, row->draft.request, &row->outcome) == 0 &&
+        store_reply_get(store, row->draft.request, &row->reply) == 0;
+}
+
+int
+store_result_after(struct store *store, uint64_t batch, uint64_t seq,
+                   struct result_row *row)
+{
+    enum table table = batch ? TABLE_DONE : TABLE_RESULT;
+    struct key key = batch ? done_key(batch, seq + 1) : key_id(seq + 1);
+    struct slice found;
+    struct record record;
+    uint32_t index;
+    int rc = table_seek(store, table, key, batch ? 8 : 0, &found, &record);
+
+    if (rc == E_NOTFOUND)
+        return rc;
+    *row =
+        (struct result_row){ .draft.seq = key_get_u64(found, batch ? 8 : 0) };
+    seq = row->draft.seq;
+    if (rc < 0)
+        return rc;
+    if (!batch)
+        batch = record_get_u64(&record);
+    index = record_get_u32(&record);
+    if (record_end(&record) < 0 ||
+        store_draft_get(store, batch, index, &row->draft) < 0 ||
+        row->draft.seq != seq) {
+        row->draft.seq = seq;
+        return E_CORRUPT;
+    }
+    fill(store, row);
+    return 0;
+}
+
+int
+store_result_at(struct store *store, uint64_t batch, uint32_t index,
+                struct result_row *row)
+{
+    struct slice found;
+    struct record record;
+    int rc;
+
+    for (;; index++) {
+        rc = table_seek(store, TABLE_DRAFT, key_draft(batch, index), 8, &found,
+                        &record);
+        if (rc == E_NOTFOUND)
+            return rc;
+        index = key_get_u32(found, 8);
+        *row =
+            (struct result_row){ .draft = { .batch = batch, .index = index } };
+        if (rc == 0)
+            rc = draft_decode(&record, &row->draft);
+        if (rc < 0)
+            return rc;
+        if (row->draft.seq != 0) {
+            fill(store, row);
+            return 0;
+        }
+    }
+}

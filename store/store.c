@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "store/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "store/table.h"
+
+#define PATH_BYTES_MAX 4096
+
+static struct key
+meta_key(const char *name)
+{
+    return key_bytes(key_start(), name, strlen(name));
+}
+
+static void
+ids_put(struct store *store)
+{
+    struct buf *out = table_fields(store);
+
+    record_u64(out, store->ids.batch);
+    record_u64(out, store->ids.request);
+    record_u64(out, store->ids.seq);
+    record_u64(out, store->ids.group);
+    record_i64(out, store->ids.latest_ms);
+    table_put(store, TABLE_META, meta_key("ids"));
+}
+
+static int
+ids_get(struct store *store)
+{
+    struct record record;
+    int rc = table_get(store, TABLE_META, meta_key("ids"), &record);
+
+    if (rc < 0)
+        return rc;
+    store->ids.batch = record_get_u64(&record);
+    store->ids.request = record_get_u64(&record);
+    store->ids.seq = record_get_u64(&record);
+    store->ids.group = record_get_u64(&record);
+    store->ids.latest_ms = record_get_i64(&record);
+    store->committed = store->ids;
+    return record_end(&record);
+}
+
+/* Writes what makes an empty engine a store. */
+static int
+found_store(struct store *store, const unsigned char uuid[STORE_UUID_BYTES],
+            struct err *err)
+{
+    if (store_begin(store, 0, err) < 0)
+        return err ? err->code : E_IO;
+    record_u32(table_fields(store), STORE_FORMAT);
+    table_put(store, TABLE_META, meta_key("format"));
+    record_bytes(table_fields(store), uuid, STORE_UUID_BYTES);
+    table_put(store, TABLE_META, meta_key("uuid"));
+    ids_put(store);
+    memcpy(store->uuid, uuid, STORE_UUID_BYTES);
+    return store_commit(store, err);
+}
+
+/* Reads what makes an engine a store of ours. */
+static int
+recognise(struct store *store, struct err *err)
+{
+    struct record record;
+    uint32_t format = 0;
+    int rc;
+
+    if (store_begin(store, 0, err) < 0)
+        return E_IO;
+    rc = table_get(store, TABLE_META, meta_key("format"), &record);
+    if (rc == 0) {
+        format = record_get_u32(&record);
+        rc = record_end(&record);
+    }
+    if (rc == 0 && format > STORE_FORMAT) {
+        rc = err_set(err, E_VERSION,
+                     "the store has format %u, this program knows %d; use a "
+                     "newer one",
+                     format, STORE_FORMAT);
+        goto out;
+    }
+    if (rc == 0)
+        rc = table_get(store, TABLE_META, meta_key("uuid"), &record);
+    if (rc == 0) {
+        record_get_bytes(&record, store->uuid, sizeof(store->uuid));
+        rc = record_end(&record);
+    }
+    if (rc == 0)
+        rc = ids_get(store);
+    if (rc == E_NOTFOUND)
+        rc = err_set(err, E_CORRUPT, "data.mdb is not a Sheaf store");
+    else if (rc < 0)
+        rc = err_set(err, rc, "data.mdb: its first records are damaged");
+out:
+    store_abort(store);
+    return rc;
+}
+
+static struct store *
+store_new(struct engine *engine)
+{
+    struct store *store = mem_zalloc(1, sizeof(*store));
+
+    store->engine = engine;
+    return store;
+}
+
+static int
+sync_dir(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+    if (fd < 0)
+        return -1;
+    rc = fsync(fd);
+    return close(fd) < 0 ? -1 : rc;
+}
+
+static int
+join(char path[PATH_BYTES_MAX], const char *dir, const char *leaf)
+{
+    int bytes = snprintf(path, PATH_BYTES_MAX, "%s/%s", dir, leaf);
+
+    return bytes > 0 && bytes < PATH_BYTES_MAX ? 0 : -1;
+}
+
+/* Makes a store in DIR/new and moves it into place, so that whatever happens
+ * there is either no store or a whole one. */
+static int
+create(const char *dir, uint64_t map_bytes,
+       const unsigned char uuid[STORE_UUID_BYTES], struct err *err)
+{
+    char fresh[PATH_BYTES_MAX], from[PATH_BYTES_MAX], to[PATH_BYTES_MAX];
+    struct engine *engine;
+    struct store *store;
+    int rc;
+
+    if (join(fresh, dir, "new") < 0 || join(from, fresh, "data.mdb") < 0 ||
+        join(to, dir, "data.mdb") < 0) {
+        return err_set(err, E_USAGE, "%s: the path is too long", dir);
+    }
+    /* What an interrupted creation left behind was never used. */
+    if (unlink(from) < 0 && errno != ENOENT && errno != ENOTDIR)
+        return err_set(err, E_IO, "remove %s: %s", from, strerror(errno));
+    if (mkdir(fresh, 0700) < 0 && errno != EEXIST)
+        return err_set(err, E_IO, "make %s: %s", fresh, strerror(errno));
+    engine = engine_open_lmdb(fresh, true, map_bytes, err);
+    if (!engine)
+        return err ? err->code : E_IO;
+    store = store_new(engine);
+    rc = found_store(store, uuid, err);
+    store_close(store);
+    if (rc < 0)
+        return rc;
+    if (sync_dir(fresh) < 0 || rename(from, to) < 0 || sync_dir(dir) < 0)
+        return err_set(err, E_IO, "move %s to %s: %s", from, to,
+                       strerror(errno));
+    /* LMDB's lock file is made anew beside the data. */
+    if (join(from, fresh, "lock.mdb") == 0)
+        (void)unlink(from);
+    (void)rmdir(fresh);
+    return 0;
+}
+
+struct store *
+store_open(const char *dir, uint64_t map_bytes,
+           const unsigned char uuid[STORE_UUID_BYTES], struct err *err)
+{
+    char path[PATH_BYTES_MAX];
+    struct engine *engine;
+    struct store *store;
+    struct stat file;
+
+    if (join(path, dir, "data.mdb") < 0) {
+        err_set(err, E_USAGE, "%s: the path is too long", dir);
+        return NULL;
+    }
+    if (stat(path, &file) < 0) {
+        if (errno != ENOENT) {
+            err_set(err, E_IO, "%s: %s", path, strerror(errno));
+            return NULL;
+        }
+        if (create(dir, map_bytes, uuid, err) < 0)
+            return NULL;
+    } else if (file.st_size == 0) {
+        /* LMDB would take it for a new one. */
+        err_set(err, E_CORRUPT, "%s is empty; restore it from a backup", path);
+        return NULL;
+    }
+    engine = engine_open_lmdb(dir, false, map_bytes, err);
+    if (!engine) {
+        err_wrap(err, "store %s", dir);
+        return NULL;
+    }
+    store = store_new(engine);
+    if (recognise(store, err) < 0) {
+        err_wrap(err, "store %s", dir);
+        store_close(store);
+        return NULL;
+    }
+    return store;
+}
+
+struct store *
+store_open_memory(uint64_t bytes_max,
+                  const unsigned char uuid[STORE_UUID_BYTES])
+{
+    struct store *store = store_new(engine_open_memory(bytes_max));
+    int rc = found_store(store, uuid, NULL);
+
+    assert(rc == 0);
+    (void)rc;
+    return store;
+}
+
+void
+store_close(struct store *store)
+{
+    if (!store)
+        return;
+    if (store->is_open)
+        store_abort(store);
+    store->engine->ops->close(store->engine);
+    buf_fini(&store->fields);
+    free(store);
+}
+
+int
+store_begin(struct store *store, int64_t now_ms, struct err *err)
+{
+    int rc = store->engine->ops->begin(store->engine, err);
+
+    assert(!store->is_open);
+    if (rc < 0)
+        return rc;
+    store->is_open = true;
+    store->is_dirty = false;
+    store->rc = 0;
+    if (now_ms > store->ids.latest_ms)
+        store->ids.latest_ms = now_ms;
+    return 0;
+}
+
+int
+store_commit(struct store *store, struct err *err)
+{
+    int rc;
+
+    assert(store->is_open);
+    if (store->rc == 0 && store->is_dirty)
+        ids_put(store);
+    if (store->rc != 0) {
+        if (err)
+            *err = store->err;
+        rc = store->rc;
+        store_abort(store);
+        return rc;
+    }
+    if (!store->is_dirty) {
+        store_abort(store);
+        return 0;
+    }
+    rc = store->engine->ops->commit(store->engine, err);
+    store->is_open = false;
+    if (rc < 0)
+        store->ids = store->committed;
+    else
+        store->committed = store->ids;
+    return rc;
+}
+
+void
+store_abort(struct store *store)
+{
+    assert(store->is_open);
+    store->engine->ops->abort(store->engine);
+    store->is_open = false;
+    store->ids = store->committed;
+}
+
+const unsigned char *
+store_uuid(const struct store *store)
+{
+    return store->uuid;
+}
+
+int64_t
+store_latest_ms(const struct store *store)
+{
+    return store->committed.latest_ms;
+}
+
+struct store_usage
+store_usage(struct store *store)
+{
+    const struct engine_ops *ops = store->engine->ops;
+    struct store_usage usage = { 0 };
+
+    ops->usage(store->engine, &usage.bytes, &usage.bytes_max);
+    usage.batches = ops->rows(store->engine, TABLE_BATCH);
+    usage.drafts = ops->rows(store->engine, TABLE_DRAFT);
+    usage.requests = ops->rows(store->engine, TABLE_REQUEST);
+    usage.ready = ops->rows(store->engine, TABLE_READY);
+    usage.leases = ops->rows(store->engine, TABLE_LEASE);
+    usage.results = ops->rows(store->engine, TABLE_RESULT);
+    usage.outcomes = ops->rows(store->engine, TABLE_OUTCOME);
+    return usage;
+}

@@ -1,0 +1,355 @@
+/*
+ * store.h - durable state: batches, drafts, requests, results, and what is due
+ *
+ * The interface is in the broker's words, and bulk where there is bulk: add the
+ * drafts of a chunk, claim up to n requests, finish one with all its drafts,
+ * results after a cursor. Policy stays in the broker: it says which and how
+ * many. What lies underneath (engine.h) is nobody's business above.
+ *
+ * One process opens a store, one transaction is open at a time, and everything
+ * below happens inside it but for opening and closing.
+ *
+ * Errors. Reading returns 0, E_NOTFOUND or E_CORRUPT. Writing returns nothing:
+ * the first failure is kept, what follows is skipped, and store_commit()
+ * returns it with nothing changed. After any failed commit the state in memory
+ * that was derived from the transaction must be made anew.
+ *
+ * Borrowed slices that reading gives out are valid until the next change.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "store/batch.h"
+#include "store/draft.h"
+#include "store/outcome.h"
+#include "store/request.h"
+
+#define STORE_FORMAT     1
+#define STORE_UUID_BYTES 16
+#define STORE_SLICE_MAX  1000 /* drafts touched by one slice of longer work */
+
+struct store;
+
+/* ---- opening, transactions ---- */
+
+/* Opens the store in a directory, making both if there is nothing. uuid is the
+ * identity of a new store. map_bytes: the most it may grow to. The lock is held
+ * by the caller (home.h). E_CORRUPT: damaged or foreign. E_VERSION: newer. */
+struct store *store_open(const char *dir, uint64_t map_bytes,
+                         const unsigned char uuid[STORE_UUID_BYTES],
+                         struct err *err);
+
+/* A store in memory, for tests. */
+struct store *store_open_memory(uint64_t bytes_max,
+                                const unsigned char uuid[STORE_UUID_BYTES]);
+
+/* Closes it; an open transaction is forgotten. NULL is fine. */
+void store_close(struct store *store);
+
+/* Begins the transaction at a time, which is remembered as the latest seen. */
+int store_begin(struct store *store, int64_t now_ms, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* Makes it durable. E_FULL: no space, nothing was changed. E_CORRUPT: a record
+ * that had to be read was damaged, nothing was changed. E_IO: the outcome is
+ * unknown, the process must end. */
+int store_commit(struct store *store, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* Forgets the transaction. */
+void store_abort(struct store *store);
+
+/* The store's identity; the latest time it has seen, 0 for a new one. */
+const unsigned char *store_uuid(const struct store *store);
+int64_t store_latest_ms(const struct store *store);
+
+/* What it holds. */
+struct store_usage {
+    uint64_t bytes, bytes_max;
+    uint64_t batches, drafts, requests, ready, leases, results, outcomes;
+};
+struct store_usage store_usage(struct store *store);
+
+/* ---- batches ---- */
+
+/* Adds an open batch, giving it its id. client_key names it (see
+ * store_client_key()). */
+void store_batch_add(struct store *store, struct batch *batch,
+                     const struct spec *spec);
+
+/* The digest by which a batch is found: of client and key. */
+void store_client_key(struct slice client, struct slice key,
+                      unsigned char digest[DIGEST_BYTES]);
+
+/* Find a batch. */
+int store_batch_get(struct store *store, uint64_t id, struct batch *batch);
+int store_batch_find(struct store *store,
+                     const unsigned char uuid[BATCH_UUID_BYTES],
+                     struct batch *batch);
+int store_batch_find_key(struct store *store,
+                         const unsigned char digest[DIGEST_BYTES],
+                         struct batch *batch);
+
+/* The first batch after an id, or the last one before it. E_NOTFOUND. */
+int store_batch_after(struct store *store, uint64_t id, struct batch *batch);
+int store_batch_before(struct store *store, uint64_t id, struct batch *batch);
+
+/* Writes a batch's record, after a change of state or counters. Moves a sealed
+ * batch that is complete to finished first; true if it did. */
+bool store_batch_put(struct store *store, struct batch *batch, int64_t now_ms);
+
+/* What was said at its start. */
+int store_spec_get(struct store *store, uint64_t batch, struct spec *spec);
+
+/* ---- chunks and drafts ---- */
+
+struct chunk {
+    uint32_t n;
+    unsigned char digest[DIGEST_BYTES];
+    uint32_t index_first;
+    uint32_t draft_count, accepted, joined, cached, refused;
+};
+
+enum disposition {
+    DRAFT_NEW,          /* made a request of its own */
+    DRAFT_JOINED,       /* joined one that waits or is in flight */
+    DRAFT_CACHED,       /* was answered by one that is done */
+    DRAFT_DUPLICATE_ID, /* was not added: the batch has that id */
+};
+
+/* A draft of a chunk that is to be added. */
+struct new_draft {
+    struct draft draft; /* index, chunk, place of line, id, metadata; the rest
+                           is filled in */
+    struct slice id;    /* decoded */
+    unsigned char key[DIGEST_BYTES];
+    enum request_kind kind;
+    const char *upstream;         /* borrowed */
+    uint64_t tag;                 /* the caller's own, for `place` */
+    struct place place;           /* filled in by `place` when it is new */
+    enum disposition disposition; /* out */
+};
+
+/* How store_drafts_add() asks back. */
+struct intake {
+    int64_t now_ms;
+    int64_t cached_after_ms; /* answers not older than this are served */
+    void *context;
+    /* Looks in the memory tier: the request that answered key, or 0. */
+    uint64_t (*recall)(void *context, const unsigned char *key);
+    /* Chooses the place of a draft that makes a new request. */
+    void (*place)(void *context, struct new_draft *draft);
+};
+
+/* Adds drafts to a batch, deduplicating each against all requests, and those
+ * before it in the array. Counts are added to *batch and *chunk, which the
+ * caller writes. E_CORRUPT: a record in the way is damaged. */
+int store_drafts_add(struct store *store, struct batch *batch,
+                     struct chunk *chunk, struct new_draft *drafts,
+                     size_t count, const struct intake *intake);
+
+/* What a request key would meet now, for a dry run. */
+enum disposition store_key_peek(struct store *store,
+                                const unsigned char key[DIGEST_BYTES],
+                                int64_t cached_after_ms);
+
+/* A new group's number. */
+uint64_t store_group_next(struct store *store);
+
+/* A chunk's bytes, which come before its drafts, and its record, which comes
+ * after them. */
+void store_body_put(struct store *store, uint64_t batch, uint32_t n,
+                    struct slice body);
+void store_chunk_put(struct store *store, uint64_t batch,
+                     const struct chunk *chunk);
+int store_chunk_get(struct store *store, uint64_t batch, uint32_t n,
+                    struct chunk *chunk);
+
+/* A draft's record; the bytes of its line, checked. */
+int store_draft_get(struct store *store, uint64_t batch, uint32_t index,
+                    struct draft *draft);
+int store_draft_line(struct store *store, const struct draft *draft,
+                     struct slice *line);
+
+/* A draft that was refused, and why. */
+struct refusal {
+    uint32_t index;
+    uint32_t line; /* in its chunk, from 1 */
+    struct slice field, code, message;
+};
+void store_refusal_add(struct store *store, uint64_t batch,
+                       const struct refusal *refusal);
+
+/* The first refusal at or after an index. */
+int store_refusal_next(struct store *store, uint64_t batch, uint32_t index,
+                       struct refusal *refusal);
+
+/* ---- requests ---- */
+
+int store_request_get(struct store *store, uint64_t id,
+                      struct request *request);
+
+/* Writes a request's counters and flags. Its state is changed by the functions
+ * below alone. */
+void store_request_put(struct store *store, const struct request *request);
+
+/* The first place at or after *place where the batch has ready requests. */
+int store_ready_next(struct store *store, uint64_t batch, struct place *place);
+
+struct lease {
+    uint64_t request;
+    uint32_t fence;
+    unsigned char worker[16];
+    int64_t granted_ms;
+    int64_t deadline_ms;
+};
+
+/* Leases up to `max` ready requests of a batch at one place: their fences grow,
+ * they leave the ready index. Returns how many, with the requests. */
+size_t store_claim(struct store *store, uint64_t batch, struct place place,
+                   const struct lease *terms, struct request *requests,
+                   size_t max);
+
+/* Puts a leased or delayed request back to ready. */
+void store_release(struct store *store, struct request *request);
+
+/* Delays a leased request until due_ms. */
+void store_delay(struct store *store, struct request *request, int64_t due_ms);
+
+/* Ends a request: stores the outcome if it is better than what is there, and
+ * gives it to the drafts, at most STORE_SLICE_MAX now and the rest by a timer.
+ * reply: the reply, and the plain text behind it. */
+void store_finish(struct store *store, struct request *request,
+                  const struct outcome *outcome, struct slice reply,
+                  int64_t now_ms);
+
+/* How it ended, and the stored reply with what is behind it. */
+int store_outcome_get(struct store *store, uint64_t request,
+                      struct outcome *outcome);
+int store_reply_get(struct store *store, uint64_t request, struct slice *reply);
+
+/* The first lease after a request's; for the start. */
+int store_lease_after(struct store *store, uint64_t request,
+                      struct lease *lease);
+
+/* ---- slices of longer work ---- */
+
+/* Where a slice goes on: a draft. */
+struct cursor {
+    uint64_t batch;
+    uint32_t index;
+};
+
+/* Gives a finished request's outcome to further drafts. True: there are more,
+ * and *cursor tells where. */
+bool store_fan_out(struct store *store, struct request *request,
+                   struct cursor *cursor, int64_t now_ms);
+
+/* What ends drafts early asks back. */
+struct ending {
+    enum status status; /* STATUS_CANCELLED or STATUS_EXPIRED */
+    int64_t now_ms;
+    void *context;
+    /* Appends the essence of a draft; NULL: none is kept. */
+    void (*essence)(void *context, const struct draft *draft, struct slice line,
+                    struct buf *out);
+    /* A leased request that nobody needs any more was cancelled. */
+    void (*cancelled)(void *context, const struct request *request);
+};
+
+/* Ends a slice of a batch's drafts that have no result; the batch is in its
+ * state already. True: there are more, from *index on. */
+bool store_end_drafts(struct store *store, struct batch *batch, uint32_t *index,
+                      const struct ending *ending);
+
+/* Puts a slice of a batch's fallbacks back: those whose status is in the mask
+ * (1u << status). True: there are more, from *index on. */
+bool store_retry_drafts(struct store *store, struct batch *batch,
+                        uint32_t *index, uint32_t mask,
+                        const struct intake *intake);
+
+/* Removes a slice of an open or abandoned batch's drafts. True: there are
+ * more. When it is the last and is_whole, the batch goes too. */
+bool store_drop_drafts(struct store *store, struct batch *batch,
+                       uint32_t *index, bool is_whole);
+
+/* Frees a batch's key, so that it can be used for a new one. */
+void store_key_free(struct store *store, uint64_t batch);
+
+/* ---- results ---- */
+
+/* A result on its way out. */
+struct result_row {
+    struct draft draft;
+    struct slice line; /* the draft's; empty if it is damaged */
+    bool has_outcome;
+    struct outcome outcome; /* if has_outcome */
+    struct slice reply;     /* if has_outcome */
+    struct slice essence;   /* of a draft that ended without its request */
+};
+
+/* Results of a batch after `seq`, or of all batches if batch is 0: fills *row
+ * with the next one. E_NOTFOUND: none; E_CORRUPT: row->draft.seq is set, go on
+ * behind it. */
+int store_result_after(struct store *store, uint64_t batch, uint64_t seq,
+                       struct result_row *row);
+
+/* The first draft at or after an index that has a result. */
+int store_result_at(struct store *store, uint64_t batch, uint32_t index,
+                    struct result_row *row);
+
+/* ---- what is due, and who was there ---- */
+
+/* The order is the format. */
+enum timer_kind {
+    TIMER_REQUEST = 1,  /* a delayed request */
+    TIMER_DEADLINE = 2, /* of a batch */
+    TIMER_ABANDON = 3,  /* an open batch */
+    TIMER_START = 4,    /* a batch may start */
+    TIMER_FAN_OUT = 5,
+    TIMER_CANCEL = 6,
+    TIMER_EXPIRE = 7,
+    TIMER_RETRY = 8,
+    TIMER_DROP = 9,
+};
+
+struct timer {
+    int64_t due_ms;
+    enum timer_kind kind;
+    uint64_t id;          /* a request or a batch */
+    struct cursor cursor; /* where a slice goes on */
+    uint32_t argument;
+};
+
+void store_timer_set(struct store *store, const struct timer *timer);
+void store_timer_drop(struct store *store, const struct timer *timer);
+
+/* The one that is due first. E_NOTFOUND if there is none. */
+int store_timer_first(struct store *store, struct timer *timer);
+
+/* A worker that had slots: remembered so that a restarted broker does not lend
+ * them again while the worker may still be calling. */
+struct worker_row {
+    unsigned char uuid[16];
+    uint32_t slots;
+    uint32_t pid;
+    int64_t seen_ms;
+    int64_t until_ms;        /* its calls have ended by then at the latest */
+    struct slice host, lock; /* where to look whether it lives */
+    struct slice own;        /* not empty: a broker of this store started it */
+};
+void store_worker_put(struct store *store, const struct worker_row *row);
+void store_worker_drop(struct store *store, const unsigned char uuid[16]);
+
+/* The first one behind a uuid (NULL: the first of all). */
+int store_worker_after(struct store *store, const unsigned char *uuid,
+                       struct worker_row *row);
+
+#endif
