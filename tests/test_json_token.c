@@ -145,6 +145,7 @@ Test(json_token, strings_are_decoded_to_valid_utf_8)
         { "\"\\ud83d\\ud83d\\ude00\"", TEXT("\xef\xbf\xbd\xf0\x9f\x98\x80"), 2,
           1 },
         { "\"\\ude00\\ud83d\"", TEXT("\xef\xbf\xbd\xef\xbf\xbd"), 2, 2 },
+        { "\"\\ude00\\ude00\"", TEXT("\xef\xbf\xbd\xef\xbf\xbd"), 2, 2 },
         { "\"\\ud83d\\u0041\"",
           TEXT("\xef\xbf\xbd"
                "A"),
