@@ -114,6 +114,14 @@ test_answers() {
     digest=$(printf abc | short_digest)
     check "the texts of parts are joined" \
         "$(grep -c "\"model\":\"test\".*echo $digest" "$dir/body")" 1
+    long=$(printf '%079d' 0)
+    curl -s -o "$dir/body" "$url/" --data-binary \
+        '{"messages":[{"role":"system","content":"'"$long"'é"}]}'
+    check "the goal is cut before a character that does not fit" \
+        "$(grep -c "\"goal\":\"$long\"" "$dir/log")" 1
+    check "a body that is too large is a 413" "$(head -c 67108865 /dev/zero |
+        curl -s -o "$dir/body" -w '%{http_code}' -H Expect: \
+            --data-binary @- "$url/")" 413
     check "a body that is not JSON is a 400" "$(curl -s -o "$dir/body" \
         -w '%{http_code}' --data-binary '{"a":1,}' "$url/")" 400
     check "GET of another path is a 404" \
@@ -125,7 +133,7 @@ test_answers() {
     post again >"$dir/code"
     post again >"$dir/code"
     check "calls and distinct bodies are counted" "$(stats)" \
-        '{"calls":7,"in_flight":0,"in_flight_max":1,"distinct":5}'
+        '{"calls":8,"in_flight":0,"in_flight_max":1,"distinct":6}'
     reset
     check "a reset clears the counts" "$(stats)" \
         '{"calls":0,"in_flight":0,"in_flight_max":0,"distinct":0}'
@@ -274,42 +282,68 @@ END
     check "a bad option is refused" $? 2
 }
 
+# Whether the last call took some milliseconds, but less than ten seconds more.
+has_lasted() { # MS
+    tail -n 2 "$dir/log" | sed 's/.*"t_us":\([0-9]*\).*/\1/' |
+        awk -v ms="$1" 'NR == 1 { t = $1 } NR == 2 {
+            us = $1 - t - 1000 * ms
+            print (us >= 0 && us < 10000000 ? "yes" : us)
+        }'
+}
+
+# Twenty times in one process: gives up a call that hangs, and makes another at
+# once, which is sooner than the hanging call's thread can know.
+give_up_often() {
+    set --
+    for _ in $(seq 20); do
+        set -- "$@" -s -m 0.1 -o "$dir/body" -d stuck "$url/" \
+            --next -s -o "$dir/body" -d again "$url/" --next
+    done
+    curl "$@" -s -o "$dir/body" "$url/stats"
+}
+
 test_in_flight() {
-    printf 'match=stuck action=hang\n' >"$dir/script"
+    printf 'match=stuck action=hang\nmatch=later latency=60\n' >"$dir/script"
     start --script "$dir/script" --latency-ms 20
     clients=
-    for i in 1 2 3 4 5; do
+    for i in 1 2 3 4 5 6; do
         request "stuck $i" | curl -s -o "$dir/body$i" --data-binary @- \
             "$url/" &
         clients="$clients $!"
+        [ "$i" -ne 1 ] || first=$!
+        await "call $i is in flight" grep -q '"event":"start","n":'"$i" \
+            "$dir/log"
+        # The first one leaves before the last one comes.
+        if [ "$i" -eq 5 ]; then
+            kill "$first"
+            await "the first call has ended" grep -q '"end","n":1,' "$dir/log"
+        fi
     done
-    await "five calls are in flight" grep -q '"in_flight":5' "$dir/log"
+    check "the counts are logged" "$(sed -n \
+        's/.*"in_flight":\([0-9]*\).*/\1/p' "$dir/log" | tr -d '\n')" 123455
     # shellcheck disable=SC2086
-    kill $clients
+    kill $clients 2>/dev/null # one is gone
     # shellcheck disable=SC2086
     wait $clients 2>/dev/null
     check "five calls at a time, and none when their clients are gone" \
-        "$(stats)" '{"calls":5,"in_flight":0,"in_flight_max":5,"distinct":5}'
+        "$(stats)" '{"calls":6,"in_flight":0,"in_flight_max":5,"distinct":6}'
 
     reset
-    for _ in 1 2 3 4 5; do
-        post stuck --max-time 0.2 >"$dir/code"
-        post "not so" >"$dir/code"
-    done
+    give_up_often
     check "a call that was given up is not counted beside the next" \
-        "$(stats)" '{"calls":10,"in_flight":0,"in_flight_max":1,"distinct":2}'
+        "$(stats)" '{"calls":40,"in_flight":0,"in_flight_max":1,"distinct":2}'
     check "the log says the same" \
-        "$(tail -n 20 "$dir/log" | grep -c '"in_flight":1,')" 10
-    check "the latency passes between start and end" "$(tail -n 2 "$dir/log" |
-        sed 's/.*"t_us":\([0-9]*\).*/\1/' |
-        awk 'NR == 1 { t = $1 } NR == 2 { print ($1 - t >= 20000) }')" 1
+        "$(tail -n 80 "$dir/log" | grep -c '"in_flight":1,')" 40
+    check "the latency passes between start and end" "$(has_lasted 20)" yes
+    check "a rule's latency is stronger" "$(post later)" "0 200"
+    check "it passes between start and end, too" "$(has_lasted 60)" yes
 
     request stuck | curl -s -o "$dir/body" --data-binary @- "$url/" &
-    await "a call hangs" grep -q '"n":16' "$dir/log"
+    await "a call hangs" grep -q '"n":48' "$dir/log"
     stop
     wait
     check "a hanging call is ended by the end of the program" \
-        "$(count_events '"event":"end","n":16')" 1
+        "$(count_events '"event":"end","n":48')" 1
 }
 
 test_life() {
