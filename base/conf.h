@@ -1,0 +1,200 @@
+/*
+ * conf.h - the configuration: every option, its limits, and the upstreams
+ *
+ *   [sheaf]
+ *   slots_max = 5
+ *   [upstream "openai"]
+ *   base_url = https://api.openai.com/v1
+ *   key_env = OPENAI_API_KEY
+ *
+ * `name = value`, a line each, no quotes around values; comments begin with #
+ * or ; at the start of a line, or with ; behind a blank. What is unknown, given
+ * twice or too long is an error with its line. A key itself never stands in a
+ * configuration, only where to find it.
+ *
+ * Order of use, in main: conf_init(), conf_load() if there is a file,
+ * conf_set() for the command line, conf_use_environment(), conf_check().
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_CONF_H
+#define BASE_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define CONF_PATH_DEFAULT   "/etc/sheaf/sheaf.conf"
+#define CONF_FILE_BYTES_MAX 1048576
+#define CONF_LINE_BYTES_MAX 4096 /* without its end */
+#define CONF_UPSTREAMS_MAX  16
+#define CONF_NAME_BYTES_MAX 64 /* of an upstream */
+
+/* The built-in sampler: always there, and never an entry below. */
+#define CONF_LOCAL "local"
+
+/* Struct, parser, range checks and dump come from the two tables below, and
+ * tests hold the sample file against them. */
+/* clang-format off */
+/*    name, type (see option.h), default, min, max, unit, what it does */
+#define CONF_LIST(X)                                                          \
+    X(slots_max, INT, 5, 1, 1024, "",                                         \
+        "calls in flight, over all workers of one broker")                    \
+    X(group_chars_max, INT, 4000, 1, 10000000, "code points",                 \
+        "the texts of a group stay below this in total")                      \
+    X(group_window_ms, INT, 2000, 0, 3600000, "ms",                           \
+        "a group waits this long for more drafts of its kind")                \
+    X(groups_open_max, INT, 4096, 1, 1000000, "",                             \
+        "groups that wait at one time; one more closes the oldest")           \
+    X(cache_entries_max, INT, 2000, 0, 10000000, "",                          \
+        "answers kept in memory; 0 keeps none")                               \
+    X(cache_bytes_max, INT, 8388608, 0, 1099511627776, "bytes",               \
+        "size of the answers kept in memory")                                 \
+    X(cache_ttl_ms, INT, 7200000, 0, 9007199254740992, "ms",                  \
+        "an answer serves identical requests this long; 0 never")             \
+    X(attempts_max, INT, 5, 1, 100, "",                                       \
+        "failed attempts after which a request ends with a fallback")         \
+    X(backoff_base_ms, INT, 500, 1, 3600000, "ms",                            \
+        "the wait after the first failure; it doubles with each more")        \
+    X(backoff_cap_ms, INT, 60000, 1, 86400000, "ms",                          \
+        "no wait between attempts is longer, unless a server names it")       \
+    X(backoff_jitter_percent, INT, 50, 0, 100, "%",                           \
+        "up to this share is added to a wait, at random")                     \
+    X(retry_after_max_ms, INT, 900000, 0, 2592000000, "ms",                   \
+        "a wait named by a server is waited for up to this length")           \
+    X(throttle_max, INT, 100, 1, 1000000, "",                                 \
+        "times a request may be told to wait before it ends")                 \
+    X(lease_ms, INT, 60000, 1000, 86400000, "ms",                             \
+        "a lease lasts this long, or as long as the call may take")           \
+    X(heartbeat_ms, INT, 5000, 100, 600000, "ms",                             \
+        "a worker renews its leases this often; twice fits in lease_ms")      \
+    X(lease_ahead_max, INT, 8, 0, 1000, "",                                   \
+        "leases a worker may hold beyond its slots")                          \
+    X(open_ttl_ms, INT, 86400000, 1000, 2592000000, "ms",                     \
+        "a batch that is not sealed in this time is dropped")                 \
+    X(deadline_ms, INT, 86400000, 1000, 31536000000, "ms",                    \
+        "a batch ends after this time, unless it names its own deadline")     \
+    X(orphan_ttl_ms, INT, 60000, 0, 86400000, "ms",                           \
+        "a worker outlives its broker by this time")                          \
+    X(drain_ms, INT, 30000, 0, 86400000, "ms",                                \
+        "a broker that is told to stop lets calls finish this long")          \
+    X(line_bytes_max, INT, 1048576, 1024, 16777216, "bytes",                  \
+        "size of one draft")                                                  \
+    X(chunk_bytes_max, INT, 1048576, 1024, 67108864, "bytes",                 \
+        "size of one message of drafts; at least line_bytes_max")             \
+    X(chunk_drafts_max, INT, 1000, 1, 100000, "",                             \
+        "drafts in one message; at most commit_items_max")                    \
+    X(reply_bytes_max, INT, 8388608, 1024, 268435456, "bytes",                \
+        "size of an upstream's reply")                                        \
+    X(id_bytes_max, INT, 512, 16, 4096, "bytes",                              \
+        "size of a draft's id")                                               \
+    X(batches_live_max, INT, 10000, 1, 1000000, "",                           \
+        "batches that are open or not finished")                              \
+    X(sessions_max, INT, 256, 1, 65536, "",                                   \
+        "clients and workers that are connected at one time")                 \
+    X(store_bytes_max, INT, 274877906944, 16777216, 17592186044416, "bytes",  \
+        "size the store may grow to; beyond it, drafts are refused")          \
+    X(commit_items_max, INT, 1000, 1, 1000000, "",                            \
+        "items written to disk in one transaction")                           \
+    X(commit_bytes_max, INT, 4194304, 1024, 268435456, "bytes",               \
+        "size of one transaction; at least chunk_bytes_max")                  \
+    X(waiters_max, INT, 1024, 1, 65536, "",                                   \
+        "clients that wait for a batch at one time")                          \
+    X(results_page_bytes_max, INT, 1048576, 4096, 67108864, "bytes",          \
+        "size of one message of results")                                     \
+    X(t1_ms, INT, 1500, 1, 3600000, "ms",                                     \
+        "latency stage 1; each stage is above the one before")                \
+    X(t2_ms, INT, 2500, 1, 3600000, "ms",                                     \
+        "latency stage 2; a median above it is an alert")                     \
+    X(t3_ms, INT, 4000, 1, 3600000, "ms",                                     \
+        "latency stage 3; a 95th percentile above it is an alert")            \
+    X(t4_ms, INT, 6000, 1, 3600000, "ms",                                     \
+        "latency stage 4")
+
+/*    The same for [upstream "name"]; the defaults as in a file, NULL is unset.
+ *    The limits of a text are those of its length. */
+#define CONF_UPSTREAM_LIST(X)                                                 \
+    X(base_url, URL, NULL, 1, 1024, "bytes",                                  \
+        "where the API begins, such as https://api.openai.com/v1")            \
+    X(path, URL_PATH, "/chat/completions", 1, 1024, "bytes",                  \
+        "what is added to base_url for a chat completion")                    \
+    X(model, WORD, NULL, 1, 256, "bytes",                                     \
+        "the model of drafts that name none")                                 \
+    X(key_file, FILE, NULL, 1, 1024, "bytes",                                 \
+        "absolute path of a file that holds the API key")                     \
+    X(key_env, VARIABLE, NULL, 1, 128, "bytes",                               \
+        "environment variable of the workers that holds the API key")         \
+    X(request_timeout_ms, INT, "600000", 1000, 86400000, "ms",                \
+        "a call is given up after this time")                                 \
+    X(connect_timeout_ms, INT, "10000", 100, 600000, "ms",                    \
+        "a connection is given up after this time")                           \
+    X(price_input_usd, PRICE, NULL, 0, 1000000, "USD per million tokens",     \
+        "price of a prompt")                                                  \
+    X(price_output_usd, PRICE, NULL, 0, 1000000, "USD per million tokens",    \
+        "price of an answer")                                                 \
+    X(allow_plain_http, BOOL, "no", 0, 1, "yes or no",                        \
+        "let http:// go beyond this host, readable on the way")
+
+#define CONF_FIELD_INT(name)      int64_t name;
+#define CONF_FIELD_BOOL(name)     bool name;
+#define CONF_FIELD_PRICE(name)    double name;
+#define CONF_FIELD_WORD(name)     char *name;
+#define CONF_FIELD_URL(name)      char *name;
+#define CONF_FIELD_URL_PATH(name) char *name;
+#define CONF_FIELD_FILE(name)     char *name;
+#define CONF_FIELD_VARIABLE(name) char *name;
+#define CONF_FIELD(name, type, ...) CONF_FIELD_##type(name)
+/* clang-format on */
+
+struct conf_upstream {
+    char *name;
+    CONF_UPSTREAM_LIST(CONF_FIELD)
+};
+
+struct conf {
+    CONF_LIST(CONF_FIELD)
+    size_t upstream_count;
+    struct conf_upstream upstreams[CONF_UPSTREAMS_MAX]; /* as in the file */
+};
+
+/* Looks up a variable of the environment: getenv() is one. */
+typedef char *conf_env_fn(const char *name);
+
+/* Every option at its default and no upstream; conf_fini() frees them. */
+void conf_init(struct conf *conf);
+void conf_fini(struct conf *conf);
+
+/* Which file to read: `given` (may be NULL), else SHEAF_CONFIG, else
+ * CONF_PATH_DEFAULT. *path is borrowed from one of these, and NULL if the last
+ * one does not exist. E_NOTFOUND if one that was asked for does not exist. */
+int conf_find_file(const char *given, conf_env_fn *env, const char **path,
+                   struct err *err);
+
+/* Reads a file over what conf holds, on failure up to the line at fault:
+ * "sheaf.conf:12: lease_ms: 500 is below 1000". E_INVALID, or E_FULL, E_TOOBIG
+ * or E_IO. */
+int conf_load(struct conf *conf, const char *path, struct err *err);
+
+/* Sets one option of [sheaf], as `--set name=value` does. E_INVALID. */
+int conf_set(struct conf *conf, const char *name, const char *value,
+             struct err *err);
+
+/* If no upstream is configured, OPENAI_API_KEY or OPENAI_BASE_URL make one
+ * named `openai`, unless SHEAF_USE_OPENAI is false. 1 if they did, 0 if there
+ * was nothing to do, E_INVALID if a variable cannot be used. */
+int conf_use_environment(struct conf *conf, conf_env_fn *env, struct err *err);
+
+/* Checks the options against each other, once all are set. E_INVALID. */
+int conf_check(const struct conf *conf, struct err *err);
+
+/* The upstream of that name, borrowed; NULL if there is none. */
+const struct conf_upstream *conf_upstream(const struct conf *conf,
+                                          const char *name);
+
+/* Appends the effective configuration as a file that conf_load() reads, each
+ * option of [sheaf] below its sentence. */
+void conf_dump(const struct conf *conf, struct buf *buf);
+
+#endif

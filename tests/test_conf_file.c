@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* mkstemp */
+#include "base/conf.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/option.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Loads a text as a file. The path in the reason is cut off, so that it begins
+ * with ":LINE: ". */
+static int
+load_bytes(struct conf *conf, const char *text, size_t bytes, struct err *err)
+{
+    char path[] = "/tmp/sheaf-conf-XXXXXX";
+    int fd = mkstemp(path), rc;
+
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, text, bytes), (ssize_t)bytes);
+    cr_assert_eq(close(fd), 0);
+    rc = conf_load(conf, path, err);
+    cr_assert_eq(unlink(path), 0);
+    if (rc < 0) {
+        size_t cut = strlen(path);
+
+        cr_assert_eq(strncmp(err->msg, path, cut), 0, "got %s", err->msg);
+        memmove(err->msg, err->msg + cut, strlen(err->msg + cut) + 1);
+    }
+    return rc;
+}
+
+static int
+load(struct conf *conf, const char *text, struct err *err)
+{
+    return load_bytes(conf, text, strlen(text), err);
+}
+
+/* Loads a text over the defaults; it must be accepted. */
+static void
+load_well(struct conf *conf, const char *text)
+{
+    struct err err = { 0 };
+
+    conf_init(conf);
+    cr_assert_eq(load(conf, text, &err), 0, "%s", err.msg);
+}
+
+Test(conf_file, reads_both_kinds_of_sections)
+{
+    struct conf conf;
+    const struct conf_upstream *upstream;
+
+    load_well(&conf, "\xef\xbb\xbf[sheaf]\r\n"
+                     "# a comment\n"
+                     "slots_max = 7\r\n"
+                     "   lease_ms=120000 ; behind a blank\n"
+                     "\theartbeat_ms\t:\t1000\n"
+                     "; another\n\n"
+                     "[upstream \"a\"] ; the first\n"
+                     "base_url = https://example.org/v1//\n"
+                     "model = gpt;4#o\n"
+                     "key_env = A_KEY1\n"
+                     "price_input_usd = 0.15\n"
+                     "price_output_usd = 12\n"
+                     "request_timeout_ms = 1000\n"
+                     "[upstream\t\"b.B-2_\"]\n"
+                     "base_url = http://example.org\n"
+                     "path = /chat?api-version=1\n"
+                     "allow_plain_http = Yes\n"
+                     "key_file = /etc/a key");
+    cr_expect_eq(conf.slots_max, 7);
+    cr_expect_eq(conf.lease_ms, 120000);
+    cr_expect_eq(conf.heartbeat_ms, 1000);
+    cr_expect_eq(conf.attempts_max, 5);
+    cr_assert_eq(conf.upstream_count, 2);
+
+    upstream = conf_upstream(&conf, "a");
+    cr_assert_eq(upstream, &conf.upstreams[0]);
+    cr_expect_str_eq(upstream->base_url, "https://example.org/v1");
+    cr_expect_str_eq(upstream->path, "/chat/completions");
+    cr_expect_str_eq(upstream->model, "gpt;4#o");
+    cr_expect_str_eq(upstream->key_env, "A_KEY1");
+    cr_expect_null(upstream->key_file);
+    cr_expect_eq(upstream->price_input_usd, 0.15);
+    cr_expect_eq(upstream->price_output_usd, 12);
+    cr_expect_eq(upstream->request_timeout_ms, 1000);
+    cr_expect_eq(upstream->connect_timeout_ms, 10000);
+    cr_expect_not(upstream->allow_plain_http);
+
+    upstream = conf_upstream(&conf, "b.B-2_");
+    cr_assert_not_null(upstream);
+    cr_expect_str_eq(upstream->base_url, "http://example.org");
+    cr_expect_str_eq(upstream->path, "/chat?api-version=1");
+    cr_expect_str_eq(upstream->key_file, "/etc/a key");
+    cr_expect_null(upstream->model);
+    cr_expect_eq(upstream->price_input_usd, OPTION_NO_PRICE);
+    cr_expect_eq(upstream->request_timeout_ms, 600000);
+    cr_expect(upstream->allow_plain_http);
+
+    cr_expect_null(conf_upstream(&conf, "b"));
+    cr_expect_null(conf_upstream(&conf, CONF_LOCAL));
+    conf_fini(&conf);
+}
+
+#define UP "[upstream \"u\"]\n"
+#define NAME_64 \
+    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static const struct {
+    const char *text;
+    const char *want;
+} mistakes[] = {
+    { "[sheaf]\n\nlease_ms = 500\n", ":3: lease_ms: 500 is below 1000" },
+    { "[sheaf]\nslots_max = 1025", ":2: slots_max: 1025 is above 1024" },
+    { "[sheaf]\nslots_max = 18446744073709551621",
+      ":2: slots_max: 18446744073709551621 is above 1024" },
+    { "[sheaf]\nslots_max = -1", ":2: slots_max: -1 is not a whole number" },
+    { "[sheaf]\nlease_ms = 60s", ":2: lease_ms: 60s is not a whole number" },
+    { "[sheaf]\nlease_ms =\n", ":2: lease_ms: has no value" },
+    { "[sheaf]\nlease_ms = ; 5\n", ":2: lease_ms: has no value" },
+    { "[sheaf]\nlease = 5\n", ":2: lease: no such option in [sheaf]" },
+    { "[sheaf]\nSlots_max = 5\n", ":2: Slots_max: no such option in [sheaf]" },
+    { "[sheaf]\n= 5\n", ":2: : no such option in [sheaf]" },
+    { "[sheaf]\nbase_url = x\n", ":2: base_url: no such option in [sheaf]" },
+    { "[sheaf]\nslots_max = 5\n  slots_max = 6\n",
+      ":3: slots_max: given twice, first on line 2" },
+    { "[sheaf]\nslots_max 5\nlease_ms = 5\n",
+      ":2: the line is not name = value" },
+    { "# x\nslots_max = 5\n", ":2: slots_max: not in a section" },
+    { "[sheaf]\n[sheaf]\n", ":2: the section [sheaf] is given twice" },
+    { "\n[sheaf\n", ":2: the section has no ]" },
+    { "[sheaf] x\n", ":1: text behind the section" },
+    { "[sheafd]\n",
+      ":1: the section is neither [sheaf] nor [upstream \"name\"]" },
+    { "[upstream a]\n",
+      ":1: the section is neither [sheaf] nor [upstream \"name\"]" },
+    { "[upstream\"a\"]\n",
+      ":1: the section is neither [sheaf] nor [upstream \"name\"]" },
+    { "[upstream \"]\n",
+      ":1: the section is neither [sheaf] nor [upstream \"name\"]" },
+    { "[upstream]\n",
+      ":1: the section is neither [sheaf] nor [upstream \"name\"]" },
+    { "[]\n", ":1: the section is neither [sheaf] nor [upstream \"name\"]" },
+    { "[upstream \"\"]\n",
+      ":1: the name of an upstream has 1 to 64 characters" },
+    { "[upstream \"" NAME_64 "x\"]\n",
+      ":1: the name of an upstream has 1 to 64 characters" },
+    { "[upstream \"a b\"]\n",
+      ":1: the name of an upstream is made of letters, digits, _, . and "
+      "-" },
+    { "[upstream \"local\"]\nmodel = x\n",
+      ":1: upstream local is built in and has no options" },
+    { UP "base_url = https://a\n\n" UP, ":4: upstream u is given twice" },
+    { UP "slots_max = 5\n", ":2: slots_max: no such option in an upstream" },
+    { UP "model = a\nmodel = a\n", ":3: model: given twice, first on line 2" },
+    { UP "model = \"a\"\n", ":2: model: is to be written without quotes" },
+    { UP "model =;a\n", ":2: model: begins with a ;" },
+    { UP "model = a b\n",
+      ":2: model: holds a blank, a control character or a byte beyond "
+      "ASCII" },
+    { UP "path = chat\n", ":2: path: does not begin with a /" },
+    { UP "path = /chat#x\n", ":2: path: holds a fragment" },
+    { UP "key_file = a.key\n", ":2: key_file: is not an absolute path" },
+    { UP "key_env = sk-secret\n",
+      ":2: key_env: is not the name of an environment variable" },
+    { UP "key_env = 1A\n",
+      ":2: key_env: is not the name of an environment variable" },
+    { UP "base_url = https://a:secret@b\n",
+      ":2: base_url: holds a user or a password; name a key_file or a "
+      "key_env instead" },
+    { UP "allow_plain_http = maybe\n",
+      ":2: allow_plain_http: maybe is neither yes nor no" },
+    { UP "price_input_usd = -1\n",
+      ":2: price_input_usd: -1 is not a price such as 0.15, with at most "
+      "9 digits behind the point" },
+    { UP "price_input_usd = .5\n",
+      ":2: price_input_usd: .5 is not a price such as 0.15, with at most "
+      "9 digits behind the point" },
+    { UP "price_input_usd = 5.\n",
+      ":2: price_input_usd: 5. is not a price such as 0.15, with at most "
+      "9 digits behind the point" },
+    { UP "price_input_usd = 0.1234567891\n",
+      ":2: price_input_usd: 0.1234567891 is not a price such as 0.15, "
+      "with at most 9 digits behind the point" },
+    { UP "price_input_usd = 1000000.1\n",
+      ":2: price_input_usd: 1000000.1 is above 1000000" },
+    { UP "price_input_usd = 18446744073709551621\n",
+      ":2: price_input_usd: 18446744073709551621 is above 1000000" },
+    { "\n" UP "model = x\n[sheaf]\n", ":2: upstream u: base_url is missing" },
+    { "\n" UP, ":2: upstream u: base_url is missing" },
+    { UP "base_url = https://a\nkey_env = A\nkey_file = /a\n",
+      ":1: upstream u: both key_file and key_env are given" },
+    { UP "base_url = http://a\nallow_plain_http = no\n",
+      ":1: upstream u: base_url: http:// to another host can be read on "
+      "the way; use https://, or set allow_plain_http = yes in a section "
+      "for it" },
+    { "[sheaf]\n# bell \a\n", ":2: the line holds a control character" },
+};
+
+Test(conf_file, refuses_what_is_wrong_with_line_and_reason)
+{
+    for (size_t i = 0; i < COUNT(mistakes); i++) {
+        struct conf conf;
+        struct err err = { 0 };
+        int rc;
+
+        conf_init(&conf);
+        rc = load(&conf, mistakes[i].text, &err);
+        cr_expect_eq(rc, E_INVALID, "case %zu: got %d", i, rc);
+        cr_expect_eq(err.code, E_INVALID, "case %zu", i);
+        cr_expect_str_eq(err.msg, mistakes[i].want,
+                         "case %zu: got \"%s\", want \"%s\"", i, err.msg,
+                         mistakes[i].want);
+        conf_fini(&conf);
+    }
+}
+
+Test(conf_file, tells_names_apart_beyond_the_limit_of_the_parser)
+{
+    struct conf conf;
+
+    load_well(&conf, "[upstream \"" NAME_64 "\"]\nbase_url = https://a\n"
+                     "[upstream \"0123456789abcdef0123456789abcdef0123456789"
+                     "abcdef0123456789abcdeF\"]\nbase_url = https://b\n");
+    cr_assert_eq(conf.upstream_count, 2);
+    cr_expect_str_eq(conf_upstream(&conf, NAME_64)->base_url, "https://a");
+    cr_expect_str_eq(conf.upstreams[1].base_url, "https://b");
+    conf_fini(&conf);
+}
+
+Test(conf_file, refuses_a_line_that_would_be_cut)
+{
+    static const char head[] = "[sheaf]\n# ";
+    char text[sizeof(head) + CONF_LINE_BYTES_MAX + 16];
+    size_t bytes = strlen(head) - 2 + CONF_LINE_BYTES_MAX;
+    struct conf conf;
+    struct err err = { 0 };
+
+    memset(text, 'x', sizeof(text));
+    memcpy(text, head, strlen(head));
+    memcpy(text + bytes, "\nslots_max=9", 12);
+    conf_init(&conf);
+    cr_expect_eq(load_bytes(&conf, text, bytes + 12, &err), 0, "%s", err.msg);
+    cr_expect_eq(conf.slots_max, 9);
+
+    text[bytes] = 'x';
+    text[bytes + 1] = '\n';
+    cr_expect_eq(load_bytes(&conf, text, bytes + 2, &err), E_TOOBIG);
+    cr_expect_str_eq(err.msg, ":2: the line is longer than 4096 bytes");
+    conf_fini(&conf);
+}
+
+Test(conf_file, keeps_a_long_value_whole)
+{
+    struct conf conf;
+    struct buf text = { 0 };
+
+    buf_add_str(&text, UP "base_url = https://example.org/");
+    for (int i = 0; i < 1000; i++)
+        buf_add_char(&text, (char)('a' + i % 26));
+    load_well(&conf, text.data);
+    cr_expect_str_eq(conf.upstreams[0].base_url,
+                     text.data + strlen(UP "base_url = "));
+    conf_fini(&conf);
+    buf_fini(&text);
+}
+
+Test(conf_file, refuses_zero_bytes_and_files_that_are_too_large)
+{
+    struct conf conf;
+    struct err err = { 0 };
+    struct buf text = { 0 };
+
+    conf_init(&conf);
+    cr_expect_eq(load_bytes(&conf, "[sheaf]\nslots_max = 5\0", 22, &err),
+                 E_INVALID);
+    cr_expect_str_eq(err.msg, ":2: the line holds a control character");
+
+    while (text.bytes <= CONF_FILE_BYTES_MAX)
+        buf_add_str(&text, "# a comment that is repeated\n");
+    cr_expect_eq(load_bytes(&conf, text.data, text.bytes, &err), E_TOOBIG);
+    cr_expect(strstr(err.msg, "the file is larger than 1048576 bytes"));
+    buf_fini(&text);
+    conf_fini(&conf);
+}
+
+Test(conf_file, says_why_a_file_cannot_be_read)
+{
+    struct conf conf;
+    struct err err = { 0 };
+
+    conf_init(&conf);
+    cr_expect_eq(conf_load(&conf, "/nowhere/sheaf.conf", &err), E_IO);
+    cr_expect_str_eq(err.msg, "open /nowhere/sheaf.conf: No such file or "
+                              "directory");
+    cr_expect_eq(conf_load(&conf, "/", &err), E_IO);
+    cr_expect_str_eq(err.msg, "/:1: read: Is a directory");
+    cr_expect_eq(conf_load(&conf, "/", NULL), E_IO);
+    conf_fini(&conf);
+}
+
+Test(conf_file, holds_a_limited_number_of_upstreams)
+{
+    struct conf conf;
+    struct err err = { 0 };
+    struct buf text = { 0 };
+
+    for (int i = 0; i < CONF_UPSTREAMS_MAX; i++)
+        buf_addf(&text, "[upstream \"u%d\"]\nbase_url = https://a\n", i);
+    load_well(&conf, text.data);
+    cr_expect_eq(conf.upstream_count, CONF_UPSTREAMS_MAX);
+    conf_fini(&conf);
+
+    buf_addf(&text, "[upstream \"more\"]\nbase_url = https://a\n");
+    conf_init(&conf);
+    cr_expect_eq(load(&conf, text.data, &err), E_FULL);
+    cr_expect_str_eq(err.msg, ":33: more than 16 upstreams");
+    conf_fini(&conf);
+    buf_fini(&text);
+}
