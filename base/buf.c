@@ -38,6 +38,7 @@ buf_reserve(struct buf *buf, size_t bytes)
         while (capacity < need)
             capacity += capacity / 2;
         buf->data = mem_grow(buf->data, capacity, 1);
+        buf->data[buf->bytes] = '\0';
         buf->capacity = capacity;
     }
     return buf->data + buf->bytes;
@@ -83,16 +84,19 @@ void
 buf_addf(struct buf *buf, const char *fmt, ...)
 {
     va_list args;
+    char *end = buf_reserve(buf, CAPACITY_FIRST);
     int bytes;
 
     va_start(args, fmt);
-    bytes = vsnprintf(NULL, 0, fmt, args);
+    bytes = vsnprintf(end, CAPACITY_FIRST, fmt, args);
     va_end(args);
     assert(bytes >= 0);
-    buf_reserve(buf, (size_t)bytes);
-    va_start(args, fmt);
-    bytes = vsnprintf(buf->data + buf->bytes, (size_t)bytes + 1, fmt, args);
-    va_end(args);
+    if (bytes >= CAPACITY_FIRST) { /* it did not fit: now the size is known */
+        end = buf_reserve(buf, (size_t)bytes);
+        va_start(args, fmt);
+        bytes = vsnprintf(end, (size_t)bytes + 1, fmt, args);
+        va_end(args);
+    }
     buf_commit(buf, (size_t)bytes);
 }
 
@@ -118,7 +122,6 @@ buf_take(struct buf *buf)
     char *data;
 
     buf_reserve(buf, 0);
-    buf->data[buf->bytes] = '\0';
     data = buf->data;
     *buf = (struct buf){ 0 };
     return data;

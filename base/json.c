@@ -37,8 +37,10 @@ struct name {
 };
 
 static int
-fail(const struct reader *reader, const char *at, const char *reason)
+fail(const struct reader *reader, enum json_fault fault, const char *at,
+     const char *reason)
 {
+    reader->doc->fault = fault;
     return err_set(reader->err, E_INVALID, "byte %zu: %s",
                    (size_t)(at - reader->doc->text) + 1, reason);
 }
@@ -46,6 +48,7 @@ fail(const struct reader *reader, const char *at, const char *reason)
 static int
 fail_expected(const struct reader *reader, const char *at, const char *what)
 {
+    reader->doc->fault = JSON_FAULT_SYNTAX;
     return err_set(reader->err, E_INVALID, "byte %zu: expected %s%s",
                    (size_t)(at - reader->doc->text) + 1, what,
                    at == reader->end ? ", but the text ends" : "");
@@ -79,6 +82,7 @@ grow(struct reader *reader)
     if (capacity > JSON_TOKEN_MAX)
         capacity = JSON_TOKEN_MAX;
     if (doc->count == capacity) {
+        doc->fault = JSON_FAULT_SIZE;
         return err_set(reader->err, E_TOOBIG, "byte %zu: more than %d tokens",
                        (size_t)(reader->at - doc->text) + 1, JSON_TOKEN_MAX);
     }
@@ -146,25 +150,28 @@ skip_escape(const struct reader *reader, const char **at)
     int32_t unit, low;
 
     if (left < 2 || !memchr(letters, first[1], sizeof(letters) - 1))
-        return fail(reader, first, "unknown escape");
+        return fail(reader, JSON_FAULT_SYNTAX, first, "unknown escape");
     *at += 2;
     if (first[1] != 'u')
         return 0;
     unit = json_hex4(*at, left - 2);
     if (unit < 0)
-        return fail(reader, first, "\\u needs four hexadecimal digits");
+        return fail(reader, JSON_FAULT_SYNTAX, first,
+                    "\\u needs four hexadecimal digits");
     *at += 4;
     if (reader->mode != JSON_INPUT)
         return 0;
     if (unit == 0)
-        return fail(reader, first, "NUL escape (\\u0000)");
+        return fail(reader, JSON_FAULT_NUL, first, "NUL escape (\\u0000)");
     if (unit < 0xd800 || unit > 0xdfff)
         return 0;
     if (unit > 0xdbff || left < 12 || memcmp(*at, "\\u", 2) != 0)
-        return fail(reader, first, "lone surrogate escape");
+        return fail(reader, JSON_FAULT_SURROGATE, first,
+                    "lone surrogate escape");
     low = json_hex4(*at + 2, 4);
     if (low < 0xdc00 || low > 0xdfff)
-        return fail(reader, first, "lone surrogate escape");
+        return fail(reader, JSON_FAULT_SURROGATE, first,
+                    "lone surrogate escape");
     *at += 6;
     return 0;
 }
@@ -179,7 +186,8 @@ read_string(struct reader *reader, bool *has_escapes)
     for (;;) {
         at = skip_plain(at, reader->end);
         if (at == reader->end)
-            return fail(reader, at, "the text ends in a string");
+            return fail(reader, JSON_FAULT_SYNTAX, at,
+                        "the text ends in a string");
         if (*at == '"')
             return add_token(reader, JSON_STRING, at + 1);
         if (*at == '\\') {
@@ -190,11 +198,12 @@ read_string(struct reader *reader, bool *has_escapes)
             continue;
         }
         if ((unsigned char)*at < 0x20)
-            return fail(reader, at, "control character in a string");
+            return fail(reader, JSON_FAULT_SYNTAX, at,
+                        "control character in a string");
         while (at < reader->end && (unsigned char)*at >= 0x80) {
             bytes = json_utf8(at, (size_t)(reader->end - at));
             if (bytes == 0)
-                return fail(reader, at, "invalid UTF-8");
+                return fail(reader, JSON_FAULT_UTF8, at, "invalid UTF-8");
             at += bytes;
         }
     }
@@ -224,7 +233,8 @@ read_number(struct reader *reader)
     if (!is_digit(at, end))
         return fail_expected(reader, at, "a digit");
     if (*at == '0' && is_digit(at + 1, end))
-        return fail(reader, at, "a number with a leading zero");
+        return fail(reader, JSON_FAULT_SYNTAX, at,
+                    "a number with a leading zero");
     at = skip_digits(at, end);
     if (at < end && *at == '.') {
         at++;
@@ -288,6 +298,7 @@ fail_twice(const struct reader *reader, size_t key)
         while (((unsigned char)inner.data[bytes] & 0xc0) == 0x80)
             bytes--;
     }
+    reader->doc->fault = JSON_FAULT_TWICE;
     return err_set(reader->err, E_INVALID,
                    "byte %zu: the key \"%.*s%s\" stands twice",
                    (size_t)reader->doc->tokens[key].start + 1, (int)bytes,
@@ -393,6 +404,7 @@ open_level(struct reader *reader, enum json_type type)
     int rc;
 
     if (reader->depth == JSON_DEPTH_MAX) {
+        reader->doc->fault = JSON_FAULT_DEPTH;
         return err_set(reader->err, E_INVALID, "byte %zu: deeper than %d",
                        (size_t)(reader->at - reader->doc->text) + 1,
                        JSON_DEPTH_MAX);
@@ -477,11 +489,14 @@ read_text(struct reader *reader)
     int rc;
 
     skip_blanks(reader);
-    if (reader->at == reader->end)
+    if (reader->at == reader->end) {
+        reader->doc->fault = JSON_FAULT_SYNTAX;
         return err_set(reader->err, E_INVALID, "empty");
+    }
     if (reader->end - reader->at >= 3 &&
         memcmp(reader->at, "\xef\xbb\xbf", 3) == 0) {
-        return fail(reader, reader->at, "a byte-order mark is no JSON");
+        return fail(reader, JSON_FAULT_SYNTAX, reader->at,
+                    "a byte-order mark is no JSON");
     }
     do {
         rc = read_value(reader);
@@ -492,7 +507,8 @@ read_text(struct reader *reader)
         return rc;
     skip_blanks(reader);
     if (reader->at < reader->end)
-        return fail(reader, reader->at, "nothing may follow the value");
+        return fail(reader, JSON_FAULT_SYNTAX, reader->at,
+                    "nothing may follow the value");
     return 0;
 }
 
@@ -512,8 +528,11 @@ json_parse(struct json_doc *doc, const char *text, size_t bytes,
 
     doc->text = bytes ? text : "";
     doc->count = 0;
-    if (bytes > UINT32_MAX)
+    doc->fault = JSON_FAULT_NONE;
+    if (bytes > UINT32_MAX) {
+        doc->fault = JSON_FAULT_SIZE;
         return err_set(err, E_TOOBIG, "%zu bytes: 4 GiB or more", bytes);
+    }
     /* Not the levels: they are set as they are opened. */
     reader.doc = doc;
     reader.at = doc->text;

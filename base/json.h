@@ -55,6 +55,19 @@ enum json_mode {
     JSON_INPUT, /* the grammar, and what is said above */
 };
 
+/* Why a text was refused, for those who name it in their own words. */
+enum json_fault {
+    JSON_FAULT_NONE,
+    JSON_FAULT_SYNTAX,
+    JSON_FAULT_DEPTH,
+    JSON_FAULT_UTF8,
+    JSON_FAULT_NUL,       /* an escaped NUL */
+    JSON_FAULT_SURROGATE, /* a lone one */
+    JSON_FAULT_TWICE,     /* a key twice in one object */
+    JSON_FAULT_SIZE,
+    JSON_FAULT_COUNT
+};
+
 struct json_token {
     enum json_type type;
     uint32_t start; /* offset in the text; a string's includes its quote */
@@ -68,7 +81,8 @@ struct json_doc {
     const char *text; /* borrowed from the caller of json_parse() */
     struct json_token *tokens;
     size_t count;
-    size_t capacity; /* private */
+    enum json_fault fault; /* of the last json_parse() */
+    size_t capacity;       /* private */
 };
 
 /* Frees the tokens, not the text. */
