@@ -196,6 +196,9 @@ open_next(struct input *input)
     input->piece = (struct slice){ input->buffer, (size_t)count };
     if (input->kind == INPUT_TEXT)
         return 0;
+    /* An empty pipe holds no drafts, while an empty file is an empty text. */
+    if (count == 0 && strcmp(path, INPUT_STDIN) == 0)
+        return 1;
     return input->kind != INPUT_AUTO || ends_with(path, ".jsonl") ||
            ends_with(path, ".ndjson") || begins_with_brace(input->piece);
 }

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* vasprintf */
+#include "submit/command.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <uuid/uuid.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/runtime.h"
+#include "submit/output.h"
+
+#define CLIENTS_LEAF "clients"
+#define MS           1000
+
+void
+command_init(struct command *command, const struct options *options)
+{
+    *command = (struct command){ .options = options, .signal_fd = -1 };
+    progress_init(&command->progress, (enum progress_when)options->progress);
+}
+
+void
+command_fini(struct command *command)
+{
+    command_disconnect(command);
+    progress_clear(&command->progress);
+    if (command->signal_fd >= 0)
+        close(command->signal_fd);
+    command->signal_fd = -1;
+}
+
+int
+command_catch_signals(struct command *command, struct err *err)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    command->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (command->signal_fd < 0 || sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return err_set(err, E_IO, "catch signals: %s", strerror(errno));
+    return 0;
+}
+
+/* True if a signal has come since the last look. */
+static bool
+take_signal(struct command *command)
+{
+    struct signalfd_siginfo info;
+
+    if (command->signal_fd < 0 ||
+        read(command->signal_fd, &info, sizeof(info)) != sizeof(info)) {
+        return false;
+    }
+    command->stop_signal = (int)info.ssi_signo;
+    return true;
+}
+
+/* While calls wait: looks for signals, and after a private broker. */
+static int
+idle(void *arg)
+{
+    struct command *command = arg;
+
+    if (take_signal(command) || command->stop_signal)
+        return 1;
+    if (!command->has_broker)
+        return 0;
+    return private_check(&command->broker, clock_mono_ms(),
+                         &command->broker_err) < 0;
+}
+
+/* While a private broker starts or ends: a new signal cuts that short. */
+static int
+idle_signal(void *arg)
+{
+    return take_signal(arg);
+}
+
+static int
+connect_to(struct command *command, const char *endpoint, struct err *err)
+{
+    int64_t timeout_ms = command->options->broker_timeout_s * MS;
+    struct sheaf_settings settings = { .endpoint = endpoint,
+                                       .idle = idle,
+                                       .idle_arg = command };
+    struct sheaf_error error;
+
+    if (timeout_ms > INT32_MAX)
+        timeout_ms = INT32_MAX;
+    settings.connect_ms = (int)timeout_ms;
+    settings.patience_ms = (int)timeout_ms;
+    command->sheaf = sheaf_connect(&settings, &error);
+    return command->sheaf ? 0 : command_fail(command, &error, err);
+}
+
+int
+command_connect_store(struct command *command, const char *store,
+                      struct err *err)
+{
+    const struct options *options = command->options;
+    struct private_settings settings = { .store = store,
+                                         .config = options->config,
+                                         .sets = options->set.items,
+                                         .set_count = options->set.count,
+                                         .idle = idle_signal,
+                                         .idle_arg = command };
+    int rc;
+
+    command->has_broker = true;
+    rc = private_open(&command->broker, &settings, err);
+    if (rc < 0)
+        return rc;
+    return connect_to(command, command->broker.endpoint.data, err);
+}
+
+int
+command_connect(struct command *command, struct err *err)
+{
+    const char *given = command->options->broker;
+    const char *from_env = getenv("SHEAF_BROKER");
+    struct buf endpoint = { 0 };
+    int rc = 0;
+
+    if (command->options->directory)
+        return command_connect_store(command, command->options->directory, err);
+    if (given)
+        buf_add_str(&endpoint, given);
+    else if (from_env && *from_env)
+        buf_add_str(&endpoint, from_env);
+    else
+        rc = runtime_endpoint(CLIENTS_LEAF, &endpoint, err);
+    if (rc == 0)
+        rc = connect_to(command, endpoint.data, err);
+    buf_fini(&endpoint);
+    return rc;
+}
+
+void
+command_disconnect(struct command *command)
+{
+    sheaf_close(command->sheaf);
+    command->sheaf = NULL;
+    if (command->has_broker)
+        private_close(&command->broker);
+    command->has_broker = false;
+}
+
+int
+command_fail(struct command *command, const struct sheaf_error *error,
+             struct err *err)
+{
+    if (error->code != SHEAF_E_STOPPED)
+        return err_set(err, error->code, "%s", error->message);
+    if (command->broker_err.code) {
+        *err = command->broker_err;
+        return err->code;
+    }
+    return err_set(err, SHEAF_E_STOPPED, "interrupted");
+}
+
+int
+command_ask(struct command *command, cJSON *head, struct slice body,
+            struct wire *reply, struct err *err)
+{
+    struct buf text = { 0 };
+    struct sheaf_reply answer;
+    struct sheaf_error error = { 0 };
+    int rc;
+
+    reply->head = NULL;
+    wire_print(head, &text);
+    rc = sheaf_call(command->sheaf, text.data, body.data, body.bytes, &answer,
+                    &error);
+    buf_fini(&text);
+    if (rc < 0)
+        return command_fail(command, &error, err);
+    return wire_parse(reply,
+                      (struct slice){ answer.header, answer.header_bytes },
+                      (struct slice){ answer.body, answer.body_bytes }, err);
+}
+
+void
+command_add_json(const struct wire *reply, struct buf *out)
+{
+    cJSON *copy = cJSON_Duplicate(reply->head, true);
+
+    cJSON_DeleteItemFromObjectCaseSensitive(copy, "verb");
+    cJSON_DeleteItemFromObjectCaseSensitive(copy, "re");
+    wire_print(copy, out);
+    buf_add_char(out, '\n');
+}
+
+int
+command_check_batch(const char *batch, struct err *err)
+{
+    uuid_t id;
+
+    if (uuid_parse(batch, id) == 0)
+        return 0;
+    return err_set(err, E_USAGE, "'%s' is not the id of a batch", batch);
+}
+
+int
+command_check_arguments(const struct command *command, size_t min, size_t max,
+                        struct err *err)
+{
+    size_t count = command->options->arguments.count;
+    const struct command_spec *spec =
+        options_command(command->options->command);
+
+    if (count >= min && count <= max)
+        return 0;
+    return err_set(err, E_USAGE, "usage: sheaf %s [OPTION...]%s%s", spec->name,
+                   *spec->arguments ? " " : "", spec->arguments);
+}
+
+void
+command_print_error(struct command *command, const struct buf *line)
+{
+    progress_clear(&command->progress);
+    /* One write: lines of several programs must not mix. A standard error
+     * that cannot be written to has nowhere to complain. */
+    if (write(STDERR_FILENO, line->data, line->bytes) < 0)
+        errno = 0;
+}
+
+static void
+print_escaped(struct command *command, const char *text)
+{
+    struct buf line = { 0 };
+
+    buf_add_str(&line, "sheaf: ");
+    output_escape(slice_of(text), &line);
+    buf_add_char(&line, '\n');
+    command_print_error(command, &line);
+    buf_fini(&line);
+}
+
+void
+command_note(struct command *command, const char *fmt, ...)
+{
+    va_list args;
+    char *text = NULL;
+
+    va_start(args, fmt);
+    if (vasprintf(&text, fmt, args) < 0)
+        text = NULL;
+    va_end(args);
+    if (text)
+        print_escaped(command, text);
+    free(text);
+}
+
+void
+command_report(struct command *command, const struct err *err)
+{
+    struct buf line = { 0 };
+    const char *name = err_name(err->code);
+
+    if (!command->options->json) {
+        print_escaped(command, err->msg);
+        return;
+    }
+    if (err->code == SHEAF_E_STOPPED)
+        name = "interrupted";
+    buf_addf(&line, "{\"error\":{\"code\":\"%s\",\"message\":", name);
+    json_write_string(&line, err->msg, strlen(err->msg));
+    buf_add_str(&line, "}}\n");
+    command_print_error(command, &line);
+    buf_fini(&line);
+}
+
+int
+command_print(const struct buf *text, struct err *err)
+{
+    struct output output;
+    int rc = output_open(&output, NULL, err);
+
+    if (rc == 0)
+        rc = output_write(&output, buf_slice(text), err);
+    if (rc == 0)
+        rc = output_flush(&output, err);
+    output_fini(&output);
+    return rc;
+}
+
+int
+command_exit_code(const struct command *command, int code)
+{
+    static const struct {
+        int code, exit_code;
+    } rows[] = {
+        { E_USAGE, 2 },    { E_INVALID, 2 }, { E_TOOBIG, 2 },
+        { E_NOTFOUND, 3 }, { E_TIMEOUT, 4 }, { E_UNREACHABLE, 5 },
+        { E_PROTOCOL, 5 }, { E_VERSION, 5 }, { E_FULL, 6 },
+        { E_DRAINING, 6 }, { E_IO, 7 },      { E_CONFLICT, 8 },
+        { E_GAP, 8 },      { E_STALE, 8 },   { E_CORRUPT, 9 },
+        { E_INUSE, 10 },
+    };
+
+    if (code == SHEAF_E_STOPPED)
+        return 128 + command->stop_signal;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].code == code)
+            return rows[i].exit_code;
+    }
+    return 7;
+}

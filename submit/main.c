@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line `sheaf`: reads the options, runs a command, and turns its
+ * outcome into an exit code. */
+#define _GNU_SOURCE /* O_CLOEXEC */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "submit/command.h"
+
+#ifndef SHEAF_VERSION
+#define SHEAF_VERSION "0.1.0"
+#endif
+
+static command_fn *const functions[COMMAND_COUNT] = {
+    [COMMAND_RUN] = cmd_run,
+    [COMMAND_SUBMIT] = cmd_submit,
+    [COMMAND_STATUS] = cmd_status,
+    [COMMAND_LIST] = cmd_list,
+    [COMMAND_WAIT] = cmd_wait,
+    [COMMAND_RESULTS] = cmd_results,
+    [COMMAND_CANCEL] = cmd_cancel,
+    [COMMAND_RETRY] = cmd_retry,
+    [COMMAND_EXPORT] = cmd_export,
+    [COMMAND_STATS] = cmd_stats,
+    [COMMAND_CHECK] = cmd_check_config,
+};
+
+/* A closed standard descriptor would be taken by the next file we open, and
+ * messages would end up in it. */
+static void
+open_standard(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
+static int
+tell(const struct options *options, struct err *err)
+{
+    struct buf text = { 0 };
+    int rc;
+
+    if (options->help)
+        options_help(options->command, &text);
+    else
+        buf_add_str(&text, "sheaf " SHEAF_VERSION "\n");
+    rc = command_print(&text, err);
+    buf_fini(&text);
+    return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct options options;
+    struct command command;
+    struct err err = { 0 };
+    int rc;
+
+    open_standard();
+    log_setup(LOG_WARN, false);
+    rc = options_parse(&options, argc, argv, &err);
+    command_init(&command, &options);
+    if (rc == 0) {
+        rc = options.help || options.version
+                 ? tell(&options, &err)
+                 : functions[options.command](&command, &err);
+    }
+    if (rc < 0)
+        command_report(&command, &err);
+    command_fini(&command);
+    if (rc < 0)
+        rc = command_exit_code(&command, rc);
+    options_fini(&options);
+    return rc;
+}

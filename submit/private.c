@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* canonicalize_file_name, pipe2 */
+#include "submit/private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/mem.h"
+#include "base/runtime.h"
+
+#define PROGRAM        "sheafd"
+#define LOCK_FILE      "lock"
+#define LOCK_BYTES_MAX 4096
+#define ENDPOINT_LINE  "endpoint "
+#define PARENT_FD      3
+#define TICK_MS        50
+#define READY_MS       10000 /* a broker that we start answers by then */
+#define GREET_MS       2000  /* a broker that lives answers by then */
+#define IN_USE_MS      40000 /* a broker that drains is gone by then */
+#define FIXED_ARGS     16
+
+extern char **environ;
+
+static bool
+is_stopped(const struct private_broker *broker)
+{
+    const struct private_settings *settings = &broker->settings;
+
+    return settings->idle && settings->idle(settings->idle_arg) != 0;
+}
+
+static void
+pause_ms(long ms)
+{
+    struct timespec span = { .tv_nsec = ms * 1000000 };
+
+    /* A signal may cut it short: the callers look again anyway. */
+    (void)nanosleep(&span, NULL);
+}
+
+/* The code that leads to the exit code with which the broker has ended. */
+static int
+code_of_exit(int exit_code)
+{
+    switch (exit_code) {
+    case 2:
+        return E_USAGE;
+    case 9:
+        return E_CORRUPT;
+    case 10:
+        return E_INUSE;
+    default:
+        return E_IO;
+    }
+}
+
+static int
+describe_end(const struct private_broker *broker, int status, struct err *err)
+{
+    if (WIFSIGNALED(status)) {
+        return err_set(err, E_IO, "the broker of %s was killed by signal %d",
+                       broker->store, WTERMSIG(status));
+    }
+    return err_set(err, code_of_exit(WEXITSTATUS(status)),
+                   "the broker of %s ended with exit code %d", broker->store,
+                   WEXITSTATUS(status));
+}
+
+/* True if a living broker holds the lock; its endpoint is appended if it has
+ * written one yet. */
+static bool
+is_served(const struct private_broker *broker, struct buf *endpoint)
+{
+    char text[LOCK_BYTES_MAX + 1];
+    struct buf path = { 0 };
+    const char *line;
+    ssize_t bytes;
+    int fd;
+
+    buf_addf(&path, "%s/" LOCK_FILE, broker->store);
+    fd = open(path.data, O_RDONLY | O_CLOEXEC);
+    buf_fini(&path);
+    if (fd < 0)
+        return false;
+    if (flock(fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
+        close(fd);
+        return false;
+    }
+    bytes = pread(fd, text, LOCK_BYTES_MAX, 0);
+    close(fd);
+    text[bytes > 0 ? bytes : 0] = '\0';
+    for (line = text; *line; line += strspn(line, "\n")) {
+        size_t line_bytes = strcspn(line, "\n"), name = strlen(ENDPOINT_LINE);
+
+        /* A line without its end may be half written. */
+        if (line[line_bytes] == '\n' && line_bytes > name &&
+            memcmp(line, ENDPOINT_LINE, name) == 0) {
+            buf_add(endpoint, line + name, line_bytes - name);
+        }
+        line += line_bytes;
+    }
+    return true;
+}
+
+/* What greet() must watch: the caller's wishes, and the child. */
+struct watch {
+    struct private_broker *broker;
+    int status; /* of the child, when is_ended */
+    bool is_ended, is_stopped;
+};
+
+static int
+watch_child(void *arg)
+{
+    struct watch *watch = arg;
+
+    if (watch->broker->pid > 0 &&
+        waitpid(watch->broker->pid, &watch->status, WNOHANG) > 0) {
+        watch->broker->pid = 0;
+        watch->is_ended = true;
+    }
+    watch->is_stopped = is_stopped(watch->broker);
+    return watch->is_ended || watch->is_stopped;
+}
+
+/* Says hello. E_DRAINING: it lives and is about to end. */
+static int
+greet(struct private_broker *broker, const char *endpoint, int wait_ms,
+      struct err *err)
+{
+    struct watch watch = { .broker = broker };
+    struct sheaf_settings settings = { .endpoint = endpoint,
+                                       .connect_ms = wait_ms,
+                                       .patience_ms = wait_ms,
+                                       .idle = watch_child,
+                                       .idle_arg = &watch };
+    struct sheaf_welcome welcome;
+    struct sheaf_error error = { 0 };
+    struct sheaf *sheaf = sheaf_connect(&settings, &error);
+    int rc = error.code;
+
+    if (sheaf) {
+        rc = sheaf_hello(sheaf, &welcome, &error);
+        if (rc == 0 && welcome.is_draining)
+            rc = err_set(err, E_DRAINING, "it is shutting down");
+        sheaf_close(sheaf);
+    }
+    if (watch.is_ended)
+        return describe_end(broker, watch.status, err);
+    if (watch.is_stopped)
+        return err_set(err, SHEAF_E_STOPPED, "stopped");
+    if (rc < 0 && rc != E_DRAINING)
+        err_set(err, rc, "%s", error.message);
+    return rc;
+}
+
+/* RUNTIME/run-HASH, which differs for each store: a path inside the store may
+ * be too long for a socket. */
+static int
+make_endpoints(struct private_broker *broker, struct err *err)
+{
+    struct buf folder = { 0 };
+    uint64_t hash = digest_xxh(broker->store, strlen(broker->store), 0);
+    int rc = runtime_dir(&folder, err);
+
+    if (rc < 0) {
+        buf_fini(&folder);
+        return rc;
+    }
+    buf_addf(&folder, "/run-%016llx", (unsigned long long)hash);
+    if (mkdir(folder.data, 0700) < 0 && errno != EEXIST)
+        rc = err_set(err, E_IO, "make %s: %s", folder.data, strerror(errno));
+    buf_reset(&broker->endpoint);
+    buf_reset(&broker->workers);
+    buf_addf(&broker->endpoint, "ipc://%s/clients", folder.data);
+    buf_addf(&broker->workers, "ipc://%s/workers", folder.data);
+    buf_fini(&folder);
+    return rc;
+}
+
+/* The arguments of sheafd; the array is the caller's, the texts are not. */
+static char **
+make_arguments(const struct private_broker *broker, char *program)
+{
+    const struct private_settings *settings = &broker->settings;
+    const char *const fixed[] = { program,
+                                  "--store",
+                                  broker->store,
+                                  "--private",
+                                  "--parent-fd",
+                                  "3",
+                                  "--listen",
+                                  broker->endpoint.data,
+                                  "--listen-workers",
+                                  broker->workers.data };
+    size_t count = sizeof(fixed) / sizeof(fixed[0]);
+    char **argv =
+        mem_zalloc(FIXED_ARGS + 2 * settings->set_count, sizeof(char *));
+
+    static_assert(PARENT_FD == 3, "the text above");
+    memcpy(argv, fixed, sizeof(fixed));
+    if (settings->config) {
+        argv[count++] = "--config";
+        argv[count++] = (char *)settings->config;
+    }
+    for (size_t i = 0; i < settings->set_count; i++) {
+        argv[count++] = "--set";
+        argv[count++] = (char *)settings->sets[i];
+    }
+    return argv;
+}
+
+/* Starts the program in a process group of its own: an interrupt at the
+ * terminal is ours to handle. Its signals are as they are by default. */
+static int
+spawn_with(struct private_broker *broker, char *program, int reader,
+           struct err *err)
+{
+    char **argv = make_arguments(broker, program);
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, defaults;
+    pid_t pid = 0;
+    int rc;
+
+    sigemptyset(&none);
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGINT);
+    sigaddset(&defaults, SIGTERM);
+    sigaddset(&defaults, SIGPIPE);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    rc = posix_spawn_file_actions_adddup2(&actions, reader, PARENT_FD);
+    if (rc == 0)
+        rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO,
+                                              "/dev/null", O_RDONLY, 0);
+    /* Standard output is for our data only. */
+    if (rc == 0)
+        rc = posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO,
+                                              STDOUT_FILENO);
+    if (rc == 0)
+        rc = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP |
+                                                       POSIX_SPAWN_SETSIGMASK |
+                                                       POSIX_SPAWN_SETSIGDEF);
+    if (rc == 0)
+        rc = posix_spawnattr_setsigmask(&attributes, &none);
+    if (rc == 0)
+        rc = posix_spawnattr_setsigdefault(&attributes, &defaults);
+    if (rc == 0)
+        rc = posix_spawn(&pid, program, &actions, &attributes, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    free(argv);
+    if (rc != 0)
+        return err_set(err, E_IO, "start %s: %s", program, strerror(rc));
+    broker->pid = pid;
+    return 0;
+}
+
+static int
+start(struct private_broker *broker, struct err *err)
+{
+    struct buf program = { 0 };
+    int ends[2], rc;
+
+    assert(broker->pid == 0);
+    if (broker->pipe_fd >= 0)
+        close(broker->pipe_fd);
+    broker->pipe_fd = -1;
+    rc = runtime_find_program(PROGRAM, &program, err);
+    if (rc == 0 && pipe2(ends, O_CLOEXEC) < 0)
+        rc = err_set(err, E_IO, "make a pipe: %s", strerror(errno));
+    if (rc == 0) {
+        rc = spawn_with(broker, program.data, ends[0], err);
+        close(ends[0]);
+        broker->pipe_fd = ends[1];
+    }
+    buf_fini(&program);
+    return rc;
+}
+
+/* Uses the broker that holds the lock. 1: it cannot be used now; look again. */
+static int
+join(struct private_broker *broker, struct err *err)
+{
+    int rc;
+
+    if (!broker->endpoint.bytes)
+        return 1;
+    rc = greet(broker, broker->endpoint.data, GREET_MS, err);
+    return rc == E_DRAINING || rc == E_UNREACHABLE ? 1 : rc;
+}
+
+static int
+start_and_wait(struct private_broker *broker, struct err *err)
+{
+    int rc = make_endpoints(broker, err);
+
+    if (rc == 0)
+        rc = start(broker, err);
+    if (rc == 0) {
+        rc = greet(broker, broker->endpoint.data, READY_MS, err);
+        /* Another command was faster: its broker will do as well. */
+        if (rc == E_INUSE)
+            return 1;
+        if (rc < 0)
+            err_wrap(err, "start a broker over %s", broker->store);
+    }
+    return rc;
+}
+
+int
+private_open(struct private_broker *broker,
+             const struct private_settings *settings, struct err *err)
+{
+    int64_t end_ms = clock_mono_ms() + IN_USE_MS;
+    bool was_said = false;
+
+    *broker = (struct private_broker){ .settings = *settings, .pipe_fd = -1 };
+    broker->store = canonicalize_file_name(settings->store);
+    if (!broker->store) {
+        return err_set(err, errno == ENOENT ? E_NOTFOUND : E_IO,
+                       "open the store %s: %s", settings->store,
+                       strerror(errno));
+    }
+    for (;;) {
+        int rc;
+
+        buf_reset(&broker->endpoint);
+        if (is_served(broker, &broker->endpoint))
+            rc = join(broker, err);
+        else
+            rc = start_and_wait(broker, err);
+        if (rc != 1)
+            return rc;
+        if (clock_mono_ms() >= end_ms) {
+            return err_set(err, E_INUSE,
+                           "use the store %s: another broker holds it and does "
+                           "not answer",
+                           broker->store);
+        }
+        if (!was_said) {
+            was_said = true;
+            fprintf(stderr,
+                    "sheaf: waiting for the broker of %s, which is starting "
+                    "or shutting down\n",
+                    broker->store);
+        }
+        if (is_stopped(broker))
+            return err_set(err, SHEAF_E_STOPPED, "stopped");
+        pause_ms(TICK_MS);
+    }
+}
+
+/* Remembers a death. False: there were too many in the last minute. */
+static bool
+may_restart(struct private_broker *broker, int64_t now_ms)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < broker->deaths; i++) {
+        if (now_ms - broker->deaths_ms[i] < PRIVATE_DEATHS_MS)
+            broker->deaths_ms[kept++] = broker->deaths_ms[i];
+    }
+    broker->deaths = kept;
+    if (kept == PRIVATE_DEATHS_MAX)
+        return false;
+    broker->deaths_ms[broker->deaths++] = now_ms;
+    return true;
+}
+
+int
+private_check(struct private_broker *broker, int64_t now_ms, struct err *err)
+{
+    int status, rc;
+
+    if (broker->pid == 0 || waitpid(broker->pid, &status, WNOHANG) <= 0)
+        return 0;
+    broker->pid = 0;
+    rc = describe_end(broker, status, err);
+    if (rc == E_USAGE || rc == E_CORRUPT)
+        return rc;
+    if (!may_restart(broker, now_ms))
+        return err_wrap(err, "died %d times in a minute", PRIVATE_DEATHS_MAX);
+    fprintf(stderr, "sheaf: %s; starting it again\n", err ? err->msg : "");
+    return start(broker, err);
+}
+
+void
+private_close(struct private_broker *broker)
+{
+    int64_t end_ms = clock_mono_ms() + IN_USE_MS;
+    bool was_said = false;
+
+    if (broker->pipe_fd >= 0)
+        close(broker->pipe_fd);
+    broker->pipe_fd = -1;
+    while (broker->pid > 0 && waitpid(broker->pid, NULL, WNOHANG) == 0) {
+        int64_t left_ms = end_ms - clock_mono_ms();
+
+        if (left_ms <= 0 || is_stopped(broker))
+            break;
+        if (!was_said && left_ms < IN_USE_MS - 2000) {
+            was_said = true;
+            fprintf(stderr, "sheaf: waiting for calls that are running\n");
+        }
+        pause_ms(TICK_MS);
+    }
+    broker->pid = 0;
+    free(broker->store);
+    broker->store = NULL;
+    buf_fini(&broker->endpoint);
+    buf_fini(&broker->workers);
+}
+
+int
+private_default_store(struct buf *out, struct err *err)
+{
+    const char *given = getenv("SHEAF_STORE");
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+    if (given && *given)
+        buf_add_str(out, given);
+    else if (state && state[0] == '/')
+        buf_addf(out, "%s/sheaf", state);
+    else if (home && home[0] == '/')
+        buf_addf(out, "%s/.local/state/sheaf", home);
+    else
+        return err_set(err, E_USAGE,
+                       "find the store: HOME is not set; name a "
+                       "directory with -C");
+    return 0;
+}
+
+int
+private_make_store(const char *path, struct err *err)
+{
+    char *copy = mem_dup_str(path);
+    size_t bytes = strlen(copy);
+    struct stat st;
+    int rc = 0;
+
+    for (size_t i = 1; rc == 0 && i <= bytes; i++) {
+        if (copy[i] != '/' && copy[i] != '\0')
+            continue;
+        copy[i] = '\0';
+        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+            rc = err_set(err, E_IO, "make %s: %s", copy, strerror(errno));
+        copy[i] = i < bytes ? '/' : '\0';
+    }
+    free(copy);
+    if (rc == 0 && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
+        rc = err_set(err, E_IO, "use the store %s: not a directory", path);
+    return rc;
+}
