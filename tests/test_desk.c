@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/desk.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "worker/slots.h"
+
+#define LEASE_MS 60000
+
+static struct desk *
+fresh(void)
+{
+    struct desk *desk = desk_new();
+
+    desk_set_lease_ms(desk, LEASE_MS);
+    return desk;
+}
+
+/* Finishes a lease with a body of so many bytes. */
+static void
+finish(struct desk *desk, struct desk_lease *lease, size_t bytes)
+{
+    desk_start(desk, lease);
+    memset(buf_reserve(&lease->result.body, bytes), 'x', bytes);
+    buf_commit(&lease->result.body, bytes);
+    desk_finish(desk, lease);
+}
+
+Test(desk, starts_leases_in_the_order_they_came)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *first = desk_add(desk, 7, 1, 0, 0);
+    struct desk_lease *second = desk_add(desk, 3, 1, 0, 0);
+    struct desk_lease *third = desk_add(desk, 5, 2, 0, 0);
+
+    cr_expect_eq(desk_next_waiting(desk), first);
+    desk_start(desk, first);
+    cr_expect_eq(desk_next_waiting(desk), second);
+    desk_remove(desk, second);
+    cr_expect_eq(desk_next_waiting(desk), third);
+    cr_expect_eq(desk_find(desk, 5, 2), third);
+    cr_expect_null(desk_find(desk, 5, 1));
+    cr_expect_eq(desk_find_live(desk, 7), first);
+    cr_expect_eq(desk_at(desk, 1), third);
+    cr_expect_null(desk_at(desk, 2));
+    cr_expect_eq(desk_count(desk, DESK_RUNNING), 1);
+    cr_expect_eq(desk_count(desk, DESK_WAITING), 1);
+    cr_expect_eq(desk_size(desk), 2);
+    desk_free(desk);
+}
+
+Test(desk, is_full_at_its_limit_and_not_before)
+{
+    struct desk *desk = fresh();
+
+    for (int64_t i = 0; i < DESK_LEASES_MAX; i++)
+        cr_assert_not_null(desk_add(desk, i, 1, 0, 0));
+    cr_expect_null(desk_add(desk, DESK_LEASES_MAX, 1, 0, 0));
+    desk_remove(desk, desk_find(desk, 500, 1));
+    cr_expect_not_null(desk_add(desk, DESK_LEASES_MAX, 1, 0, 0));
+    cr_expect_eq(desk_at(desk, DESK_LEASES_MAX - 1)->request, DESK_LEASES_MAX);
+    desk_free(desk);
+}
+
+Test(desk, extends_a_lease_from_when_the_answered_beat_was_sent)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *lease = desk_add(desk, 1, 1, 0, 1000);
+
+    cr_expect_eq(lease->deadline_ms, 1000 + LEASE_MS);
+    desk_beat_sent(desk, 5000);
+    desk_beat_sent(desk, 10000);
+    cr_expect_eq(lease->deadline_ms, 1000 + LEASE_MS); /* no answer yet */
+    desk_beat_answered(desk);
+    cr_expect_eq(lease->deadline_ms, 5000 + LEASE_MS);
+    desk_beat_answered(desk);
+    cr_expect_eq(lease->deadline_ms, 10000 + LEASE_MS);
+    desk_beat_answered(desk); /* an answer to nothing */
+    cr_expect_eq(lease->deadline_ms, 10000 + LEASE_MS);
+    cr_expect_null(desk_next_ended(desk, 10000 + LEASE_MS - 1));
+    cr_expect_eq(desk_next_ended(desk, 10000 + LEASE_MS), lease);
+    cr_expect_eq(desk_next_ms(desk), 10000 + LEASE_MS);
+    desk_free(desk);
+}
+
+Test(desk, does_not_extend_a_lease_that_the_beat_did_not_list)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *lease;
+
+    desk_beat_sent(desk, 5000);
+    lease = desk_add(desk, 1, 1, 0, 1000);
+    desk_beat_answered(desk);
+    cr_expect_eq(lease->deadline_ms, 1000 + LEASE_MS);
+    desk_free(desk);
+}
+
+Test(desk, takes_no_answer_for_a_beat_of_a_lost_connection)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *lease = desk_add(desk, 1, 1, 0, 0);
+
+    desk_beat_sent(desk, 5000);
+    desk_beats_forget(desk);
+    desk_beat_sent(desk, 9000);
+    desk_beat_answered(desk);
+    cr_expect_eq(lease->deadline_ms, 9000 + LEASE_MS);
+    desk_beat_answered(desk);
+    cr_expect_eq(lease->deadline_ms, 9000 + LEASE_MS);
+    desk_free(desk);
+}
+
+Test(desk, never_extends_too_far_when_many_beats_are_unanswered)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *lease = desk_add(desk, 1, 1, 0, 0);
+
+    for (int i = 1; i <= 3 * DESK_BEATS_UNANSWERED_MAX; i++)
+        desk_beat_sent(desk, i * 1000);
+    for (int i = 1; i <= DESK_BEATS_UNANSWERED_MAX; i++) {
+        desk_beat_answered(desk);
+        cr_expect_eq(lease->deadline_ms, i * 1000 + LEASE_MS);
+    }
+    desk_beat_answered(desk);
+    cr_expect_eq(lease->deadline_ms,
+                 DESK_BEATS_UNANSWERED_MAX * 1000 + LEASE_MS);
+    desk_free(desk);
+}
+
+Test(desk, lets_a_lease_last_as_long_as_its_call)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *lease = desk_add(desk, 1, 1, 600000, 0);
+
+    cr_expect_null(desk_next_ended(desk, 599999));
+    cr_expect_eq(desk_next_ended(desk, 600000), lease);
+    desk_free(desk);
+}
+
+Test(desk, never_ends_a_finished_lease_but_offers_its_result_again)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *lease = desk_add(desk, 1, 1, 0, 0);
+
+    finish(desk, lease, 10);
+    cr_expect_null(desk_next_ended(desk, 1000 * LEASE_MS));
+    cr_expect_eq(desk_next_due(desk, 5), lease);
+    desk_sent(lease, 5);
+    cr_expect_null(desk_next_due(desk, 5 + DESK_RESEND_MS - 1));
+    cr_expect_eq(desk_next_due(desk, 5 + DESK_RESEND_MS), lease);
+    cr_expect_eq(desk_next_ms(desk), 5 + DESK_RESEND_MS);
+    desk_resend_all(desk);
+    cr_expect_eq(desk_next_due(desk, 6), lease);
+    cr_expect_eq(lease->times_sent, 1);
+    desk_remove(desk, lease);
+    cr_expect_null(desk_next_due(desk, INT64_MAX));
+    cr_expect_eq(desk_next_ms(desk), DESK_NEVER);
+    desk_free(desk);
+}
+
+Test(desk, starts_nothing_while_too_many_results_are_unconfirmed)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *first = NULL, *waiting;
+
+    for (int64_t i = 0; i <= DESK_UNCONFIRMED_MAX; i++) {
+        struct desk_lease *lease = desk_add(desk, i, 1, 0, 0);
+
+        first = first ? first : lease;
+        cr_assert_not_null(desk_next_waiting(desk), "result %lld",
+                           (long long)i);
+        finish(desk, lease, 1);
+    }
+    waiting = desk_add(desk, 1000, 1, 0, 0);
+    cr_expect_null(desk_next_waiting(desk));
+    desk_remove(desk, first);
+    cr_expect_eq(desk_next_waiting(desk), waiting);
+    desk_free(desk);
+}
+
+Test(desk, starts_nothing_while_unconfirmed_results_are_too_large)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *large = desk_add(desk, 1, 1, 0, 0), *waiting;
+
+    finish(desk, large, DESK_UNCONFIRMED_BYTES);
+    waiting = desk_add(desk, 2, 1, 0, 0);
+    cr_expect_eq(desk_next_waiting(desk), waiting);
+    finish(desk, waiting, 1);
+    waiting = desk_add(desk, 3, 1, 0, 0);
+    cr_expect_null(desk_next_waiting(desk));
+    desk_remove(desk, large);
+    cr_expect_eq(desk_next_waiting(desk), waiting);
+    desk_free(desk);
+}
+
+Test(desk, keeps_a_running_call_under_a_new_fence)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *lease = desk_add(desk, 1, 1, 0, 0);
+
+    desk_start(desk, lease);
+    desk_beat_sent(desk, 1000);
+    desk_adopt(desk, lease, 5, 2000);
+    cr_expect_null(desk_find(desk, 1, 1));
+    cr_expect_eq(desk_find(desk, 1, 5), lease);
+    cr_expect_eq(lease->state, DESK_RUNNING);
+    cr_expect_eq(lease->deadline_ms, 2000 + LEASE_MS);
+    desk_free(desk);
+}
+
+Test(desk, holds_a_request_back_while_its_result_is_unconfirmed)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *old = desk_add(desk, 1, 1, 0, 0), *again;
+
+    finish(desk, old, 1);
+    cr_expect_null(desk_find_live(desk, 1));
+    again = desk_add(desk, 1, 2, 0, 0);
+    cr_expect_null(desk_next_waiting(desk));
+    desk_remove(desk, old);
+    cr_expect_eq(desk_next_waiting(desk), again);
+    desk_free(desk);
+}
+
+struct slots_step {
+    int64_t lend; /* -1: the broker says nothing */
+    int64_t in_flight;
+    int64_t free, kept;
+    bool is_news; /* before it is told */
+};
+
+Test(slots, gives_back_only_what_no_call_needs)
+{
+    static const struct slots_step steps[] = {
+        { -1, 0, 0, 0, false }, /* nothing is lent */
+        { 3, 0, 3, 3, true },   { -1, 2, 1, 3, false },
+        { 3, 2, 1, 3, true }, /* lent again: answered again */
+        { -1, 3, 0, 3, false }, { 1, 3, 0, 3, true },
+        { -1, 2, 0, 2, true }, /* one has ended: said at once */
+        { -1, 2, 0, 2, false }, { -1, 1, 0, 1, true },
+        { -1, 0, 1, 1, false }, { 0, 0, 0, 0, true },
+        { 9, 0, 5, 5, true }, /* never above the capacity */
+    };
+    struct slots slots = { .capacity = 5 };
+
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        const struct slots_step *step = &steps[i];
+        int64_t kept;
+
+        if (step->lend >= 0)
+            slots_lend(&slots, step->lend);
+        kept = slots_kept(&slots, step->in_flight);
+        cr_expect_eq(slots_free(&slots, step->in_flight), step->free,
+                     "step %zu", i);
+        cr_expect_eq(kept, step->kept, "step %zu", i);
+        cr_expect_eq(slots_is_news(&slots, step->in_flight), step->is_news,
+                     "step %zu", i);
+        slots_tell(&slots, kept);
+    }
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/desk.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* Leases stand in a table of fixed places; `order` holds them in order, the
+ * free ones behind those in use. */
+struct desk {
+    struct desk_lease *places;
+    struct desk_lease **order;
+    size_t size;
+    size_t counts[DESK_STATE_COUNT];
+    size_t unconfirmed_bytes;
+    int64_t lease_ms;
+
+    /* Heartbeats are numbered from 1. Those from `answered` + 1 to `sent` are
+     * not answered; when each was sent is in a ring. */
+    uint64_t sent;
+    uint64_t answered;
+    int64_t sent_ms[DESK_BEATS_UNANSWERED_MAX];
+};
+
+struct desk *
+desk_new(void)
+{
+    struct desk *desk = mem_zalloc(1, sizeof(*desk));
+
+    desk->places = mem_zalloc(DESK_LEASES_MAX, sizeof(*desk->places));
+    desk->order = mem_zalloc(DESK_LEASES_MAX, sizeof(struct desk_lease *));
+    for (size_t i = 0; i < DESK_LEASES_MAX; i++)
+        desk->order[i] = &desk->places[i];
+    return desk;
+}
+
+static void
+clear(struct desk_lease *lease)
+{
+    buf_fini(&lease->body);
+    result_fini(&lease->result);
+    *lease = (struct desk_lease){ 0 };
+}
+
+void
+desk_free(struct desk *desk)
+{
+    if (!desk)
+        return;
+    for (size_t i = 0; i < desk->size; i++)
+        clear(desk->order[i]);
+    free(desk->order);
+    free(desk->places);
+    free(desk);
+}
+
+void
+desk_set_lease_ms(struct desk *desk, int64_t lease_ms)
+{
+    desk->lease_ms = lease_ms;
+}
+
+static int64_t
+end_of(const struct desk *desk, const struct desk_lease *lease, int64_t from_ms)
+{
+    return from_ms + (lease->timeout_ms > desk->lease_ms ? lease->timeout_ms
+                                                         : desk->lease_ms);
+}
+
+struct desk_lease *
+desk_add(struct desk *desk, int64_t request, int64_t fence, int64_t timeout_ms,
+         int64_t now_ms)
+{
+    struct desk_lease *lease;
+
+    assert(!desk_find_live(desk, request));
+    if (desk->size == DESK_LEASES_MAX)
+        return NULL;
+    lease = desk->order[desk->size++];
+    desk->counts[DESK_WAITING]++;
+    *lease = (struct desk_lease){
+        .request = request,
+        .fence = fence,
+        .state = DESK_WAITING,
+        .timeout_ms = timeout_ms,
+        .first_beat = desk->sent + 1,
+    };
+    lease->deadline_ms = end_of(desk, lease, now_ms);
+    return lease;
+}
+
+struct desk_lease *
+desk_find(struct desk *desk, int64_t request, int64_t fence)
+{
+    for (size_t i = 0; i < desk->size; i++) {
+        struct desk_lease *lease = desk->order[i];
+
+        if (lease->request == request && lease->fence == fence)
+            return lease;
+    }
+    return NULL;
+}
+
+struct desk_lease *
+desk_find_live(struct desk *desk, int64_t request)
+{
+    for (size_t i = 0; i < desk->size; i++) {
+        struct desk_lease *lease = desk->order[i];
+
+        if (lease->request == request && lease->state != DESK_FINISHED)
+            return lease;
+    }
+    return NULL;
+}
+
+void
+desk_adopt(struct desk *desk, struct desk_lease *lease, int64_t fence,
+           int64_t now_ms)
+{
+    assert(lease->state != DESK_FINISHED);
+    lease->fence = fence;
+    lease->first_beat = desk->sent + 1;
+    lease->deadline_ms = end_of(desk, lease, now_ms);
+}
+
+struct desk_lease *
+desk_at(struct desk *desk, size_t nth)
+{
+    return nth < desk->size ? desk->order[nth] : NULL;
+}
+
+size_t
+desk_count(const struct desk *desk, enum desk_state state)
+{
+    return desk->counts[state];
+}
+
+size_t
+desk_size(const struct desk *desk)
+{
+    return desk->size;
+}
+
+/* True if a result of the request is unconfirmed: perhaps it makes another call
+ * needless. */
+static bool
+has_result(const struct desk *desk, int64_t request)
+{
+    if (desk->counts[DESK_FINISHED] == 0)
+        return false;
+    for (size_t i = 0; i < desk->size; i++) {
+        const struct desk_lease *lease = desk->order[i];
+
+        if (lease->request == request && lease->state == DESK_FINISHED)
+            return true;
+    }
+    return false;
+}
+
+struct desk_lease *
+desk_next_waiting(struct desk *desk)
+{
+    if (desk->counts[DESK_WAITING] == 0 ||
+        desk->counts[DESK_FINISHED] > DESK_UNCONFIRMED_MAX ||
+        desk->unconfirmed_bytes > DESK_UNCONFIRMED_BYTES) {
+        return NULL;
+    }
+    for (size_t i = 0; i < desk->size; i++) {
+        struct desk_lease *lease = desk->order[i];
+
+        if (lease->state == DESK_WAITING && !has_result(desk, lease->request))
+            return lease;
+    }
+    return NULL;
+}
+
+/* The one place where a lease changes its state. */
+static void
+move(struct desk *desk, struct desk_lease *lease, enum desk_state to)
+{
+    assert(to > lease->state);
+    assert(desk->counts[lease->state] > 0);
+    desk->counts[lease->state]--;
+    desk->counts[to]++;
+    lease->state = to;
+}
+
+void
+desk_start(struct desk *desk, struct desk_lease *lease)
+{
+    move(desk, lease, DESK_RUNNING);
+}
+
+void
+desk_finish(struct desk *desk, struct desk_lease *lease)
+{
+    move(desk, lease, DESK_FINISHED);
+    buf_fini(&lease->body);
+    lease->call = NULL;
+    lease->resend_ms = 0;
+    desk->unconfirmed_bytes += lease->result.body.bytes;
+}
+
+void
+desk_remove(struct desk *desk, struct desk_lease *lease)
+{
+    size_t at = 0;
+
+    while (at < desk->size && desk->order[at] != lease)
+        at++;
+    assert(at < desk->size);
+    desk->counts[lease->state]--;
+    if (lease->state == DESK_FINISHED) {
+        assert(desk->unconfirmed_bytes >= lease->result.body.bytes);
+        desk->unconfirmed_bytes -= lease->result.body.bytes;
+    }
+    clear(lease);
+    desk->size--;
+    memmove(&desk->order[at], &desk->order[at + 1],
+            (desk->size - at) * sizeof(struct desk_lease *));
+    desk->order[desk->size] = lease;
+}
+
+void
+desk_beat_sent(struct desk *desk, int64_t now_ms)
+{
+    /* A broker that leaves so many unanswered hears no more from us in this:
+     * later answers are taken for earlier ones, which only shortens leases. */
+    if (desk->sent - desk->answered == DESK_BEATS_UNANSWERED_MAX)
+        return;
+    desk->sent++;
+    desk->sent_ms[desk->sent % DESK_BEATS_UNANSWERED_MAX] = now_ms;
+}
+
+void
+desk_beat_answered(struct desk *desk)
+{
+    int64_t sent_ms;
+
+    if (desk->answered == desk->sent)
+        return;
+    desk->answered++;
+    sent_ms = desk->sent_ms[desk->answered % DESK_BEATS_UNANSWERED_MAX];
+    for (size_t i = 0; i < desk->size; i++) {
+        struct desk_lease *lease = desk->order[i];
+        int64_t end_ms = end_of(desk, lease, sent_ms);
+
+        if (lease->first_beat <= desk->answered && end_ms > lease->deadline_ms)
+            lease->deadline_ms = end_ms;
+    }
+}
+
+void
+desk_beats_forget(struct desk *desk)
+{
+    desk->answered = desk->sent;
+}
+
+struct desk_lease *
+desk_next_ended(struct desk *desk, int64_t now_ms)
+{
+    for (size_t i = 0; i < desk->size; i++) {
+        struct desk_lease *lease = desk->order[i];
+
+        if (lease->state != DESK_FINISHED && lease->deadline_ms <= now_ms)
+            return lease;
+    }
+    return NULL;
+}
+
+struct desk_lease *
+desk_next_due(struct desk *desk, int64_t now_ms)
+{
+    if (desk->counts[DESK_FINISHED] == 0)
+        return NULL;
+    for (size_t i = 0; i < desk->size; i++) {
+        struct desk_lease *lease = desk->order[i];
+
+        if (lease->state == DESK_FINISHED && lease->resend_ms <= now_ms)
+            return lease;
+    }
+    return NULL;
+}
+
+void
+desk_sent(struct desk_lease *lease, int64_t now_ms)
+{
+    assert(lease->state == DESK_FINISHED);
+    lease->resend_ms = now_ms + DESK_RESEND_MS;
+    lease->times_sent++;
+}
+
+void
+desk_resend_all(struct desk *desk)
+{
+    for (size_t i = 0; i < desk->size; i++)
+        desk->order[i]->resend_ms = 0;
+}
+
+int64_t
+desk_next_ms(const struct desk *desk)
+{
+    int64_t next_ms = DESK_NEVER;
+
+    for (size_t i = 0; i < desk->size; i++) {
+        const struct desk_lease *lease = desk->order[i];
+        int64_t at_ms = lease->state == DESK_FINISHED ? lease->resend_ms
+                                                      : lease->deadline_ms;
+
+        if (at_ms < next_ms)
+            next_ms = at_ms;
+    }
+    return next_ms;
+}

@@ -1,0 +1,46 @@
+/*
+ * result.h - how one lease ended, as it is reported to the broker
+ *
+ * A value that owns its body: the reply as it came, and behind it the text, if
+ * that had to be put together. It is kept until the broker confirms it, so it
+ * can be printed as often as needed.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef WORKER_RESULT_H
+#define WORKER_RESULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "worker/outcome.h"
+
+/* Zero-initialised is valid. */
+struct result {
+    struct outcome outcome;
+    char model[EXTRACT_MODEL_BYTES_MAX + 1];
+    char finish[EXTRACT_FINISH_BYTES_MAX + 1];
+    int64_t prompt_tokens;
+    int64_t completion_tokens;
+    int64_t total_tokens;
+    int64_t latency_ms;
+    size_t text_at; /* in the reply; the inside of a string */
+    size_t text_bytes;
+    size_t text_follows; /* bytes of body behind the reply that are the text */
+    bool is_sent;        /* bytes of the request left this host */
+    struct buf body;
+};
+
+/* Frees what it owns; it is empty and valid again. */
+void result_fini(struct result *result);
+
+/* Takes over what a call has brought: its outcome, what was found in the reply,
+ * and the reply's body, which is moved out of the reply. */
+void result_fill(struct result *result, const struct outcome *outcome,
+                 const struct extract *extract, struct reply *reply);
+
+/* Appends the header of the `result` message. */
+void result_print(const struct result *result, int64_t request, int64_t fence,
+                  struct buf *out);
+
+#endif
