@@ -245,6 +245,28 @@ check_messages(const struct check *check)
     return 0;
 }
 
+/* What is merged into the body must not be there already. */
+static int
+check_extra(const struct check *check)
+{
+    static const char *const taken[] = {
+        "model", "messages", "temperature",     "top_p", "max_tokens",
+        "stop",  "seed",     "response_format", "stream"
+    };
+    const struct json_doc *doc = &check->line->doc;
+
+    if (check_object(check) < 0)
+        return E_INVALID;
+    for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+        if (json_member(doc, check->at, taken[i]) != JSON_NONE) {
+            return refuse(check->fault, "unknown_field", check->name,
+                          "may not hold %s, which has a field of its own",
+                          taken[i]);
+        }
+    }
+    return 0;
+}
+
 static int
 check_method(const struct check *check)
 {
@@ -299,7 +321,7 @@ static int (*const checks[LINE_FIELD_COUNT])(const struct check *check) = {
     [LINE_SAMPLE_INDEX] = check_sample_index,
     [LINE_UPSTREAM] = check_upstream,
     [LINE_METADATA] = check_metadata,
-    [LINE_EXTRA] = check_object,
+    [LINE_EXTRA] = check_extra,
     [LINE_METHOD] = check_method,
     [LINE_URL] = check_url,
     [LINE_BODY] = check_body,

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+#include "queue/prompt.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/json.h"
+
+#define SYSTEM_DEFAULT                                                   \
+    "You are a careful assistant. Work on the text of the user message " \
+    "and answer with the result only."
+#define CHAT_PATH      "/chat/completions"
+#define URL_PREFIX     "/v1" /* of batch lines; base URLs end with it */
+#define ENLARGE_FACTOR 2
+
+void
+prompt_fini(struct prompt *prompt)
+{
+    buf_fini(&prompt->body);
+    buf_fini(&prompt->path);
+    buf_fini(&prompt->upstream);
+    buf_fini(&prompt->canonical);
+    json_fini(&prompt->doc);
+    digest_free(prompt->digest);
+    *prompt = (struct prompt){ 0 };
+}
+
+static struct slice
+inner(struct slice token)
+{
+    assert(token.bytes >= 2);
+    return (struct slice){ token.data + 1, token.bytes - 2 };
+}
+
+/* ---- the route ---- */
+
+static void
+choose_upstream(struct prompt *prompt, const struct line *line,
+                const struct line *options, const struct conf *conf)
+{
+    struct slice named = line_field(line, options, LINE_UPSTREAM);
+
+    buf_reset(&prompt->upstream);
+    if (named.bytes)
+        json_decode_inner(inner(named), &prompt->upstream);
+    else if (conf->upstream_count)
+        buf_add_str(&prompt->upstream, conf->upstreams[0].name);
+    else
+        buf_add_str(&prompt->upstream, CONF_LOCAL);
+}
+
+static int
+choose_path(struct prompt *prompt, const struct line *line,
+            const struct conf_upstream *upstream, struct line_fault *fault)
+{
+    bool is_chat;
+
+    buf_reset(&prompt->path);
+    if (!line->is_batch_line) {
+        buf_add_str(&prompt->path, upstream ? upstream->path : CHAT_PATH);
+        return 0;
+    }
+    json_decode(&line->doc, line->fields[LINE_URL], &prompt->path);
+    buf_drop(&prompt->path, strlen(URL_PREFIX));
+    is_chat = slice_is(buf_slice(&prompt->path), CHAT_PATH);
+    if (!upstream && !is_chat) {
+        *fault = (struct line_fault){ .code = "bad_url",
+                                      .field = "url",
+                                      .message = "the local upstream serves "
+                                                 "only /v1/chat/completions" };
+        return E_INVALID;
+    }
+    /* An upstream may have its chat completions somewhere else. */
+    if (upstream && is_chat) {
+        buf_reset(&prompt->path);
+        buf_add_str(&prompt->path, upstream->path);
+    }
+    return 0;
+}
+
+/* ---- the body ---- */
+
+static void
+add_member(struct buf *body, const char *name, struct slice token)
+{
+    if (token.bytes == 0)
+        return;
+    buf_add_str(body, body->bytes > 1 ? ",\"" : "\"");
+    buf_add_str(body, name);
+    buf_add_str(body, "\":");
+    buf_add_slice(body, token);
+}
+
+static void
+add_model(struct prompt *prompt, const struct line *line,
+          const struct line *options, const struct conf_upstream *upstream)
+{
+    struct slice model = line_field(line, options, LINE_MODEL);
+
+    if (model.bytes) {
+        add_member(&prompt->body, "model", model);
+    } else if (upstream && upstream->model) {
+        buf_add_str(&prompt->body, "\"model\":");
+        json_write_string(&prompt->body, upstream->model,
+                          strlen(upstream->model));
+    } else if (!upstream) {
+        buf_add_str(&prompt->body, "\"model\":\"" CONF_LOCAL "\"");
+    }
+}
+
+/* Appends the elements of an array token of strings, each behind "\n- ". */
+static void
+add_constraints(struct prompt *prompt, struct slice token)
+{
+    struct json_doc *doc = &prompt->doc;
+    int rc = json_parse(doc, token.data, token.bytes, JSON_INPUT, NULL);
+
+    assert(rc == 0); /* it was read before */
+    (void)rc;
+    for (size_t i = 1; i < doc->tokens[0].next; i = doc->tokens[i].next) {
+        buf_add_str(&prompt->body, "\\n- ");
+        buf_add_slice(&prompt->body, json_inner(doc, i));
+    }
+}
+
+/* The system message, from parts that are escaped already. */
+static void
+add_system(struct prompt *prompt, const struct line *line,
+           const struct line *options, bool has_default)
+{
+    struct slice system = line_field(line, options, LINE_SYSTEM);
+    struct slice goal = line_field(line, options, LINE_GOAL);
+    struct slice constraints = line_field(line, options, LINE_CONSTRAINTS);
+    struct buf *body = &prompt->body;
+    const char *gap = "";
+
+    if (!has_default && !system.bytes && !goal.bytes && !constraints.bytes)
+        return;
+    buf_add_str(body, "{\"role\":\"system\",\"content\":\"");
+    if (system.bytes)
+        buf_add_slice(body, inner(system));
+    else if (has_default)
+        buf_add_str(body, SYSTEM_DEFAULT);
+    if (system.bytes || has_default)
+        gap = "\\n\\n";
+    if (goal.bytes) {
+        buf_add_str(body, gap);
+        buf_add_str(body, "Goal: ");
+        buf_add_slice(body, inner(goal));
+        gap = "\\n\\n";
+    }
+    if (constraints.bytes > strlen("[]")) {
+        buf_add_str(body, gap);
+        buf_add_str(body, "Constraints:");
+        add_constraints(prompt, constraints);
+    }
+    buf_add_str(body, "\"},");
+}
+
+static void
+add_messages(struct prompt *prompt, const struct line *line,
+             const struct line *options)
+{
+    struct buf *body = &prompt->body;
+
+    buf_add_str(body, body->bytes > 1 ? ",\"messages\":[" : "\"messages\":[");
+    if (line->fields[LINE_TEXT] != JSON_NONE) {
+        add_system(prompt, line, options, true);
+        buf_add_str(body, "{\"role\":\"user\",\"content\":");
+        buf_add_slice(body, json_raw(&line->doc, line->fields[LINE_TEXT]));
+        buf_add_str(body, "}]");
+    } else {
+        add_system(prompt, line, options, false);
+        buf_add_slice(body,
+                      inner(json_raw(&line->doc, line->fields[LINE_MESSAGES])));
+        buf_add_char(body, ']');
+    }
+}
+
+static void
+add_max_tokens(struct prompt *prompt, const struct line *line,
+               const struct line *options, unsigned flags)
+{
+    struct slice token = line_field(line, options, LINE_MAX_TOKENS);
+    int64_t value;
+
+    if (!token.bytes || !(flags & REQUEST_ENLARGED)) {
+        add_member(&prompt->body, "max_tokens", token);
+        return;
+    }
+    if (json_parse(&prompt->doc, token.data, token.bytes, JSON_INPUT, NULL) <
+            0 ||
+        json_int(&prompt->doc, 0, 1, INT32_MAX, &value) < 0) {
+        assert(!"max_tokens was read before");
+    }
+    buf_addf(&prompt->body, ",\"max_tokens\":%lld",
+             (long long)value * ENLARGE_FACTOR);
+}
+
+static void
+compose(struct prompt *prompt, const struct line *line,
+        const struct line *options, const struct conf_upstream *upstream,
+        unsigned flags)
+{
+    static const enum line_field plain[] = { LINE_TEMPERATURE, LINE_TOP_P,
+                                             LINE_STOP, LINE_SEED,
+                                             LINE_RESPONSE_FORMAT };
+    struct slice extra = line_field(line, options, LINE_EXTRA);
+
+    buf_reset(&prompt->body);
+    if (line->is_batch_line) {
+        prompt->kind = REQUEST_RAW;
+        buf_add_slice(&prompt->body,
+                      json_raw(&line->doc, line->fields[LINE_BODY]));
+        return;
+    }
+    prompt->kind =
+        line->fields[LINE_TEXT] != JSON_NONE ? REQUEST_TEXT : REQUEST_RAW;
+    buf_add_char(&prompt->body, '{');
+    add_model(prompt, line, options, upstream);
+    add_messages(prompt, line, options);
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+        add_member(&prompt->body, line_field_name(plain[i]),
+                   line_field(line, options, plain[i]));
+    }
+    add_max_tokens(prompt, line, options, flags);
+    if (extra.bytes) {
+        struct slice members = inner(extra);
+
+        /* An object without members may have blanks in it. */
+        if (memchr(members.data, '"', members.bytes)) {
+            buf_add_char(&prompt->body, ',');
+            buf_add_slice(&prompt->body, members);
+        }
+    }
+    buf_add_char(&prompt->body, '}');
+}
+
+/* ---- identity ---- */
+
+static void
+add_part(struct prompt *prompt, struct slice part)
+{
+    digest_add(prompt->digest, part.data, part.bytes);
+    digest_add(prompt->digest, "", 1); /* a NUL: no part holds one */
+}
+
+static int
+make_key(struct prompt *prompt, const struct line *line,
+         const struct line *options, const struct conf_upstream *upstream)
+{
+    /* Its parts were read before; together they may be too many. */
+    if (json_parse(&prompt->doc, prompt->body.data, prompt->body.bytes,
+                   JSON_INPUT, NULL) < 0) {
+        return E_TOOBIG;
+    }
+    if (!prompt->digest)
+        prompt->digest = digest_new();
+    buf_reset(&prompt->canonical);
+    json_canonical(&prompt->doc, 0, &prompt->canonical);
+    add_part(prompt, slice_of("sheaf request " PROMPT_VERSION));
+    add_part(prompt, buf_slice(&prompt->upstream));
+    add_part(prompt, slice_of(upstream ? upstream->base_url : ""));
+    add_part(prompt, buf_slice(&prompt->path));
+    add_part(prompt, line_field(line, options, LINE_SAMPLE_INDEX));
+    add_part(prompt, buf_slice(&prompt->canonical));
+    digest_final(prompt->digest, prompt->key);
+    return 0;
+}
+
+/* The first message, if it is the system's, says what a raw request is about. */
+static struct slice
+system_message(const struct json_doc *doc, size_t messages)
+{
+    size_t first = json_element(doc, messages, 0);
+
+    if (first == JSON_NONE ||
+        !json_is(doc, json_member(doc, first, "role"), "system")) {
+        return (struct slice){ 0 };
+    }
+    return json_raw(doc, first);
+}
+
+static void
+make_tag(struct prompt *prompt, const struct line *line,
+         const struct line *options)
+{
+    static const enum line_field common[] = {
+        LINE_GOAL,        LINE_CONSTRAINTS,     LINE_SYSTEM,     LINE_MODEL,
+        LINE_TEMPERATURE, LINE_TOP_P,           LINE_MAX_TOKENS, LINE_STOP,
+        LINE_SEED,        LINE_RESPONSE_FORMAT, LINE_EXTRA
+    };
+    const struct json_doc *doc = &line->doc;
+    struct slice part;
+    uint64_t tag = digest_xxh(prompt->upstream.data, prompt->upstream.bytes, 0);
+
+    tag = digest_xxh(prompt->path.data, prompt->path.bytes, tag);
+    if (line->is_batch_line) {
+        size_t body = line->fields[LINE_BODY];
+        size_t model = json_member(doc, body, "model");
+
+        part = json_raw(doc, model);
+        tag = digest_xxh(part.data, part.bytes, tag);
+        part = system_message(doc, json_member(doc, body, "messages"));
+        prompt->tag = digest_xxh(part.data, part.bytes, tag);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++) {
+        part = line_field(line, options, common[i]);
+        tag = digest_xxh(part.data, part.bytes, tag);
+    }
+    if (line->fields[LINE_MESSAGES] != JSON_NONE) {
+        part = system_message(doc, line->fields[LINE_MESSAGES]);
+        tag = digest_xxh(part.data, part.bytes, tag);
+    }
+    prompt->tag = tag;
+}
+
+/* Code points of all strings within a value: of a text, or of messages. */
+static size_t
+count_chars(const struct json_doc *doc, size_t at)
+{
+    size_t sum = 0;
+
+    for (size_t i = at; i < doc->tokens[at].next; i++) {
+        if (doc->tokens[i].type == JSON_STRING)
+            sum += json_code_points(doc, i);
+    }
+    return sum;
+}
+
+static size_t
+chars_of(const struct line *line)
+{
+    enum line_field field = line->is_batch_line ? LINE_BODY
+                            : line->fields[LINE_TEXT] != JSON_NONE
+                                ? LINE_TEXT
+                                : LINE_MESSAGES;
+
+    return count_chars(&line->doc, line->fields[field]);
+}
+
+int
+prompt_make(struct prompt *prompt, const struct line *line,
+            const struct line *options, const struct conf *conf, unsigned flags,
+            struct line_fault *fault)
+{
+    const struct conf_upstream *upstream;
+
+    choose_upstream(prompt, line, options, conf);
+    upstream = conf_upstream(conf, prompt->upstream.data);
+    if (!upstream && !slice_is(buf_slice(&prompt->upstream), CONF_LOCAL)) {
+        *fault = (struct line_fault){ .code = "unknown_upstream",
+                                      .field = "upstream",
+                                      .message = "is not configured any more" };
+        return E_INVALID;
+    }
+    if (choose_path(prompt, line, upstream, fault) < 0)
+        return E_INVALID;
+    compose(prompt, line, options, upstream, 0);
+    if (make_key(prompt, line, options, upstream) < 0) {
+        *fault = (struct line_fault){ .code = "too_long",
+                                      .message = "too many values" };
+        return E_INVALID;
+    }
+    make_tag(prompt, line, options);
+    prompt->chars = chars_of(line);
+    if (flags != 0)
+        compose(prompt, line, options, upstream, flags);
+    return 0;
+}
+
+bool
+prompt_can_enlarge(const struct line *line, const struct line *options)
+{
+    return !line->is_batch_line &&
+           line_field(line, options, LINE_MAX_TOKENS).bytes > 0;
+}
+
+/* ---- for essences ---- */
+
+/* Appends the text of a message: its content is a string, or parts. */
+static void
+add_content(const struct json_doc *doc, size_t message, struct buf *text)
+{
+    size_t content = json_member(doc, message, "content");
+
+    if (content == JSON_NONE)
+        return;
+    if (doc->tokens[content].type == JSON_STRING) {
+        json_decode(doc, content, text);
+        return;
+    }
+    if (doc->tokens[content].type != JSON_ARRAY)
+        return;
+    for (size_t i = content + 1; i < doc->tokens[content].next;
+         i = doc->tokens[i].next) {
+        size_t part = json_member(doc, i, "text");
+
+        if (part != JSON_NONE) {
+            json_decode(doc, part, text);
+            buf_add_char(text, '\n');
+        }
+    }
+}
+
+void
+prompt_text(const struct line *line, struct buf *text)
+{
+    const struct json_doc *doc = &line->doc;
+    size_t messages = line->fields[LINE_MESSAGES], last = JSON_NONE;
+
+    if (line->fields[LINE_TEXT] != JSON_NONE) {
+        json_decode(doc, line->fields[LINE_TEXT], text);
+        return;
+    }
+    if (line->is_batch_line)
+        messages = json_member(doc, line->fields[LINE_BODY], "messages");
+    if (messages == JSON_NONE || doc->tokens[messages].type != JSON_ARRAY)
+        return;
+    for (size_t i = messages + 1; i < doc->tokens[messages].next;
+         i = doc->tokens[i].next) {
+        if (json_is(doc, json_member(doc, i, "role"), "user"))
+            last = i;
+    }
+    if (last != JSON_NONE)
+        add_content(doc, last, text);
+}
+
+void
+prompt_goal(const struct line *line, const struct line *options,
+            struct buf *goal)
+{
+    struct slice token = line_field(line, options, LINE_GOAL);
+
+    if (token.bytes)
+        json_decode_inner(inner(token), goal);
+}

@@ -1,0 +1,70 @@
+/*
+ * prompt.h - from a draft to the request that is sent, and what identifies it
+ *
+ * The body is composed from tokens of the draft and of its batch's options, byte
+ * for byte as they came; nothing is decoded and encoded again. A goal-and-text
+ * draft becomes a chat completion:
+ *
+ *   system    the system message, or the default one; the goal; the constraints
+ *   user      the text alone
+ *
+ * The common part stands first, so that requests of a group share the beginning
+ * of their prompts. An OpenAI batch line's body is sent as it is.
+ *
+ * The request key is SHA-256 of the canonical body (members sorted, blanks
+ * dropped, strings and numbers verbatim), the template's version, the sample
+ * index, the endpoint, and the route as configured: requests with the same key
+ * may share an answer.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef QUEUE_PROMPT_H
+#define QUEUE_PROMPT_H
+
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "base/digest.h"
+#include "queue/line.h"
+#include "store/request.h"
+
+/* Raised when the template below changes: old answers are then not served. */
+#define PROMPT_VERSION "1"
+
+/* A composer; reused for many drafts. */
+struct prompt {
+    struct buf body;     /* of the HTTP request */
+    struct buf path;     /* of the endpoint, behind the base URL */
+    struct buf upstream; /* its name */
+    enum request_kind kind;
+    unsigned char key[DIGEST_BYTES];
+    uint64_t tag; /* what its group has in common */
+    size_t chars; /* code points of its text */
+
+    struct digest *digest; /* private, as is the rest */
+    struct json_doc doc;
+    struct buf canonical;
+};
+
+/* Frees what composing allocated; the prompt is empty and valid again. A
+ * zero-initialised one is valid too. */
+void prompt_fini(struct prompt *prompt);
+
+/* Composes a draft with its batch's options. `flags` are the request's: one
+ * that was cut off gets twice the room, which does not change its key.
+ * E_INVALID with *fault: it cannot go to its upstream. */
+int prompt_make(struct prompt *prompt, const struct line *line,
+                const struct line *options, const struct conf *conf,
+                unsigned flags, struct line_fault *fault)
+    __attribute__((warn_unused_result));
+
+/* True if a request that was cut off can be tried with more room: it names how
+ * much it may have. */
+bool prompt_can_enlarge(const struct line *line, const struct line *options);
+
+/* Appends what a person would call the draft's text: decoded, for messages the
+ * last user message; and its goal. For essences. */
+void prompt_text(const struct line *line, struct buf *text);
+void prompt_goal(const struct line *line, const struct line *options,
+                 struct buf *goal);
+
+#endif
