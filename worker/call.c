@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* explicit_bzero, unsetenv */
+#include "worker/call.h"
+
+#include <assert.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/url.h"
+#include "base/version.h"
+
+#define WAIT_FDS_MAX     8
+#define CONNECTION_AGE_S 45L /* idle ones are not reused; servers close at 60 */
+#define RECEIVE_BYTES    65536L
+#define COUNT(a)         (sizeof(a) / sizeof((a)[0]))
+
+extern char **environ;
+
+struct call {
+    CURL *easy; /* made with the first use, then kept */
+    bool is_running;
+    struct curl_slist *headers;
+    struct reply reply;
+    int64_t reply_bytes_max;
+    size_t header_bytes;
+    bool is_too_large;
+    char error[CURL_ERROR_SIZE];
+};
+
+struct calls {
+    size_t max;
+    size_t running;
+    const char *proxy; /* borrowed; NULL: none */
+    CURLM *multi;      /* NULL before the first call */
+    struct call *items;
+};
+
+static const struct {
+    CURLcode code;
+    enum reply_end end;
+} ends[] = {
+    { CURLE_OK, REPLY_COMPLETE },
+    { CURLE_OPERATION_TIMEDOUT, REPLY_TIMEOUT },
+    { CURLE_COULDNT_RESOLVE_HOST, REPLY_UNRESOLVED },
+    { CURLE_COULDNT_RESOLVE_PROXY, REPLY_UNRESOLVED },
+    { CURLE_COULDNT_CONNECT, REPLY_UNCONNECTED },
+    { CURLE_SEND_ERROR, REPLY_CUT },
+    { CURLE_RECV_ERROR, REPLY_CUT },
+    { CURLE_GOT_NOTHING, REPLY_CUT },
+    { CURLE_PARTIAL_FILE, REPLY_CUT },
+    { CURLE_UNSUPPORTED_PROTOCOL, REPLY_GARBLED }, /* HTTP/0.9 */
+    { CURLE_WEIRD_SERVER_REPLY, REPLY_GARBLED },
+    { CURLE_BAD_CONTENT_ENCODING, REPLY_GARBLED },
+    { CURLE_SSL_CONNECT_ERROR, REPLY_TLS },
+    { CURLE_SSL_CIPHER, REPLY_TLS },
+    { CURLE_USE_SSL_FAILED, REPLY_TLS },
+    { CURLE_PEER_FAILED_VERIFICATION, REPLY_UNTRUSTED },
+    { CURLE_SSL_CACERT_BADFILE, REPLY_UNTRUSTED },
+    { CURLE_SSL_ISSUER_ERROR, REPLY_UNTRUSTED },
+    { CURLE_SSL_INVALIDCERTSTATUS, REPLY_UNTRUSTED },
+    { CURLE_SSL_CERTPROBLEM, REPLY_UNTRUSTED },
+    { CURLE_FILESIZE_EXCEEDED, REPLY_TOO_LARGE },
+    { CURLE_URL_MALFORMAT, REPLY_BAD_URL },
+};
+
+static enum reply_end
+end_of(CURLcode code)
+{
+    for (size_t i = 0; i < COUNT(ends); i++) {
+        if (ends[i].code == code)
+            return ends[i].end;
+    }
+    return REPLY_BROKEN;
+}
+
+/* Called by libcurl with each piece of a body. */
+static size_t
+take_body(char *data, size_t size, size_t count, void *user)
+{
+    struct call *call = user;
+    size_t bytes = size * count;
+
+    if (bytes > (size_t)call->reply_bytes_max - call->reply.body.bytes) {
+        call->is_too_large = true;
+        return 0; /* ends the call */
+    }
+    buf_add(&call->reply.body, data, bytes);
+    return bytes;
+}
+
+/* Called by libcurl with each line of a reply's head. */
+static size_t
+take_header(char *data, size_t size, size_t count, void *user)
+{
+    struct call *call = user;
+    size_t bytes = size * count;
+    const char *colon = memchr(data, ':', bytes);
+
+    call->header_bytes += bytes;
+    if (call->header_bytes > CALL_HEADER_BYTES_MAX) {
+        call->is_too_large = true;
+        return 0;
+    }
+    /* After an interim reply another head follows: only the last one counts. */
+    if (bytes >= 5 && memcmp(data, "HTTP/", 5) == 0) {
+        call->reply.headers.count = 0;
+    } else if (colon) {
+        struct slice name = { data, (size_t)(colon - data) };
+        struct slice value = { colon + 1, bytes - name.bytes - 1 };
+
+        hint_keep(&call->reply.headers, name, value);
+    }
+    return bytes;
+}
+
+static curl_socket_t
+open_socket(void *user, curlsocktype type, struct curl_sockaddr *address)
+{
+    (void)user;
+    (void)type;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC,
+                  address->protocol);
+}
+
+/* Options are constants, so a refusal means that the library cannot do what we
+ * rely on. */
+static void
+must(CURLcode code, const char *what)
+{
+    if (code != CURLE_OK)
+        log_fatal("event=curl_failed option=%s reason=\"%s\"", what,
+                  curl_easy_strerror(code));
+}
+
+#define SET(easy, option, value) \
+    must(curl_easy_setopt((easy), (option), (value)), #option)
+
+/* What is the same for every call. */
+static CURL *
+new_easy(const struct calls *calls, struct call *call)
+{
+    CURL *easy = curl_easy_init();
+
+    if (!easy)
+        log_fatal("event=curl_failed reason=\"no handle\"");
+    SET(easy, CURLOPT_NOSIGNAL, 1L);
+    /* HTTP/2 in this version of the library stalls now and then, and five
+     * connections are no burden. */
+    SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    SET(easy, CURLOPT_PROXY, calls->proxy ? calls->proxy : "");
+    SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    SET(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    SET(easy, CURLOPT_QUICK_EXIT, 1L);
+    SET(easy, CURLOPT_MAXAGE_CONN, CONNECTION_AGE_S);
+    SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    SET(easy, CURLOPT_TCP_NODELAY, 1L);
+    SET(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
+    SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    SET(easy, CURLOPT_USERAGENT, "sheaf-worker/" SHEAF_VERSION);
+    SET(easy, CURLOPT_WRITEFUNCTION, take_body);
+    SET(easy, CURLOPT_WRITEDATA, call);
+    SET(easy, CURLOPT_HEADERFUNCTION, take_header);
+    SET(easy, CURLOPT_HEADERDATA, call);
+    SET(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    SET(easy, CURLOPT_ERRORBUFFER, call->error);
+    SET(easy, CURLOPT_PRIVATE, call);
+    SET(easy, CURLOPT_POST, 1L);
+    return easy;
+}
+
+struct calls *
+calls_new(size_t max, const char *proxy)
+{
+    struct calls *calls = mem_zalloc(1, sizeof(*calls));
+
+    calls->max = max;
+    calls->proxy = proxy;
+    calls->items = mem_zalloc(max, sizeof(*calls->items));
+    return calls;
+}
+
+static int
+load(struct calls *calls, struct err *err)
+{
+    if (calls->multi)
+        return 0;
+    if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
+        return err_set(err, E_IO, "libcurl cannot be initialised");
+    calls->multi = curl_multi_init();
+    if (!calls->multi)
+        log_fatal("event=curl_failed reason=\"no multi handle\"");
+    if (curl_multi_setopt(calls->multi, CURLMOPT_MAXCONNECTS,
+                          (long)calls->max) != CURLM_OK) {
+        log_fatal("event=curl_failed reason=\"no limit of connections\"");
+    }
+    return 0;
+}
+
+/* The header lines hold the key: they are wiped before they go. */
+static void
+free_headers(struct call *call)
+{
+    for (struct curl_slist *at = call->headers; at; at = at->next)
+        explicit_bzero(at->data, strlen(at->data));
+    curl_slist_free_all(call->headers);
+    call->headers = NULL;
+}
+
+/* The call is over: its place is free, its handle and connection are kept. */
+static void
+retire(struct calls *calls, struct call *call)
+{
+    CURLMcode code = curl_multi_remove_handle(calls->multi, call->easy);
+
+    assert(code == CURLM_OK);
+    (void)code;
+    free_headers(call);
+    call->is_running = false;
+    calls->running--;
+}
+
+void
+calls_free(struct calls *calls)
+{
+    if (!calls)
+        return;
+    for (size_t i = 0; i < calls->max; i++) {
+        struct call *call = &calls->items[i];
+
+        if (call->is_running)
+            calls_abort(calls, call);
+        if (call->easy)
+            curl_easy_cleanup(call->easy);
+        buf_fini(&call->reply.body);
+    }
+    if (calls->multi) {
+        curl_multi_cleanup(calls->multi);
+        curl_global_cleanup();
+    }
+    free(calls->items);
+    free(calls);
+}
+
+static void
+add_header(struct call *call, const char *name, struct slice value)
+{
+    struct buf line = { 0 };
+    struct curl_slist *list;
+
+    /* Room for all at once: growing would leave copies of a key behind. */
+    buf_reserve(&line, strlen(name) + 2 + value.bytes);
+    buf_add_str(&line, name);
+    buf_add_slice(&line, value);
+    list = curl_slist_append(call->headers, line.data);
+    if (!list)
+        log_fatal("event=out_of_memory where=curl");
+    call->headers = list;
+    explicit_bzero(line.data, line.bytes);
+    buf_fini(&line);
+}
+
+static void
+add_headers(struct call *call, const struct call_order *order)
+{
+    add_header(call, "Content-Type: application/json", slice_of(""));
+    add_header(call, "Accept: application/json", slice_of(""));
+    add_header(call, "Expect:", slice_of("")); /* or large bodies wait 1 s */
+    add_header(call, "Idempotency-Key: ", slice_of(order->attempt));
+    add_header(call, "X-Request-Id: ", slice_of(order->attempt));
+    if (order->key.bytes > 0)
+        add_header(call, "Authorization: Bearer ", order->key);
+}
+
+/* The path comes from the broker: it must stay a path, in one line, and can
+ * make no other host of the URL. */
+static int
+make_url(const struct call_order *order, struct buf *url, struct err *err)
+{
+    const char *path = order->path;
+
+    if (url_check(order->base_url, err) < 0)
+        return err_wrap(err, "base_url");
+    if (*path != '/')
+        return err_set(err, E_INVALID, "path: does not begin with a slash");
+    for (const char *at = path; *at; at++) {
+        if (*at <= ' ' || *at >= 0x7f || *at == '#' || *at == '\\')
+            return err_set(err, E_INVALID, "path: not well-formed");
+    }
+    buf_add_str(url, order->base_url);
+    while (url->bytes && url->data[url->bytes - 1] == '/') {
+        url->data[--url->bytes] = '\0';
+    }
+    buf_add_str(url, path);
+    return 0;
+}
+
+static void
+prepare(struct calls *calls, struct call *call, const struct call_order *order,
+        const char *url)
+{
+    buf_fini(&call->reply.body);
+    call->reply = (struct reply){ 0 };
+    call->reply_bytes_max = order->reply_bytes_max;
+    call->header_bytes = 0;
+    call->is_too_large = false;
+    call->error[0] = '\0';
+    if (!call->easy)
+        call->easy = new_easy(calls, call);
+    add_headers(call, order);
+    SET(call->easy, CURLOPT_URL, url);
+    SET(call->easy, CURLOPT_HTTPHEADER, call->headers);
+    SET(call->easy, CURLOPT_POSTFIELDS,
+        order->body.bytes ? order->body.data : "");
+    SET(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)order->body.bytes);
+    SET(call->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)order->connect_timeout_ms);
+    SET(call->easy, CURLOPT_TIMEOUT_MS, (long)order->timeout_ms);
+}
+
+int
+calls_start(struct calls *calls, const struct call_order *order,
+            struct call **call, struct err *err)
+{
+    struct buf url = { 0 };
+    struct call *free_call = NULL;
+    int rc;
+
+    *call = NULL;
+    for (size_t i = 0; i < calls->max && !free_call; i++) {
+        if (!calls->items[i].is_running)
+            free_call = &calls->items[i];
+    }
+    if (!free_call)
+        return err_set(err, E_FULL, "%zu calls are running", calls->max);
+    rc = make_url(order, &url, err);
+    if (rc == 0)
+        rc = load(calls, err);
+    if (rc == 0) {
+        prepare(calls, free_call, order, url.data);
+        if (curl_multi_add_handle(calls->multi, free_call->easy) != CURLM_OK)
+            log_fatal("event=curl_failed reason=\"a call is not taken\"");
+        free_call->is_running = true;
+        calls->running++;
+        *call = free_call;
+    }
+    buf_fini(&url);
+    return rc;
+}
+
+static void
+fill_reply(struct call *call, CURLcode code, struct reply *reply)
+{
+    long status = 0, request_bytes = 0;
+    curl_off_t total_us = 0;
+    const char *reason = call->error;
+    int rc;
+
+    (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    (void)curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
+    (void)curl_easy_getinfo(call->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+    if (!reason[0]) /* it may stay empty */
+        reason = curl_easy_strerror(code);
+    *reply = call->reply;
+    call->reply = (struct reply){ 0 };
+    reply->end = call->is_too_large ? REPLY_TOO_LARGE : end_of(code);
+    reply->http_status = (int)status;
+    reply->is_sent = request_bytes > 0;
+    reply->latency_ms = (int64_t)(total_us / 1000);
+    if (reply->end != REPLY_COMPLETE && !call->is_too_large) {
+        rc = snprintf(reply->reason, sizeof(reply->reason), "%s", reason);
+        if (rc < 0)
+            reply->reason[0] = '\0';
+    }
+}
+
+struct call *
+calls_take(struct calls *calls, struct reply *reply)
+{
+    CURLMsg *message;
+    int count;
+
+    if (calls->running == 0)
+        return NULL;
+    if (curl_multi_perform(calls->multi, &count) != CURLM_OK)
+        log_fatal("event=curl_failed reason=\"calls cannot go on\"");
+    while ((message = curl_multi_info_read(calls->multi, &count))) {
+        struct call *call = NULL;
+
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        must(curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call),
+             "CURLINFO_PRIVATE");
+        fill_reply(call, message->data.result, reply);
+        retire(calls, call);
+        return call;
+    }
+    return NULL;
+}
+
+void
+calls_abort(struct calls *calls, struct call *call)
+{
+    assert(call->is_running);
+    retire(calls, call);
+}
+
+void
+calls_wait(struct calls *calls, const int *fds, size_t fd_count, int timeout_ms)
+{
+    struct curl_waitfd waits[WAIT_FDS_MAX] = { 0 };
+    struct pollfd polls[WAIT_FDS_MAX] = { 0 };
+
+    assert(fd_count <= WAIT_FDS_MAX);
+    for (size_t i = 0; i < fd_count; i++) {
+        waits[i] =
+            (struct curl_waitfd){ .fd = fds[i], .events = CURL_WAIT_POLLIN };
+        polls[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+    }
+    if (calls->running == 0) {
+        if (poll(polls, fd_count, timeout_ms) < 0 && errno != EINTR)
+            log_fatal("event=poll_failed reason=\"%s\"", strerror(errno));
+    } else if (curl_multi_poll(calls->multi, waits, (unsigned)fd_count,
+                               timeout_ms, NULL) != CURLM_OK) {
+        log_fatal("event=curl_failed reason=\"calls cannot be waited for\"");
+    }
+}
+
+/* True for a variable that must not reach libcurl or OpenSSL. */
+static bool
+is_unwanted(const char *variable)
+{
+    size_t name_bytes = strcspn(variable, "=");
+
+    if (name_bytes == strlen("SHEAF_PROXY") &&
+        strncmp(variable, "SHEAF_PROXY", name_bytes) == 0) {
+        return false;
+    }
+    if (strncmp(variable, "CURL_", 5) == 0 ||
+        strncmp(variable, "SSLKEYLOGFILE=", 14) == 0) {
+        return true;
+    }
+    return name_bytes >= 6 &&
+           strncasecmp(variable + name_bytes - 6, "_proxy", 6) == 0;
+}
+
+void
+calls_scrub_environment(void)
+{
+    size_t i = 0;
+
+    while (environ && environ[i]) {
+        char name[256];
+        size_t bytes = strcspn(environ[i], "=");
+
+        if (!is_unwanted(environ[i]) || bytes >= sizeof(name)) {
+            i++;
+            continue;
+        }
+        memcpy(name, environ[i], bytes);
+        name[bytes] = '\0';
+        if (unsetenv(name) < 0) /* else the others have moved up to i */
+            i++;
+    }
+}
