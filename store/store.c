@@ -248,6 +248,7 @@ store_begin(struct store *store, int64_t now_ms, struct err *err)
     store->is_open = true;
     store->is_dirty = false;
     store->rc = 0;
+    store->now_ms = now_ms;
     if (now_ms > store->ids.latest_ms)
         store->ids.latest_ms = now_ms;
     return 0;
@@ -288,6 +289,12 @@ store_abort(struct store *store)
     store->engine->ops->abort(store->engine);
     store->is_open = false;
     store->ids = store->committed;
+}
+
+int64_t
+store_now_ms(const struct store *store)
+{
+    return store->now_ms;
 }
 
 const unsigned char *

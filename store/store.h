@@ -66,6 +66,9 @@ int store_commit(struct store *store, struct err *err)
 /* Forgets the transaction. */
 void store_abort(struct store *store);
 
+/* The time at which the open transaction began. */
+int64_t store_now_ms(const struct store *store);
+
 /* The store's identity; the latest time it has seen, 0 for a new one. */
 const unsigned char *store_uuid(const struct store *store);
 int64_t store_latest_ms(const struct store *store);

@@ -20,9 +20,10 @@ struct ids {
 struct store {
     struct engine *engine;
     unsigned char uuid[STORE_UUID_BYTES];
-    bool is_open;  /* in a transaction */
-    bool is_dirty; /* something was written in it */
-    int rc;        /* the first failure of the transaction */
+    bool is_open;   /* in a transaction */
+    bool is_dirty;  /* something was written in it */
+    int64_t now_ms; /* when it began */
+    int rc;         /* the first failure of the transaction */
     struct err err;
     struct ids ids;       /* with what the transaction gave out */
     struct ids committed; /* as on disk */
