@@ -137,6 +137,7 @@ struct new_draft {
     const char *upstream;         /* borrowed */
     uint64_t tag;                 /* the caller's own, for `place` */
     struct place place;           /* filled in by `place` when it is new */
+    size_t chars; /* the caller's own too */
     enum disposition disposition; /* out */
 };
 
