@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/runtime.h"
+#include "submit/input.h"
 #include "submit/output.h"
 
 #define CLIENTS_LEAF "clients"
@@ -224,6 +225,19 @@ command_check_arguments(const struct command *command, size_t min, size_t max,
                    *spec->arguments ? " " : "", spec->arguments);
 }
 
+int
+command_check_files(const struct command *command, struct err *err)
+{
+    const struct options_list *files = &command->options->arguments;
+    size_t inputs = 0;
+
+    for (size_t i = 0; i < files->count; i++)
+        inputs += strcmp(files->items[i], INPUT_STDIN) == 0;
+    if (inputs > 1)
+        return err_set(err, E_USAGE, "standard input can be read only once");
+    return command_check_arguments(command, 1, INPUT_FILES_MAX, err);
+}
+
 void
 command_print_error(struct command *command, const struct buf *line)
 {
@@ -278,6 +292,22 @@ command_report(struct command *command, const struct err *err)
     buf_add_str(&line, "}}\n");
     command_print_error(command, &line);
     buf_fini(&line);
+}
+
+int
+command_report_empty(struct command *command)
+{
+    struct buf line = { 0 };
+
+    if (command->options->json) {
+        buf_add_str(&line, "{\"error\":{\"code\":\"no_drafts\",\"message\":"
+                           "\"no draft was accepted\"}}\n");
+        command_print_error(command, &line);
+    } else {
+        command_note(command, "no draft was accepted, so there is no batch");
+    }
+    buf_fini(&line);
+    return EXIT_FLAWED;
 }
 
 int

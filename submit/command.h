@@ -78,6 +78,13 @@ int command_check_batch(const char *batch, struct err *err);
 int command_check_arguments(const struct command *command, size_t min,
                             size_t max, struct err *err);
 
+/* Checks the files of submit and run: there are some, and standard input stands
+ * among them at most once. E_USAGE. */
+int command_check_files(const struct command *command, struct err *err);
+
+/* Says that no draft was accepted. Returns EXIT_FLAWED. */
+int command_report_empty(struct command *command);
+
 /* Writes a line for people to standard error, control characters escaped. */
 void command_note(struct command *command, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
@@ -93,6 +100,10 @@ int command_print(const struct buf *text, struct err *err);
 
 /* The exit code for an error. */
 int command_exit_code(const struct command *command, int code);
+
+/* Prints what the broker says of itself, and the batches that are not over:
+ * `status` without a batch. */
+int command_overview(struct command *command, struct err *err);
 
 /* The commands, each in a file of its own or with its family. */
 command_fn cmd_run, cmd_submit, cmd_status, cmd_list, cmd_wait, cmd_results,

@@ -16,7 +16,6 @@
 /* clang-format off */
 #define ON(name)  (1u << COMMAND_##name)
 #define ALL       ((1u << COMMAND_COUNT) - 1)
-#define BROKER    (ALL & ~ON(CHECK))
 #define DRAFTS    (ON(RUN) | ON(SUBMIT))
 #define RESULTS   (ON(RESULTS) | ON(EXPORT))
 
@@ -96,12 +95,12 @@ static const struct options_spec specs[] = {
       "no more than N batches" },
     { "json", 0, NULL, ALL, FLAG(json),
       "print JSON, errors too" },
-    { "directory", 'C', "DIR", BROKER, TEXT(directory),
+    { "directory", 'C', "DIR", ALL, TEXT(directory),
       "use the store in DIR, with a broker of its own if need be" },
     { "store", 0, "DIR", ON(RUN), TEXT(store), "the same for run" },
-    { "broker", 0, "ENDPOINT", BROKER & ~ON(RUN), TEXT(broker),
-      "where the broker listens" },
-    { "broker-timeout", 0, "SECONDS", BROKER,
+    { "broker", 0, "ENDPOINT", ALL, TEXT(broker),
+      "where the broker listens; for run, instead of its own" },
+    { "broker-timeout", 0, "SECONDS", ALL,
       INT(broker_timeout_s, 1, SECONDS_MAX),
       "give up on a broker that is silent for so long" },
     { "config", 0, "FILE", ALL, TEXT(config),

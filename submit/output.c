@@ -96,15 +96,16 @@ output_open(struct output *output, const char *path, struct err *err)
     return open_beside(output, err);
 }
 
-void
-output_escape(struct slice text, struct buf *out)
+/* Escapes control characters but those in `kept`. */
+static void
+escape(struct slice text, const char *kept, struct buf *out)
 {
     for (size_t i = 0; i < text.bytes; i++) {
         unsigned char c = (unsigned char)text.data[i], next = 0;
 
         if (i + 1 < text.bytes)
             next = (unsigned char)text.data[i + 1];
-        if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) {
+        if (c == 0x7f || (c < 0x20 && (c == 0 || !strchr(kept, c)))) {
             buf_addf(out, "\\u%04x", c);
         } else if (c == 0xc2 && next >= 0x80 && next < 0xa0) {
             /* U+0080 to U+009F are control characters as well. */
@@ -114,6 +115,18 @@ output_escape(struct slice text, struct buf *out)
             buf_add_char(out, (char)c);
         }
     }
+}
+
+void
+output_escape(struct slice text, struct buf *out)
+{
+    escape(text, "\n\t", out);
+}
+
+void
+output_escape_line(struct slice text, struct buf *out)
+{
+    escape(text, "", out);
 }
 
 int

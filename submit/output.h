@@ -50,4 +50,7 @@ int output_replace(const char *path, struct slice data, struct err *err);
 /* Appends text with control characters (but newlines and tabs) escaped. */
 void output_escape(struct slice text, struct buf *out);
 
+/* The same for what must stay on one line: newlines and tabs too. */
+void output_escape_line(struct slice text, struct buf *out);
+
 #endif

@@ -7,12 +7,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define REDRAW_MS     200
-#define REDRAW_LOG_MS 10000
-#define COLUMNS       80
-#define COLUMNS_MAX   1000
-#define BAR_MAX       30
-#define BAR_MIN       10
+#define REDRAW_MS   200
+#define COLUMNS     80
+#define COLUMNS_MAX 1000
+#define BAR_MAX     30
+#define BAR_MIN     10
 
 #define GREEN "\033[32m"
 #define PLAIN "\033[0m"
@@ -36,7 +35,7 @@ progress_init(struct progress *progress, enum progress_when when)
 bool
 progress_is_due(const struct progress *progress, int64_t now_ms)
 {
-    int64_t pause_ms = progress->is_terminal ? REDRAW_MS : REDRAW_LOG_MS;
+    int64_t pause_ms = progress->is_terminal ? REDRAW_MS : PROGRESS_LOG_MS;
 
     return progress->is_shown &&
            (progress->drawn_ms == 0 || now_ms - progress->drawn_ms >= pause_ms);

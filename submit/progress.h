@@ -17,6 +17,8 @@
 
 #include "base/buf.h"
 
+#define PROGRESS_LOG_MS 10000 /* between plain lines */
+
 enum progress_when { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
 /* What is known of a batch. */

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+#include <uuid/uuid.h>
+
+#include "base/clock.h"
+#include "submit/command.h"
+#include "submit/dry_run.h"
+#include "submit/feed.h"
+#include "submit/outcome.h"
+
+/* One JSON object about a batch that was submitted. */
+static int
+print_json(const struct feed *feed, const struct outcome *outcome,
+           struct err *err)
+{
+    cJSON *head = cJSON_CreateObject();
+    struct buf text = { 0 };
+    int rc;
+
+    wire_add_str(head, "batch", feed->batch);
+    wire_add_str(head, "state", outcome->state);
+    wire_add_str(head, "key", feed->submission->sheaf.key);
+    wire_add_int(head, "drafts", outcome->drafts);
+    wire_add_int(head, "accepted", outcome->drafts - feed->refused);
+    wire_add_int(head, "refused", feed->refused);
+    wire_add_int(head, "joined", outcome->joined);
+    wire_add_int(head, "cached", outcome->cached);
+    wire_print(head, &text);
+    buf_add_char(&text, '\n');
+    rc = command_print(&text, err);
+    buf_fini(&text);
+    return rc;
+}
+
+static int
+print_id(const struct feed *feed, struct err *err)
+{
+    struct buf text = { 0 };
+    int rc;
+
+    buf_addf(&text, "%s\n", feed->batch);
+    rc = command_print(&text, err);
+    buf_fini(&text);
+    return rc;
+}
+
+static int
+print_status(const struct wire *status, struct err *err)
+{
+    struct buf text = { 0 };
+    int rc;
+
+    command_add_json(status, &text);
+    rc = command_print(&text, err);
+    buf_fini(&text);
+    return rc;
+}
+
+/* The batch is there: says so, and waits if that is wanted. */
+static int
+conclude(struct command *command, const struct feed *feed, struct err *err)
+{
+    const struct options *options = command->options;
+    struct wire status = { .head = NULL };
+    struct outcome outcome = { .drafts = 0 };
+    int rc = 0;
+
+    if (!options->json)
+        rc = print_id(feed, err);
+    if (rc == 0 && options->wait) {
+        rc = outcome_wait(command, feed->batch, -1, &status, &outcome, err);
+        if (rc == 0 && options->json)
+            rc = print_status(&status, err);
+        if (rc == 0)
+            rc = outcome_exit_code(&outcome, options->fallback_ok);
+    } else if (rc == 0) {
+        cJSON *head = wire_new("status");
+
+        wire_add_str(head, "batch", feed->batch);
+        rc =
+            command_ask(command, head, (struct slice){ NULL, 0 }, &status, err);
+        if (rc == 0)
+            rc = outcome_read(&outcome, &status, err);
+        if (rc == 0 && options->json)
+            rc = print_json(feed, &outcome, err);
+        if (rc == 0 && feed->refused > 0)
+            rc = EXIT_FLAWED;
+    }
+    wire_fini(&status);
+    return rc;
+}
+
+static int
+submit(struct command *command, struct input *input,
+       struct submission *submission, struct err *err)
+{
+    struct feed feed = { .command = command,
+                         .input = input,
+                         .submission = submission };
+    int rc = command_connect(command, err);
+
+    if (rc == 0)
+        rc = feed_run(&feed, err);
+    if (rc < 0) {
+        if (*feed.batch && rc != E_CONFLICT && !command->options->json) {
+            command_note(command,
+                         "batch %s is still open; to go on with it, repeat "
+                         "the command with --key %s",
+                         feed.batch, submission->sheaf.key);
+        }
+        return rc;
+    }
+    if (strcmp(feed.state, "empty") == 0)
+        return command_report_empty(command);
+    return conclude(command, &feed, err);
+}
+
+int
+cmd_submit(struct command *command, struct err *err)
+{
+    const struct options *options = command->options;
+    struct submission submission = { .sheaf = { .key = NULL } };
+    struct input input;
+    int rc = command_check_files(command, err);
+
+    if (rc < 0)
+        return rc;
+    input_init(&input, (char *const *)options->arguments.items,
+               options->arguments.count, (enum input_kind)options->input);
+    rc = submission_init(&submission, options, clock_wall_ms(), err);
+    if (rc == 0 && !*submission.sheaf.key) {
+        char key[SHEAF_UUID_BYTES];
+        uuid_t id;
+
+        uuid_generate(id);
+        uuid_unparse_lower(id, key);
+        submission_set_key(&submission, key);
+    }
+    if (rc == 0 && options->dry_run)
+        rc = dry_run(command, &input, &submission, err);
+    else if (rc == 0)
+        rc = submit(command, &input, &submission, err);
+    submission_fini(&submission);
+    input_fini(&input);
+    return rc;
+}
