@@ -152,7 +152,12 @@ Test(desk, never_ends_a_finished_lease_but_offers_its_result_again)
     cr_expect_eq(desk_next_ms(desk), 5 + DESK_RESEND_MS);
     desk_resend_all(desk);
     cr_expect_eq(desk_next_due(desk, 6), lease);
-    cr_expect_eq(lease->times_sent, 1);
+    for (int i = 1; i < 10; i++)
+        desk_sent(lease, 5);
+    cr_expect_eq(lease->resend_ms, 5 + DESK_RESEND_MAX_MS);
+    desk_put_off(lease, 5);
+    cr_expect_eq(lease->resend_ms, 5 + DESK_RESEND_MS);
+    cr_expect_eq(lease->times_sent, 10);
     desk_remove(desk, lease);
     cr_expect_null(desk_next_due(desk, INT64_MAX));
     cr_expect_eq(desk_next_ms(desk), DESK_NEVER);

@@ -16,7 +16,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/url.h"
-#include "base/version.h"
 
 #define WAIT_FDS_MAX     8
 #define CONNECTION_AGE_S 45L /* idle ones are not reused; servers close at 60 */

@@ -271,6 +271,18 @@ desk_next_ended(struct desk *desk, int64_t now_ms)
 }
 
 struct desk_lease *
+desk_find_call(struct desk *desk, const struct call *call)
+{
+    for (size_t i = 0; i < desk->size; i++) {
+        struct desk_lease *lease = desk->order[i];
+
+        if (lease->state == DESK_RUNNING && lease->call == call)
+            return lease;
+    }
+    return NULL;
+}
+
+struct desk_lease *
 desk_next_due(struct desk *desk, int64_t now_ms)
 {
     if (desk->counts[DESK_FINISHED] == 0)
@@ -287,9 +299,20 @@ desk_next_due(struct desk *desk, int64_t now_ms)
 void
 desk_sent(struct desk_lease *lease, int64_t now_ms)
 {
+    int64_t wait_ms = DESK_RESEND_MS;
+
+    assert(lease->state == DESK_FINISHED);
+    for (int i = 0; i < lease->times_sent && wait_ms < DESK_RESEND_MAX_MS; i++)
+        wait_ms *= 2;
+    lease->resend_ms = now_ms + wait_ms;
+    lease->times_sent++;
+}
+
+void
+desk_put_off(struct desk_lease *lease, int64_t now_ms)
+{
     assert(lease->state == DESK_FINISHED);
     lease->resend_ms = now_ms + DESK_RESEND_MS;
-    lease->times_sent++;
 }
 
 void

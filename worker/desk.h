@@ -33,7 +33,8 @@
 #define DESK_LEASES_MAX           1024 /* so that all fit into one heartbeat */
 #define DESK_UNCONFIRMED_MAX      64
 #define DESK_UNCONFIRMED_BYTES    (64 * 1024 * 1024)
-#define DESK_RESEND_MS            1000
+#define DESK_RESEND_MS            1000  /* after the first time */
+#define DESK_RESEND_MAX_MS        16000 /* doubling up to this */
 #define DESK_UPSTREAM_BYTES_MAX   64
 #define DESK_PATH_BYTES_MAX       1024
 #define DESK_NEVER                INT64_MAX
@@ -121,11 +122,18 @@ void desk_beats_forget(struct desk *desk);
 /* A lease that is not finished and whose deadline has come, or NULL. */
 struct desk_lease *desk_next_ended(struct desk *desk, int64_t now_ms);
 
+/* The running lease whose call this is; NULL if there is none. */
+struct desk_lease *desk_find_call(struct desk *desk, const struct call *call);
+
 /* A finished lease whose result is due, or NULL. */
 struct desk_lease *desk_next_due(struct desk *desk, int64_t now_ms);
 
-/* The lease's result was sent; it is due again after DESK_RESEND_MS. */
+/* The lease's result was sent; it is due again after DESK_RESEND_MS, doubled
+ * with each time. */
 void desk_sent(struct desk_lease *lease, int64_t now_ms);
+
+/* The lease's result cannot be sent now; it is due after DESK_RESEND_MS. */
+void desk_put_off(struct desk_lease *lease, int64_t now_ms);
 
 /* All results are due at once: there is a broker that has not seen them. */
 void desk_resend_all(struct desk *desk);

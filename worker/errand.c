@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/errand.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "worker/local.h"
+#include "worker/outcome.h"
+
+#define BYTES_PER_TOKEN      4  /* an estimate */
+#define ATTEMPT_DIGEST_CHARS 32 /* of the body's digest */
+
+static void
+log_call(const struct desk_lease *lease)
+{
+    const struct result *result = &lease->result;
+    const struct outcome *outcome = &result->outcome;
+    bool is_well = outcome->class == OUTCOME_OK;
+
+    (is_well ? log_info : log_warn)(
+        "event=upstream_call request=%lld fence=%lld upstream=%s status=%d "
+        "class=%s code=\"%s\" latency_ms=%lld wait_ms=%lld wait_source=\"%s\"",
+        (long long)lease->request, (long long)lease->fence, lease->upstream,
+        outcome->http_status, outcome_class_name(outcome->class), outcome->code,
+        (long long)result->latency_ms, (long long)outcome->wait_ms,
+        outcome->wait_source);
+}
+
+/* Upstreams quote what they were sent, keys too. */
+static void
+redact_message(const struct worker *worker, struct outcome *outcome)
+{
+    struct buf clean = { 0 };
+    struct slice kept;
+
+    if (!outcome->message[0])
+        return;
+    keys_redact(worker->keys, slice_of(outcome->message), &clean);
+    kept = text_cut(buf_slice(&clean), OUTCOME_MESSAGE_BYTES_MAX);
+    if (kept.bytes > 0)
+        memcpy(outcome->message, kept.data, kept.bytes);
+    outcome->message[kept.bytes] = '\0';
+    buf_fini(&clean);
+}
+
+/* Judges a reply and finishes the lease with what it brought. */
+static void
+settle(struct worker *worker, struct desk_lease *lease, struct reply *reply,
+       int64_t now_ms)
+{
+    struct extract *extract = &worker->extract;
+    struct err err = { 0 };
+    struct slice body = buf_slice(&reply->body);
+    struct outcome_input input = {
+        .reply = reply,
+        .extract = extract,
+        .read_reason = err.msg,
+        .is_raw = lease->is_raw,
+        .tokens_wanted = (int64_t)(lease->body.bytes / BYTES_PER_TOKEN),
+    };
+    struct outcome outcome;
+
+    /* Half a reply has no answer in it, whatever it looks like. */
+    if (reply->end != REPLY_COMPLETE && reply->http_status < 400)
+        body.bytes = 0;
+    input.read_rc = extract_read(extract, body, &err);
+    outcome_judge(&input, now_ms, &outcome);
+    redact_message(worker, &outcome);
+    result_fill(&lease->result, &outcome, extract, reply);
+    desk_finish(worker->desk, lease);
+    log_call(lease);
+}
+
+/* Finishes a lease without a call. */
+static void
+decline(struct worker *worker, struct desk_lease *lease, const char *code,
+        const char *message)
+{
+    outcome_set(&lease->result.outcome, OUTCOME_PERMANENT, code, message);
+    desk_finish(worker->desk, lease);
+    log_call(lease);
+}
+
+static void
+run_local(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
+{
+    int64_t start_us = clock_mono_us();
+    struct err err = { 0 };
+    struct reply reply;
+
+    if (!worker->rules)
+        worker->rules = text_rules_new(&err);
+    if (!worker->rules)
+        log_fatal("event=text_rules_failed reason=\"%s\"", err.msg);
+    desk_start(worker->desk, lease);
+    local_answer(worker->rules, buf_slice(&lease->body), &reply);
+    reply.latency_ms = (clock_mono_us() - start_us) / 1000;
+    settle(worker, lease, &reply, now_ms);
+}
+
+/* The name of an attempt is the same whenever it is sent, and differs between
+ * stores: an upstream that answers by it must never mix up two requests. */
+static void
+name_attempt(const struct desk_lease *lease,
+             char attempt[CALL_ATTEMPT_BYTES_MAX])
+{
+    unsigned char digest[DIGEST_BYTES];
+    char hex[DIGEST_HEX_BYTES];
+    int rc;
+
+    digest_of(lease->body.data, lease->body.bytes, digest);
+    digest_hex(digest, hex);
+    rc = snprintf(attempt, CALL_ATTEMPT_BYTES_MAX, "sheaf-%.*s-%lld-%lld",
+                  ATTEMPT_DIGEST_CHARS, hex, (long long)lease->request,
+                  (long long)lease->fence);
+    assert(rc > 0);
+    assert(rc < CALL_ATTEMPT_BYTES_MAX);
+    (void)rc;
+}
+
+static struct slice
+find_key(const struct worker *worker, const struct upstream *upstream)
+{
+    struct slice key = { NULL, 0 };
+
+    if (keys_find(worker->keys, upstream->name, upstream->base_url, &key) ==
+        KEY_MISMATCH) {
+        log_error("event=upstream_mismatch upstream=%s base_url=%s "
+                  "reason=\"our configuration has another base_url: the call "
+                  "is made without a key\"",
+                  upstream->name, upstream->base_url);
+    }
+    return key;
+}
+
+void
+errand_start(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
+{
+    const struct upstream *upstream;
+    char attempt[CALL_ATTEMPT_BYTES_MAX];
+    struct call_order order;
+    struct err err = { 0 };
+    int rc;
+
+    if (strcmp(lease->upstream, CONF_LOCAL) == 0) {
+        run_local(worker, lease, now_ms);
+        return;
+    }
+    upstream = upstreams_find(&worker->upstreams, lease->upstream);
+    if (!upstream) {
+        decline(worker, lease, "unknown_upstream",
+                "the broker named no upstream of this name");
+        return;
+    }
+    name_attempt(lease, attempt);
+    order = (struct call_order){
+        .base_url = upstream->base_url,
+        .path = lease->path,
+        .attempt = attempt,
+        .key = find_key(worker, upstream),
+        .body = buf_slice(&lease->body),
+        .connect_timeout_ms = upstream->connect_timeout_ms,
+        .timeout_ms = lease->timeout_ms,
+        .reply_bytes_max = upstream->reply_bytes_max,
+    };
+    rc = calls_start(worker->calls, &order, &lease->call, &err);
+    if (rc == E_IO)
+        log_fatal("event=curl_failed reason=\"%s\"", err.msg);
+    if (rc < 0)
+        decline(worker, lease, "bad_url", err.msg);
+    else
+        desk_start(worker->desk, lease);
+}
+
+void
+errand_end(struct worker *worker, const struct call *call, struct reply *reply,
+           int64_t now_ms)
+{
+    struct desk_lease *lease = desk_find_call(worker->desk, call);
+
+    assert(lease);
+    settle(worker, lease, reply, now_ms);
+}
+
+void
+errand_abort(struct worker *worker, struct desk_lease *lease, const char *code,
+             const char *message)
+{
+    assert(lease->state == DESK_RUNNING);
+    calls_abort(worker->calls, lease->call);
+    outcome_set(&lease->result.outcome, OUTCOME_ABORTED, code, message);
+    lease->result.is_sent = true; /* as far as we know */
+    desk_finish(worker->desk, lease);
+    log_call(lease);
+}
+
+void
+errand_forget(struct worker *worker, struct desk_lease *lease)
+{
+    assert(lease->state != DESK_FINISHED);
+    if (lease->state == DESK_RUNNING)
+        calls_abort(worker->calls, lease->call);
+    desk_remove(worker->desk, lease);
+}

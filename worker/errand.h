@@ -1,0 +1,29 @@
+/*
+ * errand.h - one lease carried out: from the call to the result
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef WORKER_ERRAND_H
+#define WORKER_ERRAND_H
+
+#include <stdint.h>
+
+#include "worker/worker.h"
+
+/* Starts a waiting lease: its call runs then, or it is finished already (a
+ * `local` answer, an upstream that is not known). */
+void errand_start(struct worker *worker, struct desk_lease *lease,
+                  int64_t now_ms);
+
+/* A call has ended with this reply, whose body is taken over: its lease is
+ * finished. */
+void errand_end(struct worker *worker, const struct call *call,
+                struct reply *reply, int64_t now_ms);
+
+/* Gives a running lease up: it is finished, as aborted for this reason. */
+void errand_abort(struct worker *worker, struct desk_lease *lease,
+                  const char *code, const char *message);
+
+/* Forgets a lease that is not finished, and aborts its call if it has one. */
+void errand_forget(struct worker *worker, struct desk_lease *lease);
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/inbox.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "queue/wire.h"
+#include "worker/errand.h"
+#include "worker/report.h"
+
+#define TEXT_BYTES_SHOWN_MAX 512
+#define HEARTBEAT_MS_MIN     10
+#define HEARTBEAT_MS_MAX     600000
+#define LEASE_MS_MAX         INT64_C(86400000)
+#define KIND_BYTES_MAX       16
+
+typedef int handle_fn(struct worker *worker, const struct wire *wire,
+                      int64_t now_ms, struct err *err);
+
+/* One pair of a list of leases. */
+typedef void pair_fn(struct worker *worker, struct desk_lease *lease);
+
+/* Calls `act` for each lease of a list of pairs that is on the desk. */
+static int
+for_each(struct worker *worker, const struct wire *wire, const char *name,
+         pair_fn *act, struct err *err)
+{
+    const cJSON *list = wire_get(wire, name), *item;
+
+    if (!list)
+        return 0;
+    if (!cJSON_IsArray(list))
+        return err_set(err, E_INVALID, "%s: not an array", name);
+    cJSON_ArrayForEach(item, list)
+    {
+        struct desk_lease *lease;
+        int64_t pair[2];
+
+        if (wire_tuple(item, 2, pair) < 0)
+            return err_set(err, E_INVALID, "%s: not pairs", name);
+        lease = desk_find(worker->desk, pair[0], pair[1]);
+        if (lease)
+            act(worker, lease);
+    }
+    return 0;
+}
+
+/* What is finished is offered all the same: it is paid for, and may be of use
+ * to the broker. */
+static void
+drop(struct worker *worker, struct desk_lease *lease)
+{
+    if (lease->state == DESK_FINISHED)
+        return;
+    log_info("event=lease_dropped request=%lld fence=%lld running=%d",
+             (long long)lease->request, (long long)lease->fence,
+             lease->state == DESK_RUNNING);
+    errand_forget(worker, lease);
+}
+
+static int
+handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
+               struct err *err)
+{
+    int64_t protocol, session, heartbeat_ms, lease_ms, slots;
+
+    if (wire_int(wire, "protocol", WIRE_PROTOCOL, WIRE_PROTOCOL, WIRE_REQUIRED,
+                 &protocol, err) < 0 ||
+        wire_int(wire, "session", 0, WIRE_INT_MAX, 0, &session, err) < 0 ||
+        wire_int(wire, "heartbeat_ms", HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX,
+                 WIRE_REQUIRED, &heartbeat_ms, err) < 0 ||
+        wire_int(wire, "lease_ms", 1, LEASE_MS_MAX, WIRE_REQUIRED, &lease_ms,
+                 err) < 0 ||
+        wire_int(wire, "slots", 0, WIRE_INT_MAX, 0, &slots, err) < 0 ||
+        upstreams_read(wire, &worker->upstreams, err) < 0) {
+        return E_INVALID;
+    }
+    desk_set_lease_ms(worker->desk, lease_ms);
+    if (for_each(worker, wire, "drop", drop, err) < 0)
+        return E_INVALID;
+    desk_beat_answered(worker->desk); /* the hello listed all leases */
+    slots_lend(&worker->slots, slots);
+    worker->heartbeat_ms = heartbeat_ms;
+    worker->beat_ms = now_ms + heartbeat_ms;
+    worker->is_welcome = true;
+    desk_resend_all(worker->desk);
+    log_info("event=broker_welcome session=%lld slots=%lld held=%zu "
+             "upstreams=%zu",
+             (long long)session, (long long)slots, desk_size(worker->desk),
+             worker->upstreams.count);
+    return 0;
+}
+
+static int
+handle_rehello(struct worker *worker, const struct wire *wire, int64_t now_ms,
+               struct err *err)
+{
+    (void)wire;
+    (void)err;
+    /* It answers each of our messages so, but one hello is enough. */
+    if (!worker->is_welcome && worker->hello_ms > 0 &&
+        now_ms < worker->hello_ms + WORKER_HELLO_REPEAT_MS) {
+        return 0;
+    }
+    worker->is_welcome = false;
+    worker->hello_ms = 0;
+    return 0;
+}
+
+static int
+handle_slots(struct worker *worker, const struct wire *wire, int64_t now_ms,
+             struct err *err)
+{
+    int64_t count;
+
+    (void)now_ms;
+    if (wire_int(wire, "count", 0, WIRE_INT_MAX, WIRE_REQUIRED, &count, err) <
+        0) {
+        return E_INVALID;
+    }
+    slots_lend(&worker->slots, count);
+    return 0;
+}
+
+/* What a lease message asks for; strings are borrowed from it. */
+struct offer {
+    int64_t request, fence, timeout_ms;
+    const char *upstream, *path;
+    bool is_raw;
+};
+
+static int
+read_offer(const struct wire *wire, struct offer *offer, struct err *err)
+{
+    const char *kind;
+
+    if (wire_int(wire, "request", 0, WIRE_INT_MAX, WIRE_REQUIRED,
+                 &offer->request, err) < 0 ||
+        wire_int(wire, "fence", 0, WIRE_INT_MAX, WIRE_REQUIRED, &offer->fence,
+                 err) < 0 ||
+        wire_str(wire, "upstream", DESK_UPSTREAM_BYTES_MAX, NULL,
+                 &offer->upstream, err) < 0 ||
+        wire_str(wire, "path", DESK_PATH_BYTES_MAX, "", &offer->path, err) <
+            0 ||
+        wire_int(wire, "timeout_ms", 1, UPSTREAM_TIMEOUT_MS_MAX, WIRE_REQUIRED,
+                 &offer->timeout_ms, err) < 0 ||
+        wire_str(wire, "kind", KIND_BYTES_MAX, NULL, &kind, err) < 0) {
+        return E_INVALID;
+    }
+    offer->is_raw = strcmp(kind, "raw") == 0;
+    if (!offer->is_raw && strcmp(kind, "text") != 0)
+        return err_set(err, E_INVALID, "kind: neither text nor raw");
+    return 0;
+}
+
+/* The broker took a lease for lost that we still hold, and grants its request
+ * again. True if what we hold goes on in its place: same call, new fence. */
+static bool
+goes_on(struct worker *worker, const struct offer *offer, struct slice body,
+        int64_t now_ms)
+{
+    struct desk_lease *lease = desk_find_live(worker->desk, offer->request);
+
+    if (!lease)
+        return false;
+    if (offer->fence <= lease->fence) /* an old message, or the same again */
+        return true;
+    if (lease->state == DESK_RUNNING &&
+        slice_equal(buf_slice(&lease->body), body) &&
+        strcmp(lease->upstream, offer->upstream) == 0 &&
+        strcmp(lease->path, offer->path) == 0) {
+        log_warn("event=lease_adopted request=%lld fence=%lld old_fence=%lld",
+                 (long long)offer->request, (long long)offer->fence,
+                 (long long)lease->fence);
+        desk_adopt(worker->desk, lease, offer->fence, now_ms);
+        return true;
+    }
+    errand_forget(worker, lease);
+    return false;
+}
+
+static int
+handle_lease(struct worker *worker, const struct wire *wire, int64_t now_ms,
+             struct err *err)
+{
+    struct desk_lease *lease = NULL;
+    struct offer offer;
+
+    if (read_offer(wire, &offer, err) < 0)
+        return E_INVALID;
+    if (desk_find(worker->desk, offer.request, offer.fence) ||
+        goes_on(worker, &offer, wire->body, now_ms)) {
+        return 0;
+    }
+    if (!worker->is_draining) {
+        lease = desk_add(worker->desk, offer.request, offer.fence,
+                         offer.timeout_ms, now_ms);
+    }
+    if (!lease) {
+        log_warn("event=lease_refused request=%lld fence=%lld reason=%s",
+                 (long long)offer.request, (long long)offer.fence,
+                 worker->is_draining ? "draining" : "full");
+        (void)report_refuse(worker, offer.request, offer.fence);
+        return 0;
+    }
+    lease->is_raw = offer.is_raw;
+    memcpy(lease->upstream, offer.upstream, strlen(offer.upstream) + 1);
+    memcpy(lease->path, offer.path, strlen(offer.path) + 1);
+    /* The message's buffer becomes the lease's: bodies are large. */
+    lease->body = worker->body;
+    worker->body = (struct buf){ 0 };
+    return 0;
+}
+
+static int
+handle_beat(struct worker *worker, const struct wire *wire, int64_t now_ms,
+            struct err *err)
+{
+    (void)wire;
+    (void)now_ms;
+    (void)err;
+    desk_beat_answered(worker->desk);
+    return 0;
+}
+
+static int
+handle_confirmed(struct worker *worker, const struct wire *wire, int64_t now_ms,
+                 struct err *err)
+{
+    int64_t request, fence;
+    struct desk_lease *lease;
+
+    (void)now_ms;
+    if (wire_int(wire, "request", 0, WIRE_INT_MAX, WIRE_REQUIRED, &request,
+                 err) < 0 ||
+        wire_int(wire, "fence", 0, WIRE_INT_MAX, WIRE_REQUIRED, &fence, err) <
+            0) {
+        return E_INVALID;
+    }
+    lease = desk_find(worker->desk, request, fence);
+    if (lease && lease->state == DESK_FINISHED)
+        desk_remove(worker->desk, lease);
+    return 0;
+}
+
+static int
+handle_cancel(struct worker *worker, const struct wire *wire, int64_t now_ms,
+              struct err *err)
+{
+    (void)now_ms;
+    return for_each(worker, wire, "requests", drop, err);
+}
+
+static int
+handle_drain(struct worker *worker, const struct wire *wire, int64_t now_ms,
+             struct err *err)
+{
+    (void)wire;
+    (void)err;
+    worker_drain(worker, "broker", now_ms);
+    return 0;
+}
+
+static int
+handle_error(struct worker *worker, const struct wire *wire, int64_t now_ms,
+             struct err *err)
+{
+    const char *code, *message;
+
+    (void)now_ms;
+    if (wire_str(wire, "code", TEXT_BYTES_SHOWN_MAX, "", &code, err) < 0 ||
+        wire_str(wire, "message", TEXT_BYTES_SHOWN_MAX, "", &message, err) <
+            0) {
+        return E_INVALID;
+    }
+    log_error("event=broker_error code=\"%s\" message=\"%s\"", code, message);
+    worker->is_broken = strcmp(code, err_name(E_VERSION)) == 0;
+    return 0;
+}
+
+static const struct {
+    const char *verb;
+    handle_fn *handle;
+} handlers[] = {
+    { "welcome", handle_welcome },     { "rehello", handle_rehello },
+    { "slots", handle_slots },         { "lease", handle_lease },
+    { "beat", handle_beat },           { "cancel", handle_cancel },
+    { "confirmed", handle_confirmed }, { "drain", handle_drain },
+    { "error", handle_error },
+};
+
+static int
+dispatch(struct worker *worker, const struct wire *wire, int64_t now_ms,
+         struct err *err)
+{
+    for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
+        if (strcmp(handlers[i].verb, wire_verb(wire)) == 0)
+            return handlers[i].handle(worker, wire, now_ms, err);
+    }
+    return err_set(err, E_PROTOCOL, "unknown verb");
+}
+
+static void
+take_one(struct worker *worker, int64_t now_ms)
+{
+    struct wire wire;
+    struct err err = { 0 };
+    int rc = wire_parse(&wire, buf_slice(&worker->head),
+                        buf_slice(&worker->body), &err);
+
+    if (rc < 0) {
+        log_warn("event=bad_message reason=\"%s\"", err.msg);
+        return;
+    }
+    worker->heard_ms = now_ms;
+    if (dispatch(worker, &wire, now_ms, &err) < 0) {
+        log_warn("event=bad_message verb=\"%s\" reason=\"%s\"",
+                 wire_verb(&wire), err.msg);
+    }
+    wire_fini(&wire);
+}
+
+int
+inbox_take(struct worker *worker, int64_t now_ms)
+{
+    int count = 0;
+
+    while (count < INBOX_BATCH_MAX) {
+        int rc = link_recv(worker->link, NULL, &worker->head, &worker->body);
+
+        if (rc == 1)
+            break;
+        count++;
+        if (rc == 0)
+            take_one(worker, now_ms);
+        else
+            log_warn("event=bad_message reason=\"%s\"", err_text(rc));
+    }
+    return count;
+}

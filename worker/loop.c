@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/loop.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "worker/errand.h"
+#include "worker/inbox.h"
+#include "worker/report.h"
+
+#define GO_ON (-1) /* no exit code yet */
+
+void
+worker_drain(struct worker *worker, const char *reason, int64_t now_ms)
+{
+    if (worker->is_draining)
+        return;
+    log_info("event=draining reason=%s running=%zu waiting=%zu", reason,
+             desk_count(worker->desk, DESK_RUNNING),
+             desk_count(worker->desk, DESK_WAITING));
+    worker->is_draining = true;
+    worker->drain_end_ms = now_ms + worker->conf->drain_ms;
+    (void)report_release(worker);
+}
+
+/* Says hello after each connection, and again while nobody answers. */
+static void
+introduce(struct worker *worker, int64_t now_ms)
+{
+    if (link_was_connected(worker->link)) {
+        worker->is_welcome = false;
+        worker->hello_ms = 0;
+    }
+    if (worker->is_welcome)
+        return;
+    if (worker->hello_ms > 0 &&
+        now_ms < worker->hello_ms + WORKER_HELLO_REPEAT_MS) {
+        return;
+    }
+    /* Where there is no connection yet, making it is the sign to try again. */
+    (void)report_hello(worker, now_ms);
+    worker->hello_ms = now_ms;
+}
+
+static void
+collect(struct worker *worker, int64_t now_ms)
+{
+    const struct call *call;
+    struct reply reply;
+
+    while ((call = calls_take(worker->calls, &reply)))
+        errand_end(worker, call, &reply, now_ms);
+}
+
+/* Gives up what the broker must take for lost by now. */
+static void
+end_leases(struct worker *worker, int64_t now_ms)
+{
+    struct desk_lease *lease;
+
+    while ((lease = desk_next_ended(worker->desk, now_ms))) {
+        log_warn("event=lease_ended request=%lld fence=%lld running=%d",
+                 (long long)lease->request, (long long)lease->fence,
+                 lease->state == DESK_RUNNING);
+        if (lease->state == DESK_RUNNING) {
+            errand_abort(worker, lease, "lease_ended",
+                         "the lease ended before the call did");
+        } else {
+            desk_remove(worker->desk, lease);
+        }
+    }
+}
+
+/* Starts what may start. The sampler of `local` works inline: after one of its
+ * answers, messages and heartbeats get their turn first. True if it did. */
+static bool
+start(struct worker *worker, int64_t now_ms)
+{
+    struct desk_lease *lease;
+
+    while (!worker->is_draining &&
+           slots_free(&worker->slots,
+                      (int64_t)desk_count(worker->desk, DESK_RUNNING)) > 0 &&
+           (lease = desk_next_waiting(worker->desk))) {
+        bool is_local = strcmp(lease->upstream, CONF_LOCAL) == 0;
+
+        errand_start(worker, lease, now_ms);
+        if (is_local)
+            return true;
+    }
+    return false;
+}
+
+/* Says what the broker is to know. */
+static void
+speak(struct worker *worker, int64_t now_ms)
+{
+    struct desk_lease *lease;
+
+    while ((lease = desk_next_due(worker->desk, now_ms))) {
+        if (worker->is_welcome)
+            (void)report_result(worker, lease, now_ms);
+        else
+            desk_put_off(lease, now_ms); /* until the next welcome */
+    }
+    if (!worker->is_welcome)
+        return;
+    if (slots_is_news(&worker->slots,
+                      (int64_t)desk_count(worker->desk, DESK_RUNNING))) {
+        (void)report_slots(worker);
+    }
+    if (now_ms >= worker->beat_ms) {
+        (void)report_beat(worker, now_ms);
+        worker->beat_ms = now_ms + worker->heartbeat_ms;
+    }
+}
+
+/* A drain ends when all is confirmed; what still runs at its end is given up,
+ * and its results get a little time more. */
+static bool
+is_drained(struct worker *worker, int64_t now_ms)
+{
+    struct desk_lease *lease;
+    size_t at = 0;
+
+    if (!worker->is_draining)
+        return false;
+    if (desk_size(worker->desk) == 0 ||
+        now_ms >= worker->drain_end_ms + LOOP_REPORT_MS_MAX) {
+        return true;
+    }
+    if (now_ms < worker->drain_end_ms)
+        return false;
+    while ((lease = desk_at(worker->desk, at++))) {
+        if (lease->state == DESK_RUNNING)
+            errand_abort(worker, lease, "drained", "the worker has to go");
+    }
+    speak(worker, now_ms);
+    return false;
+}
+
+static int
+leave(struct worker *worker, const char *reason, int code)
+{
+    struct desk_lease *lease;
+
+    (void)report_release(worker);
+    while ((lease = desk_at(worker->desk, 0))) {
+        log_warn("event=lease_left request=%lld fence=%lld finished=%d",
+                 (long long)lease->request, (long long)lease->fence,
+                 lease->state == DESK_FINISHED);
+        if (lease->state == DESK_FINISHED)
+            desk_remove(worker->desk, lease);
+        else
+            errand_forget(worker, lease);
+    }
+    (void)report_bye(worker);
+    log_info("event=worker_stopped reason=%s", reason);
+    return code;
+}
+
+/* The first signal asks for an end, the second demands it. */
+static int
+take_signals(struct worker *worker, int signal_fd, int64_t now_ms)
+{
+    struct signalfd_siginfo info;
+
+    while (read(signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (worker->is_draining) {
+            return leave(worker, "second_signal",
+                         LOOP_EXIT_SIGNAL + (int)info.ssi_signo);
+        }
+        worker_drain(worker, "signal", now_ms);
+    }
+    return GO_ON;
+}
+
+/* Returns the descriptor that is to be watched from now on. */
+static int
+watch_parent(struct worker *worker, int parent_fd, int64_t now_ms)
+{
+    char ignored[64];
+    ssize_t bytes;
+
+    if (parent_fd == LOOP_NO_FD)
+        return LOOP_NO_FD;
+    do
+        bytes = read(parent_fd, ignored, sizeof(ignored));
+    while (bytes > 0);
+    if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
+        return parent_fd;
+    worker_drain(worker, "parent_gone", now_ms);
+    return LOOP_NO_FD;
+}
+
+/* A broker that is there is heard with each heartbeat. */
+static bool
+is_orphan(const struct worker *worker, int64_t now_ms)
+{
+    int64_t silence_ms = 3 * worker->heartbeat_ms;
+
+    if (worker->conf->orphan_ttl_ms > silence_ms)
+        silence_ms = worker->conf->orphan_ttl_ms;
+    return now_ms >= worker->heard_ms + silence_ms;
+}
+
+static int
+wait_ms(const struct worker *worker, int64_t now_ms)
+{
+    int64_t next_ms = now_ms + LOOP_WAIT_MS_MAX;
+    int64_t desk_ms = desk_next_ms(worker->desk);
+
+    if (desk_ms < next_ms)
+        next_ms = desk_ms;
+    if (worker->is_welcome && worker->beat_ms < next_ms)
+        next_ms = worker->beat_ms;
+    if (worker->is_draining && worker->drain_end_ms > now_ms &&
+        worker->drain_end_ms < next_ms) {
+        next_ms = worker->drain_end_ms;
+    }
+    return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
+}
+
+/* One turn. True if the next one is to follow at once. */
+static bool
+turn(struct worker *worker, int64_t now_ms)
+{
+    bool is_busy;
+
+    (void)inbox_take(worker, now_ms);
+    introduce(worker, now_ms);
+    collect(worker, now_ms);
+    end_leases(worker, now_ms);
+    is_busy = start(worker, now_ms);
+    speak(worker, now_ms);
+    /* A send may have eaten the edge that says that messages are there. */
+    return inbox_take(worker, now_ms) > 0 || is_busy;
+}
+
+int
+loop_run(struct worker *worker, int signal_fd, int parent_fd)
+{
+    worker->heard_ms = clock_now_ms(&worker->clock);
+    for (;;) {
+        int64_t now_ms = clock_now_ms(&worker->clock);
+        int fds[3] = { link_fd(worker->link), signal_fd, parent_fd };
+        bool is_busy = turn(worker, now_ms);
+        int code = take_signals(worker, signal_fd, now_ms);
+
+        if (code != GO_ON)
+            return code;
+        parent_fd = watch_parent(worker, parent_fd, now_ms);
+        if (worker->is_broken)
+            return leave(worker, "version", LOOP_EXIT_VERSION);
+        if (is_drained(worker, now_ms))
+            return leave(worker, "drained", 0);
+        if (is_orphan(worker, now_ms))
+            return leave(worker, "orphaned", LOOP_EXIT_UNREACHABLE);
+        if (!is_busy) {
+            calls_wait(worker->calls, fds, parent_fd == LOOP_NO_FD ? 2 : 3,
+                       wait_ms(worker, now_ms));
+        }
+    }
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/report.h"
+
+#include <unistd.h>
+
+#include "base/log.h"
+#include "queue/wire.h"
+
+static int
+say_with(struct worker *worker, cJSON *head, struct slice body)
+{
+    buf_reset(&worker->out);
+    wire_print(head, &worker->out);
+    return link_send(worker->link, NULL, buf_slice(&worker->out), body);
+}
+
+static int
+say(struct worker *worker, cJSON *head)
+{
+    return say_with(worker, head, (struct slice){ NULL, 0 });
+}
+
+static int64_t
+kept_slots(const struct worker *worker)
+{
+    size_t in_flight = desk_count(worker->desk, DESK_RUNNING);
+
+    return slots_kept(&worker->slots, (int64_t)in_flight);
+}
+
+static void
+add_held(const struct worker *worker, cJSON *head)
+{
+    cJSON *held = wire_add_array(head, "held");
+    const struct desk_lease *lease;
+
+    for (size_t i = 0; (lease = desk_at(worker->desk, i)); i++) {
+        wire_add_triple(held, lease->request, lease->fence,
+                        lease->state != DESK_WAITING);
+    }
+}
+
+int
+report_hello(struct worker *worker, int64_t now_ms)
+{
+    const struct identity *identity = &worker->identity;
+    cJSON *head = wire_new("hello");
+    int rc;
+
+    wire_add_int(head, "protocol", WIRE_PROTOCOL);
+    wire_add_str(head, "worker", identity->uuid);
+    wire_add_str(head, "name", identity->name);
+    wire_add_str(head, "host", identity->host);
+    wire_add_int(head, "pid", getpid());
+    wire_add_str(head, "lock", identity->lock);
+    wire_add_str(head, "own", identity->own);
+    wire_add_int(head, "capacity", worker->slots.capacity);
+    wire_add_int(head, "slots", kept_slots(worker));
+    add_held(worker, head);
+    rc = say(worker, head);
+    desk_beats_forget(worker->desk);
+    if (rc == 0) {
+        desk_beat_sent(worker->desk, now_ms);
+        slots_tell(&worker->slots, kept_slots(worker));
+    }
+    return rc;
+}
+
+int
+report_beat(struct worker *worker, int64_t now_ms)
+{
+    cJSON *head = wire_new("beat");
+    int rc;
+
+    wire_add_int(head, "slots", kept_slots(worker));
+    add_held(worker, head);
+    rc = say(worker, head);
+    if (rc == 0)
+        desk_beat_sent(worker->desk, now_ms);
+    return rc;
+}
+
+int
+report_slots(struct worker *worker)
+{
+    cJSON *head = wire_new("slots");
+    int64_t kept = kept_slots(worker);
+    int rc;
+
+    wire_add_int(head, "count", kept);
+    rc = say(worker, head);
+    if (rc == 0)
+        slots_tell(&worker->slots, kept);
+    return rc;
+}
+
+int
+report_result(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
+{
+    int rc;
+
+    buf_reset(&worker->out);
+    result_print(&lease->result, lease->request, lease->fence, &worker->out);
+    rc = link_send(worker->link, NULL, buf_slice(&worker->out),
+                   buf_slice(&lease->result.body));
+    if (rc < 0) {
+        desk_put_off(lease, now_ms);
+        return rc;
+    }
+    desk_sent(lease, now_ms);
+    if (lease->times_sent > 1) {
+        log_warn("event=result_resent request=%lld fence=%lld times=%d",
+                 (long long)lease->request, (long long)lease->fence,
+                 lease->times_sent);
+    }
+    return 0;
+}
+
+int
+report_refuse(struct worker *worker, int64_t request, int64_t fence)
+{
+    cJSON *head = wire_new("release");
+
+    wire_add_pair(wire_add_array(head, "held"), request, fence);
+    return say(worker, head);
+}
+
+int
+report_release(struct worker *worker)
+{
+    cJSON *head = wire_new("release");
+    cJSON *held = wire_add_array(head, "held");
+    struct desk_lease *lease;
+    size_t at = 0;
+
+    while ((lease = desk_at(worker->desk, at))) {
+        if (lease->state == DESK_WAITING) {
+            wire_add_pair(held, lease->request, lease->fence);
+            desk_remove(worker->desk, lease);
+        } else {
+            at++;
+        }
+    }
+    if (!held->child) {
+        cJSON_Delete(head);
+        return 0;
+    }
+    return say(worker, head);
+}
+
+int
+report_bye(struct worker *worker)
+{
+    return say(worker, wire_new("bye"));
+}

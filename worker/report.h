@@ -1,0 +1,41 @@
+/*
+ * report.h - what a worker reports to its broker
+ *
+ * Each function sends one message of PROTOCOL.md ("Verbs of workers"). None of
+ * them waits: 0 if the message is on its way, E_UNREACHABLE if there is nobody
+ * to send it to. That it arrived is never known from here.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef WORKER_REPORT_H
+#define WORKER_REPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "worker/worker.h"
+
+/* Introduces the worker and lists its leases; counts as a heartbeat. */
+int report_hello(struct worker *worker, int64_t now_ms);
+
+/* The heartbeat: lists the leases and the slots kept. */
+int report_beat(struct worker *worker, int64_t now_ms);
+
+/* Says how many slots are kept. */
+int report_slots(struct worker *worker);
+
+/* Reports a finished lease and notes that it was sent; if it could not be, the
+ * lease is put off. */
+int report_result(struct worker *worker, struct desk_lease *lease,
+                  int64_t now_ms);
+
+/* Gives back one lease that is not on the desk. */
+int report_refuse(struct worker *worker, int64_t request, int64_t fence);
+
+/* Gives back all waiting leases and forgets them: if this is lost, the next
+ * heartbeats don't list them, which says the same. */
+int report_release(struct worker *worker);
+
+/* Says good-bye: everything is given back. */
+int report_bye(struct worker *worker);
+
+#endif

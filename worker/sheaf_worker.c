@@ -1,0 +1,349 @@
+/*
+ * sheaf_worker.c - the program sheaf-worker
+ *
+ * Takes leases from a broker, calls the upstreams, and reports what came back.
+ * Here: options, configuration, and the order in which things are set up and
+ * taken down. The work is in loop.c.
+ */
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* getopt_long, signalfd */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/runtime.h"
+#include "worker/loop.h"
+#include "worker/worker.h"
+
+#define EXIT_USAGE       2
+#define EXIT_IO          7
+#define CAPACITY_DEFAULT 5
+#define CAPACITY_MAX     1024
+#define LINGER_MS        1000 /* for the last messages */
+/* Of a message from the broker: a draft, the options of its batch, and what is
+ * put around them, each escaped at worst. */
+#define FRAME_BYTES_EXTRA (4 * 1048576)
+
+static const char usage[] =
+    "Usage: sheaf-worker [OPTION]...\n"
+    "Take requests from a Sheaf broker, call the upstreams, report the "
+    "answers.\n"
+    "\n"
+    "  --broker ENDPOINT   the broker's endpoint for workers\n"
+    "                      (SHEAF_WORKER_BROKER; ipc://RUNTIME/workers)\n"
+    "  --config FILE       configuration (SHEAF_CONFIG; " CONF_PATH_DEFAULT
+    ")\n"
+    "  --name NAME         this worker's name in logs and statistics\n"
+    "  --capacity N        calls in flight at most (5)\n"
+    "  --own TOKEN         says which broker started this worker\n"
+    "  --parent-fd N       end when this descriptor comes to its end\n"
+    "  --log-format text|json\n"
+    "  --log-level debug|info|warn|error\n"
+    "  --help, --version\n"
+    "\n"
+    "See sheaf-worker(8).\n";
+
+struct options {
+    const char *broker;
+    const char *config;
+    const char *name;
+    const char *own;
+    int64_t capacity;
+    int parent_fd;
+    bool is_json;
+    int log_level;
+};
+
+enum option_key {
+    OPTION_BROKER = 256,
+    OPTION_CONFIG,
+    OPTION_NAME,
+    OPTION_CAPACITY,
+    OPTION_OWN,
+    OPTION_PARENT_FD,
+    OPTION_LOG_FORMAT,
+    OPTION_LOG_LEVEL,
+    OPTION_HELP,
+    OPTION_VERSION,
+};
+
+static const struct option long_options[] = {
+    { "broker", required_argument, NULL, OPTION_BROKER },
+    { "config", required_argument, NULL, OPTION_CONFIG },
+    { "name", required_argument, NULL, OPTION_NAME },
+    { "capacity", required_argument, NULL, OPTION_CAPACITY },
+    { "own", required_argument, NULL, OPTION_OWN },
+    { "parent-fd", required_argument, NULL, OPTION_PARENT_FD },
+    { "log-format", required_argument, NULL, OPTION_LOG_FORMAT },
+    { "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
+    { "help", no_argument, NULL, OPTION_HELP },
+    { "version", no_argument, NULL, OPTION_VERSION },
+    { NULL, 0, NULL, 0 },
+};
+
+/* Refuses the command line. */
+static _Noreturn void
+refuse(const char *what, const char *value)
+{
+    (void)fprintf(stderr, "sheaf-worker: %s: %s\nTry 'sheaf-worker --help'.\n",
+                  what, value);
+    exit(EXIT_USAGE);
+}
+
+static int64_t
+parse_number(const char *option, const char *text, long min, long max)
+{
+    char *end;
+    long number;
+
+    errno = 0;
+    number = strtol(text, &end, 10);
+    if (errno || end == text || *end || number < min || number > max)
+        refuse(option, text);
+    return number;
+}
+
+static void
+print_and_exit(const char *text)
+{
+    if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
+        exit(EXIT_IO);
+    exit(0);
+}
+
+static void
+take_option(struct options *options, int key, const char *value)
+{
+    switch (key) {
+    case OPTION_BROKER:
+        options->broker = value;
+        break;
+    case OPTION_CONFIG:
+        options->config = value;
+        break;
+    case OPTION_NAME:
+        options->name = value;
+        break;
+    case OPTION_CAPACITY:
+        options->capacity = parse_number("--capacity", value, 1, CAPACITY_MAX);
+        break;
+    case OPTION_OWN:
+        options->own = value;
+        break;
+    case OPTION_PARENT_FD:
+        options->parent_fd = (int)parse_number("--parent-fd", value, 0, 65535);
+        break;
+    case OPTION_LOG_FORMAT:
+        options->is_json = strcmp(value, "json") == 0;
+        if (!options->is_json && strcmp(value, "text") != 0)
+            refuse("--log-format", value);
+        break;
+    case OPTION_LOG_LEVEL:
+        options->log_level = log_level_parse(value);
+        if (options->log_level < 0 || options->log_level == LOG_FATAL)
+            refuse("--log-level", value);
+        break;
+    case OPTION_HELP:
+        print_and_exit(usage);
+        break;
+    case OPTION_VERSION:
+        print_and_exit("sheaf-worker " SHEAF_VERSION "\n");
+        break;
+    default: /* getopt has said why */
+        exit(EXIT_USAGE);
+    }
+}
+
+static void
+parse_options(struct options *options, int argc, char **argv)
+{
+    int key;
+
+    *options = (struct options){
+        .broker = getenv("SHEAF_WORKER_BROKER"),
+        .capacity = CAPACITY_DEFAULT,
+        .parent_fd = LOOP_NO_FD,
+        .log_level = LOG_INFO,
+    };
+    while ((key = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+        take_option(options, key, optarg);
+    if (optind < argc)
+        refuse("no such argument", argv[optind]);
+}
+
+static int
+load_conf(struct conf *conf, const char *given, struct err *err)
+{
+    const char *path;
+    int rc;
+
+    conf_init(conf);
+    rc = conf_find_file(given, getenv, &path, err);
+    if (rc == 0 && path)
+        rc = conf_load(conf, path, err);
+    if (rc == 0)
+        rc = conf_use_environment(conf, getenv, err);
+    return rc < 0 ? rc : conf_check(conf, err);
+}
+
+/* Signals that end the worker are read from a descriptor, in the loop. */
+static int
+open_signals(void)
+{
+    sigset_t set;
+    int fd;
+
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        log_fatal("event=signals_failed reason=\"%s\"", strerror(errno));
+    fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (fd < 0)
+        log_fatal("event=signals_failed reason=\"%s\"", strerror(errno));
+    return fd;
+}
+
+/* Whoever started us holds the other end: reads must not wait for it. */
+static int
+open_parent(int fd, struct err *err)
+{
+    int flags;
+
+    if (fd == LOOP_NO_FD)
+        return 0;
+    flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+        return err_set(err, E_USAGE, "--parent-fd %d: %s", fd, strerror(errno));
+    }
+    return 0;
+}
+
+/* Keys shall not end up in a core file. Undone when they are wiped. */
+static void
+allow_cores(bool is_allowed)
+{
+    struct rlimit none = { 0, 0 };
+
+    if (!is_allowed)
+        (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, is_allowed ? 1 : 0);
+}
+
+static struct link *
+connect_broker(struct link_context *context, const struct options *options,
+               const struct conf *conf, struct err *err)
+{
+    struct link_limits limits = {
+        .frame_bytes_max = 4 * conf->line_bytes_max + FRAME_BYTES_EXTRA,
+        .queue_max = DESK_LEASES_MAX,
+    };
+    struct buf endpoint = { 0 };
+    struct link *link = NULL;
+
+    if (options->broker)
+        buf_add_str(&endpoint, options->broker);
+    else if (runtime_endpoint("workers", &endpoint, err) < 0)
+        return NULL;
+    link = link_connect(context, endpoint.data, limits, err);
+    buf_fini(&endpoint);
+    return link;
+}
+
+static int
+work(struct worker *worker, const struct options *options, int signal_fd)
+{
+    int code;
+
+    worker->desk = desk_new();
+    worker->slots.capacity = options->capacity;
+    worker->clock = clock_start(0);
+    worker->heartbeat_ms = worker->conf->heartbeat_ms;
+    desk_set_lease_ms(worker->desk, worker->conf->lease_ms);
+    log_info("event=worker_started worker=%s name=\"%s\" pid=%ld capacity=%lld",
+             worker->identity.uuid, worker->identity.name, (long)getpid(),
+             (long long)options->capacity);
+    code = loop_run(worker, signal_fd, options->parent_fd);
+    desk_free(worker->desk);
+    text_rules_free(worker->rules);
+    extract_fini(&worker->extract);
+    buf_fini(&worker->head);
+    buf_fini(&worker->body);
+    buf_fini(&worker->out);
+    return code;
+}
+
+/* Opens what the worker needs, works, and closes it in the other order. */
+static int
+run(const struct options *options, const struct conf *conf, int signal_fd,
+    struct err *err)
+{
+    struct worker worker = { .conf = conf };
+    struct link_context *context = NULL;
+    struct keys *keys;
+    int code = EXIT_USAGE;
+
+    allow_cores(false);
+    keys = keys_new(conf, err);
+    worker.keys = keys;
+    if (!keys || open_parent(options->parent_fd, err) < 0)
+        goto out;
+    code = EXIT_IO;
+    if (identity_init(&worker.identity, options->name, options->own, err) < 0) {
+        code = err->code == E_INVALID ? EXIT_USAGE : EXIT_IO;
+        goto out;
+    }
+    context = link_context_new();
+    worker.link = connect_broker(context, options, conf, err);
+    if (worker.link) {
+        worker.calls =
+            calls_new((size_t)options->capacity, getenv("SHEAF_PROXY"));
+        code = work(&worker, options, signal_fd);
+        calls_free(worker.calls);
+    } else if (err->code == E_USAGE) {
+        code = EXIT_USAGE;
+    }
+    link_close(worker.link, LINGER_MS);
+    link_context_free(context);
+    identity_fini(&worker.identity);
+out:
+    keys_free(keys);
+    allow_cores(true);
+    return code;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct options options;
+    struct conf conf;
+    struct err err = { 0 };
+    int signal_fd, code = EXIT_USAGE;
+
+    calls_scrub_environment();
+    parse_options(&options, argc, argv);
+    log_setup((enum log_level)options.log_level, options.is_json);
+    umask(S_IRWXG | S_IRWXO);
+    signal_fd = open_signals();
+    if (load_conf(&conf, options.config, &err) == 0)
+        code = run(&options, &conf, signal_fd, &err);
+    if (err.code != 0)
+        log_error("event=worker_failed reason=\"%s\"", err.msg);
+    conf_fini(&conf);
+    close(signal_fd);
+    return code;
+}

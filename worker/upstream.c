@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/upstream.h"
+
+#include <string.h>
+
+#define CONNECT_TIMEOUT_MS 10000
+#define REPLY_BYTES        8388608
+
+static int
+read_one(cJSON *item, struct upstream *out, struct err *err)
+{
+    const struct wire wire = { .head = item };
+    const char *name, *base_url;
+
+    if (!cJSON_IsObject(item))
+        return err_set(err, E_INVALID, "not an object");
+    if (wire_str(&wire, "name", CONF_NAME_BYTES_MAX, NULL, &name, err) < 0 ||
+        wire_str(&wire, "base_url", URL_BYTES_MAX, "", &base_url, err) < 0 ||
+        wire_int(&wire, "connect_timeout_ms", 1, UPSTREAM_TIMEOUT_MS_MAX,
+                 CONNECT_TIMEOUT_MS, &out->connect_timeout_ms, err) < 0 ||
+        wire_int(&wire, "reply_bytes_max", 1, UPSTREAM_REPLY_BYTES_MAX,
+                 REPLY_BYTES, &out->reply_bytes_max, err) < 0) {
+        return E_INVALID;
+    }
+    memcpy(out->name, name, strlen(name) + 1);
+    memcpy(out->base_url, base_url, strlen(base_url) + 1);
+    return 0;
+}
+
+int
+upstreams_read(const struct wire *welcome, struct upstreams *out,
+               struct err *err)
+{
+    const cJSON *list = wire_get(welcome, "upstreams");
+    struct upstreams read = { 0 };
+
+    if (!cJSON_IsArray(list))
+        return err_set(err, E_INVALID, "upstreams: not an array");
+    for (cJSON *item = list->child; item; item = item->next) {
+        struct upstream *next = &read.items[read.count];
+
+        if (read.count == CONF_UPSTREAMS_MAX) {
+            return err_set(err, E_INVALID, "upstreams: more than %d",
+                           CONF_UPSTREAMS_MAX);
+        }
+        if (read_one(item, next, err) < 0)
+            return err_wrap(err, "upstreams");
+        if (strcmp(next->name, CONF_LOCAL) != 0)
+            read.count++;
+    }
+    *out = read;
+    return 0;
+}
+
+const struct upstream *
+upstreams_find(const struct upstreams *upstreams, const char *name)
+{
+    for (size_t i = 0; i < upstreams->count; i++) {
+        if (strcmp(upstreams->items[i].name, name) == 0)
+            return &upstreams->items[i];
+    }
+    return NULL;
+}

@@ -1,0 +1,67 @@
+/*
+ * worker.h - one worker: what it holds while it works
+ *
+ * The pieces are made by main and used by the loop: inbox.h takes in what the
+ * broker says, report.h says what it is to know, errand.h carries leases out,
+ * and loop.h turns.
+ *
+ *   HELLO ──welcome──► WORKING ──drain, signal, parent gone──► DRAINING ──► end
+ *     ▲                   │
+ *     └──rehello, lost────┘
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/conf.h"
+#include "base/text.h"
+#include "queue/link.h"
+#include "worker/call.h"
+#include "worker/desk.h"
+#include "worker/extract.h"
+#include "worker/identity.h"
+#include "worker/key.h"
+#include "worker/slots.h"
+#include "worker/upstream.h"
+
+#define WORKER_HELLO_REPEAT_MS 1000 /* a hello that nobody answers */
+
+struct worker {
+    struct identity identity;
+    const struct conf *conf;  /* borrowed from main */
+    const struct keys *keys;  /* borrowed from main */
+    struct link *link;        /* borrowed from main */
+    struct calls *calls;      /* borrowed from main */
+    struct text_rules *rules; /* NULL until `local` is first asked */
+    struct desk *desk;
+    struct slots slots;
+    struct upstreams upstreams;
+    struct clock clock;
+
+    bool is_welcome; /* the broker knows us */
+    int64_t heartbeat_ms;
+    int64_t hello_ms; /* when the last hello was sent; 0: never */
+    int64_t beat_ms;  /* when the next heartbeat is due */
+    int64_t heard_ms; /* when the broker was last heard */
+
+    bool is_draining;
+    int64_t drain_end_ms; /* running calls are given up then */
+    bool is_broken;       /* broker and worker cannot understand each other */
+
+    struct extract extract; /* kept for its memory, as are these: */
+    struct buf head;        /* of the message that is read */
+    struct buf body;
+    struct buf out; /* header of the message that is sent */
+};
+
+/* Starts to drain, for the reason given in the log: releases what has not
+ * started, and lets what runs finish for a while. Does nothing if it has begun
+ * already. */
+void worker_drain(struct worker *worker, const char *reason, int64_t now_ms);
+
+#endif
