@@ -22,7 +22,7 @@ static const struct {
 int
 retry_class_parse(const char *name)
 {
-    for (int class = 0; class < CLASS_COUNT; class++) {
+    for (int class = 0; class < CLASS_COUNT; class ++) {
         if (strcmp(class_names[class], name) == 0)
             return class;
     }

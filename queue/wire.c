@@ -3,10 +3,12 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/mem.h"
 
 /* cJSON is quiet about lack of memory; here it ends the process. */
 static cJSON *
@@ -166,6 +168,15 @@ void
 wire_add_str(cJSON *head, const char *name, const char *value)
 {
     have(cJSON_AddStringToObject(head, name, value ? value : ""));
+}
+
+void
+wire_add_slice(cJSON *head, const char *name, struct slice value)
+{
+    char *text = mem_dup(value.data, value.bytes);
+
+    wire_add_str(head, name, text);
+    free(text);
 }
 
 void

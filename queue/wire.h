@@ -67,6 +67,7 @@ cJSON *wire_new(const char *verb);
 /* Add a member to a header (or any object). */
 void wire_add_int(cJSON *head, const char *name, int64_t value);
 void wire_add_str(cJSON *head, const char *name, const char *value);
+void wire_add_slice(cJSON *head, const char *name, struct slice value);
 void wire_add_bool(cJSON *head, const char *name, bool value);
 void wire_add_double(cJSON *head, const char *name, double value);
 void wire_add_null(cJSON *head, const char *name);

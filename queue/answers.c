@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uuid/uuid.h>
+
+#include "base/mem.h"
+#include "queue/core.h"
+
+#define LIST_MAX          100
+#define LIST_DEFAULT      20
+#define PAGE_ROWS_MAX     10000
+#define PAGE_ROWS_DEFAULT 1000
+#define WAIT_MS_MAX       60000
+#define NANO              1e9
+
+/* ---- hello ---- */
+
+int
+answer_hello(struct call *call)
+{
+    struct broker *broker = call->broker;
+    const struct conf *conf = broker->env.conf;
+    char uuid[CORE_UUID_TEXT_BYTES];
+    cJSON *head, *limits, *names;
+    int64_t protocol;
+
+    if (wire_int(call->wire, "protocol", 0, WIRE_INT_MAX, WIRE_PROTOCOL,
+                 &protocol, call->err) < 0) {
+        return E_INVALID;
+    }
+    if (protocol != WIRE_PROTOCOL) {
+        return err_set(call->err, E_VERSION,
+                       "protocol %lld; this broker speaks %d",
+                       (long long)protocol, WIRE_PROTOCOL);
+    }
+    head = core_answer(call, "welcome");
+    core_uuid_text(store_uuid(broker->env.store), uuid);
+    wire_add_int(head, "protocol", WIRE_PROTOCOL);
+    wire_add_str(head, "version", broker->env.version);
+    wire_add_str(head, "store", uuid);
+    limits = wire_add_object(head, "limits");
+    wire_add_int(limits, "chunk_bytes_max", conf->chunk_bytes_max);
+    wire_add_int(limits, "chunk_drafts_max", conf->chunk_drafts_max);
+    wire_add_int(limits, "line_bytes_max", conf->line_bytes_max);
+    wire_add_int(limits, "page_bytes_max", conf->results_page_bytes_max);
+    names = wire_add_array(head, "upstreams");
+    for (size_t i = 0; i < conf->upstream_count; i++) {
+        cJSON_AddItemToArray(names,
+                             cJSON_CreateString(conf->upstreams[i].name));
+    }
+    wire_add_str(head, "default_upstream",
+                 conf->upstream_count ? conf->upstreams[0].name : CONF_LOCAL);
+    wire_add_bool(head, "draining", broker->is_draining);
+    core_send(call, head);
+    return 0;
+}
+
+/* ---- status, list ---- */
+
+static void
+add_counts(cJSON *head, const struct batch *batch)
+{
+    cJSON *counts = wire_add_object(head, "counts");
+
+    wire_add_int(counts, "drafts", batch->draft_count);
+    wire_add_int(counts, "refused", batch->refused_count);
+    wire_add_int(counts, "done", batch_done_count(batch));
+    for (enum status status = STATUS_OK; status < STATUS_COUNT; status++) {
+        wire_add_int(counts, status_name(status), batch->status_count[status]);
+    }
+    wire_add_int(counts, "joined", batch->joined_count);
+    wire_add_int(counts, "cached", batch->cached_count);
+    wire_add_int(counts, "retrying", batch->retry_count);
+}
+
+static void
+add_usage(cJSON *head, const struct batch *batch)
+{
+    cJSON *usage = wire_add_object(head, "usage");
+
+    wire_add_int(usage, "prompt_tokens", (int64_t)batch->prompt_tokens);
+    wire_add_int(usage, "completion_tokens", (int64_t)batch->completion_tokens);
+    wire_add_int(usage, "total_tokens", (int64_t)batch->total_tokens);
+    if (batch->cost_nano == BATCH_COST_UNKNOWN)
+        wire_add_null(head, "cost_usd");
+    else
+        wire_add_double(head, "cost_usd", (double)batch->cost_nano / NANO);
+}
+
+int
+answer_add_status(struct broker *broker, cJSON *head, const struct batch *batch)
+{
+    char uuid[CORE_UUID_TEXT_BYTES];
+    struct spec spec;
+    char *metadata;
+    int rc = store_spec_get(broker->env.store, batch->id, &spec);
+
+    if (rc < 0)
+        return rc;
+    core_uuid_text(batch->uuid, uuid);
+    if (!cJSON_GetObjectItemCaseSensitive(head, "batch"))
+        wire_add_str(head, "batch", uuid);
+    wire_add_str(head, "state", batch_state_name(batch->state));
+    wire_add_slice(head, "client", spec.client);
+    wire_add_slice(head, "key", spec.key);
+    wire_add_slice(head, "name", spec.name);
+    metadata = mem_dup(spec.metadata.data, spec.metadata.bytes);
+    cJSON_AddItemToObject(head, "metadata", cJSON_Parse(metadata));
+    free(metadata);
+    wire_add_int(head, "priority", batch->priority);
+    wire_add_int(head, "created_at", batch->created_ms);
+    wire_add_int(head, "sealed_at", batch->sealed_ms);
+    wire_add_int(head, "finished_at", batch->finished_ms);
+    wire_add_int(head, "deadline", batch->deadline_ms);
+    wire_add_int(head, "not_before", batch->not_before_ms);
+    wire_add_slice(head, "window", spec.window);
+    wire_add_slice(head, "tz", spec.tz);
+    wire_add_int(head, "next_chunk", batch->chunk_next);
+    wire_add_int(head, "last_seq", (int64_t)batch->last_seq);
+    add_counts(head, batch);
+    add_usage(head, batch);
+    return 0;
+}
+
+int
+answer_status(struct call *call)
+{
+    struct batch batch;
+    cJSON *head;
+    int rc = core_batch(call, &batch);
+
+    if (rc < 0)
+        return rc;
+    head = core_answer(call, "status");
+    rc = answer_add_status(call->broker, head, &batch);
+    if (rc < 0) {
+        cJSON_Delete(head);
+        return rc;
+    }
+    core_send(call, head);
+    return 0;
+}
+
+static bool
+is_of_client(struct broker *broker, uint64_t batch, const char *client)
+{
+    struct spec spec;
+
+    return !*client || (store_spec_get(broker->env.store, batch, &spec) == 0 &&
+                        slice_is(spec.client, client));
+}
+
+int
+answer_list(struct call *call)
+{
+    struct broker *broker = call->broker;
+    struct batch batch = { .id = UINT64_MAX };
+    const char *before, *client;
+    unsigned char uuid[16];
+    cJSON *head, *batches;
+    int64_t limit, count = 0;
+
+    if (wire_str(call->wire, "before", CORE_UUID_TEXT_BYTES - 1, "", &before,
+                 call->err) < 0 ||
+        wire_str(call->wire, "client", 64, "", &client, call->err) < 0 ||
+        wire_int(call->wire, "limit", 1, LIST_MAX, LIST_DEFAULT, &limit,
+                 call->err) < 0) {
+        return E_INVALID;
+    }
+    if (*before) {
+        if (uuid_parse(before, uuid) != 0)
+            return err_set(call->err, E_INVALID, "before: not a UUID");
+        if (store_batch_find(broker->env.store, uuid, &batch) < 0)
+            return err_set(call->err, E_NOTFOUND, "no batch %s", before);
+    }
+    head = core_answer(call, "list");
+    batches = wire_add_array(head, "batches");
+    while (count < limit &&
+           store_batch_before(broker->env.store, batch.id, &batch) == 0) {
+        cJSON *item;
+
+        if (!is_of_client(broker, batch.id, client))
+            continue;
+        item = cJSON_CreateObject();
+        if (answer_add_status(broker, item, &batch) == 0) {
+            cJSON_AddItemToArray(batches, item);
+            count++;
+        } else {
+            cJSON_Delete(item);
+        }
+    }
+    wire_add_bool(head, "more",
+                  store_batch_before(broker->env.store, batch.id, &batch) == 0);
+    core_send(call, head);
+    return 0;
+}
+
+/* ---- wait ---- */
+
+int
+answer_wait(struct call *call)
+{
+    struct broker *broker = call->broker;
+    struct waiter waiter = { .peer = *call->peer, .re = call->re };
+    int64_t timeout_ms;
+    struct batch batch;
+    int rc = core_batch(call, &batch);
+
+    if (rc < 0)
+        return rc;
+    if (wire_int(call->wire, "after", 0, WIRE_INT_MAX, -1, &waiter.after,
+                 call->err) < 0 ||
+        wire_int(call->wire, "timeout", 0, WIRE_INT_MAX, WAIT_MS_MAX,
+                 &timeout_ms, call->err) < 0) {
+        return E_INVALID;
+    }
+    if (broker->waiter_count + broker->waiter_fresh ==
+        (size_t)broker->env.conf->waiters_max) {
+        return err_set(call->err, E_FULL, "waiters_max (%lld) is reached",
+                       (long long)broker->env.conf->waiters_max);
+    }
+    waiter.batch = batch.id;
+    waiter.until_ms =
+        call->now_ms + (timeout_ms < WAIT_MS_MAX ? timeout_ms : WAIT_MS_MAX);
+    broker->waiters[broker->waiter_count + broker->waiter_fresh++] = waiter;
+    broker->has_results = true; /* look at it at once */
+    return 0;
+}
+
+/* True if the wait is over: then it is answered. */
+static bool
+end_wait(struct broker *broker, const struct waiter *waiter, int64_t now_ms)
+{
+    struct call call = { .broker = broker,
+                         .peer = &waiter->peer,
+                         .re = waiter->re };
+    struct batch batch;
+    cJSON *head;
+
+    if (store_batch_get(broker->env.store, waiter->batch, &batch) < 0) {
+        head = core_answer(&call, "error");
+        wire_add_str(head, "code", err_name(E_NOTFOUND));
+        wire_add_str(head, "message", "the batch is gone");
+        core_send(&call, head);
+        return true;
+    }
+    if (batch_is_live(&batch) && now_ms < waiter->until_ms &&
+        (waiter->after < 0 || batch.last_seq <= (uint64_t)waiter->after)) {
+        return false;
+    }
+    head = core_answer(&call, "status");
+    if (answer_add_status(broker, head, &batch) < 0) {
+        cJSON_Delete(head);
+        return true;
+    }
+    core_send(&call, head);
+    return true;
+}
+
+void
+answer_waiters(struct broker *broker, int64_t now_ms)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < broker->waiter_count; i++) {
+        struct waiter waiter = broker->waiters[i];
+
+        if ((!broker->has_results && now_ms < waiter.until_ms) ||
+            !end_wait(broker, &waiter, now_ms)) {
+            broker->waiters[kept++] = waiter;
+        }
+    }
+    broker->waiter_count = kept;
+}
+
+/* ---- results ---- */
+
+/* What a page may hold, and where it begins. */
+struct page {
+    int64_t after, limit;
+    struct buf lines;
+    int64_t count, cursor;
+    bool has_more;
+};
+
+static int
+read_page(struct call *call, struct page *page)
+{
+    if (wire_int(call->wire, "after", 0, WIRE_INT_MAX, 0, &page->after,
+                 call->err) < 0 ||
+        wire_int(call->wire, "limit", 1, PAGE_ROWS_MAX, PAGE_ROWS_DEFAULT,
+                 &page->limit, call->err) < 0) {
+        return E_INVALID;
+    }
+    page->cursor = page->after;
+    return 0;
+}
+
+static bool
+is_full(const struct call *call, const struct page *page)
+{
+    return page->count == page->limit ||
+           page->lines.bytes >=
+               (size_t)call->broker->env.conf->results_page_bytes_max;
+}
+
+static void
+send_page(struct call *call, struct page *page, const char *verb,
+          const struct batch *batch)
+{
+    cJSON *head = core_answer(call, verb);
+    char uuid[CORE_UUID_TEXT_BYTES];
+
+    if (batch) {
+        core_uuid_text(batch->uuid, uuid);
+        wire_add_str(head, "batch", uuid);
+        wire_add_str(head, "state", batch_state_name(batch->state));
+    }
+    wire_add_int(head, "count", page->count);
+    wire_add_int(head, "cursor", page->cursor);
+    wire_add_bool(head, "more", page->has_more);
+    buf_add_slice(core_send(call, head), buf_slice(&page->lines));
+    buf_fini(&page->lines);
+}
+
+/* Adds a row unless it is too much for the page: it may be added alone. */
+static bool
+add_row(struct call *call, struct page *page, const struct result_row *row,
+        const char *uuid)
+{
+    size_t before = page->lines.bytes;
+
+    result_line(&page->lines, row, uuid);
+    if (page->count > 0 &&
+        page->lines.bytes >
+            (size_t)call->broker->env.conf->results_page_bytes_max) {
+        page->lines.bytes = before;
+        return false;
+    }
+    page->count++;
+    return true;
+}
+
+static void
+fill_by_seq(struct call *call, struct page *page, const struct batch *batch)
+{
+    struct store *store = call->broker->env.store;
+    struct batch of = { 0 };
+    char uuid[CORE_UUID_TEXT_BYTES] = "";
+    struct result_row row;
+    int rc;
+
+    for (;;) {
+        rc = store_result_after(store, batch ? batch->id : 0,
+                                (uint64_t)page->cursor, &row);
+        if (rc == E_NOTFOUND)
+            return;
+        if (is_full(call, page))
+            break;
+        if (rc == 0 && of.id != row.draft.batch) {
+            if (store_batch_get(store, row.draft.batch, &of) < 0)
+                rc = E_CORRUPT;
+            else
+                core_uuid_text(of.uuid, uuid);
+        }
+        if (rc == 0 && !add_row(call, page, &row, uuid))
+            break;
+        /* A damaged one is passed over; `verify` names it. */
+        page->cursor = (int64_t)row.draft.seq;
+    }
+    page->has_more = true;
+}
+
+static void
+fill_by_index(struct call *call, struct page *page, const struct batch *batch)
+{
+    struct store *store = call->broker->env.store;
+    char uuid[CORE_UUID_TEXT_BYTES];
+    struct result_row row;
+    int rc;
+
+    core_uuid_text(batch->uuid, uuid);
+    while (page->cursor < UINT32_MAX) {
+        rc = store_result_at(store, batch->id, (uint32_t)page->cursor, &row);
+        if (rc == E_NOTFOUND)
+            return;
+        if (is_full(call, page) ||
+            (rc == 0 && !add_row(call, page, &row, uuid))) {
+            page->has_more = true;
+            return;
+        }
+        page->cursor = (int64_t)row.draft.index + 1;
+    }
+}
+
+int
+answer_results(struct call *call)
+{
+    struct page page = { 0 };
+    struct batch batch;
+    const char *order;
+    int rc = core_batch(call, &batch);
+
+    if (rc == 0)
+        rc = read_page(call, &page);
+    if (rc == 0)
+        rc = wire_str(call->wire, "order", 16, "completion", &order, call->err);
+    if (rc < 0)
+        return rc;
+    if (strcmp(order, "completion") == 0)
+        fill_by_seq(call, &page, &batch);
+    else if (strcmp(order, "input") == 0)
+        fill_by_index(call, &page, &batch);
+    else
+        return err_set(call->err, E_INVALID, "order: completion or input");
+    send_page(call, &page, "results", &batch);
+    return 0;
+}
+
+int
+answer_export(struct call *call)
+{
+    struct page page = { 0 };
+    int rc = read_page(call, &page);
+
+    if (rc < 0)
+        return rc;
+    fill_by_seq(call, &page, NULL);
+    send_page(call, &page, "export", NULL);
+    return 0;
+}
+
+int
+answer_refusals(struct call *call)
+{
+    struct page page = { 0 };
+    struct refusal refusal;
+    struct batch batch;
+    int rc = core_batch(call, &batch);
+
+    if (rc == 0)
+        rc = read_page(call, &page);
+    if (rc < 0)
+        return rc;
+    while (page.cursor < UINT32_MAX &&
+           store_refusal_next(call->broker->env.store, batch.id,
+                              (uint32_t)page.cursor, &refusal) == 0) {
+        if (is_full(call, &page)) {
+            page.has_more = true;
+            break;
+        }
+        buf_addf(&page.lines, "{\"index\":%u,\"code\":", refusal.index);
+        json_write_string(&page.lines, refusal.code.data, refusal.code.bytes);
+        buf_add_str(&page.lines, ",\"field\":");
+        json_write_string(&page.lines, refusal.field.data, refusal.field.bytes);
+        buf_add_str(&page.lines, ",\"message\":");
+        json_write_string(&page.lines, refusal.message.data,
+                          refusal.message.bytes);
+        buf_add_str(&page.lines, "}\n");
+        page.cursor = (int64_t)refusal.index + 1;
+        page.count++;
+    }
+    send_page(call, &page, "refusals", &batch);
+    return 0;
+}
+
+/* ---- stats ---- */
+
+int
+answer_stats(struct call *call)
+{
+    struct broker *broker = call->broker;
+    struct store_usage usage = store_usage(broker->env.store);
+    cJSON *head = core_answer(call, "stats");
+    cJSON *stats = wire_add_object(head, "stats");
+    int64_t workers = 0;
+
+    for (size_t i = 0; i < broker->sessions->count; i++)
+        workers += broker->sessions->list[i]->is_online;
+    wire_add_int(stats, "batches", (int64_t)usage.batches);
+    wire_add_int(stats, "batches_live",
+                 (int64_t)schedule_count(broker->schedule));
+    wire_add_int(stats, "drafts", (int64_t)usage.drafts);
+    wire_add_int(stats, "requests", (int64_t)usage.requests);
+    wire_add_int(stats, "requests_ready", (int64_t)usage.ready);
+    wire_add_int(stats, "requests_leased", (int64_t)usage.leases);
+    wire_add_int(stats, "results", (int64_t)usage.results);
+    wire_add_int(stats, "store_bytes", (int64_t)usage.bytes);
+    wire_add_int(stats, "store_bytes_max", (int64_t)usage.bytes_max);
+    wire_add_int(stats, "workers", workers);
+    wire_add_int(stats, "slots", broker->env.conf->slots_max);
+    wire_add_int(stats, "slots_lent", sessions_lent(broker->sessions));
+#define COUNTER_ADD(name) \
+    wire_add_int(stats, #name, (int64_t)broker->counters.name);
+    COUNTER_LIST(COUNTER_ADD)
+#undef COUNTER_ADD
+    core_send(call, head);
+    return 0;
+}

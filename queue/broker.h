@@ -1,0 +1,111 @@
+/*
+ * broker.h - the core of sheafd: messages in, decisions, messages out
+ *
+ * A pure machine around a store. The shell (sheafd.c) begins a transaction,
+ * applies what has arrived, lets what is due happen, commits, and only then
+ * sends what is in the outbox. The core opens no socket, reads no clock, starts
+ * no thread, and draws its chance from a seed.
+ *
+ *   store_begin
+ *     broker_apply …     one message each
+ *     broker_turn        what is due, and what can be leased
+ *   store_commit
+ *     ok:     broker_settle, then send the outbox
+ *     failed: broker_recover, then throw the outbox away
+ *
+ * What the core keeps in memory (sessions, open groups, the schedule, the cache's
+ * first tier, who waits) is derived from the store or can be lost.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef QUEUE_BROKER_H
+#define QUEUE_BROKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "base/text.h"
+#include "queue/outbox.h"
+#include "store/store.h"
+
+struct broker;
+
+/* What a broker stands on. All borrowed for its life. */
+struct broker_env {
+    const struct conf *conf;
+    struct store *store;
+    struct text_rules *rules;
+    struct outbox *outbox;
+    const char *version; /* of the program */
+    const char *host;    /* the boot id of this host */
+    uint64_t seed;       /* of its chance */
+};
+
+/* A broker over a store. broker_recover() comes next. */
+struct broker *broker_new(const struct broker_env *env);
+void broker_free(struct broker *broker);
+
+/* Makes the state in memory anew from the store: at the start (is_start), and
+ * after a transaction that failed. Opens a transaction of its own. At the start,
+ * workers that were there are given time to come back. */
+int broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
+                   struct err *err) __attribute__((warn_unused_result));
+
+/* Applies one message from a peer, within a transaction. Answers go to the
+ * outbox. */
+void broker_apply(struct broker *broker, enum side side,
+                  const struct link_peer *peer, struct slice head,
+                  struct slice body, int64_t now_ms);
+
+/* Counts a message that was none, so that `stats` shows it. */
+void broker_note_bad(struct broker *broker);
+
+/* Answers a message with an error when its transaction failed: the outbox must
+ * be empty. Workers get none; they repeat. */
+void broker_refuse(struct broker *broker, enum side side,
+                   const struct link_peer *peer, struct slice head, int code,
+                   const char *message);
+
+/* Does what is due, in bounded steps, and leases what can be leased, within a
+ * transaction. */
+void broker_turn(struct broker *broker, int64_t now_ms);
+
+/* After a commit: answers those whose wait is over. Within a transaction of
+ * the shell's, which writes nothing. */
+void broker_settle(struct broker *broker, int64_t now_ms);
+
+/* When broker_turn() is needed next, if no message comes. */
+int64_t broker_next_ms(const struct broker *broker);
+
+/* A peer cannot be reached: a worker's leases and slots stay until it comes
+ * back or its time is over. */
+void broker_lost(struct broker *broker, enum side side,
+                 const struct link_peer *peer);
+
+/* A worker is known to be dead: all it had is free at once. Within a
+ * transaction. */
+void broker_worker_died(struct broker *broker, const unsigned char uuid[16],
+                        int64_t now_ms);
+
+/* A worker that is known, for the shell to look whether it lives. */
+struct worker_view {
+    unsigned char uuid[16];
+    const char *lock; /* borrowed until the next message */
+    const char *own;
+    uint32_t pid;
+    bool is_here;   /* on this host: its lock can be tried */
+    bool is_online; /* has a link now */
+};
+
+/* The nth worker from 0; false behind the last one. */
+bool broker_worker_at(const struct broker *broker, size_t nth,
+                      struct worker_view *view);
+
+/* Starts nothing more: new batches and chunks are refused, leases that were not
+ * started come back, calls finish. */
+void broker_drain(struct broker *broker, int64_t now_ms);
+
+/* True when nothing is in flight any more. */
+bool broker_is_drained(const struct broker *broker);
+
+#endif

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "queue/core.h"
+
+#define BYTES_PER_TOKEN 4 /* the usual estimate for a request */
+
+/* The drafts of a chunk on their way into the store. */
+struct gathering {
+    struct call *call;
+    struct batch *batch;
+    struct chunk *chunk;
+    struct new_draft *drafts;
+    char (*upstreams)[REQUEST_UPSTREAM_BYTES]; /* of each */
+    struct buf ids; /* all of them, one after the other */
+    size_t count, max;
+};
+
+static void
+refuse_draft(struct gathering *gathering, uint32_t index, uint32_t line,
+             const struct line_fault *fault)
+{
+    struct refusal refusal = { .index = index,
+                               .line = line,
+                               .field = slice_of(fault->field),
+                               .code = slice_of(fault->code),
+                               .message = slice_of(fault->message) };
+
+    store_refusal_add(gathering->call->broker->env.store, gathering->batch->id,
+                      &refusal);
+    gathering->chunk->refused++;
+    gathering->batch->refused_count++;
+    gathering->call->broker->counters.drafts_refused++;
+}
+
+/* Where a token stands within a line. */
+static uint32_t
+offset_in(struct slice line, struct slice token)
+{
+    return (uint32_t)(token.data - line.data);
+}
+
+static void
+gather(struct gathering *gathering, uint32_t index, struct slice body,
+       struct slice text)
+{
+    struct broker *broker = gathering->call->broker;
+    struct new_draft *draft = &gathering->drafts[gathering->count];
+    const struct line *line = &broker->line;
+    struct slice id = json_raw(&line->doc, line->id_token), meta;
+
+    meta = json_raw(&line->doc, line->fields[LINE_METADATA]);
+    *draft = (struct new_draft){
+        .draft = { .batch = gathering->batch->id,
+                   .index = index,
+                   .chunk = gathering->chunk->n,
+                   .at = offset_in(body, text),
+                   .bytes = (uint32_t)text.bytes,
+                   .line_check = draft_line_check(text),
+                   .id_at = offset_in(text, id),
+                   .id_bytes = (uint32_t)id.bytes,
+                   .meta_at = meta.bytes ? offset_in(text, meta) : 0,
+                   .meta_bytes = (uint32_t)meta.bytes },
+        .id = { NULL, line->id.bytes }, /* set when all are gathered */
+        .kind = broker->prompt.kind,
+        .upstream = gathering->upstreams[gathering->count],
+        .tag = broker->prompt.tag,
+        .chars = broker->prompt.chars,
+    };
+    memcpy(draft->key, broker->prompt.key, sizeof(draft->key));
+    assert(broker->prompt.upstream.bytes < REQUEST_UPSTREAM_BYTES);
+    memcpy(gathering->upstreams[gathering->count], broker->prompt.upstream.data,
+           broker->prompt.upstream.bytes + 1);
+    buf_add_slice(&gathering->ids, buf_slice(&line->id));
+    gathering->count++;
+}
+
+/* Takes the next line off the rest of a body. */
+static struct slice
+next_line(struct slice *rest)
+{
+    const char *end = memchr(rest->data, '\n', rest->bytes);
+    struct slice line = { rest->data,
+                          end ? (size_t)(end - rest->data) : rest->bytes };
+    size_t taken = line.bytes + (end ? 1 : 0);
+
+    rest->data += taken;
+    rest->bytes -= taken;
+    return line;
+}
+
+static size_t
+count_lines(struct slice body)
+{
+    size_t count = 0;
+
+    while (body.bytes) {
+        (void)next_line(&body);
+        count++;
+    }
+    return count;
+}
+
+static void
+read_lines(struct gathering *gathering, struct slice body)
+{
+    static const struct line_fault by_client = { .code = "refused_by_client",
+                                                 .message =
+                                                     "the client refused it" };
+    struct broker *broker = gathering->call->broker;
+    struct slice rest = body;
+    uint32_t index = gathering->chunk->index_first;
+
+    for (uint32_t n = 1; rest.bytes; n++, index++) {
+        struct slice text = next_line(&rest);
+        struct line_fault fault;
+
+        if (text.bytes == 0) {
+            refuse_draft(gathering, index, n, &by_client);
+        } else if (line_read(&broker->line, broker->env.conf, text, &fault) <
+                       0 ||
+                   prompt_make(&broker->prompt, &broker->line, &broker->options,
+                               broker->env.conf, 0, &fault) < 0) {
+            refuse_draft(gathering, index, n, &fault);
+        } else {
+            gather(gathering, index, body, text);
+        }
+    }
+}
+
+static void
+add_duplicates(struct gathering *gathering)
+{
+    static const struct line_fault duplicate = {
+        .code = "duplicate_id",
+        .field = "id",
+        .message = "an earlier draft of the batch has the same id"
+    };
+
+    for (size_t i = 0; i < gathering->count; i++) {
+        const struct new_draft *draft = &gathering->drafts[i];
+
+        if (draft->disposition == DRAFT_DUPLICATE_ID) {
+            refuse_draft(gathering, draft->draft.index,
+                         draft->draft.index - gathering->chunk->index_first + 1,
+                         &duplicate);
+        }
+    }
+}
+
+static void
+count_dispositions(struct gathering *gathering)
+{
+    struct counters *counters = &gathering->call->broker->counters;
+
+    counters->chunks++;
+    counters->drafts_accepted += gathering->chunk->accepted;
+    counters->drafts_joined += gathering->chunk->joined;
+    for (size_t i = 0; i < gathering->count; i++) {
+        if (gathering->drafts[i].disposition != DRAFT_CACHED)
+            continue;
+        if (gathering->drafts[i].draft.tier == CACHE_MEMORY)
+            counters->cache_memory_hits++;
+        else
+            counters->cache_store_hits++;
+    }
+}
+
+static int
+add_gathered(struct gathering *gathering)
+{
+    struct broker *broker = gathering->call->broker;
+    struct intake intake = core_intake(broker, gathering->call->now_ms);
+    const char *id = gathering->ids.data;
+    int rc;
+
+    for (size_t i = 0; i < gathering->count; i++) {
+        gathering->drafts[i].id.data = id;
+        id += gathering->drafts[i].id.bytes;
+    }
+    rc = store_drafts_add(broker->env.store, gathering->batch, gathering->chunk,
+                          gathering->drafts, gathering->count, &intake);
+    if (rc == 0) {
+        add_duplicates(gathering);
+        count_dispositions(gathering);
+    }
+    return rc;
+}
+
+static void
+answer_stored(struct call *call, const struct batch *batch,
+              const struct chunk *chunk)
+{
+    struct store *store = call->broker->env.store;
+    char uuid[CORE_UUID_TEXT_BYTES];
+    cJSON *head = core_answer(call, "stored"), *list;
+    struct refusal refusal = { .index = chunk->index_first };
+    uint32_t end = chunk->index_first + chunk->draft_count;
+
+    core_uuid_text(batch->uuid, uuid);
+    wire_add_str(head, "batch", uuid);
+    wire_add_int(head, "n", chunk->n);
+    wire_add_int(head, "next_chunk", batch->chunk_next);
+    wire_add_int(head, "drafts", batch->draft_count);
+    wire_add_int(head, "accepted", chunk->accepted);
+    wire_add_int(head, "joined", chunk->joined);
+    wire_add_int(head, "cached", chunk->cached);
+    list = wire_add_array(head, "refused");
+    while (store_refusal_next(store, batch->id, refusal.index, &refusal) == 0 &&
+           refusal.index < end) {
+        cJSON *item = cJSON_CreateObject();
+
+        wire_add_int(item, "index", refusal.index);
+        wire_add_int(item, "line", refusal.line);
+        wire_add_slice(item, "field", refusal.field);
+        wire_add_slice(item, "code", refusal.code);
+        wire_add_slice(item, "message", refusal.message);
+        cJSON_AddItemToArray(list, item);
+        refusal.index++;
+    }
+    core_send(call, head);
+}
+
+/* Stores a chunk and its drafts. */
+static int
+store_chunk(struct call *call, struct batch *batch, struct chunk *chunk)
+{
+    struct broker *broker = call->broker;
+    struct slice body = call->wire->body;
+    struct gathering gathering = {
+        .call = call, .batch = batch, .chunk = chunk, .max = chunk->draft_count
+    };
+    int rc = core_options(broker, batch->id);
+
+    if (rc < 0)
+        return rc;
+    gathering.drafts = mem_zalloc(gathering.max, sizeof(gathering.drafts[0]));
+    gathering.upstreams =
+        mem_zalloc(gathering.max, sizeof(gathering.upstreams[0]));
+    store_body_put(broker->env.store, batch->id, chunk->n, body);
+    read_lines(&gathering, body);
+    rc = add_gathered(&gathering);
+    if (rc == 0) {
+        batch->chunk_next++;
+        batch->draft_count += chunk->draft_count;
+        store_chunk_put(broker->env.store, batch->id, chunk);
+        store_batch_put(broker->env.store, batch, call->now_ms);
+        schedule_wake(broker->schedule, batch->id);
+        if (chunk->cached)
+            broker->has_results = true;
+        answer_stored(call, batch, chunk);
+    }
+    free(gathering.drafts);
+    free(gathering.upstreams);
+    buf_fini(&gathering.ids);
+    return rc;
+}
+
+/* Refuses what is not the next chunk: answered again if it is an old one. */
+static int
+check_number(struct call *call, const struct batch *batch,
+             const struct chunk *chunk)
+{
+    struct chunk stored;
+    int rc;
+
+    if (chunk->n > batch->chunk_next) {
+        return err_set(call->err, E_GAP, "chunk %u: %u is expected", chunk->n,
+                       batch->chunk_next);
+    }
+    rc = store_chunk_get(call->broker->env.store, batch->id, chunk->n, &stored);
+    if (rc < 0)
+        return rc;
+    if (memcmp(stored.digest, chunk->digest, sizeof(stored.digest)) != 0) {
+        return err_set(call->err, E_CONFLICT,
+                       "chunk %u was stored with other content", chunk->n);
+    }
+    answer_stored(call, batch, &stored);
+    return 0;
+}
+
+static int
+read_chunk(struct call *call, struct chunk *chunk)
+{
+    const struct conf *conf = call->broker->env.conf;
+    unsigned char digest[DIGEST_BYTES];
+    const char *hex;
+    int64_t n;
+    size_t count = count_lines(call->wire->body);
+
+    if (wire_int(call->wire, "n", 1, UINT32_MAX - 1, WIRE_REQUIRED, &n,
+                 call->err) < 0 ||
+        wire_str(call->wire, "digest", DIGEST_HEX_BYTES - 1, NULL, &hex,
+                 call->err) < 0) {
+        return E_INVALID;
+    }
+    if (digest_from_hex(hex, strlen(hex), chunk->digest) < 0)
+        return err_set(call->err, E_INVALID, "digest: not 64 hex digits");
+    if (call->wire->body.bytes > (size_t)conf->chunk_bytes_max ||
+        count > (size_t)conf->chunk_drafts_max) {
+        return err_set(call->err, E_TOOBIG,
+                       "chunk of %zu bytes and %zu drafts, at most %lld and "
+                       "%lld",
+                       call->wire->body.bytes, count,
+                       (long long)conf->chunk_bytes_max,
+                       (long long)conf->chunk_drafts_max);
+    }
+    if (count == 0)
+        return err_set(call->err, E_INVALID, "chunk: has no lines");
+    digest_of(call->wire->body.data, call->wire->body.bytes, digest);
+    if (memcmp(digest, chunk->digest, sizeof(digest)) != 0) {
+        return err_set(call->err, E_INVALID, "digest: is not that of the body");
+    }
+    chunk->n = (uint32_t)n;
+    chunk->draft_count = (uint32_t)count;
+    return 0;
+}
+
+int
+intake_chunk(struct call *call)
+{
+    struct chunk chunk = { 0 };
+    struct batch batch;
+    int rc = core_batch(call, &batch);
+
+    if (rc == 0)
+        rc = read_chunk(call, &chunk);
+    if (rc < 0)
+        return rc;
+    if (chunk.n != batch.chunk_next)
+        return check_number(call, &batch, &chunk);
+    if (batch.state != BATCH_OPEN) {
+        return err_set(call->err, E_CONFLICT, "the batch is %s, not open",
+                       batch_state_name(batch.state));
+    }
+    if (call->broker->is_draining)
+        return err_set(call->err, E_DRAINING, "the broker is shutting down");
+    if ((uint64_t)batch.draft_count + chunk.draft_count > UINT32_MAX)
+        return err_set(call->err, E_FULL, "a batch has at most 2^32 drafts");
+    chunk.index_first = batch.draft_count;
+    return store_chunk(call, &batch, &chunk);
+}
+
+/* ---- check ---- */
+
+/* Adds what a draft of a dry run would meet. */
+static void
+check_line(struct call *call, struct slice text, uint32_t n, struct buf *out,
+           cJSON *refused)
+{
+    static const char *const names[] = { [DRAFT_NEW] = "none",
+                                         [DRAFT_JOINED] = "joined",
+                                         [DRAFT_CACHED] = "store" };
+    struct broker *broker = call->broker;
+    const struct prompt *prompt = &broker->prompt;
+    char hex[DIGEST_HEX_BYTES];
+    struct line_fault fault = { .code = "refused_by_client" };
+    int64_t after_ms = call->now_ms - broker->env.conf->cache_ttl_ms;
+
+    if (text.bytes == 0 ||
+        line_read(&broker->line, broker->env.conf, text, &fault) < 0 ||
+        prompt_make(&broker->prompt, &broker->line, &broker->options,
+                    broker->env.conf, 0, &fault) < 0) {
+        cJSON *item = cJSON_CreateObject();
+
+        wire_add_int(item, "index", n - 1);
+        wire_add_int(item, "line", n);
+        wire_add_str(item, "field", fault.field);
+        wire_add_str(item, "code", fault.code);
+        wire_add_str(item, "message", fault.message);
+        cJSON_AddItemToArray(refused, item);
+        buf_add_str(out, "-\n");
+        return;
+    }
+    digest_hex(prompt->key, hex);
+    buf_addf(out, "%.16s %016llx %s %zu %zu\n", hex,
+             (unsigned long long)prompt->tag,
+             names[store_key_peek(broker->env.store, prompt->key, after_ms)],
+             prompt->chars, prompt->body.bytes / BYTES_PER_TOKEN + 1);
+}
+
+int
+intake_check(struct call *call)
+{
+    struct broker *broker = call->broker;
+    const struct conf *conf = broker->env.conf;
+    struct slice rest = call->wire->body, options;
+    struct line_fault fault;
+    struct buf out = { 0 };
+    int64_t options_bytes;
+    cJSON *head, *refused;
+    uint32_t n = 0;
+
+    if (wire_int(call->wire, "options_bytes", 0, (int64_t)rest.bytes, 0,
+                 &options_bytes, call->err) < 0) {
+        return E_INVALID;
+    }
+    options = (struct slice){ rest.data, (size_t)options_bytes };
+    rest.data += options_bytes;
+    rest.bytes -= (size_t)options_bytes;
+    if (rest.bytes > (size_t)conf->chunk_bytes_max ||
+        count_lines(rest) > (size_t)conf->chunk_drafts_max) {
+        return err_set(call->err, E_TOOBIG, "more than one chunk");
+    }
+    broker->options_batch = 0; /* `options` is overwritten */
+    if (line_read_options(&broker->options, conf, options, &fault) < 0) {
+        return err_set(call->err, E_INVALID, "options: %s%s%s", fault.field,
+                       *fault.field ? ": " : "", fault.message);
+    }
+    head = core_answer(call, "checked");
+    refused = wire_add_array(head, "refused");
+    while (rest.bytes)
+        check_line(call, next_line(&rest), ++n, &out, refused);
+    wire_add_int(head, "accepted", (int64_t)n - cJSON_GetArraySize(refused));
+    buf_add_slice(core_send(call, head), buf_slice(&out));
+    buf_fini(&out);
+    return 0;
+}

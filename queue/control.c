@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/log.h"
+#include "queue/core.h"
+
+static int
+answer_batch(struct call *call, cJSON *head, const struct batch *batch)
+{
+    int rc = answer_add_status(call->broker, head, batch);
+
+    if (rc < 0) {
+        cJSON_Delete(head);
+        return rc;
+    }
+    core_send(call, head);
+    return 0;
+}
+
+int
+control_cancel(struct call *call)
+{
+    struct broker *broker = call->broker;
+    struct batch batch;
+    int rc = core_batch(call, &batch);
+
+    if (rc < 0)
+        return rc;
+    if (batch.state == BATCH_CANCELLED)
+        return answer_batch(call, core_answer(call, "cancelled"), &batch);
+    if (!batch_is_live(&batch)) {
+        return err_set(call->err, E_CONFLICT,
+                       "the batch is %s; only an open or sealed one can be "
+                       "cancelled",
+                       batch_state_name(batch.state));
+    }
+    store_timer_drop(broker->env.store,
+                     &(struct timer){ .due_ms = batch.created_ms +
+                                                broker->env.conf->open_ttl_ms,
+                                      .kind = TIMER_ABANDON,
+                                      .id = batch.id });
+    store_timer_drop(broker->env.store,
+                     &(struct timer){ .due_ms = batch.deadline_ms,
+                                      .kind = TIMER_DEADLINE,
+                                      .id = batch.id });
+    batch_move(&batch, BATCH_CANCELLED);
+    batch.finished_ms = call->now_ms;
+    store_batch_put(broker->env.store, &batch, call->now_ms);
+    core_schedule(broker, &batch);
+    /* One write stops it; its drafts are ended in slices. */
+    store_timer_set(broker->env.store, &(struct timer){ .due_ms = call->now_ms,
+                                                        .kind = TIMER_CANCEL,
+                                                        .id = batch.id });
+    broker->has_results = true;
+    return answer_batch(call, core_answer(call, "cancelled"), &batch);
+}
+
+/* The statuses to be tried again, as a mask. */
+static int
+read_statuses(struct call *call, uint32_t *mask)
+{
+    const cJSON *list = wire_get(call->wire, "statuses"), *item;
+
+    *mask = 0;
+    for (enum status status = STATUS_OK; status < STATUS_COUNT; status++) {
+        if (status != STATUS_OK && status != STATUS_CANCELLED)
+            *mask |= 1u << status;
+    }
+    if (!list)
+        return 0;
+    if (!cJSON_IsArray(list))
+        return err_set(call->err, E_INVALID, "statuses: not an array");
+    *mask = 0;
+    cJSON_ArrayForEach(item, list)
+    {
+        enum status status = cJSON_IsString(item)
+                                 ? status_parse(item->valuestring)
+                                 : STATUS_NONE;
+
+        if (status == STATUS_NONE || status == STATUS_OK ||
+            status == STATUS_CANCELLED) {
+            return err_set(call->err, E_INVALID,
+                           "statuses: \"%.32s\" is no status that can be "
+                           "tried again",
+                           cJSON_IsString(item) ? item->valuestring : "");
+        }
+        *mask |= 1u << status;
+    }
+    return 0;
+}
+
+int
+control_retry(struct call *call)
+{
+    struct broker *broker = call->broker;
+    struct batch batch;
+    uint32_t mask = 0, count = 0;
+    cJSON *head;
+    int rc = core_batch(call, &batch);
+
+    if (rc == 0)
+        rc = read_statuses(call, &mask);
+    if (rc < 0)
+        return rc;
+    if (batch.state != BATCH_SEALED && batch.state != BATCH_FINISHED &&
+        batch.state != BATCH_EXPIRED) {
+        return err_set(call->err, E_CONFLICT,
+                       "the batch is %s; only a sealed, finished or expired "
+                       "one can be tried again",
+                       batch_state_name(batch.state));
+    }
+    for (enum status status = STATUS_OK; status < STATUS_COUNT; status++) {
+        if (mask & 1u << status)
+            count += batch.status_count[status];
+    }
+    head = core_answer(call, "retried");
+    wire_add_int(head, "count", count);
+    if (count == 0)
+        return answer_batch(call, head, &batch);
+    if (batch.state != BATCH_SEALED) {
+        if (schedule_is_full(broker->schedule)) {
+            cJSON_Delete(head);
+            return err_set(call->err, E_FULL, "batches_live_max is reached");
+        }
+        batch_move(&batch, BATCH_SEALED);
+        batch.finished_ms = 0;
+        batch.deadline_ms = call->now_ms + batch.lifetime_ms;
+        store_timer_set(broker->env.store,
+                        &(struct timer){ .due_ms = batch.deadline_ms,
+                                         .kind = TIMER_DEADLINE,
+                                         .id = batch.id });
+    }
+    /* A sweep that is under way starts over with what is added. */
+    batch.retry_mask |= mask;
+    batch.retry_index = 0;
+    store_batch_put(broker->env.store, &batch, call->now_ms);
+    core_schedule(broker, &batch);
+    store_timer_set(broker->env.store, &(struct timer){ .due_ms = call->now_ms,
+                                                        .kind = TIMER_RETRY,
+                                                        .id = batch.id });
+    return answer_batch(call, head, &batch);
+}

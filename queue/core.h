@@ -1,0 +1,224 @@
+/*
+ * core.h - what the rooms of the broker share
+ *
+ * Private to queue/: the broker's state, and the few functions by which its
+ * files call each other. Each file handles one family of verbs or one duty:
+ * intake.c, control.c, answers.c for clients, workers.c for workers,
+ * dispatch.c leases, finish.c ends requests, due.c does what time brings.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef QUEUE_CORE_H
+#define QUEUE_CORE_H
+
+#include "base/digest.h"
+#include "queue/broker.h"
+#include "queue/group.h"
+#include "queue/line.h"
+#include "queue/prompt.h"
+#include "queue/retry.h"
+#include "queue/schedule.h"
+#include "queue/session.h"
+#include "store/cache.h"
+
+#define CORE_UUID_TEXT_BYTES 37
+
+/* Counted since the start; `stats` prints them all. */
+#define COUNTER_LIST(X)  \
+    X(bad_messages)      \
+    X(chunks)            \
+    X(drafts_accepted)   \
+    X(drafts_refused)    \
+    X(drafts_joined)     \
+    X(cache_memory_hits) \
+    X(cache_store_hits)  \
+    X(leases)            \
+    X(leases_lost)       \
+    X(calls)             \
+    X(calls_ok)          \
+    X(calls_failed)      \
+    X(calls_throttled)   \
+    X(calls_uncertain)   \
+    X(late_results)      \
+    X(requests_done)     \
+    X(fallbacks)
+
+#define COUNTER_FIELD(name) uint64_t name;
+struct counters {
+    COUNTER_LIST(COUNTER_FIELD)
+};
+#undef COUNTER_FIELD
+
+/* A client that waits for a batch. */
+struct waiter {
+    struct link_peer peer;
+    int64_t re;
+    uint64_t batch;
+    int64_t after; /* a seq; -1: waits for the end only */
+    int64_t until_ms;
+};
+
+struct broker {
+    struct broker_env env;
+    uint64_t random; /* state of the chance */
+    struct groups *groups;
+    struct schedule *schedule;
+    struct sessions *sessions;
+    struct cache *cache;
+    struct waiter *waiters;
+    size_t waiter_count; /* those that are committed to */
+    size_t waiter_fresh; /* behind them: of the running transaction */
+    int64_t paused_until_ms[CONF_UPSTREAMS_MAX]; /* by a server's wait */
+    struct counters counters;
+    int64_t timer_next_ms; /* the store's first timer; INT64_MAX: none */
+    bool is_draining;
+    bool has_results;      /* something ended since the last settle */
+    uint64_t sticky_batch; /* the group that is being dispatched */
+    struct place sticky_place;
+    /* Scratch of the handlers. */
+    struct line line, options;
+    uint64_t options_batch; /* whose options are read in `options`; 0: none */
+    struct buf options_text;
+    struct prompt prompt;
+    struct buf text, goal;
+};
+
+/* A message that is being handled. */
+struct call {
+    struct broker *broker;
+    const struct link_peer *peer;
+    struct wire *wire;
+    int64_t re;
+    int64_t now_ms;
+    struct err *err;
+};
+
+/* Handlers return 0 when they have answered, or a code with the reason in
+ * call->err, which is then sent. */
+typedef int handler_fn(struct call *call);
+
+/* ---- broker.c ---- */
+
+/* An answer to a client's message, with its `re`; the caller fills it in and
+ * hands it to core_send(). */
+cJSON *core_answer(const struct call *call, const char *verb);
+
+/* Sends an answer; returns the body to be filled. */
+struct buf *core_send(const struct call *call, cJSON *head);
+
+/* A number from 0 up to but not 1. */
+double core_chance(struct broker *broker);
+
+/* The batch that a message names by its UUID, or by client and key. */
+int core_batch(struct call *call, struct batch *batch);
+
+/* A UUID as text. */
+void core_uuid_text(const unsigned char uuid[16],
+                    char text[CORE_UUID_TEXT_BYTES]);
+
+/* Reads the options of a batch into broker->options, once for many drafts. */
+int core_options(struct broker *broker, uint64_t batch);
+
+/* Reads a stored draft into broker->line and its batch's options with it. */
+int core_line(struct broker *broker, const struct draft *draft);
+
+/* What store_drafts_add() and store_retry_drafts() ask back. */
+struct intake core_intake(struct broker *broker, int64_t now_ms);
+
+/* Puts a live batch on the schedule, or takes one that is not off it. */
+void core_schedule(struct broker *broker, const struct batch *batch);
+
+/* ---- handlers, by file ---- */
+
+handler_fn intake_open, intake_chunk, intake_seal, intake_abort, intake_check;
+handler_fn control_cancel, control_retry;
+handler_fn answer_hello, answer_status, answer_list, answer_wait,
+    answer_results, answer_refusals, answer_export, answer_stats;
+handler_fn worker_hello, worker_beat, worker_slots, worker_result,
+    worker_release, worker_bye;
+
+/* ---- answers.c ---- */
+
+/* Adds a batch's members as `status` has them. */
+int answer_add_status(struct broker *broker, cJSON *head,
+                      const struct batch *batch);
+
+/* Answers waiters whose wait is over. */
+void answer_waiters(struct broker *broker, int64_t now_ms);
+
+/* ---- result_line.c ---- */
+
+/* Appends a result line as DESIGN.md has it, with its newline. */
+void result_line(struct buf *out, const struct result_row *row,
+                 const char *batch_uuid);
+
+/* ---- workers.c ---- */
+
+/* Sends a message to a worker; takes the header. */
+struct buf *worker_send(struct broker *broker, const struct session *session,
+                        cJSON *head);
+
+/* Lends what slots are free and asks for what is too much. */
+void worker_balance(struct broker *broker);
+
+/* Ends a session: its leases are given back, its slots are free. */
+void worker_end(struct broker *broker, struct session *session, int64_t now_ms);
+
+/* Takes a lease back; it counts as lost if its call may have been made. */
+void worker_lose_lease(struct broker *broker, struct session *session,
+                       const struct held *held);
+
+/* Ends leases and sessions whose time is over. */
+void worker_expire(struct broker *broker, int64_t now_ms);
+
+/* Tells a worker that a lease is not needed any more. */
+void worker_cancel(struct broker *broker, uint64_t request, uint32_t fence);
+
+/* Remembers a session in the store. */
+void worker_save(struct broker *broker, const struct session *session);
+
+/* ---- dispatch.c ---- */
+
+/* Leases ready requests to workers with room. */
+void dispatch_run(struct broker *broker, int64_t now_ms);
+
+/* How long a lease on a request lasts. */
+int64_t dispatch_lease_ms(const struct broker *broker,
+                          const struct request *request);
+
+/* Holds an upstream until a time. */
+void dispatch_pause(struct broker *broker, const char *upstream,
+                    int64_t until_ms);
+
+/* ---- finish.c ---- */
+
+/* What a worker reports of a call. Strings and slices are borrowed. */
+struct report {
+    struct call_end end;
+    const char *code, *message, *model, *finish;
+    int64_t prompt_tokens, completion_tokens, total_tokens; /* -1: unknown */
+    int64_t latency_ms;
+    struct slice reply; /* as it came; put-together text behind it */
+    uint32_t reply_bytes;
+    enum outcome_form form;
+    uint32_t text_at, text_bytes;
+};
+
+/* Stores how a call ended, or sends the request back to the queue. The lease
+ * was this worker's, or the answer comes late but is better than nothing. */
+void finish_report(struct broker *broker, struct request *request,
+                   const struct report *report, int64_t now_ms);
+
+/* Ends a request without a call: it cannot be sent. */
+void finish_unsendable(struct broker *broker, struct request *request,
+                       const char *code, const char *message, int64_t now_ms);
+
+/* The essence of a draft whose batch expired (struct ending). */
+void finish_essence(void *context, const struct draft *draft, struct slice line,
+                    struct buf *out);
+
+/* ---- due.c ---- */
+
+/* Does what is due, at most a bounded number of steps. */
+void due_run(struct broker *broker, int64_t now_ms);
+
+#endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "queue/core.h"
+#include "queue/window.h"
+
+/* A lease outlasts its call by this: the answer has to be reported. */
+#define LEASE_MARGIN_MS 15000
+#define CLAIM_MAX       64 /* leases of one claim */
+
+/* ---- upstreams that wait ---- */
+
+static int
+upstream_index(const struct conf *conf, const char *name)
+{
+    for (size_t i = 0; i < conf->upstream_count; i++) {
+        if (strcmp(conf->upstreams[i].name, name) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+void
+dispatch_pause(struct broker *broker, const char *upstream, int64_t until_ms)
+{
+    int index = upstream_index(broker->env.conf, upstream);
+
+    if (index < 0 || broker->paused_until_ms[index] >= until_ms)
+        return;
+    broker->paused_until_ms[index] = until_ms;
+}
+
+static int64_t
+paused_until(const struct broker *broker, const char *upstream)
+{
+    int index = upstream_index(broker->env.conf, upstream);
+
+    return index < 0 ? 0 : broker->paused_until_ms[index];
+}
+
+int64_t
+dispatch_lease_ms(const struct broker *broker, const struct request *request)
+{
+    const struct conf *conf = broker->env.conf;
+    const struct conf_upstream *upstream =
+        conf_upstream(conf, request->upstream);
+    int64_t call_ms =
+        upstream ? upstream->request_timeout_ms + LEASE_MARGIN_MS : 0;
+
+    return call_ms > conf->lease_ms ? call_ms : conf->lease_ms;
+}
+
+/* ---- which place comes next ---- */
+
+/* When a batch may start by its own terms; 0 or the past: it may. */
+static int64_t
+starts_at(struct broker *broker, const struct batch *batch, int64_t now_ms)
+{
+    struct window *window = NULL;
+    struct spec spec;
+    char *text, *zone;
+    int64_t open_ms = batch->not_before_ms;
+
+    if (open_ms > now_ms ||
+        store_spec_get(broker->env.store, batch->id, &spec) < 0 ||
+        spec.window.bytes == 0) {
+        return open_ms;
+    }
+    text = mem_dup(spec.window.data, spec.window.bytes);
+    zone = mem_dup(spec.tz.data, spec.tz.bytes);
+    /* It was read when the batch was opened. */
+    if (window_parse(text, zone, &window, NULL) == 0)
+        open_ms = window_next_open(window, now_ms);
+    window_free(window);
+    free(text);
+    free(zone);
+    return open_ms;
+}
+
+/* Until when the requests at a place have to wait: their group is held, or their
+ * upstream is. All requests of a place go to the same upstream. */
+static int64_t
+waits_until(struct broker *broker, uint64_t batch, struct place place,
+            int64_t now_ms)
+{
+    struct request request;
+    int64_t held_ms = groups_held_until(broker->groups, place.group, now_ms);
+    int64_t paused_ms;
+
+    if (held_ms > now_ms)
+        return held_ms;
+    if (store_ready_peek(broker->env.store, batch, place, &request) < 0)
+        return 0;
+    paused_ms = paused_until(broker, request.upstream);
+    return paused_ms > now_ms ? paused_ms : 0;
+}
+
+/* Finds the first place of a batch that may be dispatched now. False: there is
+ * none, and *wake_ms tells when that may change. */
+static bool
+find_place(struct broker *broker, uint64_t batch_id, struct place *place,
+           int64_t now_ms, int64_t *wake_ms)
+{
+    struct batch batch;
+    int64_t until_ms;
+
+    *wake_ms = SCHEDULE_NEVER;
+    if (store_batch_get(broker->env.store, batch_id, &batch) < 0)
+        return false;
+    until_ms = starts_at(broker, &batch, now_ms);
+    if (until_ms > now_ms) {
+        *wake_ms = until_ms;
+        return false;
+    }
+    *place = (struct place){ 0 };
+    while (store_ready_next(broker->env.store, batch_id, place) == 0) {
+        until_ms = waits_until(broker, batch_id, *place, now_ms);
+        if (until_ms == 0)
+            return true;
+        if (until_ms < *wake_ms)
+            *wake_ms = until_ms;
+        place->group++;
+    }
+    return false;
+}
+
+/* Goes on with the group that is being dispatched: in its batch, and in the
+ * others that joined it. */
+static bool
+stay(struct broker *broker, int64_t now_ms)
+{
+    uint64_t batch = broker->sticky_batch, first = batch, after = 0;
+
+    while (batch != 0) {
+        struct place place = broker->sticky_place;
+
+        if (schedule_is_awake(broker->schedule, batch, now_ms) &&
+            store_ready_next(broker->env.store, batch, &place) == 0 &&
+            place.lead == broker->sticky_place.lead &&
+            place.group == broker->sticky_place.group &&
+            waits_until(broker, batch, place, now_ms) == 0) {
+            broker->sticky_batch = batch;
+            return true;
+        }
+        batch = groups_next_batch(broker->groups, broker->sticky_place.group,
+                                  first, after);
+        after = batch;
+    }
+    broker->sticky_batch = 0;
+    return false;
+}
+
+/* Finds what is dispatched next: sets the sticky batch and place. */
+static bool
+choose(struct broker *broker, int64_t now_ms)
+{
+    uint64_t batch;
+
+    if (stay(broker, now_ms))
+        return true;
+    while ((batch = schedule_next(broker->schedule, now_ms)) != 0) {
+        int64_t wake_ms;
+
+        if (find_place(broker, batch, &broker->sticky_place, now_ms,
+                       &wake_ms)) {
+            broker->sticky_batch = batch;
+            return true;
+        }
+        schedule_sleep(broker->schedule, batch, wake_ms);
+    }
+    return false;
+}
+
+/* ---- who gets it ---- */
+
+static size_t
+room_of(const struct broker *broker, const struct session *session)
+{
+    size_t most = session->told + (size_t)broker->env.conf->lease_ahead_max;
+
+    if (!session->is_online || session->told == 0 ||
+        session->held_count >= most) {
+        return 0;
+    }
+    return most - session->held_count;
+}
+
+/* The session with the most room beyond what it holds: free slots are filled
+ * on all workers before any of them gets leases ahead. */
+static struct session *
+choose_session(const struct broker *broker)
+{
+    struct session *best = NULL;
+    size_t best_room = 0;
+
+    for (size_t i = 0; i < broker->sessions->count; i++) {
+        struct session *session = broker->sessions->list[i];
+        size_t room = room_of(broker, session);
+
+        if (room > best_room) {
+            best = session;
+            best_room = room;
+        }
+    }
+    return best;
+}
+
+/* Renders the request into a lease message. */
+static int
+send_lease(struct broker *broker, struct session *session,
+           struct request *request)
+{
+    const struct conf_upstream *upstream =
+        conf_upstream(broker->env.conf, request->upstream);
+    struct line_fault fault;
+    struct draft draft;
+    cJSON *head;
+    int rc = store_draft_get(broker->env.store, request->batch, request->index,
+                             &draft);
+
+    if (rc == 0)
+        rc = core_line(broker, &draft);
+    if (rc < 0)
+        return rc;
+    if (prompt_make(&broker->prompt, &broker->line, &broker->options,
+                    broker->env.conf, request->flags, &fault) < 0) {
+        return E_INVALID;
+    }
+    /* The configuration may have changed since: what is sent is what the key
+     * says, so that no answer is ever served for another request. */
+    if (memcmp(request->key, broker->prompt.key, sizeof(request->key)) != 0) {
+        memcpy(request->key, broker->prompt.key, sizeof(request->key));
+        store_request_put(broker->env.store, request);
+    }
+    head = wire_new("lease");
+    wire_add_int(head, "request", (int64_t)request->id);
+    wire_add_int(head, "fence", request->fence);
+    wire_add_str(head, "upstream", broker->prompt.upstream.data);
+    wire_add_str(head, "path", broker->prompt.path.data);
+    wire_add_int(head, "timeout_ms",
+                 upstream ? upstream->request_timeout_ms
+                          : broker->env.conf->lease_ms);
+    wire_add_str(head, "kind", request->kind == REQUEST_TEXT ? "text" : "raw");
+    buf_add_slice(worker_send(broker, session, head),
+                  buf_slice(&broker->prompt.body));
+    return 0;
+}
+
+/* Leases requests of the chosen place to a session. */
+static void
+lease_to(struct broker *broker, struct session *session, size_t max,
+         int64_t now_ms)
+{
+    struct request requests[CLAIM_MAX];
+    struct lease terms = { .granted_ms = now_ms,
+                           .deadline_ms = now_ms + broker->env.conf->lease_ms };
+    size_t count;
+
+    memcpy(terms.worker, session->uuid, sizeof(terms.worker));
+    count = store_claim(broker->env.store, broker->sticky_batch,
+                        broker->sticky_place, &terms, requests,
+                        max < CLAIM_MAX ? max : CLAIM_MAX);
+    for (size_t i = 0; i < count; i++) {
+        int rc = send_lease(broker, session, &requests[i]);
+
+        if (rc < 0) {
+            finish_unsendable(
+                broker, &requests[i],
+                rc == E_CORRUPT ? "storage_corrupt" : "unsendable",
+                rc == E_CORRUPT ? "its stored draft is damaged"
+                                : "the configuration does not serve it any "
+                                  "more",
+                now_ms);
+            continue;
+        }
+        session_hold(session, requests[i].id, requests[i].fence,
+                     dispatch_lease_ms(broker, &requests[i]), now_ms);
+        broker->counters.leases++;
+    }
+}
+
+void
+dispatch_run(struct broker *broker, int64_t now_ms)
+{
+    size_t budget = (size_t)broker->env.conf->commit_items_max;
+
+    while (budget > 0 && !broker->is_draining) {
+        struct session *session = choose_session(broker);
+        size_t room, fair;
+
+        if (!session || !choose(broker, now_ms))
+            return;
+        /* One at a time where there are several workers, so that all of them
+         * work at a short queue. */
+        room = room_of(broker, session);
+        fair = broker->sessions->count > 1 ? 1 : room;
+        lease_to(broker, session, fair, now_ms);
+        budget--;
+    }
+}

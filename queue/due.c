@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+
+#include "base/log.h"
+#include "queue/core.h"
+
+#define STEPS_MAX 64 /* of one turn; the rest is due in the next */
+
+static void
+on_cancelled(void *context, const struct request *request)
+{
+    worker_cancel(context, request->id, request->fence);
+}
+
+/* ---- one function a kind ---- */
+
+static void
+due_request(struct broker *broker, const struct timer *timer, int64_t now_ms)
+{
+    struct request request;
+
+    (void)now_ms;
+    if (store_request_get(broker->env.store, timer->id, &request) < 0 ||
+        request.state != REQUEST_DELAYED) {
+        return;
+    }
+    store_release(broker->env.store, &request);
+    schedule_wake_all(broker->schedule);
+}
+
+/* Sets the timer of the next slice, from an index on. */
+static void
+go_on(struct broker *broker, const struct timer *timer, uint32_t index,
+      int64_t now_ms)
+{
+    struct timer next = *timer;
+
+    next.due_ms = now_ms;
+    next.cursor.index = index;
+    store_timer_set(broker->env.store, &next);
+}
+
+static void
+end_slice(struct broker *broker, const struct timer *timer, enum status status,
+          int64_t now_ms)
+{
+    uint32_t index = timer->cursor.index;
+    struct ending ending = {
+        .status = status,
+        .now_ms = now_ms,
+        .context = broker,
+        .essence = status == STATUS_EXPIRED ? finish_essence : NULL,
+        .cancelled = on_cancelled,
+    };
+    struct batch batch;
+    bool has_more;
+
+    if (store_batch_get(broker->env.store, timer->id, &batch) < 0)
+        return;
+    has_more = store_end_drafts(broker->env.store, &batch, &index, &ending);
+    store_batch_put(broker->env.store, &batch, now_ms);
+    broker->has_results = true;
+    if (has_more)
+        go_on(broker, timer, index, now_ms);
+}
+
+static void
+due_cancel(struct broker *broker, const struct timer *timer, int64_t now_ms)
+{
+    end_slice(broker, timer, STATUS_CANCELLED, now_ms);
+}
+
+static void
+due_expire(struct broker *broker, const struct timer *timer, int64_t now_ms)
+{
+    end_slice(broker, timer, STATUS_EXPIRED, now_ms);
+}
+
+static void
+due_deadline(struct broker *broker, const struct timer *timer, int64_t now_ms)
+{
+    struct batch batch;
+
+    if (store_batch_get(broker->env.store, timer->id, &batch) < 0 ||
+        batch.state != BATCH_SEALED) {
+        return;
+    }
+    log_warn("event=batch_expired batch=%llu done=%u drafts=%u",
+             (unsigned long long)batch.id, batch_done_count(&batch),
+             batch.draft_count);
+    batch_move(&batch, BATCH_EXPIRED);
+    batch.finished_ms = now_ms;
+    store_batch_put(broker->env.store, &batch, now_ms);
+    core_schedule(broker, &batch);
+    store_timer_set(broker->env.store, &(struct timer){ .due_ms = now_ms,
+                                                        .kind = TIMER_EXPIRE,
+                                                        .id = batch.id });
+}
+
+static void
+due_abandon(struct broker *broker, const struct timer *timer, int64_t now_ms)
+{
+    struct batch batch;
+
+    if (store_batch_get(broker->env.store, timer->id, &batch) < 0 ||
+        batch.state != BATCH_OPEN) {
+        return;
+    }
+    log_warn("event=batch_abandoned batch=%llu drafts=%u",
+             (unsigned long long)batch.id, batch.draft_count);
+    batch_move(&batch, BATCH_ABANDONED);
+    batch.finished_ms = now_ms;
+    store_batch_put(broker->env.store, &batch, now_ms);
+    store_key_free(broker->env.store, batch.id);
+    core_schedule(broker, &batch);
+    store_timer_set(broker->env.store, &(struct timer){ .due_ms = now_ms,
+                                                        .kind = TIMER_DROP,
+                                                        .id = batch.id });
+}
+
+static void
+due_fan_out(struct broker *broker, const struct timer *timer, int64_t now_ms)
+{
+    struct timer next = *timer;
+    struct request request;
+
+    if (store_request_get(broker->env.store, timer->id, &request) < 0 ||
+        request.status == STATUS_NONE) {
+        return;
+    }
+    broker->has_results = true;
+    if (store_fan_out(broker->env.store, &request, &next.cursor, now_ms)) {
+        next.due_ms = now_ms;
+        store_timer_set(broker->env.store, &next);
+    }
+}
+
+static void
+due_retry(struct broker *broker, const struct timer *timer, int64_t now_ms)
+{
+    struct intake intake = core_intake(broker, now_ms);
+    struct batch batch;
+
+    /* Cancelled in the meantime: nothing is tried again. */
+    if (store_batch_get(broker->env.store, timer->id, &batch) < 0 ||
+        batch.state != BATCH_SEALED || batch.retry_mask == 0) {
+        return;
+    }
+    if (store_retry_drafts(broker->env.store, &batch, &batch.retry_index,
+                           batch.retry_mask, &intake)) {
+        go_on(broker, timer, 0, now_ms);
+    } else {
+        batch.retry_mask = 0;
+    }
+    store_batch_put(broker->env.store, &batch, now_ms);
+    core_schedule(broker, &batch);
+    broker->has_results = true;
+}
+
+static void
+due_drop(struct broker *broker, const struct timer *timer, int64_t now_ms)
+{
+    uint32_t index = timer->cursor.index;
+    struct batch batch;
+
+    if (store_batch_get(broker->env.store, timer->id, &batch) < 0)
+        return;
+    if (store_drop_drafts(broker->env.store, &batch, &index,
+                          timer->argument != 0)) {
+        go_on(broker, timer, index, now_ms);
+    }
+}
+
+typedef void due_fn(struct broker *broker, const struct timer *timer,
+                    int64_t now_ms);
+
+static due_fn *const handlers[] = {
+    [TIMER_REQUEST] = due_request, [TIMER_DEADLINE] = due_deadline,
+    [TIMER_ABANDON] = due_abandon, [TIMER_FAN_OUT] = due_fan_out,
+    [TIMER_CANCEL] = due_cancel,   [TIMER_EXPIRE] = due_expire,
+    [TIMER_RETRY] = due_retry,     [TIMER_DROP] = due_drop,
+};
+
+void
+due_run(struct broker *broker, int64_t now_ms)
+{
+    struct store *store = broker->env.store;
+    struct timer timer;
+    int rc;
+
+    for (int step = 0; step < STEPS_MAX; step++) {
+        rc = store_timer_first(store, &timer);
+        if (rc == E_NOTFOUND || timer.due_ms > now_ms)
+            break;
+        store_timer_drop(store, &timer);
+        if (rc < 0) {
+            log_error("event=timer_damaged id=%llu",
+                      (unsigned long long)timer.id);
+        } else if (timer.kind >= sizeof(handlers) / sizeof(handlers[0]) ||
+                   !handlers[timer.kind]) {
+            log_error("event=timer_unknown kind=%d", (int)timer.kind);
+        } else {
+            handlers[timer.kind](broker, &timer, now_ms);
+        }
+    }
+    rc = store_timer_first(store, &timer);
+    broker->timer_next_ms = rc == E_NOTFOUND ? INT64_MAX : timer.due_ms;
+}

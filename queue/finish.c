@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+
+#include "base/essence.h"
+#include "base/log.h"
+#include "base/option.h"
+#include "queue/core.h"
+
+#define NANO_PER_USD_MICROTOKEN 1000 /* 1e9 nano-dollars, 1e6 tokens */
+
+/* What the call cost by the configured prices; unknown without them. */
+static int64_t
+cost_of(const struct broker *broker, const struct request *request,
+        const struct report *report)
+{
+    const struct conf_upstream *upstream =
+        conf_upstream(broker->env.conf, request->upstream);
+    double cost = 0;
+
+    if (!upstream || upstream->price_input_usd < 0 ||
+        upstream->price_output_usd < 0) {
+        return OUTCOME_UNKNOWN;
+    }
+    if (report->prompt_tokens < 0 || report->completion_tokens < 0)
+        return OUTCOME_UNKNOWN;
+    cost = (double)report->prompt_tokens * upstream->price_input_usd +
+           (double)report->completion_tokens * upstream->price_output_usd;
+    return (int64_t)(cost * NANO_PER_USD_MICROTOKEN + 0.5);
+}
+
+/* Reads the draft from which a request is rendered into broker->line. */
+static int
+read_source(struct broker *broker, const struct request *request)
+{
+    struct draft draft;
+    int rc = store_draft_get(broker->env.store, request->batch, request->index,
+                             &draft);
+
+    return rc < 0 ? rc : core_line(broker, &draft);
+}
+
+/* What is kept of a request that was not answered. */
+static void
+add_fallback(struct broker *broker, const struct request *request,
+             enum status status, const char *message, struct buf *out)
+{
+    const char *name = status_name(status);
+    struct buf text = { 0 };
+
+    switch (status_keep(status)) {
+    case STATUS_KEEP_ESSENCE:
+        buf_reset(&broker->goal);
+        if (read_source(broker, request) == 0) {
+            prompt_text(&broker->line, &text);
+            prompt_goal(&broker->line, &broker->options, &broker->goal);
+        }
+        essence_tokens(broker->env.rules, buf_slice(&text),
+                       buf_slice(&broker->goal), name, out);
+        break;
+    case STATUS_KEEP_ERROR:
+        essence_error(name, slice_of(message), out);
+        break;
+    default:
+        break;
+    }
+    buf_fini(&text);
+}
+
+void
+finish_essence(void *context, const struct draft *draft, struct slice line,
+               struct buf *out)
+{
+    struct broker *broker = context;
+    struct buf text = { 0 };
+
+    (void)line; /* core_line() makes a copy of its own */
+    buf_reset(&broker->goal);
+    if (core_line(broker, draft) == 0) {
+        prompt_text(&broker->line, &text);
+        prompt_goal(&broker->line, &broker->options, &broker->goal);
+    }
+    essence_tokens(broker->env.rules, buf_slice(&text),
+                   buf_slice(&broker->goal), status_name(STATUS_EXPIRED), out);
+    buf_fini(&text);
+}
+
+/* Ends a request with an outcome. */
+static void
+end_request(struct broker *broker, struct request *request, enum status status,
+            const struct report *report, int64_t now_ms)
+{
+    struct buf essence = { 0 };
+    bool has_text = status == STATUS_OK || report->end.class == CLASS_TRUNCATED;
+    struct outcome outcome = {
+        .status = status,
+        .http_status = report->end.http_status,
+        .attempts = request->attempts,
+        .latency_ms = report->latency_ms,
+        .prompt_tokens = report->prompt_tokens,
+        .completion_tokens = report->completion_tokens,
+        .total_tokens = report->total_tokens,
+        .completed_ms = now_ms,
+        .cost_nano = cost_of(broker, request, report),
+        .reply_bytes = report->reply_bytes,
+        .form = has_text ? report->form : OUTCOME_NO_TEXT,
+        .text_at = has_text ? report->text_at : 0,
+        .text_bytes = has_text ? report->text_bytes : 0,
+        .code = slice_of(status == STATUS_OK ? "" : report->code),
+        .message = slice_of(status == STATUS_OK ? "" : report->message),
+        .model = slice_of(report->model),
+        .upstream = slice_of(request->upstream),
+        .finish = slice_of(report->finish),
+    };
+
+    if (status != STATUS_OK) {
+        add_fallback(broker, request, status, report->message, &essence);
+        outcome.essence = buf_slice(&essence);
+        broker->counters.fallbacks++;
+    }
+    store_finish(broker->env.store, request, &outcome, report->reply, now_ms);
+    broker->counters.requests_done++;
+    broker->has_results = true;
+    if (status == STATUS_OK)
+        cache_put(broker->cache, request->key, request->id, now_ms);
+    buf_fini(&essence);
+}
+
+/* A wait beyond this would end in a batch that is over. */
+static int64_t
+deadline_of(const struct broker *broker, const struct request *request)
+{
+    struct batch batch;
+
+    if (store_batch_get(broker->env.store, request->batch, &batch) < 0 ||
+        !batch_is_live(&batch) || batch.deadline_ms == 0) {
+        return INT64_MAX;
+    }
+    return batch.deadline_ms;
+}
+
+static void
+count(struct counters *counters, const struct report *report)
+{
+    if (report->end.class == CLASS_ABORTED)
+        return;
+    counters->calls++;
+    if (report->end.class == CLASS_OK)
+        counters->calls_ok++;
+    else if (report->end.class == CLASS_THROTTLED)
+        counters->calls_throttled++;
+    else
+        counters->calls_failed++;
+    if (report->end.class == CLASS_RETRYABLE && report->end.was_sent &&
+        report->end.http_status == 0) {
+        counters->calls_uncertain++;
+    }
+}
+
+void
+finish_report(struct broker *broker, struct request *request,
+              const struct report *report, int64_t now_ms)
+{
+    struct call_end end = report->end;
+    struct retry_verdict verdict;
+
+    end.can_enlarge = end.class == CLASS_TRUNCATED &&
+                      read_source(broker, request) == 0 &&
+                      prompt_can_enlarge(&broker->line, &broker->options);
+    count(&broker->counters, report);
+    verdict = retry_decide(request, &end, broker->env.conf, now_ms,
+                           deadline_of(broker, request), core_chance(broker));
+    switch (verdict.action) {
+    case RETRY_DONE:
+        end_request(broker, request, verdict.status, report, now_ms);
+        break;
+    case RETRY_DELAY:
+        store_delay(broker->env.store, request, verdict.due_ms);
+        if (end.class == CLASS_THROTTLED)
+            dispatch_pause(broker, request->upstream, now_ms + end.wait_ms);
+        log_info("event=%s request=%llu upstream=%s status=%u failures=%u "
+                 "throttled=%u wait_ms=%lld",
+                 end.class == CLASS_THROTTLED ? "rate_limit_retry" : "retry",
+                 (unsigned long long)request->id, request->upstream,
+                 end.http_status, request->failures, request->throttled,
+                 (long long)(verdict.due_ms - now_ms));
+        break;
+    case RETRY_READY:
+        store_release(broker->env.store, request);
+        schedule_wake_all(broker->schedule);
+        break;
+    }
+}
+
+void
+finish_unsendable(struct broker *broker, struct request *request,
+                  const char *code, const char *message, int64_t now_ms)
+{
+    struct report report = { .end = { .class = CLASS_PERMANENT },
+                             .code = code,
+                             .message = message,
+                             .model = "",
+                             .finish = "",
+                             .prompt_tokens = OUTCOME_UNKNOWN,
+                             .completion_tokens = OUTCOME_UNKNOWN,
+                             .total_tokens = OUTCOME_UNKNOWN };
+
+    log_error("event=request_unsendable request=%llu reason=\"%s\"",
+              (unsigned long long)request->id, message);
+    end_request(broker, request, STATUS_ERROR, &report, now_ms);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#include "queue/outbox.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+#define BODY_KEEP_BYTES_MAX 65536 /* a larger buffer is not kept for reuse */
+
+void
+outbox_fini(struct outbox *outbox)
+{
+    for (size_t i = 0; i < outbox->capacity; i++) {
+        buf_fini(&outbox->letters[i].head);
+        buf_fini(&outbox->letters[i].body);
+    }
+    free(outbox->letters);
+    *outbox = (struct outbox){ 0 };
+}
+
+void
+outbox_reset(struct outbox *outbox)
+{
+    for (size_t i = 0; i < outbox->count; i++) {
+        struct letter *letter = &outbox->letters[i];
+
+        buf_reset(&letter->head);
+        if (letter->body.capacity > BODY_KEEP_BYTES_MAX)
+            buf_fini(&letter->body);
+        else
+            buf_reset(&letter->body);
+    }
+    outbox->count = 0;
+}
+
+struct buf *
+outbox_add(struct outbox *outbox, enum side side, const struct link_peer *peer,
+           cJSON *head)
+{
+    struct letter *letter;
+
+    if (outbox->count == outbox->capacity) {
+        size_t capacity = outbox->capacity * 2 + 16;
+
+        outbox->letters =
+            mem_grow(outbox->letters, capacity, sizeof(outbox->letters[0]));
+        for (size_t i = outbox->capacity; i < capacity; i++)
+            outbox->letters[i] = (struct letter){ 0 };
+        outbox->capacity = capacity;
+    }
+    letter = &outbox->letters[outbox->count++];
+    letter->side = side;
+    letter->peer = *peer;
+    wire_print(head, &letter->head);
+    return &letter->body;
+}

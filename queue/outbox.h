@@ -1,0 +1,45 @@
+/*
+ * outbox.h - messages that wait for the commit which makes them true
+ *
+ * The core puts its answers here; the shell sends them when the transaction
+ * that they speak of is on disk, or throws them away with it.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef QUEUE_OUTBOX_H
+#define QUEUE_OUTBOX_H
+
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "queue/link.h"
+#include "queue/wire.h"
+
+/* Which of the broker's two links a peer belongs to. */
+enum side { SIDE_CLIENTS, SIDE_WORKERS };
+
+struct letter {
+    enum side side;
+    struct link_peer peer;
+    struct buf head;
+    struct buf body;
+};
+
+/* Zero-initialised is empty. Letters keep their memory for the next ones. */
+struct outbox {
+    struct letter *letters;
+    size_t count;
+    size_t capacity; /* private */
+};
+
+/* Frees everything. */
+void outbox_fini(struct outbox *outbox);
+
+/* Throws away what was not sent. */
+void outbox_reset(struct outbox *outbox);
+
+/* Adds a message; takes the header. The body is empty, for the caller to fill
+ * through what is returned (borrowed until the next call). */
+struct buf *outbox_add(struct outbox *outbox, enum side side,
+                       const struct link_peer *peer, cJSON *head);
+
+#endif

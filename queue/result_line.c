@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/clock.h"
+#include "base/json.h"
+#include "queue/core.h"
+
+#define NANO 1e9
+
+static void
+add_text(struct buf *out, const char *name, struct slice text)
+{
+    buf_addf(out, ",\"%s\":", name);
+    if (text.bytes)
+        json_write_string(out, text.data, text.bytes);
+    else
+        buf_add_str(out, "null");
+}
+
+static void
+add_int(struct buf *out, const char *name, int64_t value)
+{
+    if (value < 0)
+        buf_addf(out, ",\"%s\":null", name);
+    else
+        buf_addf(out, ",\"%s\":%lld", name, (long long)value);
+}
+
+/* A token of the draft's line, as it came. */
+static void
+add_token(struct buf *out, const char *name, struct slice line, uint32_t at,
+          uint32_t bytes)
+{
+    buf_addf(out, ",\"%s\":", name);
+    if (line.bytes && bytes)
+        buf_add(out, line.data + at, bytes);
+    else
+        buf_add_str(out, "null");
+}
+
+/* The answer: a string of the reply, spliced in as it stands there, or text
+ * that was put together. */
+static void
+add_answer(struct buf *out, const struct result_row *row)
+{
+    const struct outcome *outcome = &row->outcome;
+
+    buf_add_str(out, ",\"text\":");
+    if (!row->has_outcome || outcome->form == OUTCOME_NO_TEXT ||
+        (uint64_t)outcome->text_at + outcome->text_bytes > row->reply.bytes) {
+        buf_add_str(out, "null");
+    } else if (outcome->form == OUTCOME_JSON_TEXT) {
+        buf_add_char(out, '"');
+        buf_add(out, row->reply.data + outcome->text_at, outcome->text_bytes);
+        buf_add_char(out, '"');
+    } else {
+        json_write_string(out, row->reply.data + outcome->text_at,
+                          outcome->text_bytes);
+    }
+}
+
+static void
+add_error_members(struct buf *out, struct slice code, struct slice message,
+                  uint32_t http_status)
+{
+    buf_add_str(out, ",\"error\":{\"code\":");
+    json_write_string(out, code.data, code.bytes);
+    add_text(out, "message", message);
+    add_int(out, "http_status", http_status ? (int64_t)http_status : -1);
+    buf_add_char(out, '}');
+}
+
+static void
+add_error(struct buf *out, const struct result_row *row)
+{
+    if (row->draft.status == STATUS_EXPIRED) {
+        add_error_members(out, slice_of("expired"),
+                          slice_of("the deadline passed first"), 0);
+    } else if (row->draft.status == STATUS_CANCELLED) {
+        buf_add_str(out, ",\"error\":null");
+    } else if (!row->has_outcome) {
+        add_error_members(out, slice_of("storage_corrupt"),
+                          slice_of("the stored outcome is damaged"), 0);
+    } else if (row->draft.status == STATUS_OK) {
+        buf_add_str(out, ",\"error\":null");
+    } else {
+        add_error_members(out, row->outcome.code, row->outcome.message,
+                          row->outcome.http_status);
+    }
+}
+
+static void
+add_usage(struct buf *out, const struct result_row *row)
+{
+    const struct outcome *outcome = &row->outcome;
+
+    if (!row->has_outcome ||
+        (outcome->prompt_tokens < 0 && outcome->completion_tokens < 0 &&
+         outcome->total_tokens < 0)) {
+        buf_add_str(out, ",\"usage\":null");
+        return;
+    }
+    buf_add_str(out, ",\"usage\":{\"prompt_tokens\":");
+    if (outcome->prompt_tokens < 0)
+        buf_add_str(out, "null");
+    else
+        buf_addf(out, "%lld", (long long)outcome->prompt_tokens);
+    add_int(out, "completion_tokens", outcome->completion_tokens);
+    add_int(out, "total_tokens", outcome->total_tokens);
+    buf_add_char(out, '}');
+}
+
+void
+result_line(struct buf *out, const struct result_row *row,
+            const char *batch_uuid)
+{
+    static const struct outcome none = { .latency_ms = -1 };
+    const struct outcome *outcome = row->has_outcome ? &row->outcome : &none;
+    const struct draft *draft = &row->draft;
+    char time[CLOCK_TEXT_BYTES];
+
+    buf_addf(out, "{\"seq\":%llu,\"batch\":\"%s\"",
+             (unsigned long long)draft->seq, batch_uuid);
+    add_token(out, "custom_id", row->line, draft->id_at, draft->id_bytes);
+    buf_addf(out, ",\"index\":%u,\"revision\":%u,\"status\":\"%s\"",
+             draft->index, draft->revision, status_name(draft->status));
+    add_answer(out, row);
+    add_text(out, "essence",
+             row->has_outcome ? outcome->essence : row->essence);
+    add_error(out, row);
+    add_text(out, "model", outcome->model);
+    add_text(out, "upstream", outcome->upstream);
+    buf_addf(out, ",\"cache\":\"%s\",\"attempts\":%u",
+             cache_tier_name(draft->tier), outcome->attempts);
+    add_int(out, "latency_ms", outcome->latency_ms);
+    add_usage(out, row);
+    if (draft->cost_nano < 0)
+        buf_add_str(out, ",\"cost_usd\":null");
+    else
+        buf_addf(out, ",\"cost_usd\":%.9g", (double)draft->cost_nano / NANO);
+    add_text(out, "finish_reason", outcome->finish);
+    add_token(out, "metadata", row->line, draft->meta_at, draft->meta_bytes);
+    clock_text(draft->completed_ms, time);
+    buf_addf(out, ",\"completed_at\":\"%s\"}\n", time);
+}

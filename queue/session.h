@@ -1,0 +1,109 @@
+/*
+ * session.h - the workers: who is there, what each holds, which slots it has
+ *
+ * A session is one life of a worker process, named by a UUID that it makes anew
+ * at every start. It goes offline when its link breaks or the broker restarts,
+ * and comes back with hello; it ends with bye, when its death is known, or when
+ * its calls must have ended.
+ *
+ * Slots are the counting semaphore of DESIGN.md. `lent` is what the worker may
+ * have in flight, and is only lowered when the worker says so or is dead; the
+ * sum over all sessions never exceeds slots_max.
+ *
+ * Held leases are kept in memory beside the store's lease rows, with deadlines
+ * that heartbeats extend.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef QUEUE_SESSION_H
+#define QUEUE_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "queue/link.h"
+
+#define SESSION_UUID_BYTES   16
+#define SESSION_TEXT_BYTES   257 /* of names and paths, with their NUL */
+#define SESSION_CAPACITY_MAX 1024
+
+struct held {
+    uint64_t request;
+    uint32_t fence;
+    bool is_started;   /* its call was, as far as is known */
+    unsigned missed;   /* beats in a row that did not list it */
+    int64_t length_ms; /* a beat extends it by this */
+    int64_t deadline_ms;
+};
+
+struct session {
+    uint64_t id;
+    unsigned char uuid[SESSION_UUID_BYTES];
+    bool is_online;
+    struct link_peer peer; /* while online */
+    char name[SESSION_TEXT_BYTES];
+    char host[SESSION_TEXT_BYTES];
+    char lock[SESSION_TEXT_BYTES];
+    char own[SESSION_TEXT_BYTES]; /* token of the broker that started it */
+    uint32_t pid;
+    uint32_t capacity; /* calls it can make */
+    uint32_t told;     /* slots it was told to use */
+    uint32_t lent;     /* slots it may still be using */
+    int64_t heard_ms;
+    int64_t until_ms; /* when all its calls have ended at the latest */
+    struct held *held;
+    size_t held_count;
+    size_t held_capacity; /* private */
+};
+
+struct sessions {
+    struct session **list; /* in the order of their ids */
+    size_t count;
+    size_t max;
+    uint64_t last_id;
+};
+
+/* An empty table of at most `max` sessions. */
+struct sessions *sessions_new(size_t max);
+void sessions_free(struct sessions *sessions);
+
+/* Finds a session; NULL if there is none. */
+struct session *sessions_find(const struct sessions *sessions,
+                              const unsigned char uuid[SESSION_UUID_BYTES]);
+struct session *sessions_find_peer(const struct sessions *sessions,
+                                   const struct link_peer *peer);
+
+/* The session that holds a lease. */
+struct session *sessions_find_holder(const struct sessions *sessions,
+                                     uint64_t request, uint32_t fence);
+
+/* Adds a session, offline and with nothing. NULL if there are too many. */
+struct session *sessions_add(struct sessions *sessions,
+                             const unsigned char uuid[SESSION_UUID_BYTES]);
+
+/* Removes a session and frees it. */
+void sessions_remove(struct sessions *sessions, struct session *session);
+
+/* Slots lent to all of them. */
+uint32_t sessions_lent(const struct sessions *sessions);
+
+/* The share of `slots` that each online session should have, spread evenly
+ * up to its capacity; the result is for `session`. */
+uint32_t sessions_share(const struct sessions *sessions,
+                        const struct session *session, uint32_t slots);
+
+/* Adds a lease to what a session holds. */
+struct held *session_hold(struct session *session, uint64_t request,
+                          uint32_t fence, int64_t length_ms, int64_t now_ms);
+
+/* The lease, or NULL. */
+struct held *session_find(const struct session *session, uint64_t request,
+                          uint32_t fence);
+
+/* Takes a lease out; one that is not there is fine. */
+void session_drop(struct session *session, uint64_t request, uint32_t fence);
+
+/* When the first lease or session of all ends; INT64_MAX if none does. */
+int64_t sessions_next_ms(const struct sessions *sessions);
+
+#endif

@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <string.h>
+#include <uuid/uuid.h>
+
+#include "base/log.h"
+#include "queue/core.h"
+
+#define CODE_BYTES_MAX    64
+#define MESSAGE_BYTES_MAX 1024
+#define MISSED_MAX        2 /* beats that may leave a lease out */
+#define HTTP_STATUS_MAX   999
+
+struct buf *
+worker_send(struct broker *broker, const struct session *session, cJSON *head)
+{
+    assert(session->is_online);
+    return outbox_add(broker->env.outbox, SIDE_WORKERS, &session->peer, head);
+}
+
+void
+worker_save(struct broker *broker, const struct session *session)
+{
+    struct worker_row row = { .slots = session->lent,
+                              .pid = session->pid,
+                              .seen_ms = session->heard_ms,
+                              .until_ms = session->until_ms,
+                              .host = slice_of(session->host),
+                              .lock = slice_of(session->lock),
+                              .own = slice_of(session->own) };
+
+    memcpy(row.uuid, session->uuid, sizeof(row.uuid));
+    store_worker_put(broker->env.store, &row);
+}
+
+/* ---- slots ---- */
+
+static void
+tell_slots(struct broker *broker, struct session *session, uint32_t count)
+{
+    cJSON *head = wire_new("slots");
+
+    session->told = count;
+    if (count > session->lent) {
+        session->lent = count;
+        worker_save(broker, session);
+    }
+    wire_add_int(head, "count", count);
+    worker_send(broker, session, head);
+}
+
+void
+worker_balance(struct broker *broker)
+{
+    uint32_t slots = (uint32_t)broker->env.conf->slots_max;
+
+    for (size_t i = 0; i < broker->sessions->count; i++) {
+        struct session *session = broker->sessions->list[i];
+        uint32_t lent = sessions_lent(broker->sessions);
+        uint32_t free_slots = lent < slots ? slots - lent : 0;
+        uint32_t share;
+
+        if (!session->is_online)
+            continue;
+        share = sessions_share(broker->sessions, session, slots);
+        /* More than it has only as far as slots are free. */
+        if (share > session->lent + free_slots)
+            share = session->lent + free_slots;
+        if (share != session->told)
+            tell_slots(broker, session, share);
+    }
+}
+
+/* ---- leases that end without a result ---- */
+
+void
+worker_lose_lease(struct broker *broker, struct session *session,
+                  const struct held *held)
+{
+    struct held lost = *held;
+    struct request request;
+
+    session_drop(session, lost.request, lost.fence);
+    if (store_request_get(broker->env.store, lost.request, &request) < 0 ||
+        request.state != REQUEST_LEASED || request.fence != lost.fence) {
+        return;
+    }
+    if (lost.is_started) {
+        request.lost++;
+        broker->counters.leases_lost++;
+        log_warn("event=lease_expired request=%llu worker=%s",
+                 (unsigned long long)lost.request, session->name);
+    }
+    store_release(broker->env.store, &request);
+    schedule_wake_all(broker->schedule);
+}
+
+void
+worker_end(struct broker *broker, struct session *session, int64_t now_ms)
+{
+    (void)now_ms;
+    while (session->held_count)
+        worker_lose_lease(broker, session, &session->held[0]);
+    store_worker_drop(broker->env.store, session->uuid);
+    sessions_remove(broker->sessions, session);
+}
+
+void
+worker_expire(struct broker *broker, int64_t now_ms)
+{
+    for (size_t i = broker->sessions->count; i > 0; i--) {
+        struct session *session = broker->sessions->list[i - 1];
+
+        for (size_t j = session->held_count; j > 0; j--) {
+            if (session->held[j - 1].deadline_ms <= now_ms)
+                worker_lose_lease(broker, session, &session->held[j - 1]);
+        }
+        /* Its slots are lent again only when none of its calls can run. */
+        if (now_ms >= session->until_ms && session->held_count == 0 &&
+            now_ms - session->heard_ms > broker->env.conf->lease_ms) {
+            log_warn("event=worker_lost worker=%s slots=%u", session->name,
+                     session->lent);
+            worker_end(broker, session, now_ms);
+        }
+    }
+}
+
+void
+worker_cancel(struct broker *broker, uint64_t request, uint32_t fence)
+{
+    struct session *session =
+        sessions_find_holder(broker->sessions, request, fence);
+    cJSON *head;
+
+    if (!session)
+        return;
+    session_drop(session, request, fence);
+    if (!session->is_online)
+        return;
+    head = wire_new("cancel");
+    wire_add_pair(wire_add_array(head, "requests"), (int64_t)request, fence);
+    worker_send(broker, session, head);
+}
+
+/* ---- hello ---- */
+
+static int
+read_session(struct call *call, struct session *session)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } texts[] = { { "name", offsetof(struct session, name) },
+                  { "host", offsetof(struct session, host) },
+                  { "lock", offsetof(struct session, lock) },
+                  { "own", offsetof(struct session, own) } };
+    int64_t pid, capacity;
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char *out = (char *)session + texts[i].offset;
+        const char *text;
+
+        if (wire_str(call->wire, texts[i].name, SESSION_TEXT_BYTES - 1, "",
+                     &text, call->err) < 0) {
+            return E_INVALID;
+        }
+        memcpy(out, text, strlen(text) + 1);
+    }
+    if (wire_int(call->wire, "pid", 0, UINT32_MAX, 0, &pid, call->err) < 0 ||
+        wire_int(call->wire, "capacity", 1, SESSION_CAPACITY_MAX, WIRE_REQUIRED,
+                 &capacity, call->err) < 0) {
+        return E_INVALID;
+    }
+    session->pid = (uint32_t)pid;
+    session->capacity = (uint32_t)capacity;
+    return 0;
+}
+
+/* Compares what the worker holds with what the store says: keeps what is its
+ * own, adds the rest to `drop`. */
+static int
+match_held(struct call *call, struct session *session, cJSON *drop)
+{
+    struct broker *broker = call->broker;
+    const cJSON *list = wire_get(call->wire, "held"), *item;
+
+    for (size_t i = 0; i < session->held_count; i++)
+        session->held[i].missed = MISSED_MAX; /* until it is found below */
+    cJSON_ArrayForEach(item, list)
+    {
+        struct request request;
+        struct held *held;
+        int64_t values[3];
+
+        if (wire_tuple(item, 3, values) < 0)
+            return err_set(call->err, E_INVALID, "held: not triples");
+        held = session_find(session, (uint64_t)values[0], (uint32_t)values[1]);
+        if (!held && (store_request_get(broker->env.store, (uint64_t)values[0],
+                                        &request) < 0 ||
+                      request.state != REQUEST_LEASED ||
+                      request.fence != (uint32_t)values[1] ||
+                      sessions_find_holder(broker->sessions, request.id,
+                                           request.fence))) {
+            wire_add_pair(drop, values[0], values[1]);
+            continue;
+        }
+        if (!held) {
+            held =
+                session_hold(session, request.id, request.fence,
+                             dispatch_lease_ms(broker, &request), call->now_ms);
+        }
+        held->missed = 0;
+        held->is_started = values[2] != 0;
+        held->deadline_ms = call->now_ms + held->length_ms;
+    }
+    /* What was sent and never arrived comes back at once. */
+    for (size_t i = session->held_count; i > 0; i--) {
+        if (session->held[i - 1].missed == MISSED_MAX) {
+            session->held[i - 1].is_started = false;
+            worker_lose_lease(broker, session, &session->held[i - 1]);
+        }
+    }
+    return 0;
+}
+
+static void
+add_upstreams(cJSON *head, const struct conf *conf)
+{
+    cJSON *list = wire_add_array(head, "upstreams");
+
+    for (size_t i = 0; i < conf->upstream_count; i++) {
+        const struct conf_upstream *upstream = &conf->upstreams[i];
+        cJSON *item = cJSON_CreateObject();
+
+        wire_add_str(item, "name", upstream->name);
+        wire_add_str(item, "base_url", upstream->base_url);
+        wire_add_str(item, "path", upstream->path);
+        wire_add_int(item, "connect_timeout_ms", upstream->connect_timeout_ms);
+        wire_add_int(item, "request_timeout_ms", upstream->request_timeout_ms);
+        wire_add_int(item, "reply_bytes_max", conf->reply_bytes_max);
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
+/* How many slots a worker that comes back keeps: what it has in use, as far as
+ * the others leave it. */
+static void
+keep_slots(struct broker *broker, struct session *session, int64_t claimed)
+{
+    uint32_t others = sessions_lent(broker->sessions) - session->lent;
+    uint32_t slots = (uint32_t)broker->env.conf->slots_max;
+    uint32_t free_slots = others < slots ? slots - others : 0;
+    uint32_t keep = (uint32_t)claimed;
+
+    if (keep > session->capacity)
+        keep = session->capacity;
+    /* It may be using them whatever we would like. */
+    session->lent = keep > session->lent ? keep : session->lent;
+    session->told = keep < free_slots ? keep : free_slots;
+}
+
+static int
+welcome(struct call *call, struct session *session, int64_t claimed)
+{
+    struct broker *broker = call->broker;
+    const struct conf *conf = broker->env.conf;
+    cJSON *head = wire_new("welcome"), *drop;
+
+    wire_add_int(head, "protocol", WIRE_PROTOCOL);
+    wire_add_int(head, "session", (int64_t)session->id);
+    wire_add_int(head, "heartbeat_ms", conf->heartbeat_ms);
+    wire_add_int(head, "lease_ms", conf->lease_ms);
+    drop = wire_add_array(head, "drop");
+    if (match_held(call, session, drop) < 0) {
+        cJSON_Delete(head);
+        return E_INVALID;
+    }
+    keep_slots(broker, session, claimed);
+    wire_add_int(head, "slots", session->told);
+    add_upstreams(head, conf);
+    worker_send(broker, session, head);
+    worker_save(broker, session);
+    if (broker->is_draining)
+        worker_send(broker, session, wire_new("drain"));
+    return 0;
+}
+
+int
+worker_hello(struct call *call)
+{
+    struct broker *broker = call->broker;
+    struct session *session;
+    int64_t protocol, slots;
+    const char *text;
+    uuid_t uuid;
+
+    if (wire_int(call->wire, "protocol", 0, WIRE_INT_MAX, WIRE_REQUIRED,
+                 &protocol, call->err) < 0 ||
+        wire_str(call->wire, "worker", CORE_UUID_TEXT_BYTES - 1, NULL, &text,
+                 call->err) < 0 ||
+        wire_int(call->wire, "slots", 0, SESSION_CAPACITY_MAX, 0, &slots,
+                 call->err) < 0) {
+        return E_INVALID;
+    }
+    if (protocol != WIRE_PROTOCOL)
+        return err_set(call->err, E_VERSION, "protocol %lld",
+                       (long long)protocol);
+    if (uuid_parse(text, uuid) != 0)
+        return err_set(call->err, E_INVALID, "worker: not a UUID");
+    session = sessions_find(broker->sessions, uuid);
+    if (!session)
+        session = sessions_add(broker->sessions, uuid);
+    if (!session)
+        return err_set(call->err, E_FULL, "sessions_max is reached");
+    if (read_session(call, session) < 0)
+        return E_INVALID;
+    session->is_online = true;
+    session->peer = *call->peer;
+    session->heard_ms = call->now_ms;
+    if (session->until_ms < call->now_ms + broker->env.conf->lease_ms)
+        session->until_ms = call->now_ms + broker->env.conf->lease_ms;
+    log_info("event=worker_hello worker=%s slots=%lld", session->name,
+             (long long)slots);
+    return welcome(call, session, slots);
+}
+
+/* ---- the others ---- */
+
+/* The session that speaks; a worker that is not known has to say hello. */
+static struct session *
+speaker(struct call *call)
+{
+    struct broker *broker = call->broker;
+    struct session *session = sessions_find_peer(broker->sessions, call->peer);
+
+    if (session)
+        session->heard_ms = call->now_ms;
+    else
+        outbox_add(broker->env.outbox, SIDE_WORKERS, call->peer,
+                   wire_new("rehello"));
+    return session;
+}
+
+/* Renews what the beat lists; tells which of it is not the worker's. */
+static int
+renew(struct call *call, struct session *session)
+{
+    const cJSON *list = wire_get(call->wire, "held"), *item;
+    cJSON *head = NULL, *gone = NULL;
+
+    for (size_t i = 0; i < session->held_count; i++)
+        session->held[i].missed++;
+    cJSON_ArrayForEach(item, list)
+    {
+        struct held *held;
+        int64_t values[3];
+
+        if (wire_tuple(item, 3, values) < 0) {
+            cJSON_Delete(head);
+            return err_set(call->err, E_INVALID, "held: not triples");
+        }
+        held = session_find(session, (uint64_t)values[0], (uint32_t)values[1]);
+        if (held) {
+            held->missed = 0;
+            held->is_started = values[2] != 0;
+            held->deadline_ms = call->now_ms + held->length_ms;
+            if (held->deadline_ms > session->until_ms)
+                session->until_ms = held->deadline_ms;
+            continue;
+        }
+        if (!head) {
+            head = wire_new("cancel");
+            gone = wire_add_array(head, "requests");
+        }
+        wire_add_pair(gone, values[0], values[1]);
+    }
+    if (head)
+        worker_send(call->broker, session, head);
+    return 0;
+}
+
+int
+worker_beat(struct call *call)
+{
+    struct session *session = speaker(call);
+
+    if (!session)
+        return 0;
+    if (renew(call, session) < 0)
+        return E_INVALID;
+    for (size_t i = session->held_count; i > 0; i--) {
+        if (session->held[i - 1].missed >= MISSED_MAX)
+            worker_lose_lease(call->broker, session, &session->held[i - 1]);
+    }
+    worker_send(call->broker, session, wire_new("beat"));
+    return 0;
+}
+
+int
+worker_slots(struct call *call)
+{
+    struct session *session = speaker(call);
+    int64_t count;
+
+    if (!session)
+        return 0;
+    if (wire_int(call->wire, "count", 0, SESSION_CAPACITY_MAX, WIRE_REQUIRED,
+                 &count, call->err) < 0) {
+        return E_INVALID;
+    }
+    /* What it was told meanwhile counts as in use, too. */
+    session->lent =
+        (uint32_t)count > session->told ? (uint32_t)count : session->told;
+    worker_save(call->broker, session);
+    return 0;
+}
+
+static int
+read_text_place(struct call *call, struct report *report)
+{
+    int64_t at, bytes, follows;
+    int64_t body_bytes = (int64_t)call->wire->body.bytes;
+
+    if (wire_int(call->wire, "text_follows", 0, body_bytes, 0, &follows,
+                 call->err) < 0 ||
+        wire_int(call->wire, "text_at", 0, body_bytes, 0, &at, call->err) < 0 ||
+        wire_int(call->wire, "text_bytes", 0, body_bytes - at, 0, &bytes,
+                 call->err) < 0) {
+        return E_INVALID;
+    }
+    report->reply = call->wire->body;
+    report->reply_bytes = (uint32_t)(body_bytes - follows);
+    if (follows) {
+        report->form = OUTCOME_PLAIN_TEXT;
+        report->text_at = report->reply_bytes;
+        report->text_bytes = (uint32_t)follows;
+    } else if (at) {
+        report->form = OUTCOME_JSON_TEXT;
+        report->text_at = (uint32_t)at;
+        report->text_bytes = (uint32_t)bytes;
+    }
+    return 0;
+}
+
+static int
+read_report(struct call *call, struct report *report)
+{
+    struct wire *wire = call->wire;
+    struct err *err = call->err;
+    const char *class_name;
+    int64_t status, sent;
+    int class;
+
+    if (wire_str(wire, "class", CODE_BYTES_MAX, NULL, &class_name, err) < 0 ||
+        wire_int(wire, "http_status", 0, HTTP_STATUS_MAX, 0, &status, err) <
+            0 ||
+        wire_str(wire, "code", CODE_BYTES_MAX * 2, "", &report->code, err) <
+            0 ||
+        wire_str(wire, "message", MESSAGE_BYTES_MAX, "", &report->message,
+                 err) < 0 ||
+        wire_str(wire, "model", MESSAGE_BYTES_MAX, "", &report->model, err) <
+            0 ||
+        wire_str(wire, "finish", MESSAGE_BYTES_MAX, "", &report->finish, err) <
+            0 ||
+        wire_int(wire, "wait_ms", 0, WIRE_INT_MAX, 0, &report->end.wait_ms,
+                 err) < 0 ||
+        wire_int(wire, "prompt_tokens", -1, WIRE_INT_MAX, -1,
+                 &report->prompt_tokens, err) < 0 ||
+        wire_int(wire, "completion_tokens", -1, WIRE_INT_MAX, -1,
+                 &report->completion_tokens, err) < 0 ||
+        wire_int(wire, "total_tokens", -1, WIRE_INT_MAX, -1,
+                 &report->total_tokens, err) < 0 ||
+        wire_int(wire, "latency_ms", -1, WIRE_INT_MAX, -1, &report->latency_ms,
+                 err) < 0 ||
+        wire_int(wire, "sent", 0, 1, 0, &sent, err) < 0) {
+        return E_INVALID;
+    }
+    class = retry_class_parse(class_name);
+    if (class < 0)
+        return err_set(err, E_INVALID, "class: unknown");
+    report->end.class = (enum call_class) class;
+    report->end.http_status = (uint32_t)status;
+    report->end.was_sent = sent != 0;
+    return read_text_place(call, report);
+}
+
+/* Decides whether the report is of use: the lease is the worker's, or it is a
+ * success and nothing better is stored. */
+static void
+use_report(struct call *call, struct session *session, uint64_t id,
+           uint32_t fence, const struct report *report)
+{
+    struct broker *broker = call->broker;
+    struct request request;
+    bool is_current;
+
+    session_drop(session, id, fence);
+    if (store_request_get(broker->env.store, id, &request) < 0)
+        return;
+    is_current = request.state == REQUEST_LEASED && request.fence == fence;
+    if (!is_current) {
+        broker->counters.late_results++;
+        log_warn("event=late_result request=%llu fence=%u class=%d",
+                 (unsigned long long)id, fence, (int)report->end.class);
+        if (report->end.class != CLASS_OK || request.status == STATUS_OK)
+            return;
+        if (request.state == REQUEST_LEASED)
+            worker_cancel(broker, id, request.fence);
+    }
+    finish_report(broker, &request, report, call->now_ms);
+}
+
+int
+worker_result(struct call *call)
+{
+    struct session *session = speaker(call);
+    struct report report = { 0 };
+    int64_t request, fence;
+    cJSON *head;
+
+    if (!session)
+        return 0;
+    if (wire_int(call->wire, "request", 1, WIRE_INT_MAX, WIRE_REQUIRED,
+                 &request, call->err) < 0 ||
+        wire_int(call->wire, "fence", 0, UINT32_MAX, WIRE_REQUIRED, &fence,
+                 call->err) < 0 ||
+        read_report(call, &report) < 0) {
+        return E_INVALID;
+    }
+    use_report(call, session, (uint64_t)request, (uint32_t)fence, &report);
+    head = wire_new("confirmed");
+    wire_add_int(head, "request", request);
+    wire_add_int(head, "fence", fence);
+    worker_send(call->broker, session, head);
+    return 0;
+}
+
+int
+worker_release(struct call *call)
+{
+    struct session *session = speaker(call);
+    const cJSON *list = wire_get(call->wire, "held"), *item;
+
+    if (!session)
+        return 0;
+    cJSON_ArrayForEach(item, list)
+    {
+        struct held *held;
+        int64_t values[2];
+
+        if (wire_tuple(item, 2, values) < 0)
+            return err_set(call->err, E_INVALID, "held: not pairs");
+        held = session_find(session, (uint64_t)values[0], (uint32_t)values[1]);
+        if (held) {
+            held->is_started = false;
+            worker_lose_lease(call->broker, session, held);
+        }
+    }
+    return 0;
+}
+
+int
+worker_bye(struct call *call)
+{
+    struct session *session = speaker(call);
+
+    if (!session)
+        return 0;
+    log_info("event=worker_bye worker=%s", session->name);
+    for (size_t i = 0; i < session->held_count; i++)
+        session->held[i].is_started = false; /* it finished what it ran */
+    worker_end(call->broker, session, call->now_ms);
+    return 0;
+}
