@@ -402,7 +402,7 @@ struct list {
     size_t count;
 };
 
-#define LANGUAGE_LIST(name) { name, sizeof(name) / sizeof(name[0]) },
+#define LANGUAGE_LIST(name) { (name), sizeof(name) / sizeof((name)[0]) },
 static const struct list lists[] = { LANGUAGES(LANGUAGE_LIST) };
 #undef LANGUAGE_LIST
 

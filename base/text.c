@@ -417,7 +417,7 @@ text_is_blank(int32_t c)
 bool
 text_is_symbol(int32_t c)
 {
-    return u_charType(c) == U_OTHER_SYMBOL;
+    return u_charType(c) == U_OTHER_SYMBOL && c != TEXT_REPLACEMENT;
 }
 
 bool

@@ -27,6 +27,9 @@ Test(essence, keeps_what_a_text_is_about)
         { "The cat sat.", "Summarize the story",
           "cat sat Summarize story "
           "[error]" },
+        /* The goal fills the rest, however weighty its words are. */
+        { "ant bee cow eel emu", "Go to Berlin, Paris, Rome, Oslo 4711",
+          "ant bee cow eel emu Berlin Paris Rome [error]" },
         /* Repeats count after folding; the first spelling stays. */
         { "Cat cat CAT STRASSE straße", "", "Cat STRASSE [error]" },
         { "cat", "Cat and dog", "cat dog [error]" },
