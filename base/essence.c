@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/essence.h"
 
-#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE /* memmem */
 #include "worker/sampler.h"
 
-#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
