@@ -1,0 +1,58 @@
+# check.mk - tests, fuzzers and the demonstration
+#
+# tests/test_X.c is a unit test: a Criterion program of its own, linked with
+# all archives. tests/e2e/*-*.sh are end-to-end tests. tests/upstream*.c is the
+# server they talk to; other files of tests/ are at hand for every unit test.
+# Criterion does not start under ThreadSanitizer: no unit tests there.
+# SPDX-License-Identifier: MIT
+
+T ?=
+FUZZ_SECONDS ?= 20
+chosen = $(if $(T),$(foreach test,$(1),$(if $(findstring $(T),$(test)),$(test))),$(1))
+UNIT_SOURCES := $(wildcard tests/test_*.c)
+UPSTREAM := $(wildcard tests/upstream*.c)
+AIDS := $(filter-out $(UNIT_SOURCES) $(UPSTREAM),$(wildcard tests/*.c))
+UNITS := $(if $(findstring thread,$(SAN)),,\
+    $(call chosen,$(UNIT_SOURCES:%.c=$(OUT)/%)))
+SCRIPTS := $(call chosen,$(wildcard tests/e2e/*-*.sh))
+ALL_LIBS = $(LIBS_worker) $(LIBS_queue) $(LIBS_submit) $(LIBS_wire) $(LIBS_base)
+
+$(OUT)/aids.a: $(call objects,$(OUT),$(AIDS))
+$(UNIT_SOURCES:%.c=$(OUT)/%): $(OUT)/%: $(OUT)/%.o $(OUT)/aids.a \
+    $(OUT)/submit.a $(OUT)/worker.a $(OUT)/queue.a $(OUT)/store.a $(OUT)/base.a
+	$(call run,LINK,$@)$(LINK) -pie -o $@ $^ $(ALL_LIBS) \
+	    $(call pkg,--libs,criterion)
+
+$(BIN)/upstream: $(call objects,$(OUT),$(UPSTREAM)) $(OUT)/base.a
+	@mkdir -p $(@D)
+	$(call run,LINK,$@)$(LINK) -pie -pthread -o $@ $^ $(LIBS_base) \
+	    $(call pkg,--libs,libmicrohttpd)
+
+check: $(UNITS) $(if $(SCRIPTS),all $(BIN)/upstream)
+	@OUT=$(OUT) SAN=$(SAN) CC='$(CC)' sh tests/run.sh $(UNITS) $(SCRIPTS)
+
+demo: all
+	@BIN=$(abspath $(BIN)) sh tests/demo.sh
+
+# Fuzzers are built by clang, with all that they may call, in build/fuzz/.
+FUZZERS := $(call chosen,$(patsubst tests/fuzz/%.c,%,\
+    $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_CC ?= clang
+FUZZ_FLAGS = $(BASE_FLAGS) -O1 -fno-sanitize-recover=all \
+    -fno-omit-frame-pointer $(CPPFLAGS)
+$(call archives,build/fuzz)
+
+build/fuzz/%.o: %.c $(OUT)/flags
+	@mkdir -p $(@D)
+	$(call run,CC,fuzz $<)$(FUZZ_CC) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $< \
+	    -fsanitize=fuzzer-no-link$(comma)address$(comma)undefined
+
+build/fuzz/bin/%: build/fuzz/tests/fuzz/%.o \
+    $(patsubst %,build/fuzz/%.a,submit worker queue store base)
+	@mkdir -p $(@D)
+	$(call run,LINK,$@)$(FUZZ_CC) -fsanitize=fuzzer$(comma)address$(comma)undefined \
+	    -Wl,--as-needed -o $@ $^ $(ALL_LIBS)
+.SECONDARY:
+
+fuzz: $(FUZZERS:%=build/fuzz/bin/%)
+	@sh tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZERS)

@@ -1,0 +1,44 @@
+# lint.mk - what can be checked without running the programs
+#
+# `make -k lint` goes on after a check that fails.
+# SPDX-License-Identifier: MIT
+
+HEADERS := $(wildcard $(FOLDERS:%=%/*.h))
+SOURCES := $(wildcard $(FOLDERS:%=%/*.c))
+FORMATTED := $(HEADERS) $(SOURCES) $(wildcard tests/*.[ch] tests/fuzz/*.[ch] \
+    examples/*.[ch])
+LINTS := lint-format lint-layers lint-banned lint-docs lint-headers lint-tidy
+# Runs a command for each file, as many at a time as there are processors, and
+# shows the output of those that fail.
+each = @printf '%s\n' $(1) | xargs -P "$$(nproc)" -n 1 sh -c \
+    'out=$$($(2) 2>&1) || { echo "$$out"; exit 1; }'
+
+.PHONY: $(LINTS)
+lint: $(LINTS)
+$(LINTS): | $(DEPS_FIRST)
+
+lint-format:
+	@clang-format --dry-run -Werror $(FORMATTED)
+
+lint-layers:
+	@sh tests/layers.sh
+
+lint-banned:
+	@sh tests/banned.sh
+
+lint-docs:
+	@sh tests/docs.sh
+
+# Every header can be included alone.
+lint-headers:
+	$(call each,$(HEADERS),$(CC) $(LINT_FLAGS) $(WARNINGS) -Werror \
+	    -fsyntax-only -x c $$0)
+
+# Not the tests: their macros are not ours.
+lint-tidy:
+	$(call each,$(SOURCES),clang-tidy --quiet $$0 -- $(LINT_FLAGS))
+
+LINT_FLAGS = -std=c11 -I. -DSHEAF_VERSION=\"\" $(PKG_CFLAGS) $(CPPFLAGS)
+
+format:
+	clang-format -i $(FORMATTED)
