@@ -571,24 +571,13 @@ broker_worker_at(const struct broker *broker, size_t nth,
 }
 
 void
-broker_drain(struct broker *broker, int64_t now_ms)
+broker_drain(struct broker *broker, const char *own)
 {
-    (void)now_ms;
-    if (broker->is_draining)
-        return;
     broker->is_draining = true;
     for (size_t i = 0; i < broker->sessions->count; i++) {
-        if (broker->sessions->list[i]->is_online)
-            worker_send(broker, broker->sessions->list[i], wire_new("drain"));
-    }
-}
+        struct session *session = broker->sessions->list[i];
 
-bool
-broker_is_drained(const struct broker *broker)
-{
-    for (size_t i = 0; i < broker->sessions->count; i++) {
-        if (broker->sessions->list[i]->held_count)
-            return false;
+        if (session->is_online && strcmp(session->own, own) == 0)
+            worker_send(broker, session, wire_new("drain"));
     }
-    return true;
 }

@@ -101,11 +101,10 @@ struct worker_view {
 bool broker_worker_at(const struct broker *broker, size_t nth,
                       struct worker_view *view);
 
-/* Starts nothing more: new batches and chunks are refused, leases that were not
- * started come back, calls finish. */
-void broker_drain(struct broker *broker, int64_t now_ms);
-
-/* True when nothing is in flight any more. */
-bool broker_is_drained(const struct broker *broker);
+/* Starts nothing more: new batches and chunks are refused, nothing is leased.
+ * The workers that a broker of this store started (`own`) give back what they
+ * have not started, finish their calls, and end; the others keep what they have
+ * for the next broker. Within a transaction. */
+void broker_drain(struct broker *broker, const char *own);
 
 #endif

@@ -18,6 +18,7 @@
 #define RECONNECT_MS         50
 #define RECONNECT_MAX_MS     1000
 #define BACKLOG              128
+#define ENDPOINT_BYTES_MAX   512
 #define FRAMES_MAX           2
 
 struct link_context {
@@ -128,20 +129,42 @@ struct link *
 link_bind(struct link_context *context, const char *endpoint,
           struct link_limits limits, struct err *err)
 {
-    struct link *link;
+    struct link *link = link_new(context, ZMQ_ROUTER, limits);
 
-    if (check_endpoint(endpoint, err) < 0)
-        return NULL;
-    link = link_new(context, ZMQ_ROUTER, limits);
     /* Without it, messages to peers that are gone vanish in silence. */
     set_int(link->socket, ZMQ_ROUTER_MANDATORY, 1);
     set_int(link->socket, ZMQ_BACKLOG, BACKLOG);
-    if (zmq_bind(link->socket, endpoint) < 0) {
-        err_set(err, E_IO, "listen on %s: %s", endpoint, zmq_strerror(errno));
+    if (link_bind_also(link, endpoint, err) < 0) {
         link_close(link, 0);
         return NULL;
     }
     return link;
+}
+
+int
+link_bind_also(struct link *link, const char *endpoint, struct err *err)
+{
+    int rc = check_endpoint(endpoint, err);
+
+    if (rc < 0)
+        return rc;
+    if (zmq_bind(link->socket, endpoint) < 0) {
+        return err_set(err, E_IO, "listen on %s: %s", endpoint,
+                       zmq_strerror(errno));
+    }
+    return 0;
+}
+
+void
+link_endpoint(const struct link *link, struct buf *out)
+{
+    char endpoint[ENDPOINT_BYTES_MAX];
+    size_t bytes = sizeof(endpoint);
+    int rc = zmq_getsockopt(link->socket, ZMQ_LAST_ENDPOINT, endpoint, &bytes);
+
+    assert(rc == 0);
+    (void)rc;
+    buf_add_str(out, endpoint);
 }
 
 /* Asks libzmq to tell when the connection is made. */

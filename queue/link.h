@@ -53,6 +53,13 @@ bool link_is_local(const char *endpoint);
 struct link *link_bind(struct link_context *context, const char *endpoint,
                        struct link_limits limits, struct err *err);
 
+/* Lets a bound link listen at one more endpoint. Errors as link_bind(). */
+int link_bind_also(struct link *link, const char *endpoint, struct err *err);
+
+/* Appends the endpoint that a link was last bound to: a wildcard port of tcp
+ * is resolved. */
+void link_endpoint(const struct link *link, struct buf *out);
+
 /* Connects a DEALER; the peer need not be there yet: libzmq goes on trying,
  * and messages sent meanwhile are refused with E_UNREACHABLE. */
 struct link *link_connect(struct link_context *context, const char *endpoint,

@@ -280,8 +280,6 @@ welcome(struct call *call, struct session *session, int64_t claimed)
     add_upstreams(head, conf);
     worker_send(broker, session, head);
     worker_save(broker, session);
-    if (broker->is_draining)
-        worker_send(broker, session, wire_new("drain"));
     return 0;
 }
 

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "queue/keeper.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/runtime.h"
+
+#define CHILD_FD         3   /* where a child finds the parent's pipe */
+#define RESTART_MS_FIRST 200 /* between deaths and starts, doubling */
+#define RESTART_MS_MAX   30000
+#define SETTLED_MS       10000 /* a worker that lived so long starts anew at once */
+#define ARGUMENTS_MAX    24
+
+extern char **environ;
+
+struct keeper {
+    struct keeper_terms terms;
+    pid_t children[KEEPER_WORKERS_MAX]; /* 0: none */
+    int64_t started_ms[KEEPER_WORKERS_MAX];
+    int adopted; /* that an earlier broker started */
+    int64_t restart_ms, not_before_ms;
+};
+
+struct keeper *
+keeper_new(const struct keeper_terms *terms)
+{
+    struct keeper *keeper = mem_zalloc(1, sizeof(*keeper));
+
+    assert(terms->count <= KEEPER_WORKERS_MAX);
+    keeper->terms = *terms;
+    return keeper;
+}
+
+void
+keeper_free(struct keeper *keeper)
+{
+    free(keeper);
+}
+
+/* ---- who lives ---- */
+
+/* True if the worker that holds the lock is dead: its lock can be taken. A lock
+ * that cannot be seen says nothing. */
+static bool
+is_dead(const char *lock)
+{
+    int fd = open(lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    bool taken;
+
+    if (fd < 0)
+        return false;
+    taken = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (taken)
+        (void)unlink(lock);
+    (void)close(fd);
+    return taken;
+}
+
+/* Takes note of children that ended. */
+static void
+reap(struct keeper *keeper, int64_t now_ms)
+{
+    for (int i = 0; i < keeper->terms.count; i++) {
+        int status;
+        pid_t pid = keeper->children[i];
+
+        if (pid == 0 || waitpid(pid, &status, WNOHANG) != pid)
+            continue;
+        log_warn("event=worker_exited pid=%d status=%d", (int)pid,
+                 WIFEXITED(status) ? WEXITSTATUS(status)
+                                   : 128 + WTERMSIG(status));
+        keeper->children[i] = 0;
+        if (now_ms - keeper->started_ms[i] > SETTLED_MS)
+            keeper->restart_ms = 0;
+        keeper->not_before_ms = now_ms + keeper->restart_ms;
+        keeper->restart_ms =
+            keeper->restart_ms ? keeper->restart_ms * 2 : RESTART_MS_FIRST;
+        if (keeper->restart_ms > RESTART_MS_MAX)
+            keeper->restart_ms = RESTART_MS_MAX;
+    }
+}
+
+static bool
+is_child(const struct keeper *keeper, uint32_t pid)
+{
+    for (int i = 0; i < keeper->terms.count; i++) {
+        if (keeper->children[i] > 0 && (uint32_t)keeper->children[i] == pid)
+            return true;
+    }
+    return false;
+}
+
+/* Removes the dead from the broker and counts the living that are ours by
+ * adoption. */
+static void
+look_round(struct keeper *keeper, struct broker *broker, int64_t now_ms)
+{
+    struct worker_view view;
+    size_t nth = 0;
+
+    keeper->adopted = 0;
+    while (broker_worker_at(broker, nth, &view)) {
+        bool is_ours = strcmp(view.own, keeper->terms.own) == 0;
+
+        if (view.is_here && *view.lock && is_dead(view.lock)) {
+            broker_worker_died(broker, view.uuid, now_ms);
+            continue; /* the next one has taken its place */
+        }
+        if (is_ours && view.is_here && !is_child(keeper, view.pid))
+            keeper->adopted++;
+        nth++;
+    }
+}
+
+/* ---- starting ---- */
+
+static size_t
+add_option(char **arguments, size_t count, const char *name, const char *value)
+{
+    if (!value)
+        return count;
+    assert(count + 2 < ARGUMENTS_MAX);
+    arguments[count++] = (char *)name; /* posix_spawn does not write */
+    arguments[count++] = (char *)value;
+    return count;
+}
+
+static int
+spawn(const struct keeper *keeper, const char *path, char **arguments,
+      pid_t *pid)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, defaults;
+    int rc;
+
+    sigemptyset(&none);
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGPIPE);
+    sigaddset(&defaults, SIGXFSZ);
+    if (posix_spawn_file_actions_init(&actions) != 0)
+        return ENOMEM;
+    if (posix_spawnattr_init(&attributes) != 0) {
+        posix_spawn_file_actions_destroy(&actions);
+        return ENOMEM;
+    }
+    rc = posix_spawnattr_setsigmask(&attributes, &none);
+    if (rc == 0)
+        rc = posix_spawnattr_setsigdefault(&attributes, &defaults);
+    if (rc == 0)
+        rc = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK |
+                                                       POSIX_SPAWN_SETSIGDEF);
+    if (rc == 0 && keeper->terms.parent_fd >= 0) {
+        rc = posix_spawn_file_actions_adddup2(&actions, keeper->terms.parent_fd,
+                                              CHILD_FD);
+    }
+    if (rc == 0)
+        rc = posix_spawn(pid, path, &actions, &attributes, arguments, environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return rc;
+}
+
+static void
+start(struct keeper *keeper, int place, int64_t now_ms)
+{
+    const struct keeper_terms *terms = &keeper->terms;
+    char *arguments[ARGUMENTS_MAX] = { NULL };
+    char capacity[16];
+    struct buf path = { 0 };
+    struct err err = { 0 };
+    size_t count = 0;
+    int rc;
+
+    if (runtime_find_program("sheaf-worker", &path, &err) < 0) {
+        log_error("event=worker_not_started reason=\"%s\"", err.msg);
+        keeper->not_before_ms = now_ms + RESTART_MS_MAX;
+        buf_fini(&path);
+        return;
+    }
+    (void)snprintf(capacity, sizeof(capacity), "%d", terms->capacity);
+    arguments[count++] = path.data;
+    count = add_option(arguments, count, "--broker", terms->endpoint);
+    count = add_option(arguments, count, "--own", terms->own);
+    count = add_option(arguments, count, "--capacity", capacity);
+    count = add_option(arguments, count, "--config", terms->config);
+    count = add_option(arguments, count, "--log-level", terms->log_level);
+    count = add_option(arguments, count, "--log-format", terms->log_format);
+    if (terms->parent_fd >= 0)
+        add_option(arguments, count, "--parent-fd", "3");
+    rc = spawn(keeper, path.data, arguments, &keeper->children[place]);
+    if (rc == 0) {
+        keeper->started_ms[place] = now_ms;
+        log_info("event=worker_started pid=%d", (int)keeper->children[place]);
+    } else {
+        keeper->children[place] = 0;
+        keeper->not_before_ms = now_ms + RESTART_MS_MAX;
+        log_error("event=worker_not_started program=%s reason=\"%s\"",
+                  path.data, strerror(rc));
+    }
+    buf_fini(&path);
+}
+
+static int
+count_children(const struct keeper *keeper)
+{
+    int count = 0;
+
+    for (int i = 0; i < keeper->terms.count; i++)
+        count += keeper->children[i] != 0;
+    return count;
+}
+
+void
+keeper_look(struct keeper *keeper, struct broker *broker, bool is_draining,
+            int64_t now_ms)
+{
+    int missing;
+
+    reap(keeper, now_ms);
+    look_round(keeper, broker, now_ms);
+    if (is_draining || now_ms < keeper->not_before_ms)
+        return;
+    missing = keeper->terms.count - count_children(keeper) - keeper->adopted;
+    for (int i = 0; i < keeper->terms.count && missing > 0; i++) {
+        if (keeper->children[i] != 0)
+            continue;
+        start(keeper, i, now_ms);
+        missing--;
+    }
+}
+
+bool
+keeper_has_workers(const struct keeper *keeper)
+{
+    return count_children(keeper) + keeper->adopted > 0;
+}
+
+void
+keeper_kill(struct keeper *keeper)
+{
+    for (int i = 0; i < keeper->terms.count; i++) {
+        if (keeper->children[i] > 0)
+            (void)kill(keeper->children[i], SIGTERM);
+    }
+}

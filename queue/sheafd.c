@@ -1,0 +1,303 @@
+/*
+ * sheafd.c - the program sheafd: options, configuration, exit codes
+ */
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* getopt_long */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "queue/keeper.h"
+#include "queue/shell.h"
+
+#define EXIT_OK      0
+#define EXIT_USAGE   2
+#define EXIT_IO      7
+#define EXIT_DAMAGED 9
+#define EXIT_IN_USE  10
+
+/* What main puts together. */
+struct setting {
+    struct shell_options options;
+    struct conf conf;
+    struct buf store_dir;
+};
+
+static int
+fail(const struct err *err)
+{
+    fprintf(stderr, "sheafd: %s\n", err->msg);
+    switch (err->code) {
+    case E_USAGE:
+    case E_INVALID:
+    case E_NOTFOUND:
+    case E_TOOBIG:
+        return EXIT_USAGE;
+    case E_CORRUPT:
+    case E_VERSION:
+        return EXIT_DAMAGED;
+    case E_INUSE:
+        return EXIT_IN_USE;
+    default:
+        return EXIT_IO;
+    }
+}
+
+/* ---- options ---- */
+
+static const char usage_text[] =
+    "Usage: sheafd [OPTION]...\n"
+    "The broker of Sheaf: keeps batches of drafts and hands them to workers.\n"
+    "\n"
+    "  -C, --store DIR          where everything is kept (SHEAF_STORE, else\n"
+    "                           $XDG_STATE_HOME/sheaf)\n"
+    "      --listen ENDPOINT    for clients; may be given 4 times\n"
+    "                           (ipc://RUNTIME/clients)\n"
+    "      --listen-workers ENDPOINT\n"
+    "                           for workers (ipc://RUNTIME/workers)\n"
+    "      --workers N          workers to start and keep running (1)\n"
+    "      --config FILE        configuration (SHEAF_CONFIG,\n"
+    "                           /etc/sheaf/sheaf.conf)\n"
+    "      --set NAME=VALUE     one option of the configuration\n"
+    "      --private            serve one command: same as --listen and\n"
+    "                           --listen-workers given\n"
+    "      --parent-fd N        end when this descriptor comes to its end\n"
+    "      --log-level LEVEL    debug, info, warn, error\n"
+    "      --log-format FORMAT  text or json\n"
+    "      --help, --version\n";
+
+enum {
+    OPT_LISTEN = 256,
+    OPT_LISTEN_WORKERS,
+    OPT_WORKERS,
+    OPT_CONFIG,
+    OPT_SET,
+    OPT_PRIVATE,
+    OPT_PARENT_FD,
+    OPT_LOG_LEVEL,
+    OPT_LOG_FORMAT,
+    OPT_HELP,
+    OPT_VERSION
+};
+
+static const struct option long_options[] = {
+    { "store", required_argument, NULL, 'C' },
+    { "listen", required_argument, NULL, OPT_LISTEN },
+    { "listen-workers", required_argument, NULL, OPT_LISTEN_WORKERS },
+    { "workers", required_argument, NULL, OPT_WORKERS },
+    { "config", required_argument, NULL, OPT_CONFIG },
+    { "set", required_argument, NULL, OPT_SET },
+    { "private", no_argument, NULL, OPT_PRIVATE },
+    { "parent-fd", required_argument, NULL, OPT_PARENT_FD },
+    { "log-level", required_argument, NULL, OPT_LOG_LEVEL },
+    { "log-format", required_argument, NULL, OPT_LOG_FORMAT },
+    { "help", no_argument, NULL, OPT_HELP },
+    { "version", no_argument, NULL, OPT_VERSION },
+    { NULL, 0, NULL, 0 },
+};
+
+static int
+read_int(const char *name, const char *text, int max, int *value,
+         struct err *err)
+{
+    char *end;
+    long number;
+
+    errno = 0;
+    number = strtol(text, &end, 10);
+    if (errno || end == text || *end || number < 0 || number > max) {
+        return err_set(err, E_USAGE, "--%s %s: must be from 0 to %d", name,
+                       text, max);
+    }
+    *value = (int)number;
+    return 0;
+}
+
+static int
+add_listen(const char **endpoints, int *count, const char *endpoint,
+           struct err *err)
+{
+    if (*count == SHELL_LISTEN_MAX)
+        return err_set(err, E_USAGE, "at most %d endpoints", SHELL_LISTEN_MAX);
+    endpoints[(*count)++] = endpoint;
+    return 0;
+}
+
+static int
+set_option(struct conf *conf, const char *text, struct err *err)
+{
+    const char *equals = strchr(text, '=');
+    char *name;
+    int rc;
+
+    if (!equals)
+        return err_set(err, E_USAGE, "--set %s: NAME=VALUE is expected", text);
+    name = mem_dup(text, (size_t)(equals - text));
+    rc = conf_set(conf, name, equals + 1, err);
+    free(name);
+    return rc;
+}
+
+static int
+use_option(struct setting *setting, int option, struct err *err)
+{
+    struct shell_options *options = &setting->options;
+
+    switch (option) {
+    case 'C':
+        options->store_dir = optarg;
+        return 0;
+    case OPT_LISTEN:
+        return add_listen(options->listen, &options->listen_count, optarg, err);
+    case OPT_LISTEN_WORKERS:
+        return add_listen(options->listen_workers,
+                          &options->listen_workers_count, optarg, err);
+    case OPT_WORKERS:
+        return read_int("workers", optarg, KEEPER_WORKERS_MAX,
+                        &options->workers, err);
+    case OPT_CONFIG:
+        options->config = optarg;
+        return 0;
+    case OPT_SET: /* after the file, in a second pass */
+    case OPT_PRIVATE:
+        return 0;
+    case OPT_PARENT_FD:
+        return read_int("parent-fd", optarg, 1 << 20, &options->parent_fd, err);
+    case OPT_LOG_LEVEL:
+        options->log_level = optarg;
+        if (log_level_parse(optarg) < 0)
+            return err_set(err, E_USAGE, "--log-level %s: unknown", optarg);
+        return 0;
+    case OPT_LOG_FORMAT:
+        options->log_format = optarg;
+        if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0)
+            return err_set(err, E_USAGE, "--log-format: text or json");
+        return 0;
+    case OPT_HELP:
+        fputs(usage_text, stdout);
+        exit(EXIT_OK);
+    case OPT_VERSION:
+        puts("sheafd " SHEAF_VERSION);
+        exit(EXIT_OK);
+    default:
+        return err_set(err, E_USAGE, "see sheafd --help");
+    }
+}
+
+static int
+read_options(struct setting *setting, int argc, char **argv, struct err *err)
+{
+    int option, rc = 0;
+
+    optind = 1;
+    while (rc == 0 &&
+           (option = getopt_long(argc, argv, "C:", long_options, NULL)) != -1) {
+        rc = use_option(setting, option, err);
+    }
+    if (rc == 0 && optind < argc)
+        rc = err_set(err, E_USAGE, "%s: no argument is expected", argv[optind]);
+    return rc;
+}
+
+static int
+read_settings(struct setting *setting, int argc, char **argv, struct err *err)
+{
+    int option, rc = 0;
+
+    optind = 1;
+    while (rc == 0 &&
+           (option = getopt_long(argc, argv, "C:", long_options, NULL)) != -1) {
+        if (option == OPT_SET)
+            rc = set_option(&setting->conf, optarg, err);
+    }
+    return rc;
+}
+
+static int
+read_conf(struct setting *setting, int argc, char **argv, struct err *err)
+{
+    const char *path = NULL;
+    int rc = conf_find_file(setting->options.config, getenv, &path, err);
+
+    if (rc == 0 && path)
+        rc = conf_load(&setting->conf, path, err);
+    if (rc == 0)
+        rc = read_settings(setting, argc, argv, err);
+    if (rc == 0)
+        rc = conf_use_environment(&setting->conf, getenv, err);
+    if (rc >= 0)
+        rc = conf_check(&setting->conf, err);
+    return rc;
+}
+
+/* Where the store is, if nobody says. */
+static const char *
+default_store(struct buf *out)
+{
+    const char *store = getenv("SHEAF_STORE");
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+    if (store && *store)
+        return store;
+    if (state && *state)
+        buf_addf(out, "%s/sheaf", state);
+    else
+        buf_addf(out, "%s/.local/state/sheaf", home && *home ? home : "");
+    return out->data;
+}
+
+/* Reads the command line and the configuration. */
+static int
+read_all(struct setting *setting, int argc, char **argv, struct err *err)
+{
+    struct shell_options *options = &setting->options;
+    int rc = read_options(setting, argc, argv, err);
+
+    if (rc == 0)
+        rc = read_conf(setting, argc, argv, err);
+    if (rc < 0)
+        return rc;
+    log_setup(options->log_level
+                  ? (enum log_level)log_level_parse(options->log_level)
+                  : LOG_INFO,
+              options->log_format && strcmp(options->log_format, "json") == 0);
+    if (!options->store_dir)
+        options->store_dir = default_store(&setting->store_dir);
+    if (options->parent_fd >= 0 &&
+        fcntl(options->parent_fd, F_SETFD, FD_CLOEXEC) < 0) {
+        return err_set(err, E_USAGE, "--parent-fd %d: %s", options->parent_fd,
+                       strerror(errno));
+    }
+    return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct setting setting = { .options = { .workers = 1, .parent_fd = -1 } };
+    struct shell *shell = NULL;
+    struct err err = { 0 };
+    int rc, exit_code = EXIT_OK;
+
+    (void)umask(0077);
+    conf_init(&setting.conf);
+    rc = read_all(&setting, argc, argv, &err);
+    if (rc == 0)
+        shell = shell_open(&setting.options, &setting.conf, &err);
+    if (shell) {
+        shell_run(shell);
+        log_info("event=stopped");
+    } else {
+        exit_code = fail(&err);
+    }
+    shell_close(shell);
+    conf_fini(&setting.conf);
+    buf_fini(&setting.store_dir);
+    return exit_code;
+}

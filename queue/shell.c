@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* signalfd */
+#include "queue/shell.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <uuid/uuid.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/runtime.h"
+#include "queue/broker.h"
+#include "queue/keeper.h"
+#include "store/home.h"
+
+#define EXIT_DAMAGED        9
+#define LOOK_MS             200 /* between looks at the workers */
+#define HOME_CHECK_MS       5000
+#define LINGER_MS           500   /* for the last answers */
+#define QUEUE_MAX           1000  /* messages held for a peer, each way */
+#define BODY_KEEP_BYTES_MAX 65536 /* a larger buffer is not kept for reuse */
+#define UUID_TEXT_BYTES     37
+#define HOST_BYTES          64
+
+/* A message that was received. */
+struct parcel {
+    enum side side;
+    struct link_peer peer;
+    struct buf head, body;
+};
+
+struct shell {
+    const struct shell_options *options; /* borrowed */
+    const struct conf *conf;             /* borrowed */
+    struct home *home;
+    struct store *store;
+    struct text_rules *rules;
+    struct link_context *context;
+    struct link *links[2]; /* by side */
+    struct outbox outbox;
+    struct broker *broker;
+    struct keeper *keeper;
+    struct clock clock;
+    struct parcel *parcels;
+    size_t parcel_count;
+    char own[UUID_TEXT_BYTES];
+    char host[HOST_BYTES];
+    struct buf endpoint, endpoint_workers;
+    int signal_fd;
+    int64_t look_ms, home_check_ms;
+    bool is_draining;
+    int64_t drain_until_ms;
+};
+
+/* ---- one turn ---- */
+
+/* The outcome of what was not committed is unknown: say nothing, and end. */
+static void
+fail_stop(const struct err *err)
+{
+    log_fatal("event=store_failed reason=\"%s\"", err->msg);
+}
+
+static void
+send_letters(struct shell *shell)
+{
+    for (size_t i = 0; i < shell->outbox.count; i++) {
+        struct letter *letter = &shell->outbox.letters[i];
+        int rc = link_send(shell->links[letter->side], &letter->peer,
+                           buf_slice(&letter->head), buf_slice(&letter->body));
+
+        if (rc == E_UNREACHABLE)
+            broker_lost(shell->broker, letter->side, &letter->peer);
+        else if (rc < 0)
+            log_warn("event=answer_dropped reason=\"%s\"", err_text(rc));
+    }
+    outbox_reset(&shell->outbox);
+}
+
+/* Makes the state in memory match the store again. */
+static void
+recover(struct shell *shell, int64_t now_ms)
+{
+    struct err err = { 0 };
+
+    outbox_reset(&shell->outbox);
+    if (broker_recover(shell->broker, now_ms, false, &err) < 0)
+        fail_stop(&err);
+}
+
+static void
+settle_and_send(struct shell *shell, int64_t now_ms)
+{
+    struct err err = { 0 };
+
+    if (store_begin(shell->store, now_ms, &err) < 0)
+        fail_stop(&err);
+    broker_settle(shell->broker, now_ms);
+    store_abort(shell->store);
+    send_letters(shell);
+}
+
+static void
+look(struct shell *shell, int64_t now_ms)
+{
+    if (now_ms < shell->look_ms)
+        return;
+    shell->look_ms = now_ms + LOOK_MS;
+    keeper_look(shell->keeper, shell->broker, shell->is_draining, now_ms);
+}
+
+/* Applies parcels in one transaction, with what is due. 0, or why it failed;
+ * then nothing of it has happened. */
+static int
+transact(struct shell *shell, struct parcel *parcels, size_t count,
+         int64_t now_ms, struct err *err)
+{
+    int rc = store_begin(shell->store, now_ms, err);
+
+    if (rc < 0)
+        fail_stop(err);
+    for (size_t i = 0; i < count; i++) {
+        struct parcel *parcel = &parcels[i];
+
+        broker_apply(shell->broker, parcel->side, &parcel->peer,
+                     buf_slice(&parcel->head), buf_slice(&parcel->body),
+                     now_ms);
+    }
+    look(shell, now_ms);
+    broker_turn(shell->broker, now_ms);
+    rc = store_commit(shell->store, err);
+    if (rc == E_IO)
+        fail_stop(err);
+    if (rc < 0)
+        recover(shell, now_ms);
+    else
+        settle_and_send(shell, now_ms);
+    return rc;
+}
+
+/* What failed together is tried one by one, so that only the message that is
+ * at fault is refused. */
+static void
+transact_each(struct shell *shell, int64_t now_ms)
+{
+    for (size_t i = 0; i < shell->parcel_count; i++) {
+        struct parcel *parcel = &shell->parcels[i];
+        struct err err = { 0 };
+        int rc = transact(shell, parcel, 1, now_ms, &err);
+
+        if (rc == 0)
+            continue;
+        log_error("event=message_refused reason=\"%s\"", err.msg);
+        broker_refuse(shell->broker, parcel->side, &parcel->peer,
+                      buf_slice(&parcel->head), rc, err.msg);
+        send_letters(shell);
+    }
+}
+
+static void
+turn(struct shell *shell, int64_t now_ms)
+{
+    struct err err = { 0 };
+    int rc = transact(shell, shell->parcels, shell->parcel_count, now_ms, &err);
+
+    if (rc == 0)
+        return;
+    log_warn("event=commit_failed reason=\"%s\"", err.msg);
+    transact_each(shell, now_ms);
+}
+
+/* Takes what has arrived, as much as one transaction may hold. */
+static void
+receive(struct shell *shell)
+{
+    size_t bytes = 0;
+
+    shell->parcel_count = 0;
+    for (int side = 0; side < 2; side++) {
+        while (shell->parcel_count < (size_t)shell->conf->commit_items_max &&
+               bytes < (size_t)shell->conf->commit_bytes_max) {
+            struct parcel *parcel = &shell->parcels[shell->parcel_count];
+            int rc = link_recv(shell->links[side], &parcel->peer, &parcel->head,
+                               &parcel->body);
+
+            if (rc == 1)
+                break;
+            if (rc < 0) {
+                broker_note_bad(shell->broker);
+                continue;
+            }
+            parcel->side = (enum side)side;
+            bytes += parcel->head.bytes + parcel->body.bytes;
+            shell->parcel_count++;
+        }
+    }
+}
+
+/* Large buffers are given back, so that one burst does not stay for ever. */
+static void
+trim_parcels(struct shell *shell)
+{
+    for (size_t i = 0; i < shell->parcel_count; i++) {
+        if (shell->parcels[i].body.capacity > BODY_KEEP_BYTES_MAX)
+            buf_fini(&shell->parcels[i].body);
+    }
+}
+
+/* ---- the end ---- */
+
+static void
+start_drain(struct shell *shell, const char *why, int64_t now_ms)
+{
+    struct err err = { 0 };
+
+    if (shell->is_draining)
+        return;
+    log_info("event=draining reason=\"%s\"", why);
+    shell->is_draining = true;
+    shell->drain_until_ms = now_ms + shell->conf->drain_ms;
+    if (store_begin(shell->store, now_ms, &err) < 0)
+        fail_stop(&err);
+    broker_drain(shell->broker, shell->own);
+    store_abort(shell->store);
+    send_letters(shell);
+}
+
+static bool
+is_over(struct shell *shell, int64_t now_ms)
+{
+    if (!shell->is_draining)
+        return false;
+    return !keeper_has_workers(shell->keeper) ||
+           now_ms >= shell->drain_until_ms;
+}
+
+/* ---- waiting ---- */
+
+enum { POLL_SIGNALS, POLL_CLIENTS, POLL_WORKERS, POLL_PARENT, POLL_COUNT };
+
+static int
+timeout_ms(struct shell *shell, int64_t now_ms)
+{
+    int64_t next_ms = broker_next_ms(shell->broker);
+
+    if (shell->look_ms < next_ms)
+        next_ms = shell->look_ms;
+    if (next_ms <= now_ms)
+        return 0;
+    return next_ms - now_ms < LOOK_MS ? (int)(next_ms - now_ms) : LOOK_MS;
+}
+
+/* Waits until something is to be done. False: end at once. */
+static bool
+wait_for_work(struct shell *shell, int64_t now_ms)
+{
+    struct pollfd fds[POLL_COUNT] = {
+        [POLL_SIGNALS] = { shell->signal_fd, POLLIN, 0 },
+        [POLL_CLIENTS] = { link_fd(shell->links[SIDE_CLIENTS]), POLLIN, 0 },
+        [POLL_WORKERS] = { link_fd(shell->links[SIDE_WORKERS]), POLLIN, 0 },
+        [POLL_PARENT] = { shell->is_draining ? -1 : shell->options->parent_fd,
+                          POLLIN, 0 },
+    };
+    int rc = poll(fds, POLL_COUNT, timeout_ms(shell, now_ms));
+
+    if (rc < 0) {
+        if (errno != EINTR)
+            log_fatal("event=poll_failed reason=\"%s\"", strerror(errno));
+        return true;
+    }
+    if (fds[POLL_SIGNALS].revents) {
+        struct signalfd_siginfo info;
+
+        if (read(shell->signal_fd, &info, sizeof(info)) == sizeof(info) &&
+            info.ssi_signo != SIGCHLD) {
+            if (shell->is_draining)
+                return false;
+            start_drain(shell, "signal", now_ms);
+        }
+        shell->look_ms = 0; /* a child may have ended */
+    }
+    if (fds[POLL_PARENT].revents) {
+        char bytes[64];
+
+        if (read(shell->options->parent_fd, bytes, sizeof(bytes)) <= 0)
+            start_drain(shell, "the parent has ended", now_ms);
+    }
+    return true;
+}
+
+/* ---- set-up ---- */
+
+static int
+open_store(struct shell *shell, struct err *err)
+{
+    uuid_t uuid;
+
+    shell->home = home_open(shell->options->store_dir, err);
+    if (!shell->home)
+        return err->code;
+    uuid_generate_random(uuid);
+    shell->store =
+        store_open(shell->options->store_dir,
+                   (uint64_t)shell->conf->store_bytes_max, uuid, err);
+    if (!shell->store)
+        return err->code;
+    uuid_unparse_lower(store_uuid(shell->store), shell->own);
+    return 0;
+}
+
+static int
+open_side(struct shell *shell, enum side side, const char *leaf,
+          const char **endpoints, int count, struct err *err)
+{
+    struct link_limits limits = { .queue_max = QUEUE_MAX };
+    struct buf endpoint = { 0 };
+    int rc = 0;
+
+    /* A result carries a reply and the text that was put together from it. */
+    limits.frame_bytes_max = shell->conf->reply_bytes_max * 2 +
+                             shell->conf->chunk_bytes_max +
+                             shell->conf->line_bytes_max;
+    if (count == 0) {
+        rc = runtime_endpoint(leaf, &endpoint, err);
+        endpoints[0] = endpoint.data;
+        count = 1;
+    }
+    for (int i = 0; i < count && rc == 0; i++) {
+        if (i > 0)
+            rc = link_bind_also(shell->links[side], endpoints[i], err);
+        else
+            shell->links[side] =
+                link_bind(shell->context, endpoints[i], limits, err);
+        if (!shell->links[side])
+            rc = err->code;
+    }
+    if (rc == 0 && side == SIDE_CLIENTS)
+        link_endpoint(shell->links[side], &shell->endpoint);
+    if (rc == 0 && side == SIDE_WORKERS)
+        link_endpoint(shell->links[side], &shell->endpoint_workers);
+    buf_fini(&endpoint);
+    return rc;
+}
+
+static int
+open_links(struct shell *shell, struct err *err)
+{
+    const struct shell_options *options = shell->options;
+    int rc;
+
+    shell->context = link_context_new();
+    rc = open_side(shell, SIDE_CLIENTS, "clients", options->listen,
+                   options->listen_count, err);
+    if (rc == 0) {
+        rc = open_side(shell, SIDE_WORKERS, "workers", options->listen_workers,
+                       options->listen_workers_count, err);
+    }
+    return rc;
+}
+
+/* The identity of this host while it is up: workers tell theirs. */
+static void
+read_host(char host[HOST_BYTES])
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t bytes = fd < 0 ? 0 : read(fd, host, HOST_BYTES - 1);
+
+    if (fd >= 0)
+        (void)close(fd);
+    host[bytes > 0 ? bytes : 0] = '\0';
+    host[strcspn(host, "\n")] = '\0';
+}
+
+static int
+open_broker(struct shell *shell, struct err *err)
+{
+    struct broker_env env = { .conf = shell->conf,
+                              .store = shell->store,
+                              .outbox = &shell->outbox,
+                              .version = SHEAF_VERSION,
+                              .host = shell->host };
+
+    shell->rules = text_rules_new(err);
+    if (!shell->rules)
+        return err->code;
+    env.rules = shell->rules;
+    read_host(shell->host);
+    if (getrandom(&env.seed, sizeof(env.seed), 0) != sizeof(env.seed))
+        env.seed = (uint64_t)clock_mono_us();
+    shell->clock = clock_start(store_latest_ms(shell->store));
+    shell->broker = broker_new(&env);
+    return broker_recover(shell->broker, clock_now_ms(&shell->clock), true,
+                          err);
+}
+
+static void
+open_keeper(struct shell *shell)
+{
+    struct keeper_terms terms = {
+        .count = shell->options->workers,
+        .capacity = (int)shell->conf->slots_max,
+        .own = shell->own,
+        .endpoint = shell->endpoint_workers.data,
+        .config = shell->options->config,
+        .log_level = shell->options->log_level,
+        .log_format = shell->options->log_format,
+        .parent_fd = shell->options->parent_fd,
+    };
+
+    shell->keeper = keeper_new(&terms);
+}
+
+/* The last page of a file that was cut short under us. */
+static void
+on_bus_error(int signal)
+{
+    static const char text[] =
+        "sheafd: the store's file was cut short or cannot be read\n";
+    ssize_t written = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+    (void)signal;
+    (void)written;
+    _exit(EXIT_DAMAGED);
+}
+
+static int
+set_signals(struct shell *shell, struct err *err)
+{
+    struct sigaction bus = { .sa_handler = on_bus_error };
+    sigset_t set;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a write above the limit then fails */
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    if (sigaction(SIGBUS, &bus, NULL) < 0 ||
+        sigprocmask(SIG_BLOCK, &set, NULL) < 0) {
+        return err_set(err, E_IO, "set up signals: %s", strerror(errno));
+    }
+    shell->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (shell->signal_fd < 0)
+        return err_set(err, E_IO, "signalfd: %s", strerror(errno));
+    return 0;
+}
+
+static int
+set_up(struct shell *shell, struct err *err)
+{
+    int rc = set_signals(shell, err);
+
+    if (rc == 0)
+        rc = open_store(shell, err);
+    if (rc == 0)
+        rc = open_links(shell, err);
+    if (rc == 0)
+        rc = open_broker(shell, err);
+    if (rc < 0)
+        return rc;
+    open_keeper(shell);
+    shell->parcels = mem_zalloc((size_t)shell->conf->commit_items_max,
+                                sizeof(shell->parcels[0]));
+    rc = home_publish(shell->home, shell->endpoint.data, err);
+    if (rc < 0)
+        return rc;
+    log_info("event=started version=" SHEAF_VERSION " store=%s endpoint=%s",
+             shell->options->store_dir, shell->endpoint.data);
+    if (shell->conf->upstream_count == 0)
+        log_info("event=upstream_local reason=\"no upstream is configured\"");
+    return 0;
+}
+
+void
+shell_close(struct shell *shell)
+{
+    if (!shell)
+        return;
+    if (shell->keeper)
+        keeper_kill(shell->keeper);
+    keeper_free(shell->keeper);
+    link_close(shell->links[SIDE_CLIENTS], LINGER_MS);
+    link_close(shell->links[SIDE_WORKERS], LINGER_MS);
+    link_context_free(shell->context);
+    broker_free(shell->broker);
+    text_rules_free(shell->rules);
+    store_close(shell->store);
+    home_close(shell->home);
+    outbox_fini(&shell->outbox);
+    for (int64_t i = 0; shell->parcels && i < shell->conf->commit_items_max;
+         i++) {
+        buf_fini(&shell->parcels[i].head);
+        buf_fini(&shell->parcels[i].body);
+    }
+    free(shell->parcels);
+    buf_fini(&shell->endpoint);
+    buf_fini(&shell->endpoint_workers);
+    if (shell->signal_fd >= 0)
+        (void)close(shell->signal_fd);
+    free(shell);
+}
+
+struct shell *
+shell_open(const struct shell_options *options, const struct conf *conf,
+           struct err *err)
+{
+    struct shell *shell = mem_zalloc(1, sizeof(*shell));
+
+    shell->options = options;
+    shell->conf = conf;
+    shell->signal_fd = -1;
+    if (set_up(shell, err) < 0) {
+        shell_close(shell);
+        return NULL;
+    }
+    return shell;
+}
+
+void
+shell_run(struct shell *shell)
+{
+    struct err err = { 0 };
+
+    for (;;) {
+        int64_t now_ms;
+
+        receive(shell);
+        now_ms = clock_now_ms(&shell->clock);
+        if (shell->parcel_count > 0 ||
+            broker_next_ms(shell->broker) <= now_ms ||
+            shell->look_ms <= now_ms) {
+            turn(shell, now_ms);
+            trim_parcels(shell);
+        }
+        if (is_over(shell, now_ms))
+            return;
+        if (now_ms >= shell->home_check_ms) {
+            shell->home_check_ms = now_ms + HOME_CHECK_MS;
+            if (home_check(shell->home, &err) < 0)
+                fail_stop(&err);
+        }
+        /* What came during the turn is taken before any waiting. */
+        if (shell->parcel_count > 0)
+            continue;
+        if (!wait_for_work(shell, now_ms))
+            return;
+    }
+}
