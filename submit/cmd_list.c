@@ -104,16 +104,38 @@ add_row(const struct wire *status, struct buf *out, struct err *err)
     return 0;
 }
 
+/* A table that is being printed: its header comes with the first row, so that
+ * an error is not preceded by half a table. */
+struct table {
+    struct command *command; /* borrowed */
+    bool is_begun;
+};
+
+static int
+print_begin(struct table *table, struct err *err)
+{
+    struct buf text = { 0 };
+    int rc;
+
+    if (table->is_begun || table->command->options->json)
+        return 0;
+    table->is_begun = true;
+    add_header(&text);
+    rc = command_print(&text, err);
+    buf_fini(&text);
+    return rc;
+}
+
 static int
 print_batch(void *arg, const struct wire *status, struct err *err)
 {
-    struct command *command = arg;
+    struct table *table = arg;
     struct buf text = { 0 };
-    int rc = 0;
+    int rc = print_begin(table, err);
 
-    if (command->options->json)
+    if (rc == 0 && table->command->options->json)
         command_add_json(status, &text);
-    else
+    else if (rc == 0)
         rc = add_row(status, &text, err);
     if (rc == 0)
         rc = command_print(&text, err);
@@ -124,19 +146,14 @@ print_batch(void *arg, const struct wire *status, struct err *err)
 int
 cmd_list(struct command *command, struct err *err)
 {
-    struct buf text = { 0 };
+    struct table table = { .command = command };
     int rc = command_check_arguments(command, 0, 0, err);
 
     if (rc == 0)
         rc = command_connect(command, err);
-    if (rc == 0 && !command->options->json) {
-        add_header(&text);
-        rc = command_print(&text, err);
-    }
-    buf_fini(&text);
-    if (rc < 0)
-        return rc;
-    return walk(command, command->options->limit, print_batch, command, err);
+    if (rc == 0)
+        rc = walk(command, command->options->limit, print_batch, &table, err);
+    return rc < 0 ? rc : print_begin(&table, err);
 }
 
 /* The batches that are not over, for the overview. */

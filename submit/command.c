@@ -20,6 +20,7 @@
 
 #define CLIENTS_LEAF "clients"
 #define MS           1000
+#define VERB_BYTES   16
 
 void
 command_init(struct command *command, const struct options *options)
@@ -160,6 +161,11 @@ int
 command_fail(struct command *command, const struct sheaf_error *error,
              struct err *err)
 {
+    if (error->code == E_UNREACHABLE && !command->has_broker) {
+        return err_set(err, E_UNREACHABLE,
+                       "%s; start sheafd, or name a store with -C DIR",
+                       error->message);
+    }
     if (error->code != SHEAF_E_STOPPED)
         return err_set(err, error->code, "%s", error->message);
     if (command->broker_err.code) {
@@ -176,15 +182,24 @@ command_ask(struct command *command, cJSON *head, struct slice body,
     struct buf text = { 0 };
     struct sheaf_reply answer;
     struct sheaf_error error = { 0 };
+    struct wire query = { .head = head };
+    char verb[VERB_BYTES];
     int rc;
 
     reply->head = NULL;
+    /* A longer one would be cut: it is for a message. */
+    if (snprintf(verb, sizeof(verb), "%s", wire_verb(&query)) < 0)
+        verb[0] = '\0';
     wire_print(head, &text);
     rc = sheaf_call(command->sheaf, text.data, body.data, body.bytes, &answer,
                     &error);
     buf_fini(&text);
-    if (rc < 0)
-        return command_fail(command, &error, err);
+    if (rc < 0) {
+        rc = command_fail(command, &error, err);
+        return rc == E_UNREACHABLE || rc == SHEAF_E_STOPPED
+                   ? rc
+                   : err_wrap(err, "%s", verb);
+    }
     return wire_parse(reply,
                       (struct slice){ answer.header, answer.header_bytes },
                       (struct slice){ answer.body, answer.body_bytes }, err);

@@ -407,6 +407,8 @@ open_batch(struct sheaf_upload *upload,
     if (rc == 0)
         rc = read_opened(upload, &wire, err);
     wire_fini(&wire);
+    if (rc < 0 && rc != E_UNREACHABLE && rc != SHEAF_E_STOPPED)
+        err_wrap(err, "open a batch with key '%s'", submission->key);
     return rc;
 }
 
