@@ -54,7 +54,8 @@ batch_done_count(const struct batch *batch)
 bool
 batch_is_complete(const struct batch *batch)
 {
-    return batch_done_count(batch) + batch->refused_count == batch->draft_count;
+    return batch->retry_count == 0 && batch->retry_mask == 0 &&
+           batch_done_count(batch) + batch->refused_count == batch->draft_count;
 }
 
 void
@@ -76,6 +77,8 @@ batch_encode(const struct batch *batch, struct buf *out)
     record_u32(out, batch->joined_count);
     record_u32(out, batch->cached_count);
     record_u32(out, batch->retry_count);
+    record_u32(out, batch->retry_mask);
+    record_u32(out, batch->retry_index);
     record_u64(out, batch->last_seq);
     record_u64(out, batch->prompt_tokens);
     record_u64(out, batch->completion_tokens);
@@ -88,15 +91,18 @@ batch_encode(const struct batch *batch, struct buf *out)
 int
 batch_decode(struct record *record, struct batch *batch)
 {
-    unsigned state;
+    unsigned state, is_early;
 
     record_get_bytes(record, batch->uuid, sizeof(batch->uuid));
     state = record_get_u8(record);
-    if (state >= BATCH_STATE_COUNT)
-        return E_CORRUPT;
-    batch->state = state;
     batch->priority = record_get_u8(record);
-    batch->is_early = record_get_u8(record) != 0;
+    is_early = record_get_u8(record);
+    if (state >= BATCH_STATE_COUNT || batch->priority > BATCH_PRIORITY_MAX ||
+        is_early > 1) {
+        return E_CORRUPT;
+    }
+    batch->state = state;
+    batch->is_early = is_early;
     batch->created_ms = record_get_i64(record);
     batch->sealed_ms = record_get_i64(record);
     batch->finished_ms = record_get_i64(record);
@@ -109,6 +115,8 @@ batch_decode(struct record *record, struct batch *batch)
     batch->joined_count = record_get_u32(record);
     batch->cached_count = record_get_u32(record);
     batch->retry_count = record_get_u32(record);
+    batch->retry_mask = record_get_u32(record);
+    batch->retry_index = record_get_u32(record);
     batch->last_seq = record_get_u64(record);
     batch->prompt_tokens = record_get_u64(record);
     batch->completion_tokens = record_get_u64(record);

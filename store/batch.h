@@ -62,7 +62,9 @@ struct batch {
     uint32_t refused_count;
     uint32_t joined_count;
     uint32_t cached_count;
-    uint32_t retry_count; /* drafts that are tried again, and a running sweep */
+    uint32_t retry_count; /* drafts that are tried again */
+    uint32_t retry_mask;  /* statuses (1u << status) still to be put back */
+    uint32_t retry_index; /* the draft where that goes on */
     uint64_t last_seq;    /* of its newest result; 0 for none */
     uint64_t prompt_tokens, completion_tokens, total_tokens;
     int64_t cost_nano;                   /* USD; BATCH_COST_UNKNOWN */

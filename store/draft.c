@@ -41,6 +41,7 @@ void
 draft_encode(const struct draft *draft, struct buf *out)
 {
     record_u64(out, draft->request);
+    record_u64(out, draft->answered_by);
     record_u32(out, draft->chunk);
     record_u32(out, draft->at);
     record_u32(out, draft->bytes);
@@ -61,9 +62,10 @@ draft_encode(const struct draft *draft, struct buf *out)
 int
 draft_decode(struct record *record, struct draft *draft)
 {
-    unsigned status, tier;
+    unsigned is_retrying, status, tier;
 
     draft->request = record_get_u64(record);
+    draft->answered_by = record_get_u64(record);
     draft->chunk = record_get_u32(record);
     draft->at = record_get_u32(record);
     draft->bytes = record_get_u32(record);
@@ -74,11 +76,12 @@ draft_decode(struct record *record, struct draft *draft)
     draft->meta_bytes = record_get_u32(record);
     draft->seq = record_get_u64(record);
     draft->revision = record_get_u32(record);
-    draft->is_retrying = record_get_u8(record) != 0;
+    is_retrying = record_get_u8(record);
     status = record_get_u8(record);
     tier = record_get_u8(record);
-    if (status >= STATUS_COUNT || tier >= CACHE_TIER_COUNT)
+    if (is_retrying > 1 || status >= STATUS_COUNT || tier >= CACHE_TIER_COUNT)
         return E_CORRUPT;
+    draft->is_retrying = is_retrying;
     draft->status = status;
     draft->tier = tier;
     draft->completed_ms = record_get_i64(record);

@@ -23,8 +23,10 @@ enum cache_tier { CACHE_NONE, CACHE_MEMORY, CACHE_STORE, CACHE_JOINED };
 struct draft {
     uint64_t batch;
     uint32_t index;
-    uint64_t request;
-    uint32_t chunk; /* its line: chunk number, offset and length in it */
+    uint64_t request;     /* that it waits for, or waited for last */
+    uint64_t answered_by; /* whose outcome its result is; 0: it has none, or one
+                             of its own (cancelled, expired) */
+    uint32_t chunk;       /* its line: chunk number, offset and length in it */
     uint32_t at;
     uint32_t bytes;
     uint32_t line_check;          /* low half of XXH3 of the line */

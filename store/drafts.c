@@ -5,168 +5,6 @@
 #include "base/json.h"
 #include "store/table.h"
 
-static int
-batch_found(int rc, struct slice found, struct record *record,
-            struct batch *batch)
-{
-    if (rc < 0)
-        return rc;
-    *batch = (struct batch){ .id = key_get_u64(found, 0) };
-    return batch_decode(record, batch);
-}
-
-int
-store_batch_get(struct store *store, uint64_t id, struct batch *batch)
-{
-    struct key key = key_id(id);
-    struct record record;
-    int rc = table_get(store, TABLE_BATCH, key, &record);
-
-    return batch_found(rc, key_slice(&key), &record, batch);
-}
-
-int
-store_batch_after(struct store *store, uint64_t id, struct batch *batch)
-{
-    struct slice found = { 0 };
-    struct record record;
-    int rc = table_seek(store, TABLE_BATCH, key_id(id + 1), 0, &found, &record);
-
-    return batch_found(rc, found, &record, batch);
-}
-
-int
-store_batch_before(struct store *store, uint64_t id, struct batch *batch)
-{
-    struct slice found = { 0 };
-    struct record record;
-    int rc = table_before(store, TABLE_BATCH, key_id(id), 0, &found, &record);
-
-    return batch_found(rc, found, &record, batch);
-}
-
-/* A batch through one of the two indexes that lead to it. */
-static int
-find_by(struct store *store, enum table table, struct key key,
-        struct batch *batch)
-{
-    struct record record;
-    uint64_t id;
-    int rc = table_get(store, table, key, &record);
-
-    if (rc < 0)
-        return rc;
-    id = record_get_u64(&record);
-    rc = record_end(&record);
-    return rc < 0 ? rc : store_batch_get(store, id, batch);
-}
-
-static struct key
-uuid_key(const unsigned char uuid[BATCH_UUID_BYTES])
-{
-    return key_bytes(key_start(), uuid, BATCH_UUID_BYTES);
-}
-
-static struct key
-digest_key(const unsigned char digest[DIGEST_BYTES])
-{
-    return key_bytes(key_start(), digest, DIGEST_BYTES);
-}
-
-int
-store_batch_find(struct store *store,
-                 const unsigned char uuid[BATCH_UUID_BYTES],
-                 struct batch *batch)
-{
-    return find_by(store, TABLE_UUID, uuid_key(uuid), batch);
-}
-
-int
-store_batch_find_key(struct store *store,
-                     const unsigned char digest[DIGEST_BYTES],
-                     struct batch *batch)
-{
-    return find_by(store, TABLE_CLIENT_KEY, digest_key(digest), batch);
-}
-
-void
-store_client_key(struct slice client, struct slice key,
-                 unsigned char digest[DIGEST_BYTES])
-{
-    struct buf joined = { 0 };
-
-    buf_add_slice(&joined, client);
-    buf_add_char(&joined, '\0');
-    buf_add_slice(&joined, key);
-    digest_of(joined.data, joined.bytes, digest);
-    buf_fini(&joined);
-}
-
-static void
-batch_put(struct store *store, const struct batch *batch)
-{
-    assert(batch->id > 0);
-    batch_encode(batch, table_fields(store));
-    table_put(store, TABLE_BATCH, key_id(batch->id));
-}
-
-void
-store_batch_add(struct store *store, struct batch *batch,
-                const struct spec *spec)
-{
-    unsigned char digest[DIGEST_BYTES];
-
-    batch->id = ++store->ids.batch;
-    batch_put(store, batch);
-    spec_encode(spec, table_fields(store));
-    table_put(store, TABLE_SPEC, key_id(batch->id));
-    record_u64(table_fields(store), batch->id);
-    table_put(store, TABLE_UUID, uuid_key(batch->uuid));
-    store_client_key(spec->client, spec->key, digest);
-    record_u64(table_fields(store), batch->id);
-    table_put(store, TABLE_CLIENT_KEY, digest_key(digest));
-}
-
-bool
-store_batch_put(struct store *store, struct batch *batch, int64_t now_ms)
-{
-    bool is_finished = batch->state == BATCH_SEALED && batch_is_complete(batch);
-
-    if (is_finished) {
-        batch_move(batch, BATCH_FINISHED);
-        batch->finished_ms = now_ms;
-        store_timer_drop(store, &(struct timer){ .due_ms = batch->deadline_ms,
-                                                 .kind = TIMER_DEADLINE,
-                                                 .id = batch->id });
-    }
-    batch_put(store, batch);
-    return is_finished;
-}
-
-int
-store_spec_get(struct store *store, uint64_t batch, struct spec *spec)
-{
-    struct record record;
-    int rc = table_get(store, TABLE_SPEC, key_id(batch), &record);
-
-    return rc < 0 ? rc : spec_decode(&record, spec);
-}
-
-void
-store_key_free(struct store *store, uint64_t batch)
-{
-    unsigned char digest[DIGEST_BYTES];
-    struct batch holder;
-    struct spec spec;
-
-    if (store_spec_get(store, batch, &spec) < 0)
-        return;
-    store_client_key(spec.client, spec.key, digest);
-    /* The key may be a newer batch's by now. */
-    if (store_batch_find_key(store, digest, &holder) == 0 && holder.id == batch)
-        table_del(store, TABLE_CLIENT_KEY, digest_key(digest));
-}
-
 void
 store_body_put(struct store *store, uint64_t batch, uint32_t n,
                struct slice body)
@@ -231,13 +69,27 @@ store_draft_get(struct store *store, uint64_t batch, uint32_t index,
 }
 
 int
+draft_next(struct store *store, uint64_t batch, uint32_t index,
+           struct draft *draft)
+{
+    struct slice found;
+    struct record record;
+    int rc = table_seek(store, TABLE_DRAFT, key_draft(batch, index), 8, &found,
+                        &record);
+
+    if (rc == 0 || rc == E_CORRUPT)
+        *draft =
+            (struct draft){ .batch = batch, .index = key_get_u32(found, 8) };
+    return rc < 0 ? rc : draft_decode(&record, draft);
+}
+
+int
 store_draft_line(struct store *store, const struct draft *draft,
                  struct slice *line)
 {
-    struct key key = key_draft(draft->batch, draft->chunk);
     struct slice body;
-    int rc = store->engine->ops->get(store->engine, TABLE_BODY, key_slice(&key),
-                                     &body);
+    int rc = table_get_raw(store, TABLE_BODY,
+                           key_draft(draft->batch, draft->chunk), &body);
 
     if (rc < 0)
         return rc;
@@ -278,9 +130,10 @@ store_refusal_next(struct store *store, uint64_t batch, uint32_t index,
     int rc = table_seek(store, TABLE_REFUSAL, key_draft(batch, index), 8,
                         &found, &record);
 
+    if (rc == 0 || rc == E_CORRUPT)
+        *refusal = (struct refusal){ .index = key_get_u32(found, 8) };
     if (rc < 0)
         return rc;
-    refusal->index = key_get_u32(found, 8);
     refusal->line = record_get_u32(&record);
     refusal->field = record_get_str(&record);
     refusal->code = record_get_str(&record);
@@ -310,6 +163,19 @@ has_id(struct store *store, uint64_t batch, uint32_t index, struct slice id)
     return rc;
 }
 
+/* The first eight bytes of its SHA-256: whoever chooses the ids could make
+ * faster hashes collide, and every id of a batch be compared with every other
+ * one. */
+static uint64_t
+name_hash(struct store *store, struct slice id)
+{
+    unsigned char digest[DIGEST_BYTES];
+
+    digest_add(store->digest, id.data, id.bytes);
+    digest_final(store->digest, digest);
+    return key_get_u64((struct slice){ (const char *)digest, 8 }, 0);
+}
+
 static struct key
 name_key(uint64_t batch, uint64_t hash)
 {
@@ -320,7 +186,7 @@ name_key(uint64_t batch, uint64_t hash)
 static int
 claim_name(struct store *store, const struct new_draft *draft)
 {
-    uint64_t hash = digest_xxh(draft->id.data, draft->id.bytes, 0);
+    uint64_t hash = name_hash(store, draft->id);
     struct record record;
     int rc;
 
@@ -331,7 +197,9 @@ claim_name(struct store *store, const struct new_draft *draft)
             break;
         rc = has_id(store, draft->draft.batch, record_get_u32(&record),
                     draft->id);
-        if (rc != 0)
+        if (rc < 0)
+            return E_CORRUPT;
+        if (rc == 1)
             return rc;
     }
     if (rc != E_NOTFOUND)
@@ -339,13 +207,6 @@ claim_name(struct store *store, const struct new_draft *draft)
     record_u32(table_fields(store), draft->draft.index);
     table_put(store, TABLE_NAME, name_key(draft->draft.batch, hash));
     return 0;
-}
-
-static bool
-is_cached(const struct request *request, int64_t cached_after_ms)
-{
-    return request->state == REQUEST_DONE && request->status == STATUS_OK &&
-           request->done_ms > cached_after_ms;
 }
 
 enum disposition
@@ -358,37 +219,44 @@ store_key_peek(struct store *store, const unsigned char key[DIGEST_BYTES],
         return DRAFT_NEW;
     if (request_is_joinable(&request))
         return DRAFT_JOINED;
-    return is_cached(&request, cached_after_ms) ? DRAFT_CACHED : DRAFT_NEW;
+    return request_is_cached(&request, cached_after_ms) ? DRAFT_CACHED
+                                                        : DRAFT_NEW;
+}
+
+/* The answer that the memory tier knows of, if the store still has it. */
+static bool
+recall(struct store *store, const struct new_draft *draft,
+       const struct intake *intake, struct request *request)
+{
+    uint64_t id = intake->recall(intake->context, draft->key);
+
+    return id != 0 && store_request_get(store, id, request) == 0 &&
+           request->state == REQUEST_DONE && request->status == STATUS_OK &&
+           memcmp(request->key, draft->key, sizeof(draft->key)) == 0;
 }
 
 /* Finds the request that serves a draft, if there is one: sets the disposition
- * and *request. */
-static int
+ * and *request. A damaged one serves nobody, and is in nobody's way. */
+static void
 find_server(struct store *store, struct new_draft *draft,
             const struct intake *intake, struct request *request)
 {
-    int rc;
-
     draft->disposition = DRAFT_NEW;
-    request->id = intake->recall(intake->context, draft->key);
-    if (request->id != 0) {
+    draft->draft.tier = CACHE_NONE;
+    if (recall(store, draft, intake, request)) {
         draft->disposition = DRAFT_CACHED;
         draft->draft.tier = CACHE_MEMORY;
-        return 0;
+        return;
     }
-    rc = key_lookup(store, draft->key, request);
-    if (rc == E_NOTFOUND)
-        return 0;
-    if (rc < 0)
-        return rc;
+    if (key_lookup(store, draft->key, request) < 0)
+        return;
     if (request_is_joinable(request)) {
         draft->disposition = DRAFT_JOINED;
         draft->draft.tier = CACHE_JOINED;
-    } else if (is_cached(request, intake->cached_after_ms)) {
+    } else if (request_is_cached(request, intake->cached_after_ms)) {
         draft->disposition = DRAFT_CACHED;
         draft->draft.tier = CACHE_STORE;
     }
-    return 0;
 }
 
 static void
@@ -407,47 +275,49 @@ make_request(struct store *store, struct new_draft *draft,
     };
     memcpy(request->key, draft->key, sizeof(request->key));
     memcpy(request->upstream, draft->upstream, strlen(draft->upstream) + 1);
-    draft->draft.tier = CACHE_NONE;
     request_put(store, request);
     key_point(store, request->key, request->id);
 }
 
 static int
 add_draft(struct store *store, struct batch *batch, struct chunk *chunk,
-          struct new_draft *draft, const struct intake *intake)
+          struct new_draft *fresh, const struct intake *intake)
 {
+    struct draft *draft = &fresh->draft;
     struct request request = { 0 };
-    int rc = claim_name(store, draft);
+    int rc;
 
+    draft->batch = batch->id;
+    rc = claim_name(store, fresh);
     if (rc < 0)
         return rc;
     if (rc == 1) {
-        draft->disposition = DRAFT_DUPLICATE_ID;
+        fresh->disposition = DRAFT_DUPLICATE_ID;
         return 0;
     }
-    rc = find_server(store, draft, intake, &request);
-    if (rc < 0)
-        return rc;
-    if (draft->disposition == DRAFT_NEW)
-        make_request(store, draft, intake, &request);
-    draft->draft.request = request.id;
-    draft->draft.cost_nano = BATCH_COST_UNKNOWN;
-    ref_add(store, request.id, batch->id, draft->draft.index);
+    find_server(store, fresh, intake, &request);
+    if (fresh->disposition == DRAFT_NEW)
+        make_request(store, fresh, intake, &request);
+    draft->request = request.id;
+    draft->cost_nano = BATCH_COST_UNKNOWN;
+    ref_add(store, request.id, batch->id, draft->index);
     chunk->accepted++;
-    if (draft->disposition == DRAFT_CACHED) {
+    if (fresh->disposition == DRAFT_CACHED) {
         chunk->cached++;
         batch->cached_count++;
-        draft->draft.cost_nano = 0;
-        result_give(store, batch, &draft->draft, STATUS_OK, intake->now_ms);
+        draft->cost_nano = 0;
+        result_give(store, batch, draft, STATUS_OK, intake->now_ms);
         return 0;
     }
-    if (draft->disposition == DRAFT_JOINED) {
+    draft_put(store, draft);
+    if (fresh->disposition == DRAFT_JOINED) {
         chunk->joined++;
         batch->joined_count++;
+        if (request.batch == 0)
+            request_repoint(store, &request);
     }
     if (request.state == REQUEST_READY)
         ready_put(store, &request, batch->id);
-    draft_put(store, &draft->draft);
     return 0;
 }
 
@@ -466,5 +336,6 @@ store_drafts_add(struct store *store, struct batch *batch, struct chunk *chunk,
 uint64_t
 store_group_next(struct store *store)
 {
+    store->is_dirty = true; /* a number that was given out stays given out */
     return ++store->ids.group;
 }

@@ -53,10 +53,13 @@ const char *table_name(enum table table);
 
 struct engine {
     const struct engine_ops *ops;
+    const char *reason; /* of the last failure, in the engine's own words; NULL
+                           if it has none */
 };
 
-/* Functions return 0 or a negative code of base/err.h. E_FULL from any of them
- * means that the transaction cannot succeed; abort it. */
+/* Functions return 0 or a negative code of base/err.h. E_FULL or E_IO from any
+ * of them means that the transaction cannot succeed; abort it. After E_IO the
+ * process must end: the engine failed, or found its own pages damaged. */
 struct engine_ops {
     /* Begins the one transaction. */
     int (*begin)(struct engine *engine, struct err *err);
@@ -73,7 +76,7 @@ struct engine_ops {
     int (*get)(struct engine *engine, enum table table, struct slice key,
                struct slice *value);
 
-    /* Adds or replaces. */
+    /* Adds or replaces. Neither slice may be borrowed from the engine. */
     int (*put)(struct engine *engine, enum table table, struct slice key,
                struct slice value);
 
@@ -81,13 +84,14 @@ struct engine_ops {
     int (*del)(struct engine *engine, enum table table, struct slice key);
 
     /* The first row at or after key (seek), or the last one before it
-     * (before). E_NOTFOUND if there is none. *found and *value may be NULL. */
+     * (before); the empty key is before all. E_NOTFOUND if there is none. found
+     * and value may be NULL. */
     int (*seek)(struct engine *engine, enum table table, struct slice key,
                 struct slice *found, struct slice *value);
     int (*before)(struct engine *engine, enum table table, struct slice key,
                   struct slice *found, struct slice *value);
 
-    /* Bytes in use and the most there may be. */
+    /* Bytes in use and the most there may be, in a transaction. */
     void (*usage)(struct engine *engine, uint64_t *used, uint64_t *limit);
 
     /* Rows of a table, in a transaction. */
@@ -97,8 +101,8 @@ struct engine_ops {
 };
 
 /* An engine over an existing LMDB directory, or one to be filled when
- * is_new. E_CORRUPT, E_IO with the reason. map_bytes is the most it may grow
- * to. */
+ * is_new. NULL with E_CORRUPT, E_VERSION or E_IO and the reason. map_bytes is
+ * the most it may grow to. */
 struct engine *engine_open_lmdb(const char *dir, bool is_new,
                                 uint64_t map_bytes, struct err *err);
 

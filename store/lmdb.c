@@ -71,6 +71,19 @@ code_of(int rc)
     }
 }
 
+/* The same for what is done in a transaction, where a damaged page is a failure
+ * of the engine, not of a record. */
+static int
+op_code(struct lmdb *lmdb, int rc)
+{
+    int code = code_of(rc);
+
+    if (code == 0 || code == E_NOTFOUND)
+        return code;
+    lmdb->engine.reason = mdb_strerror(rc);
+    return code == E_FULL ? E_FULL : E_IO;
+}
+
 static int
 lmdb_err(struct err *err, int rc, const char *what)
 {
@@ -84,11 +97,11 @@ lmdb_begin(struct engine *engine, struct err *err)
     int rc;
 
     assert(!lmdb->txn);
+    engine->reason = NULL;
     rc = mdb_txn_begin(lmdb->env, NULL, 0, &lmdb->txn);
     if (rc) {
         lmdb->txn = NULL;
-        lmdb_err(err, rc, "begin a transaction");
-        return E_IO;
+        return err_set(err, E_IO, "begin a transaction: %s", mdb_strerror(rc));
     }
     return 0;
 }
@@ -129,8 +142,9 @@ lmdb_commit(struct engine *engine, struct err *err)
     lmdb->txn = NULL; /* the commit freed it, whatever it returned */
     if (rc == 0)
         return 0;
-    lmdb_err(err, rc, "commit");
-    return code_of(rc) == E_FULL && is_usable(lmdb) ? E_FULL : E_IO;
+    return err_set(err,
+                   code_of(rc) == E_FULL && is_usable(lmdb) ? E_FULL : E_IO,
+                   "commit: %s", mdb_strerror(rc));
 }
 
 static void
@@ -155,7 +169,7 @@ lmdb_get(struct engine *engine, enum table table, struct slice key,
     rc = mdb_get(lmdb->txn, lmdb->tables[table], &key_val, &value_val);
     if (rc == 0 && value)
         *value = slice_from(value_val);
-    return code_of(rc);
+    return op_code(lmdb, rc);
 }
 
 static int
@@ -166,8 +180,8 @@ lmdb_put(struct engine *engine, enum table table, struct slice key,
     MDB_val key_val = val_of(key), value_val = val_of(value);
 
     assert(lmdb->txn);
-    return code_of(
-        mdb_put(lmdb->txn, lmdb->tables[table], &key_val, &value_val, 0));
+    return op_code(
+        lmdb, mdb_put(lmdb->txn, lmdb->tables[table], &key_val, &value_val, 0));
 }
 
 static int
@@ -177,7 +191,8 @@ lmdb_del(struct engine *engine, enum table table, struct slice key)
     MDB_val key_val = val_of(key);
 
     assert(lmdb->txn);
-    return code_of(mdb_del(lmdb->txn, lmdb->tables[table], &key_val, NULL));
+    return op_code(lmdb,
+                   mdb_del(lmdb->txn, lmdb->tables[table], &key_val, NULL));
 }
 
 static int
@@ -195,59 +210,71 @@ cursor_of(struct lmdb *lmdb, enum table table, MDB_cursor **cursor)
 }
 
 static int
-give(int rc, MDB_val key, MDB_val value, struct slice *found,
-     struct slice *found_value)
+give(struct lmdb *lmdb, int rc, const MDB_val row[2], struct slice *found,
+     struct slice *value)
 {
     if (rc == 0 && found)
-        *found = slice_from(key);
-    if (rc == 0 && found_value)
-        *found_value = slice_from(value);
-    return code_of(rc);
+        *found = slice_from(row[0]);
+    if (rc == 0 && value)
+        *value = slice_from(row[1]);
+    return op_code(lmdb, rc);
 }
 
 static int
 lmdb_seek(struct engine *engine, enum table table, struct slice key,
           struct slice *found, struct slice *value)
 {
-    MDB_val key_val = val_of(key), value_val = { 0 };
+    MDB_val row[2] = { val_of(key), { 0 } };
     MDB_cursor *cursor;
     int rc = cursor_of(lmdb_of(engine), table, &cursor);
 
+    /* LMDB knows no empty key. */
     if (rc == 0)
-        rc = mdb_cursor_get(cursor, &key_val, &value_val, MDB_SET_RANGE);
-    return give(rc, key_val, value_val, found, value);
+        rc = mdb_cursor_get(cursor, &row[0], &row[1],
+                            key.bytes ? MDB_SET_RANGE : MDB_FIRST);
+    return give(lmdb_of(engine), rc, row, found, value);
 }
 
 static int
 lmdb_before(struct engine *engine, enum table table, struct slice key,
             struct slice *found, struct slice *value)
 {
-    MDB_val key_val = val_of(key), value_val = { 0 };
+    MDB_val row[2] = { val_of(key), { 0 } };
     MDB_cursor *cursor;
-    int rc = cursor_of(lmdb_of(engine), table, &cursor);
+    int rc =
+        key.bytes ? cursor_of(lmdb_of(engine), table, &cursor) : MDB_NOTFOUND;
 
+    if (rc)
+        return give(lmdb_of(engine), rc, row, found, value);
+    rc = mdb_cursor_get(cursor, &row[0], &row[1], MDB_SET_RANGE);
     if (rc == 0)
-        rc = mdb_cursor_get(cursor, &key_val, &value_val, MDB_SET_RANGE);
-    if (rc == 0)
-        rc = mdb_cursor_get(cursor, &key_val, &value_val, MDB_PREV);
+        rc = mdb_cursor_get(cursor, &row[0], &row[1], MDB_PREV);
     else if (rc == MDB_NOTFOUND)
-        rc = mdb_cursor_get(cursor, &key_val, &value_val, MDB_LAST);
-    return give(rc, key_val, value_val, found, value);
+        rc = mdb_cursor_get(cursor, &row[0], &row[1], MDB_LAST);
+    return give(lmdb_of(engine), rc, row, found, value);
 }
 
+/* The pages that hold something; those that were freed within the file are used
+ * again before it grows. */
 static void
 lmdb_usage(struct engine *engine, uint64_t *used, uint64_t *limit)
 {
     struct lmdb *lmdb = lmdb_of(engine);
     MDB_envinfo info = { 0 };
     MDB_stat stat = { 0 };
+    uint64_t pages = 0;
 
-    *used = 0;
-    *limit = lmdb->map_bytes;
-    if (mdb_env_info(lmdb->env, &info) == 0 &&
-        mdb_env_stat(lmdb->env, &stat) == 0) {
-        *used = (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+    assert(lmdb->txn);
+    for (int table = 0; table < TABLE_COUNT; table++) {
+        if (mdb_stat(lmdb->txn, lmdb->tables[table], &stat) == 0) {
+            pages += stat.ms_branch_pages + stat.ms_leaf_pages +
+                     stat.ms_overflow_pages;
+        }
     }
+    *used = pages * stat.ms_psize;
+    *limit = lmdb->map_bytes;
+    if (mdb_env_info(lmdb->env, &info) == 0)
+        *limit = info.me_mapsize;
 }
 
 static uint64_t
@@ -281,6 +308,78 @@ on_broken(MDB_env *env, const char *what)
     _exit(EXIT_DAMAGED);
 }
 
+/* The two first pages say how the file is laid out. LMDB checks their magic
+ * numbers, but divides by the page size whatever it is. */
+#define META_COUNT     2
+#define META_MAGIC     0xBEEFC0DEu
+#define META_MAGIC_AT  16
+#define META_PAGE_AT   40
+#define META_BYTES     44
+#define PAGE_BYTES_MIN 512u
+#define PAGE_BYTES_MAX 65536u
+
+static bool
+has_header(int fd)
+{
+    unsigned char meta[META_BYTES];
+    uint32_t magic, page_bytes = 0;
+
+    for (int i = 0; i < META_COUNT; i++) {
+        if (pread(fd, meta, sizeof(meta), (off_t)page_bytes * i) !=
+            (ssize_t)sizeof(meta)) {
+            return false;
+        }
+        memcpy(&magic, meta + META_MAGIC_AT, sizeof(magic));
+        memcpy(&page_bytes, meta + META_PAGE_AT, sizeof(page_bytes));
+        if (magic != META_MAGIC || page_bytes < PAGE_BYTES_MIN ||
+            page_bytes > PAGE_BYTES_MAX || (page_bytes & (page_bytes - 1))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Looks at data.mdb before LMDB does. */
+static int
+check_file(const char *dir, struct err *err)
+{
+    struct buf path = { 0 };
+    struct stat st = { 0 };
+    int fd, rc = 0;
+
+    buf_addf(&path, "%s/data.mdb", dir);
+    fd = open(path.data, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        rc = err_set(err, E_IO, "open %s: %s", path.data, strerror(errno));
+    } else if (!S_ISREG(st.st_mode)) {
+        rc = err_set(err, E_CORRUPT, "%s is not a file", path.data);
+    } else if (st.st_size == 0) {
+        /* LMDB would take it for a new one. */
+        rc = err_set(err, E_CORRUPT,
+                     "data.mdb is empty; restore it from a "
+                     "backup");
+    } else if (!has_header(fd)) {
+        rc = err_set(err, E_CORRUPT,
+                     "data.mdb is damaged, or is not an LMDB file; nothing "
+                     "was changed");
+    }
+    if (fd >= 0)
+        close(fd);
+    buf_fini(&path);
+    return rc;
+}
+
+/* LMDB opens it without: our children must not inherit it. */
+static int
+close_on_exec(struct lmdb *lmdb, struct err *err)
+{
+    int fd = -1;
+
+    if (mdb_env_get_fd(lmdb->env, &fd) || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return err_set(err, E_IO, "data.mdb: %s", strerror(errno));
+    return 0;
+}
+
 /* A file that ends before its last page would kill us with SIGBUS later. */
 static int
 check_length(struct lmdb *lmdb, struct err *err)
@@ -295,17 +394,15 @@ check_length(struct lmdb *lmdb, struct err *err)
         mdb_env_get_fd(lmdb->env, &fd) || fstat(fd, &file) < 0) {
         return err_set(err, E_IO, "read the length of data.mdb");
     }
-    need = (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
-    if ((uint64_t)file.st_size < need) {
+    need = (uint64_t)info.me_last_pgno + 1;
+    /* Divided, as a damaged number times the page size may be anything. */
+    if ((uint64_t)file.st_size / stat.ms_psize < need) {
         return err_set(err, E_CORRUPT,
-                       "data.mdb is cut short: %llu bytes, but its last page "
-                       "ends at %llu; restore it from a backup",
-                       (unsigned long long)file.st_size,
+                       "data.mdb is cut short: it has %llu of %llu pages; "
+                       "restore it from a backup",
+                       (unsigned long long)file.st_size / stat.ms_psize,
                        (unsigned long long)need);
     }
-    /* LMDB opens it without: our children must not inherit it. */
-    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-        return err_set(err, E_IO, "data.mdb: %s", strerror(errno));
     return 0;
 }
 
@@ -323,12 +420,15 @@ open_tables(struct lmdb *lmdb, bool is_new, struct err *err)
         rc = mdb_dbi_open(lmdb->txn, table_name(table), is_new ? MDB_CREATE : 0,
                           &lmdb->tables[table]);
         if (rc) {
-            rc = rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE ? MDB_CORRUPTED
-                                                              : rc;
-            err_set(err, code_of(rc), "table %s: %s", table_name(table),
-                    rc == MDB_CORRUPTED ? "not there; this is not a Sheaf store"
-                                        : mdb_strerror(rc));
             lmdb_abort(&lmdb->engine);
+            if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE) {
+                return err_set(err, E_CORRUPT,
+                               "data.mdb has no table %s; this is not a Sheaf "
+                               "store",
+                               table_name(table));
+            }
+            err_set(err, code_of(rc), "table %s: %s", table_name(table),
+                    mdb_strerror(rc));
             return code_of(rc);
         }
     }
@@ -340,8 +440,11 @@ open_tables(struct lmdb *lmdb, bool is_new, struct err *err)
 static int
 open_env(struct lmdb *lmdb, const char *dir, bool is_new, struct err *err)
 {
-    int rc = mdb_env_create(&lmdb->env);
+    int rc = is_new ? 0 : check_file(dir, err), dead = 0;
 
+    if (rc < 0)
+        return rc;
+    rc = mdb_env_create(&lmdb->env);
     if (rc == 0)
         rc = mdb_env_set_mapsize(lmdb->env, lmdb->map_bytes);
     if (rc == 0)
@@ -352,16 +455,17 @@ open_env(struct lmdb *lmdb, const char *dir, bool is_new, struct err *err)
         return lmdb_err(err, rc, "set up LMDB");
     /* Default flags: every commit is flushed before it returns. */
     rc = mdb_env_open(lmdb->env, dir, 0, FILE_MODE);
-    if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH) {
-        return err_set(err, E_CORRUPT,
-                       "data.mdb is damaged, or is not an LMDB file (%s); "
-                       "nothing was changed",
-                       mdb_strerror(rc));
-    }
     if (rc)
         return lmdb_err(err, rc, "open data.mdb");
-    if (!is_new && check_length(lmdb, err) < 0)
-        return err ? err->code : E_CORRUPT;
+    rc = close_on_exec(lmdb, err);
+    if (rc == 0 && !is_new)
+        rc = check_length(lmdb, err);
+    if (rc < 0)
+        return rc;
+    /* Readers that died (somebody's mdb_dump) would pin old pages. */
+    rc = mdb_reader_check(lmdb->env, &dead);
+    if (rc)
+        return lmdb_err(err, rc, "look for dead readers");
     return open_tables(lmdb, is_new, err);
 }
 

@@ -44,6 +44,13 @@ request_is_joinable(const struct request *request)
            request->state == REQUEST_LEASED;
 }
 
+bool
+request_is_cached(const struct request *request, int64_t cached_after_ms)
+{
+    return request->state == REQUEST_DONE && request->status == STATUS_OK &&
+           request->done_ms > cached_after_ms;
+}
+
 void
 request_encode(const struct request *request, struct buf *out)
 {
@@ -97,8 +104,10 @@ request_decode(struct record *record, struct request *request)
     request->due_ms = record_get_i64(record);
     request->done_ms = record_get_i64(record);
     upstream = record_get_str(record);
-    if (upstream.bytes >= sizeof(request->upstream))
+    if (upstream.bytes >= sizeof(request->upstream) ||
+        (upstream.bytes && memchr(upstream.data, '\0', upstream.bytes))) {
         return E_CORRUPT;
+    }
     memset(request->upstream, 0, sizeof(request->upstream));
     if (upstream.bytes)
         memcpy(request->upstream, upstream.data, upstream.bytes);

@@ -14,6 +14,8 @@
  * A request in state ready has one row in the ready index for every batch that
  * wants it, also while that batch is not sealed: whether it may go is a matter
  * of the batch (store/batch.h), so that sealing a million drafts is one write.
+ * A leased or delayed one that nobody wants any more goes to cancelled where it
+ * would have gone to ready.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef STORE_REQUEST_H
@@ -70,7 +72,8 @@ struct request {
     uint32_t fence;     /* of the newest lease; only grows */
     struct place place;
     unsigned char key[DIGEST_BYTES];
-    uint64_t batch; /* a draft from which it is rendered */
+    uint64_t batch; /* a draft from which it is rendered, and which pays for it;
+                       0: all that wanted it were dropped */
     uint32_t index;
     uint32_t attempts;  /* exchanges with an upstream */
     uint32_t failures;  /* those that count */
@@ -89,11 +92,14 @@ const char *request_state_name(enum request_state state);
 bool request_may_move(enum request_state from, enum request_state to);
 
 /* Changes the state. A move that the table does not have is a bug. Only the
- * store calls it, as the indexes move along (store/dispatch.c). */
+ * store calls it, as the indexes move along. */
 void request_move(struct request *request, enum request_state to);
 
 /* True while another draft can wait for it instead of making its own. */
 bool request_is_joinable(const struct request *request);
+
+/* True if it is an answer that is newer than cached_after_ms. */
+bool request_is_cached(const struct request *request, int64_t cached_after_ms);
 
 /* Fields to bytes and back; decoding reports E_CORRUPT. */
 void request_encode(const struct request *request, struct buf *out);

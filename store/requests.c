@@ -3,15 +3,7 @@
 
 #include "store/table.h"
 
-static struct key
-key_ref(uint64_t request, uint64_t batch, uint32_t index)
-{
-    return key_u32(key_u64(key_id(request), batch), index);
-}
-
-#define REF_BATCH_AT 8 /* the batch in a ref's key */
-
-static struct key
+struct key
 key_ready(uint64_t batch, struct place place, uint64_t request)
 {
     return key_u64(key_u64(key_u64(key_id(batch), place.lead), place.group),
@@ -68,80 +60,6 @@ key_point(struct store *store, const unsigned char key[DIGEST_BYTES],
     table_put(store, TABLE_KEY, key_bytes(key_start(), key, DIGEST_BYTES));
 }
 
-void
-ref_add(struct store *store, uint64_t request, uint64_t batch, uint32_t index)
-{
-    table_fields(store);
-    table_put(store, TABLE_REF, key_ref(request, batch, index));
-}
-
-void
-ref_del(struct store *store, uint64_t request, uint64_t batch, uint32_t index)
-{
-    table_del(store, TABLE_REF, key_ref(request, batch, index));
-}
-
-/* The first batch from `batch` on that has a draft of this request; 0 if there
- * is none. Skips from batch to batch, however many drafts each has. */
-static uint64_t
-next_batch(struct store *store, uint64_t request, uint64_t batch)
-{
-    struct slice found;
-    int rc = table_seek(store, TABLE_REF, key_ref(request, batch, 0),
-                        REF_BATCH_AT, &found, NULL);
-
-    return rc < 0 ? 0 : key_get_u64(found, REF_BATCH_AT);
-}
-
-bool
-request_is_wanted(struct store *store, uint64_t request)
-{
-    struct batch batch;
-
-    for (uint64_t id = next_batch(store, request, 0); id != 0;
-         id = next_batch(store, request, id + 1)) {
-        if (store_batch_get(store, id, &batch) == 0 && batch_is_live(&batch))
-            return true;
-    }
-    return false;
-}
-
-void
-ready_put(struct store *store, const struct request *request, uint64_t batch)
-{
-    table_fields(store);
-    table_put(store, TABLE_READY,
-              key_ready(batch, request->place, request->id));
-}
-
-void
-ready_del(struct store *store, const struct request *request, uint64_t batch)
-{
-    table_del(store, TABLE_READY,
-              key_ready(batch, request->place, request->id));
-}
-
-void
-ready_put_all(struct store *store, const struct request *request)
-{
-    struct batch batch;
-
-    for (uint64_t id = next_batch(store, request->id, 0); id != 0;
-         id = next_batch(store, request->id, id + 1)) {
-        if (store_batch_get(store, id, &batch) == 0 && batch_is_live(&batch))
-            ready_put(store, request, id);
-    }
-}
-
-void
-ready_del_all(struct store *store, const struct request *request)
-{
-    for (uint64_t id = next_batch(store, request->id, 0); id != 0;
-         id = next_batch(store, request->id, id + 1)) {
-        ready_del(store, request, id);
-    }
-}
-
 static struct timer
 delay_timer(const struct request *request)
 {
@@ -184,6 +102,18 @@ store_ready_next(struct store *store, uint64_t batch, struct place *place)
     return 0;
 }
 
+int
+store_ready_peek(struct store *store, uint64_t batch, struct place place,
+                 struct request *request)
+{
+    struct slice found;
+    int rc = table_seek(store, TABLE_READY, key_ready(batch, place, 0), 24,
+                        &found, NULL);
+
+    return rc < 0 ? rc
+                  : store_request_get(store, key_get_u64(found, 24), request);
+}
+
 static void
 lease_put(struct store *store, const struct lease *lease)
 {
@@ -204,9 +134,10 @@ store_lease_after(struct store *store, uint64_t request, struct lease *lease)
     int rc =
         table_seek(store, TABLE_LEASE, key_id(request + 1), 0, &found, &record);
 
+    if (rc == 0 || rc == E_CORRUPT)
+        *lease = (struct lease){ .request = key_get_u64(found, 0) };
     if (rc < 0)
         return rc;
-    *lease = (struct lease){ .request = key_get_u64(found, 0) };
     lease->fence = record_get_u32(&record);
     record_get_bytes(&record, lease->worker, sizeof(lease->worker));
     lease->granted_ms = record_get_i64(&record);
@@ -250,10 +181,24 @@ store_claim(struct store *store, uint64_t batch, struct place place,
     return count;
 }
 
+/* Cancels a request that nobody waits for any more, when it would go back into
+ * the queue. True if it did. */
+static bool
+end_unwanted(struct store *store, struct request *request)
+{
+    request_unplace(store, request);
+    if (request_is_wanted(store, request->id))
+        return false;
+    request_move(request, REQUEST_CANCELLED);
+    request_put(store, request);
+    return true;
+}
+
 void
 store_release(struct store *store, struct request *request)
 {
-    request_unplace(store, request);
+    if (end_unwanted(store, request))
+        return;
     request_move(request, REQUEST_READY);
     request_put(store, request);
     ready_put_all(store, request);
@@ -264,150 +209,11 @@ store_delay(struct store *store, struct request *request, int64_t due_ms)
 {
     struct timer timer;
 
-    request_unplace(store, request);
+    if (end_unwanted(store, request))
+        return;
     request_move(request, REQUEST_DELAYED);
     request->due_ms = due_ms;
     request_put(store, request);
     timer = delay_timer(request);
     store_timer_set(store, &timer);
-}
-
-static void
-outcome_put(struct store *store, uint64_t request,
-            const struct outcome *outcome, struct slice reply)
-{
-    outcome_encode(outcome, table_fields(store));
-    table_put(store, TABLE_OUTCOME, key_id(request));
-    record_bytes(table_fields(store), reply.data, reply.bytes);
-    table_put(store, TABLE_REPLY, key_id(request));
-}
-
-int
-store_outcome_get(struct store *store, uint64_t request,
-                  struct outcome *outcome)
-{
-    struct record record;
-    int rc = table_get(store, TABLE_OUTCOME, key_id(request), &record);
-
-    return rc < 0 ? rc : outcome_decode(&record, outcome);
-}
-
-int
-store_reply_get(struct store *store, uint64_t request, struct slice *reply)
-{
-    struct record record;
-    int rc = table_get(store, TABLE_REPLY, key_id(request), &record);
-
-    if (rc < 0)
-        return rc;
-    *reply = (struct slice){ (const char *)record.at, record.left };
-    return 0;
-}
-
-void
-store_finish(struct store *store, struct request *request,
-             const struct outcome *outcome, struct slice reply, int64_t now_ms)
-{
-    struct cursor cursor = { 0 };
-
-    assert(outcome->status != STATUS_NONE);
-    request_unplace(store, request);
-    request_move(request, REQUEST_DONE);
-    /* A further try that ended no better leaves what was kept. */
-    if (request->status == STATUS_NONE || outcome->status == STATUS_OK) {
-        request->status = outcome->status;
-        request->done_ms = now_ms;
-        outcome_put(store, request->id, outcome, reply);
-    }
-    request_put(store, request);
-    if (outcome->status == STATUS_OK)
-        key_point(store, request->key, request->id);
-    if (store_fan_out(store, request, &cursor, now_ms)) {
-        store_timer_set(store, &(struct timer){ .due_ms = now_ms,
-                                                .kind = TIMER_FAN_OUT,
-                                                .id = request->id,
-                                                .cursor = cursor });
-    }
-}
-
-/* Adds what a call used and cost to the batch that paid for it. */
-static void
-account(struct batch *batch, const struct outcome *outcome)
-{
-    if (outcome->prompt_tokens > 0)
-        batch->prompt_tokens += (uint64_t)outcome->prompt_tokens;
-    if (outcome->completion_tokens > 0)
-        batch->completion_tokens += (uint64_t)outcome->completion_tokens;
-    if (outcome->total_tokens > 0)
-        batch->total_tokens += (uint64_t)outcome->total_tokens;
-    if (outcome->cost_nano < 0)
-        return;
-    if (batch->cost_nano == BATCH_COST_UNKNOWN)
-        batch->cost_nano = 0;
-    batch->cost_nano += outcome->cost_nano;
-}
-
-/* One draft of a finished request. */
-static void
-hand_over(struct store *store, const struct request *request,
-          const struct outcome *outcome, struct batch *batch,
-          struct draft *draft, int64_t now_ms)
-{
-    bool was_retrying = draft->is_retrying;
-
-    if (was_retrying) {
-        draft->is_retrying = false;
-        batch->retry_count--;
-    }
-    if (draft_improves(draft, request->status)) {
-        draft->cost_nano = draft->tier == CACHE_NONE ? outcome->cost_nano : 0;
-        if (draft->tier == CACHE_NONE)
-            account(batch, outcome);
-        result_give(store, batch, draft, request->status, now_ms);
-    } else if (was_retrying) {
-        draft_put(store, draft);
-    }
-}
-
-bool
-store_fan_out(struct store *store, struct request *request,
-              struct cursor *cursor, int64_t now_ms)
-{
-    struct batch batch = { 0 };
-    struct outcome outcome;
-    int rc = store_outcome_get(store, request->id, &outcome);
-
-    /* Numbers only: what they need of the outcome survives the writing. */
-    for (int i = 0; rc == 0 && store->rc == 0; i++) {
-        struct slice found;
-        struct draft draft;
-
-        rc = table_seek(store, TABLE_REF,
-                        key_ref(request->id, cursor->batch, cursor->index),
-                        REF_BATCH_AT, &found, NULL);
-        if (rc < 0)
-            break;
-        cursor->batch = key_get_u64(found, REF_BATCH_AT);
-        cursor->index = key_get_u32(found, REF_BATCH_AT + 8);
-        if (i == STORE_SLICE_MAX) {
-            if (batch.id)
-                store_batch_put(store, &batch, now_ms);
-            return true;
-        }
-        if (batch.id != cursor->batch) {
-            if (batch.id)
-                store_batch_put(store, &batch, now_ms);
-            rc = store_batch_get(store, cursor->batch, &batch);
-        }
-        if (rc == 0)
-            rc = store_draft_get(store, cursor->batch, cursor->index, &draft);
-        if (rc == 0)
-            hand_over(store, request, &outcome, &batch, &draft, now_ms);
-        cursor->index++;
-    }
-    if (rc < 0 && rc != E_NOTFOUND)
-        store_fail(store, rc, TABLE_REF, "fan out");
-    if (batch.id)
-        store_batch_put(store, &batch, now_ms);
-    return false;
 }

@@ -22,12 +22,18 @@ void
 result_give(struct store *store, struct batch *batch, struct draft *draft,
             enum status status, int64_t now_ms)
 {
+    bool is_own = status == STATUS_CANCELLED || status == STATUS_EXPIRED;
+    uint64_t former = draft->answered_by;
+
     assert(draft_improves(draft, status));
     assert(batch->id == draft->batch);
     result_remove(store, draft);
     if (draft->status != STATUS_NONE)
         batch->status_count[draft->status]--;
+    if (draft->status == STATUS_EXPIRED)
+        table_del(store, TABLE_ESSENCE, key_draft(draft->batch, draft->index));
     batch->status_count[status]++;
+    draft->answered_by = is_own ? 0 : draft->request;
     draft->seq = ++store->ids.seq;
     draft->revision++;
     draft->status = status;
@@ -39,6 +45,8 @@ result_give(struct store *store, struct batch *batch, struct draft *draft,
     table_put(store, TABLE_RESULT, key_id(draft->seq));
     record_u32(table_fields(store), draft->index);
     table_put(store, TABLE_DONE, done_key(draft->batch, draft->seq));
+    if (former != 0 && former != draft->request)
+        request_leave(store, former, draft);
 }
 
 /* Fills in what is beside the draft. What is damaged is left out: the result
@@ -47,12 +55,11 @@ static void
 fill(struct store *store, struct result_row *row)
 {
     struct record record;
+    struct outcome *outcome = &row->outcome;
 
     if (store_draft_line(store, &row->draft, &row->line) < 0)
         row->line = (struct slice){ 0 };
-    if (row->draft.status == STATUS_CANCELLED)
-        return;
-    if (row->draft.status == STATUS_EXPIRED) {
+    if (row->draft.answered_by == 0) {
         if (table_get(store, TABLE_ESSENCE,
                       key_draft(row->draft.batch, row->draft.index),
                       &record) == 0) {
@@ -61,8 +68,10 @@ fill(struct store *store, struct result_row *row)
         return;
     }
     row->has_outcome =
-        store_outcome_get(store, row->draft.request, &row->outcome) == 0 &&
-        store_reply_get(store, row->draft.request, &row->reply) == 0;
+        store_outcome_get(store, row->draft.answered_by, outcome) == 0 &&
+        store_reply_get(store, row->draft.answered_by, &row->reply) == 0 &&
+        outcome->reply_bytes <= row->reply.bytes &&
+        (uint64_t)outcome->text_at + outcome->text_bytes <= row->reply.bytes;
 }
 
 int
@@ -74,9 +83,11 @@ store_result_after(struct store *store, uint64_t batch, uint64_t seq,
     struct slice found;
     struct record record;
     uint32_t index;
-    int rc = table_seek(store, table, key, batch ? 8 : 0, &found, &record);
+    int rc = seq == UINT64_MAX ? E_NOTFOUND
+                               : table_seek(store, table, key, batch ? 8 : 0,
+                                            &found, &record);
 
-    if (rc == E_NOTFOUND)
+    if (rc < 0 && rc != E_CORRUPT)
         return rc;
     *row =
         (struct result_row){ .draft.seq = key_get_u64(found, batch ? 8 : 0) };
@@ -100,25 +111,16 @@ int
 store_result_at(struct store *store, uint64_t batch, uint32_t index,
                 struct result_row *row)
 {
-    struct slice found;
-    struct record record;
     int rc;
 
-    for (;; index++) {
-        rc = table_seek(store, TABLE_DRAFT, key_draft(batch, index), 8, &found,
-                        &record);
-        if (rc == E_NOTFOUND)
-            return rc;
-        index = key_get_u32(found, 8);
-        *row =
-            (struct result_row){ .draft = { .batch = batch, .index = index } };
-        if (rc == 0)
-            rc = draft_decode(&record, &row->draft);
-        if (rc < 0)
-            return rc;
-        if (row->draft.seq != 0) {
-            fill(store, row);
-            return 0;
-        }
-    }
+    *row = (struct result_row){ 0 };
+    do {
+        rc = draft_next(store, batch, index, &row->draft);
+        index = row->draft.index + 1;
+    } while (rc == 0 && row->draft.seq == 0 && index != 0);
+    if (rc == 0 && row->draft.seq == 0)
+        rc = E_NOTFOUND;
+    if (rc == 0)
+        fill(store, row);
+    return rc;
 }

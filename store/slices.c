@@ -3,22 +3,6 @@
 
 #include "store/table.h"
 
-/* The next draft of a batch at or after an index. */
-static int
-next_draft(struct store *store, uint64_t batch, uint32_t index,
-           struct draft *draft)
-{
-    struct slice found;
-    struct record record;
-    int rc = table_seek(store, TABLE_DRAFT, key_draft(batch, index), 8, &found,
-                        &record);
-
-    if (rc == E_NOTFOUND)
-        return rc;
-    *draft = (struct draft){ .batch = batch, .index = key_get_u32(found, 8) };
-    return rc < 0 ? rc : draft_decode(&record, draft);
-}
-
 /* What one slice does with each draft. */
 struct sweep {
     struct batch *batch;
@@ -34,10 +18,10 @@ run_sweep(struct store *store, struct sweep *sweep, uint32_t *index)
     struct draft draft;
 
     for (int i = 0; store->rc == 0; i++) {
-        int rc = next_draft(store, sweep->batch->id, *index, &draft);
+        int rc = draft_next(store, sweep->batch->id, *index, &draft);
 
-        if (rc == E_NOTFOUND)
-            return false;
+        if (rc < 0 && rc != E_CORRUPT)
+            break;
         *index = draft.index;
         if (i == STORE_SLICE_MAX)
             return true;
@@ -51,38 +35,45 @@ run_sweep(struct store *store, struct sweep *sweep, uint32_t *index)
 
 /* ---- cancel, expire ---- */
 
-/* Takes a request that nobody needs any more out of the queue. One that is in
- * flight is told off only by a cancel: what is paid for may still come in when
- * a deadline has passed. */
+/* A batch's draft has ended early: its request goes on for others, or ends. One
+ * that is in flight is told off only by a cancel: what is paid for may still
+ * come in when a deadline has passed. */
 static void
-let_go(struct store *store, struct request *request,
-       const struct ending *ending)
+withdraw(struct store *store, const struct draft *draft,
+         const struct ending *ending)
 {
-    bool is_leased = request->state == REQUEST_LEASED;
+    bool is_cancel = ending->status == STATUS_CANCELLED, was_leased;
+    struct request request;
 
-    if (request_is_wanted(store, request->id))
+    if (store_request_get(store, draft->request, &request) < 0 ||
+        !request_is_joinable(&request)) {
         return;
-    if (is_leased && ending->status != STATUS_CANCELLED)
+    }
+    was_leased = request.state == REQUEST_LEASED;
+    if (request.state == REQUEST_READY)
+        ready_del(store, &request, draft->batch);
+    if (was_leased && !is_cancel)
         return;
-    request_unplace(store, request);
-    request_move(request, REQUEST_CANCELLED);
-    request_put(store, request);
-    if (is_leased)
-        ending->cancelled(ending->context, request);
+    if (request_let_go(store, &request)) {
+        if (was_leased)
+            ending->cancelled(ending->context, &request);
+    } else if (is_cancel && request.batch == draft->batch &&
+               request.index == draft->index) {
+        request_repoint(store, &request);
+    }
 }
 
 static void
 end_draft(struct store *store, struct sweep *sweep, struct draft *draft)
 {
     const struct ending *ending = sweep->terms;
-    struct request request;
     struct slice line;
 
     if (draft->is_retrying) {
+        assert(sweep->batch->retry_count > 0);
         draft->is_retrying = false;
         sweep->batch->retry_count--;
-        if (draft->status != STATUS_NONE)
-            draft_put(store, draft);
+        draft_put(store, draft);
     }
     if (draft->status == STATUS_NONE) {
         if (ending->essence && store_draft_line(store, draft, &line) == 0) {
@@ -97,12 +88,7 @@ end_draft(struct store *store, struct sweep *sweep, struct draft *draft)
         draft->cost_nano = 0;
         result_give(store, sweep->batch, draft, ending->status, ending->now_ms);
     }
-    if (store_request_get(store, draft->request, &request) < 0)
-        return;
-    if (request.state == REQUEST_READY)
-        ready_del(store, &request, draft->batch);
-    if (request_is_joinable(&request))
-        let_go(store, &request, ending);
+    withdraw(store, draft, ending);
 }
 
 bool
@@ -124,6 +110,18 @@ struct retry {
     const struct intake *intake;
 };
 
+/* Lets a draft wait for a request, from now on. */
+static void
+wait_for(struct store *store, struct sweep *sweep, struct draft *draft,
+         const struct request *request)
+{
+    draft->is_retrying = true;
+    sweep->batch->retry_count++;
+    draft_put(store, draft);
+    if (request->state == REQUEST_READY)
+        ready_put(store, request, draft->batch);
+}
+
 /* A newer request with the same key serves the draft better: it is in flight,
  * or was answered within the cache's time. */
 static bool
@@ -138,11 +136,9 @@ switch_to_newer(struct store *store, struct sweep *sweep, struct draft *draft,
         newer.id == request->id) {
         return false;
     }
-    is_answered = newer.state == REQUEST_DONE && newer.status == STATUS_OK &&
-                  newer.done_ms > retry->intake->cached_after_ms;
+    is_answered = request_is_cached(&newer, retry->intake->cached_after_ms);
     if (!is_answered && !request_is_joinable(&newer))
         return false;
-    ref_del(store, request->id, draft->batch, draft->index);
     ref_add(store, newer.id, draft->batch, draft->index);
     draft->request = newer.id;
     draft->tier = is_answered ? CACHE_STORE : CACHE_JOINED;
@@ -150,13 +146,14 @@ switch_to_newer(struct store *store, struct sweep *sweep, struct draft *draft,
         draft->cost_nano = 0;
         result_give(store, sweep->batch, draft, STATUS_OK,
                     retry->intake->now_ms);
-        return true;
+    } else {
+        wait_for(store, sweep, draft, &newer);
+        if (newer.batch == 0)
+            request_repoint(store, &newer);
     }
-    draft->is_retrying = true;
-    sweep->batch->retry_count++;
-    draft_put(store, draft);
-    if (newer.state == REQUEST_READY)
-        ready_put(store, &newer, draft->batch);
+    /* The one that gave its result is still needed to show it. */
+    if (draft->answered_by != request->id)
+        request_leave(store, request->id, draft);
     return true;
 }
 
@@ -178,27 +175,28 @@ static void
 retry_draft(struct store *store, struct sweep *sweep, struct draft *draft)
 {
     const struct retry *retry = sweep->terms;
+    struct outcome outcome;
     struct request request;
 
-    if (draft->is_retrying || !(retry->mask & 1u << draft->status) ||
+    if (draft->is_retrying || draft->status == STATUS_NONE ||
+        !(retry->mask & 1u << draft->status) ||
+        !draft_improves(draft, STATUS_OK) ||
         store_request_get(store, draft->request, &request) < 0) {
         return;
     }
     if (request.state == REQUEST_DONE && request.status == STATUS_OK) {
-        /* It expired, and its answer came before the retry. */
-        result_give(store, sweep->batch, draft, STATUS_OK,
-                    retry->intake->now_ms);
+        /* The answer came late, and is on its way from draft to draft. */
+        if (store_outcome_get(store, request.id, &outcome) == 0) {
+            hand_over(store, &request, &outcome, sweep->batch, draft,
+                      retry->intake->now_ms);
+        }
         return;
     }
     if (switch_to_newer(store, sweep, draft, &request))
         return;
     if (!request_is_joinable(&request))
         revive(store, &request);
-    draft->is_retrying = true;
-    sweep->batch->retry_count++;
-    draft_put(store, draft);
-    if (request.state == REQUEST_READY)
-        ready_put(store, &request, draft->batch);
+    wait_for(store, sweep, draft, &request);
 }
 
 bool
@@ -215,44 +213,16 @@ store_retry_drafts(struct store *store, struct batch *batch, uint32_t *index,
 
 /* ---- drop ---- */
 
-/* A request that no draft refers to any more goes, unless it is worth keeping
- * as a cache entry or is just being called. */
-static void
-forget_request(struct store *store, struct request *request)
-{
-    struct slice found;
-    struct request newest;
-
-    if (table_seek(store, TABLE_REF, key_id(request->id), 8, &found, NULL) == 0)
-        return;
-    if (request->state == REQUEST_LEASED || request->status == STATUS_OK)
-        return;
-    if (key_lookup(store, request->key, &newest) == 0 &&
-        newest.id == request->id) {
-        table_del(store, TABLE_KEY,
-                  key_bytes(key_start(), request->key, DIGEST_BYTES));
-    }
-    request_unplace(store, request);
-    table_del(store, TABLE_OUTCOME, key_id(request->id));
-    table_del(store, TABLE_REPLY, key_id(request->id));
-    table_del(store, TABLE_REQUEST, key_id(request->id));
-}
-
 static void
 drop_draft(struct store *store, struct sweep *sweep, struct draft *draft)
 {
-    struct request request;
-
     (void)sweep;
     result_remove(store, draft);
     table_del(store, TABLE_DRAFT, key_draft(draft->batch, draft->index));
     table_del(store, TABLE_ESSENCE, key_draft(draft->batch, draft->index));
-    if (store_request_get(store, draft->request, &request) < 0)
-        return;
-    if (request.state == REQUEST_READY)
-        ready_del(store, &request, draft->batch);
-    ref_del(store, draft->request, draft->batch, draft->index);
-    forget_request(store, &request);
+    request_leave(store, draft->request, draft);
+    if (draft->answered_by != 0 && draft->answered_by != draft->request)
+        request_leave(store, draft->answered_by, draft);
 }
 
 /* Removes at most STORE_SLICE_MAX rows of a table that begin with the batch's
@@ -280,8 +250,8 @@ store_drop_drafts(struct store *store, struct batch *batch, uint32_t *index,
                   bool is_whole)
 {
     static const enum table tables[] = {
-        TABLE_NAME,  TABLE_REFUSAL, TABLE_DONE,
-        TABLE_READY, TABLE_CHUNK,   TABLE_BODY
+        TABLE_DRAFT, TABLE_ESSENCE, TABLE_NAME,  TABLE_REFUSAL,
+        TABLE_DONE,  TABLE_READY,   TABLE_CHUNK, TABLE_BODY,
     };
     struct sweep sweep = { .batch = batch, .visit = drop_draft };
 

@@ -59,7 +59,7 @@ found_store(struct store *store, const unsigned char uuid[STORE_UUID_BYTES],
             struct err *err)
 {
     if (store_begin(store, 0, err) < 0)
-        return err ? err->code : E_IO;
+        return E_IO;
     record_u32(table_fields(store), STORE_FORMAT);
     table_put(store, TABLE_META, meta_key("format"));
     record_bytes(table_fields(store), uuid, STORE_UUID_BYTES);
@@ -84,6 +84,8 @@ recognise(struct store *store, struct err *err)
         format = record_get_u32(&record);
         rc = record_end(&record);
     }
+    if (rc == 0 && format == 0)
+        rc = E_CORRUPT;
     if (rc == 0 && format > STORE_FORMAT) {
         rc = err_set(err, E_VERSION,
                      "the store has format %u, this program knows %d; use a "
@@ -114,6 +116,7 @@ store_new(struct engine *engine)
     struct store *store = mem_zalloc(1, sizeof(*store));
 
     store->engine = engine;
+    store->digest = digest_new();
     return store;
 }
 
@@ -136,6 +139,22 @@ join(char path[PATH_BYTES_MAX], const char *dir, const char *leaf)
     return bytes > 0 && bytes < PATH_BYTES_MAX ? 0 : -1;
 }
 
+/* Removes what a creation leaves beside the store, whole or interrupted: it was
+ * never used. What cannot be removed does no harm. */
+static void
+clear_new(const char *dir)
+{
+    static const char *const leaves[] = { "new/data.mdb", "new/lock.mdb" };
+    char path[PATH_BYTES_MAX];
+
+    for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+        if (join(path, dir, leaves[i]) == 0)
+            (void)unlink(path);
+    }
+    if (join(path, dir, "new") == 0)
+        (void)rmdir(path);
+}
+
 /* Makes a store in DIR/new and moves it into place, so that whatever happens
  * there is either no store or a whole one. */
 static int
@@ -149,67 +168,71 @@ create(const char *dir, uint64_t map_bytes,
 
     if (join(fresh, dir, "new") < 0 || join(from, fresh, "data.mdb") < 0 ||
         join(to, dir, "data.mdb") < 0) {
-        return err_set(err, E_USAGE, "%s: the path is too long", dir);
+        return err_set(err, E_USAGE, "the path is too long");
     }
-    /* What an interrupted creation left behind was never used. */
-    if (unlink(from) < 0 && errno != ENOENT && errno != ENOTDIR)
-        return err_set(err, E_IO, "remove %s: %s", from, strerror(errno));
-    if (mkdir(fresh, 0700) < 0 && errno != EEXIST)
+    clear_new(dir);
+    if (mkdir(fresh, 0700) < 0)
         return err_set(err, E_IO, "make %s: %s", fresh, strerror(errno));
     engine = engine_open_lmdb(fresh, true, map_bytes, err);
     if (!engine)
-        return err ? err->code : E_IO;
+        return E_IO;
     store = store_new(engine);
     rc = found_store(store, uuid, err);
     store_close(store);
     if (rc < 0)
         return rc;
-    if (sync_dir(fresh) < 0 || rename(from, to) < 0 || sync_dir(dir) < 0)
+    if (sync_dir(fresh) < 0 || rename(from, to) < 0 || sync_dir(dir) < 0) {
         return err_set(err, E_IO, "move %s to %s: %s", from, to,
                        strerror(errno));
-    /* LMDB's lock file is made anew beside the data. */
-    if (join(from, fresh, "lock.mdb") == 0)
-        (void)unlink(from);
-    (void)rmdir(fresh);
+    }
     return 0;
+}
+
+/* Where there is no data.mdb, a store is made, unless there was one before: its
+ * lock file is written when it is opened, after it was moved into place. */
+static int
+prepare(const char *dir, uint64_t map_bytes,
+        const unsigned char uuid[STORE_UUID_BYTES], struct err *err)
+{
+    char path[PATH_BYTES_MAX];
+    struct stat st;
+
+    if (join(path, dir, "data.mdb") < 0)
+        return err_set(err, E_USAGE, "the path is too long");
+    if (lstat(path, &st) == 0)
+        return 0;
+    if (errno != ENOENT)
+        return err_set(err, E_IO, "%s: %s", path, strerror(errno));
+    if (join(path, dir, "lock.mdb") < 0)
+        return err_set(err, E_USAGE, "the path is too long");
+    if (lstat(path, &st) == 0) {
+        return err_set(err, E_CORRUPT,
+                       "data.mdb is gone, but lock.mdb is there; restore it "
+                       "from a backup, or remove lock.mdb to begin anew");
+    }
+    return create(dir, map_bytes, uuid, err);
 }
 
 struct store *
 store_open(const char *dir, uint64_t map_bytes,
            const unsigned char uuid[STORE_UUID_BYTES], struct err *err)
 {
-    char path[PATH_BYTES_MAX];
-    struct engine *engine;
-    struct store *store;
-    struct stat file;
+    struct store *store = NULL;
+    struct engine *engine = NULL;
 
-    if (join(path, dir, "data.mdb") < 0) {
-        err_set(err, E_USAGE, "%s: the path is too long", dir);
-        return NULL;
+    if (prepare(dir, map_bytes, uuid, err) == 0) {
+        clear_new(dir);
+        engine = engine_open_lmdb(dir, false, map_bytes, err);
     }
-    if (stat(path, &file) < 0) {
-        if (errno != ENOENT) {
-            err_set(err, E_IO, "%s: %s", path, strerror(errno));
-            return NULL;
+    if (engine) {
+        store = store_new(engine);
+        if (recognise(store, err) < 0) {
+            store_close(store);
+            store = NULL;
         }
-        if (create(dir, map_bytes, uuid, err) < 0)
-            return NULL;
-    } else if (file.st_size == 0) {
-        /* LMDB would take it for a new one. */
-        err_set(err, E_CORRUPT, "%s is empty; restore it from a backup", path);
-        return NULL;
     }
-    engine = engine_open_lmdb(dir, false, map_bytes, err);
-    if (!engine) {
+    if (!store)
         err_wrap(err, "store %s", dir);
-        return NULL;
-    }
-    store = store_new(engine);
-    if (recognise(store, err) < 0) {
-        err_wrap(err, "store %s", dir);
-        store_close(store);
-        return NULL;
-    }
     return store;
 }
 
@@ -234,21 +257,22 @@ store_close(struct store *store)
         store_abort(store);
     store->engine->ops->close(store->engine);
     buf_fini(&store->fields);
+    digest_free(store->digest);
     free(store);
 }
 
 int
 store_begin(struct store *store, int64_t now_ms, struct err *err)
 {
-    int rc = store->engine->ops->begin(store->engine, err);
+    int rc;
 
     assert(!store->is_open);
+    rc = store->engine->ops->begin(store->engine, err);
     if (rc < 0)
         return rc;
     store->is_open = true;
     store->is_dirty = false;
     store->rc = 0;
-    store->now_ms = now_ms;
     if (now_ms > store->ids.latest_ms)
         store->ids.latest_ms = now_ms;
     return 0;
@@ -315,6 +339,7 @@ store_usage(struct store *store)
     const struct engine_ops *ops = store->engine->ops;
     struct store_usage usage = { 0 };
 
+    assert(store->is_open);
     ops->usage(store->engine, &usage.bytes, &usage.bytes_max);
     usage.batches = ops->rows(store->engine, TABLE_BATCH);
     usage.drafts = ops->rows(store->engine, TABLE_DRAFT);

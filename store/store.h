@@ -9,10 +9,13 @@
  * One process opens a store, one transaction is open at a time, and everything
  * below happens inside it but for opening and closing.
  *
- * Errors. Reading returns 0, E_NOTFOUND or E_CORRUPT. Writing returns nothing:
- * the first failure is kept, what follows is skipped, and store_commit()
- * returns it with nothing changed. After any failed commit the state in memory
- * that was derived from the transaction must be made anew.
+ * Errors. Reading returns 0, E_NOTFOUND or E_CORRUPT. What goes from row to row
+ * sets the number of the row (id, index, seq, uuid, timer) also with E_CORRUPT,
+ * so that the caller can go on behind it. Writing returns nothing: the first
+ * failure is kept, what follows is skipped, and store_commit() returns it with
+ * nothing changed; until then, reading may return it too. After any failed
+ * commit the state in memory that was derived from the transaction must be made
+ * anew.
  *
  * Borrowed slices that reading gives out are valid until the next change.
  */
@@ -39,9 +42,10 @@ struct store;
 
 /* ---- opening, transactions ---- */
 
-/* Opens the store in a directory, making both if there is nothing. uuid is the
+/* Opens the store in a directory, making it if there is none. uuid is the
  * identity of a new store. map_bytes: the most it may grow to. The lock is held
- * by the caller (home.h). E_CORRUPT: damaged or foreign. E_VERSION: newer. */
+ * by the caller (home.h). NULL with E_CORRUPT: damaged or foreign; E_VERSION:
+ * newer; E_IO. */
 struct store *store_open(const char *dir, uint64_t map_bytes,
                          const unsigned char uuid[STORE_UUID_BYTES],
                          struct err *err);
@@ -57,9 +61,9 @@ void store_close(struct store *store);
 int store_begin(struct store *store, int64_t now_ms, struct err *err)
     __attribute__((warn_unused_result));
 
-/* Makes it durable. E_FULL: no space, nothing was changed. E_CORRUPT: a record
- * that had to be read was damaged, nothing was changed. E_IO: the outcome is
- * unknown, the process must end. */
+/* Makes it durable. E_FULL: no space, nothing was changed; reading and removing
+ * go on. E_IO: the outcome is unknown, or the file is damaged; the process must
+ * end. */
 int store_commit(struct store *store, struct err *err)
     __attribute__((warn_unused_result));
 
@@ -73,7 +77,8 @@ int64_t store_now_ms(const struct store *store);
 const unsigned char *store_uuid(const struct store *store);
 int64_t store_latest_ms(const struct store *store);
 
-/* What it holds. */
+/* What it holds. bytes: pages in use; what was freed within the file is not
+ * counted. */
 struct store_usage {
     uint64_t bytes, bytes_max;
     uint64_t batches, drafts, requests, ready, leases, results, outcomes;
@@ -137,7 +142,7 @@ struct new_draft {
     const char *upstream;         /* borrowed */
     uint64_t tag;                 /* the caller's own, for `place` */
     struct place place;           /* filled in by `place` when it is new */
-    size_t chars; /* the caller's own too */
+    size_t chars;                 /* the caller's own too */
     enum disposition disposition; /* out */
 };
 
@@ -146,7 +151,8 @@ struct intake {
     int64_t now_ms;
     int64_t cached_after_ms; /* answers not older than this are served */
     void *context;
-    /* Looks in the memory tier: the request that answered key, or 0. */
+    /* Looks in the memory tier: the request that answered key, or 0. One that
+     * is not there any more, or is no answer, is not used. */
     uint64_t (*recall)(void *context, const unsigned char *key);
     /* Chooses the place of a draft that makes a new request. */
     void (*place)(void *context, struct new_draft *draft);
@@ -154,7 +160,7 @@ struct intake {
 
 /* Adds drafts to a batch, deduplicating each against all requests, and those
  * before it in the array. Counts are added to *batch and *chunk, which the
- * caller writes. E_CORRUPT: a record in the way is damaged. */
+ * caller writes. E_CORRUPT: a draft that may have the same id is damaged. */
 int store_drafts_add(struct store *store, struct batch *batch,
                      struct chunk *chunk, struct new_draft *drafts,
                      size_t count, const struct intake *intake);
@@ -207,6 +213,10 @@ void store_request_put(struct store *store, const struct request *request);
 /* The first place at or after *place where the batch has ready requests. */
 int store_ready_next(struct store *store, uint64_t batch, struct place *place);
 
+/* The first ready request of a batch at a place. */
+int store_ready_peek(struct store *store, uint64_t batch, struct place place,
+                     struct request *request);
+
 struct lease {
     uint64_t request;
     uint32_t fence;
@@ -221,15 +231,17 @@ size_t store_claim(struct store *store, uint64_t batch, struct place place,
                    const struct lease *terms, struct request *requests,
                    size_t max);
 
-/* Puts a leased or delayed request back to ready. */
+/* Puts a leased or delayed request back to ready. One that nobody wants any
+ * more is cancelled instead: request->state tells. */
 void store_release(struct store *store, struct request *request);
 
-/* Delays a leased request until due_ms. */
+/* Delays a leased request until due_ms; or cancels it, as store_release(). */
 void store_delay(struct store *store, struct request *request, int64_t due_ms);
 
 /* Ends a request: stores the outcome if it is better than what is there, and
  * gives it to the drafts, at most STORE_SLICE_MAX now and the rest by a timer.
- * reply: the reply, and the plain text behind it. */
+ * reply: the reply, and the plain text behind it. The request may be in any
+ * state: late answers count. */
 void store_finish(struct store *store, struct request *request,
                   const struct outcome *outcome, struct slice reply,
                   int64_t now_ms);
@@ -280,7 +292,8 @@ bool store_retry_drafts(struct store *store, struct batch *batch,
                         const struct intake *intake);
 
 /* Removes a slice of an open or abandoned batch's drafts. True: there are
- * more. When it is the last and is_whole, the batch goes too. */
+ * more. When it is the last and is_whole, the batch goes too. A timer for a
+ * request that goes with them may still come: it finds no request. */
 bool store_drop_drafts(struct store *store, struct batch *batch,
                        uint32_t *index, bool is_whole);
 
@@ -293,8 +306,8 @@ void store_key_free(struct store *store, uint64_t batch);
 struct result_row {
     struct draft draft;
     struct slice line; /* the draft's; empty if it is damaged */
-    bool has_outcome;
-    struct outcome outcome; /* if has_outcome */
+    bool has_outcome;       /* false if it has none, or a damaged one */
+    struct outcome outcome; /* if has_outcome; its text lies within reply */
     struct slice reply;     /* if has_outcome */
     struct slice essence;   /* of a draft that ended without its request */
 };
@@ -305,7 +318,8 @@ struct result_row {
 int store_result_after(struct store *store, uint64_t batch, uint64_t seq,
                        struct result_row *row);
 
-/* The first draft at or after an index that has a result. */
+/* The first draft at or after an index that has a result; E_CORRUPT: its index
+ * is set, go on behind it. */
 int store_result_at(struct store *store, uint64_t batch, uint32_t index,
                     struct result_row *row);
 
@@ -316,12 +330,11 @@ enum timer_kind {
     TIMER_REQUEST = 1,  /* a delayed request */
     TIMER_DEADLINE = 2, /* of a batch */
     TIMER_ABANDON = 3,  /* an open batch */
-    TIMER_START = 4,    /* a batch may start */
-    TIMER_FAN_OUT = 5,
-    TIMER_CANCEL = 6,
-    TIMER_EXPIRE = 7,
-    TIMER_RETRY = 8,
-    TIMER_DROP = 9,
+    TIMER_FAN_OUT = 4,
+    TIMER_CANCEL = 5,
+    TIMER_EXPIRE = 6,
+    TIMER_RETRY = 7,
+    TIMER_DROP = 8,
 };
 
 struct timer {

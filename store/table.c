@@ -4,14 +4,62 @@
 #include <assert.h>
 #include <string.h>
 
+/* Bytes of a table's keys, all being of one length; 0: names. */
+static const size_t key_widths[TABLE_COUNT] = {
+    [TABLE_META] = 0,
+    [TABLE_BATCH] = 8,
+    [TABLE_SPEC] = 8,
+    [TABLE_UUID] = 16,
+    [TABLE_CLIENT_KEY] = DIGEST_BYTES,
+    [TABLE_CHUNK] = 12,
+    [TABLE_BODY] = 12,
+    [TABLE_DRAFT] = 12,
+    [TABLE_NAME] = 16,
+    [TABLE_REFUSAL] = 12,
+    [TABLE_REQUEST] = 8,
+    [TABLE_KEY] = DIGEST_BYTES,
+    [TABLE_REF] = 20,
+    [TABLE_READY] = 32,
+    [TABLE_TIMER] = 17,
+    [TABLE_LEASE] = 8,
+    [TABLE_WORKER] = 16,
+    [TABLE_OUTCOME] = 8,
+    [TABLE_REPLY] = 8,
+    [TABLE_RESULT] = 8,
+    [TABLE_DONE] = 16,
+    [TABLE_ESSENCE] = 12,
+};
+
 void
 store_fail(struct store *store, int rc, enum table table, const char *what)
 {
     if (rc == 0 || store->rc != 0)
         return;
     store->rc = rc;
-    err_set(&store->err, rc, "%s in table %s: %s", what, table_name(table),
-            err_text(rc));
+    err_set(&store->err, rc, "%s table %s: %s", what, table_name(table),
+            store->engine->reason ? store->engine->reason : err_text(rc));
+}
+
+/* What the engine says to a read. All but "not there" ends the transaction: the
+ * engine failed, now or before. */
+static int
+read_code(struct store *store, int rc, enum table table)
+{
+    if (rc == 0 || rc == E_NOTFOUND)
+        return rc;
+    store_fail(store, rc, table, "read from");
+    return store->rc;
+}
+
+int
+table_get_raw(struct store *store, enum table table, struct key key,
+              struct slice *value)
+{
+    assert(store->is_open);
+    return read_code(
+        store,
+        store->engine->ops->get(store->engine, table, key_slice(&key), value),
+        table);
 }
 
 int
@@ -19,50 +67,68 @@ table_get(struct store *store, enum table table, struct key key,
           struct record *record)
 {
     struct slice value;
-    int rc =
-        store->engine->ops->get(store->engine, table, key_slice(&key), &value);
+    int rc = table_get_raw(store, table, key, &value);
 
-    assert(store->is_open);
-    if (rc < 0)
-        return rc;
-    return record_open(record, table, key_slice(&key), value);
+    return rc < 0 ? rc : record_open(record, table, key_slice(&key), value);
 }
 
 static int
-check_found(enum table table, struct key key, size_t prefix, struct slice found,
-            struct slice value, struct record *record)
+check_found(struct store *store, enum table table, struct slice prefix,
+            struct slice found)
 {
-    if (found.bytes < prefix ||
-        (prefix && memcmp(found.data, key.bytes, prefix) != 0)) {
-        return E_NOTFOUND;
+    if (key_widths[table] != 0 && found.bytes != key_widths[table]) {
+        store_fail(store, E_IO, table, "a key of wrong length in");
+        return E_IO;
     }
-    return record ? record_open(record, table, found, value) : 0;
+    if (prefix.bytes && memcmp(found.data, prefix.data, prefix.bytes) != 0)
+        return E_NOTFOUND;
+    return 0;
+}
+
+/* Both ways of looking for a row. */
+static int
+find(struct store *store, enum table table, struct key key, size_t prefix,
+     bool is_before, struct slice found[2])
+{
+    const struct engine_ops *ops = store->engine->ops;
+    int rc;
+
+    assert(store->is_open);
+    assert(prefix <= key.count);
+    rc = (is_before ? ops->before : ops->seek)(
+        store->engine, table, key_slice(&key), &found[0], &found[1]);
+    rc = read_code(store, rc, table);
+    if (rc < 0)
+        return rc;
+    return check_found(store, table,
+                       (struct slice){ (const char *)key.bytes, prefix },
+                       found[0]);
 }
 
 int
 table_seek(struct store *store, enum table table, struct key key, size_t prefix,
            struct slice *found, struct record *record)
 {
-    struct slice value;
-    int rc = store->engine->ops->seek(store->engine, table, key_slice(&key),
-                                      found, &value);
+    struct slice row[2];
+    int rc = find(store, table, key, prefix, false, row);
 
     if (rc < 0)
         return rc;
-    return check_found(table, key, prefix, *found, value, record);
+    *found = row[0];
+    return record ? record_open(record, table, row[0], row[1]) : 0;
 }
 
 int
 table_before(struct store *store, enum table table, struct key key,
              size_t prefix, struct slice *found, struct record *record)
 {
-    struct slice value;
-    int rc = store->engine->ops->before(store->engine, table, key_slice(&key),
-                                        found, &value);
+    struct slice row[2];
+    int rc = find(store, table, key, prefix, true, row);
 
     if (rc < 0)
         return rc;
-    return check_found(table, key, prefix, *found, value, record);
+    *found = row[0];
+    return record ? record_open(record, table, row[0], row[1]) : 0;
 }
 
 struct buf *
@@ -83,7 +149,7 @@ table_put(struct store *store, enum table table, struct key key)
     store_fail(store,
                store->engine->ops->put(store->engine, table, key_slice(&key),
                                        buf_slice(&store->fields)),
-               table, "write");
+               table, "write to");
 }
 
 void
@@ -98,7 +164,7 @@ table_del(struct store *store, enum table table, struct key key)
     if (rc == E_NOTFOUND)
         return;
     store->is_dirty = true;
-    store_fail(store, rc, table, "remove");
+    store_fail(store, rc, table, "remove from");
 }
 
 struct key

@@ -8,6 +8,7 @@
 #ifndef STORE_TABLE_H
 #define STORE_TABLE_H
 
+#include "base/digest.h"
 #include "store/engine.h"
 #include "store/record.h"
 #include "store/store.h"
@@ -28,19 +29,24 @@ struct store {
     struct ids ids;       /* with what the transaction gave out */
     struct ids committed; /* as on disk */
     struct buf fields;    /* scratch for encoding */
+    struct digest *digest;
 };
 
 /* Keeps the first failure of the transaction; 0 is none. */
 void store_fail(struct store *store, int rc, enum table table,
                 const char *what);
 
-/* Reads a row. E_NOTFOUND, E_CORRUPT. */
+/* Reads a row. E_NOTFOUND, E_CORRUPT; once the transaction has failed, its
+ * failure. The second leaves the seal to the caller. */
 int table_get(struct store *store, enum table table, struct key key,
               struct record *record);
+int table_get_raw(struct store *store, enum table table, struct key key,
+                  struct slice *value);
 
 /* The first row at or after a key, or the last one before it, whose key begins
- * with the first `prefix` bytes of it. *found is borrowed. E_CORRUPT also sets
- * *found. record may be NULL: the row is not read. */
+ * with the first `prefix` bytes of it. *found is borrowed, and as long as the
+ * table's keys are. E_CORRUPT also sets *found. record may be NULL: the row is
+ * not read. */
 int table_seek(struct store *store, enum table table, struct key key,
                size_t prefix, struct slice *found, struct record *record);
 int table_before(struct store *store, enum table table, struct key key,
@@ -59,20 +65,12 @@ void table_del(struct store *store, enum table table, struct key key);
 struct key key_draft(uint64_t batch, uint32_t index);
 struct key key_id(uint64_t id);
 
-/* The state of a request, and the rows that go with it (requests.c). */
+struct key key_ready(uint64_t batch, struct place place, uint64_t request);
+
+/* ---- requests (requests.c) ---- */
+
+/* Writes a request's record. */
 void request_put(struct store *store, const struct request *request);
-
-/* True if a live batch wants the request. */
-bool request_is_wanted(struct store *store, uint64_t request);
-
-/* Adds or removes the request's rows in the ready index, one for each batch
- * that wants it. */
-void ready_put_all(struct store *store, const struct request *request);
-void ready_del_all(struct store *store, const struct request *request);
-void ready_put(struct store *store, const struct request *request,
-               uint64_t batch);
-void ready_del(struct store *store, const struct request *request,
-               uint64_t batch);
 
 /* Takes a request out of what its state put it into: ready index, timer, or
  * lease. */
@@ -83,20 +81,66 @@ int key_lookup(struct store *store, const unsigned char key[DIGEST_BYTES],
                struct request *request);
 void key_point(struct store *store, const unsigned char key[DIGEST_BYTES],
                uint64_t request);
+
+/* ---- who wants a request (wants.c) ----
+ *
+ * A ref joins a draft to the request it waits for, and to the one that gave its
+ * result. A batch wants a request if it is live and one of its drafts waits for
+ * it; then, and only then, has a ready request a row in the ready index for it.
+ */
+
 void ref_add(struct store *store, uint64_t request, uint64_t batch,
              uint32_t index);
-void ref_del(struct store *store, uint64_t request, uint64_t batch,
-             uint32_t index);
+
+/* The first ref of a request at or after *cursor. */
+int ref_next(struct store *store, uint64_t request, struct cursor *cursor);
+
+/* True if a batch wants the request. */
+bool request_is_wanted(struct store *store, uint64_t request);
+
+/* Adds the request's rows in the ready index, one for each batch that wants it;
+ * removes those of all batches; the same for one batch. */
+void ready_put_all(struct store *store, const struct request *request);
+void ready_del_all(struct store *store, const struct request *request);
+void ready_put(struct store *store, const struct request *request,
+               uint64_t batch);
+void ready_del(struct store *store, const struct request *request,
+               uint64_t batch);
+
+/* Chooses another draft to render the request from, and to pay for it; none if
+ * there is none. Writes it. */
+void request_repoint(struct store *store, struct request *request);
+
+/* Cancels a request that is not done if nobody wants it. True if it did. */
+bool request_let_go(struct store *store, struct request *request);
+
+/* Takes a draft's ref away, and what follows: a request may lose its source, be
+ * wanted by nobody, or be forgotten. The draft's record was changed before. */
+void request_leave(struct store *store, uint64_t id, const struct draft *draft);
+
+/* ---- drafts and results ---- */
 
 /* Writes a draft's record. */
 void draft_put(struct store *store, const struct draft *draft);
 
-/* Gives a draft a result (results.c): its record, its place in the order of
+/* The first draft of a batch at or after an index. E_CORRUPT also sets its
+ * index. */
+int draft_next(struct store *store, uint64_t batch, uint32_t index,
+               struct draft *draft);
+
+/* Gives a draft the result of draft->request, or one of its own if it is
+ * cancelled or expired (results.c): its record, its place in the order of
  * completion, and its batch's counters, which the caller writes. */
 void result_give(struct store *store, struct batch *batch, struct draft *draft,
                  enum status status, int64_t now_ms);
 
 /* Removes a draft's result from the order of completion. */
 void result_remove(struct store *store, const struct draft *draft);
+
+/* Tells a draft that a request has ended (finish.c): gives it the result if it
+ * is better than its own, and ends its waiting. The caller writes the batch. */
+void hand_over(struct store *store, const struct request *request,
+               const struct outcome *outcome, struct batch *batch,
+               struct draft *draft, int64_t now_ms);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
+#include <string.h>
 
 #include "store/table.h"
 
@@ -37,7 +38,7 @@ store_timer_first(struct store *store, struct timer *timer)
     struct record record;
     int rc = table_seek(store, TABLE_TIMER, key_start(), 0, &found, &record);
 
-    if (rc == E_NOTFOUND)
+    if (rc < 0 && rc != E_CORRUPT)
         return rc;
     *timer = (struct timer){ .due_ms = (int64_t)key_get_u64(found, 0),
                              .kind = (unsigned char)found.data[8],
@@ -47,6 +48,8 @@ store_timer_first(struct store *store, struct timer *timer)
     timer->cursor.batch = record_get_u64(&record);
     timer->cursor.index = record_get_u32(&record);
     timer->argument = record_get_u32(&record);
+    if (timer->kind < TIMER_REQUEST || timer->kind > TIMER_DROP)
+        return E_CORRUPT;
     return record_end(&record);
 }
 
@@ -87,12 +90,12 @@ store_worker_after(struct store *store, const unsigned char *uuid,
     struct record record;
     int rc = table_seek(store, TABLE_WORKER, from, 0, &found, &record);
 
+    if (rc < 0 && rc != E_CORRUPT)
+        return rc;
+    *row = (struct worker_row){ 0 };
+    memcpy(row->uuid, found.data, sizeof(row->uuid));
     if (rc < 0)
         return rc;
-    if (found.bytes != sizeof(row->uuid))
-        return E_CORRUPT;
-    for (size_t i = 0; i < sizeof(row->uuid); i++)
-        row->uuid[i] = (unsigned char)found.data[i];
     row->slots = record_get_u32(&record);
     row->host = record_get_str(&record);
     row->lock = record_get_str(&record);

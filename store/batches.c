@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+
+#include "store/table.h"
+
+static int
+batch_found(int rc, struct slice found, struct record *record,
+            struct batch *batch)
+{
+    if (rc == 0 || rc == E_CORRUPT)
+        *batch = (struct batch){ .id = key_get_u64(found, 0) };
+    return rc < 0 ? rc : batch_decode(record, batch);
+}
+
+int
+store_batch_get(struct store *store, uint64_t id, struct batch *batch)
+{
+    struct key key = key_id(id);
+    struct record record;
+    int rc = table_get(store, TABLE_BATCH, key, &record);
+
+    return batch_found(rc, key_slice(&key), &record, batch);
+}
+
+int
+store_batch_after(struct store *store, uint64_t id, struct batch *batch)
+{
+    struct slice found = { 0 };
+    struct record record;
+    int rc = id == UINT64_MAX ? E_NOTFOUND
+                              : table_seek(store, TABLE_BATCH, key_id(id + 1),
+                                           0, &found, &record);
+
+    return batch_found(rc, found, &record, batch);
+}
+
+int
+store_batch_before(struct store *store, uint64_t id, struct batch *batch)
+{
+    struct slice found = { 0 };
+    struct record record;
+    int rc = table_before(store, TABLE_BATCH, key_id(id), 0, &found, &record);
+
+    return batch_found(rc, found, &record, batch);
+}
+
+/* A batch through one of the two indexes that lead to it. */
+static int
+find_by(struct store *store, enum table table, struct key key,
+        struct batch *batch)
+{
+    struct record record;
+    uint64_t id;
+    int rc = table_get(store, table, key, &record);
+
+    if (rc < 0)
+        return rc;
+    id = record_get_u64(&record);
+    rc = record_end(&record);
+    return rc < 0 ? rc : store_batch_get(store, id, batch);
+}
+
+static struct key
+uuid_key(const unsigned char uuid[BATCH_UUID_BYTES])
+{
+    return key_bytes(key_start(), uuid, BATCH_UUID_BYTES);
+}
+
+static struct key
+digest_key(const unsigned char digest[DIGEST_BYTES])
+{
+    return key_bytes(key_start(), digest, DIGEST_BYTES);
+}
+
+int
+store_batch_find(struct store *store,
+                 const unsigned char uuid[BATCH_UUID_BYTES],
+                 struct batch *batch)
+{
+    return find_by(store, TABLE_UUID, uuid_key(uuid), batch);
+}
+
+int
+store_batch_find_key(struct store *store,
+                     const unsigned char digest[DIGEST_BYTES],
+                     struct batch *batch)
+{
+    return find_by(store, TABLE_CLIENT_KEY, digest_key(digest), batch);
+}
+
+void
+store_client_key(struct slice client, struct slice key,
+                 unsigned char digest[DIGEST_BYTES])
+{
+    struct buf joined = { 0 };
+
+    buf_add_slice(&joined, client);
+    buf_add_char(&joined, '\0');
+    buf_add_slice(&joined, key);
+    digest_of(joined.data, joined.bytes, digest);
+    buf_fini(&joined);
+}
+
+static void
+batch_put(struct store *store, const struct batch *batch)
+{
+    assert(batch->id > 0);
+    batch_encode(batch, table_fields(store));
+    table_put(store, TABLE_BATCH, key_id(batch->id));
+}
+
+void
+store_batch_add(struct store *store, struct batch *batch,
+                const struct spec *spec)
+{
+    unsigned char digest[DIGEST_BYTES];
+
+    batch->id = ++store->ids.batch;
+    /* The spec first: it may be borrowed from the store. */
+    store_client_key(spec->client, spec->key, digest);
+    spec_encode(spec, table_fields(store));
+    table_put(store, TABLE_SPEC, key_id(batch->id));
+    record_u64(table_fields(store), batch->id);
+    table_put(store, TABLE_CLIENT_KEY, digest_key(digest));
+    batch_put(store, batch);
+    record_u64(table_fields(store), batch->id);
+    table_put(store, TABLE_UUID, uuid_key(batch->uuid));
+}
+
+bool
+store_batch_put(struct store *store, struct batch *batch, int64_t now_ms)
+{
+    bool is_finished = batch->state == BATCH_SEALED && batch_is_complete(batch);
+
+    if (is_finished) {
+        batch_move(batch, BATCH_FINISHED);
+        batch->finished_ms = now_ms;
+        store_timer_drop(store, &(struct timer){ .due_ms = batch->deadline_ms,
+                                                 .kind = TIMER_DEADLINE,
+                                                 .id = batch->id });
+    }
+    batch_put(store, batch);
+    return is_finished;
+}
+
+int
+store_spec_get(struct store *store, uint64_t batch, struct spec *spec)
+{
+    struct record record;
+    int rc = table_get(store, TABLE_SPEC, key_id(batch), &record);
+
+    return rc < 0 ? rc : spec_decode(&record, spec);
+}
+
+void
+store_key_free(struct store *store, uint64_t batch)
+{
+    unsigned char digest[DIGEST_BYTES];
+    struct batch holder;
+    struct spec spec;
+
+    if (store_spec_get(store, batch, &spec) < 0)
+        return;
+    store_client_key(spec.client, spec.key, digest);
+    /* The key may be a newer batch's by now. */
+    if (store_batch_find_key(store, digest, &holder) == 0 && holder.id == batch)
+        table_del(store, TABLE_CLIENT_KEY, digest_key(digest));
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+
+#include "store/table.h"
+
+static void
+outcome_put(struct store *store, uint64_t request,
+            const struct outcome *outcome, struct slice reply)
+{
+    outcome_encode(outcome, table_fields(store));
+    table_put(store, TABLE_OUTCOME, key_id(request));
+    record_bytes(table_fields(store), reply.data, reply.bytes);
+    table_put(store, TABLE_REPLY, key_id(request));
+}
+
+int
+store_outcome_get(struct store *store, uint64_t request,
+                  struct outcome *outcome)
+{
+    struct record record;
+    int rc = table_get(store, TABLE_OUTCOME, key_id(request), &record);
+
+    return rc < 0 ? rc : outcome_decode(&record, outcome);
+}
+
+int
+store_reply_get(struct store *store, uint64_t request, struct slice *reply)
+{
+    struct record record;
+    int rc = table_get(store, TABLE_REPLY, key_id(request), &record);
+
+    if (rc < 0)
+        return rc;
+    *reply = (struct slice){ (const char *)record.at, record.left };
+    return 0;
+}
+
+void
+store_finish(struct store *store, struct request *request,
+             const struct outcome *outcome, struct slice reply, int64_t now_ms)
+{
+    struct cursor cursor = { 0 };
+
+    assert(outcome->status != STATUS_NONE);
+    request_unplace(store, request);
+    request_move(request, REQUEST_DONE);
+    /* A further try that ended no better leaves what was kept, and an answer
+     * that was given out stays the answer. */
+    if (request->status == STATUS_NONE ||
+        (request->status != STATUS_OK && outcome->status == STATUS_OK)) {
+        request->status = outcome->status;
+        request->done_ms = now_ms;
+        outcome_put(store, request->id, outcome, reply);
+        if (outcome->status == STATUS_OK)
+            key_point(store, request->key, request->id);
+    }
+    request_put(store, request);
+    if (store_fan_out(store, request, &cursor, now_ms)) {
+        store_timer_set(store, &(struct timer){ .due_ms = now_ms,
+                                                .kind = TIMER_FAN_OUT,
+                                                .id = request->id,
+                                                .cursor = cursor });
+    }
+}
+
+/* Adds what a call used and cost to the batch that paid for it. */
+static void
+account(struct batch *batch, const struct outcome *outcome)
+{
+    if (outcome->prompt_tokens > 0)
+        batch->prompt_tokens += (uint64_t)outcome->prompt_tokens;
+    if (outcome->completion_tokens > 0)
+        batch->completion_tokens += (uint64_t)outcome->completion_tokens;
+    if (outcome->total_tokens > 0)
+        batch->total_tokens += (uint64_t)outcome->total_tokens;
+    if (outcome->cost_nano < 0)
+        return;
+    if (batch->cost_nano == BATCH_COST_UNKNOWN)
+        batch->cost_nano = 0;
+    batch->cost_nano += outcome->cost_nano;
+}
+
+/* Ends the waiting of a draft that was put back. */
+static void
+end_retry(struct batch *batch, struct draft *draft)
+{
+    assert(batch->retry_count > 0);
+    batch->retry_count--;
+    draft->is_retrying = false;
+}
+
+void
+hand_over(struct store *store, const struct request *request,
+          const struct outcome *outcome, struct batch *batch,
+          struct draft *draft, int64_t now_ms)
+{
+    uint64_t other = draft->request != request->id ? draft->request : 0;
+    bool is_better = draft_improves(draft, request->status);
+
+    /* It waits for a newer request, and this one is no answer. */
+    if (other && !is_better)
+        return;
+    if (!draft->is_retrying && !is_better)
+        return;
+    if (draft->is_retrying)
+        end_retry(batch, draft);
+    draft->request = request->id;
+    if (is_better) {
+        draft->cost_nano = draft->tier == CACHE_NONE ? outcome->cost_nano : 0;
+        if (draft->tier == CACHE_NONE)
+            account(batch, outcome);
+        result_give(store, batch, draft, request->status, now_ms);
+    } else {
+        draft_put(store, draft);
+    }
+    if (other)
+        request_leave(store, other, draft);
+}
+
+/* What goes from draft to draft of a fan-out. */
+struct fan {
+    const struct request *request;
+    struct outcome outcome;
+    struct batch batch; /* of the last draft; id 0: none, or a damaged one */
+    uint64_t batch_id;
+    int64_t now_ms;
+};
+
+static void
+close_batch(struct store *store, struct fan *fan)
+{
+    if (fan->batch.id)
+        store_batch_put(store, &fan->batch, fan->now_ms);
+    fan->batch = (struct batch){ 0 };
+}
+
+/* A draft or batch whose record is damaged is passed over, so that it does not
+ * stand in the way of the others; `verify` names it. */
+static void
+visit_ref(struct store *store, struct fan *fan, struct cursor at)
+{
+    struct draft draft;
+
+    if (fan->batch_id != at.batch) {
+        close_batch(store, fan);
+        fan->batch_id = at.batch;
+        if (store_batch_get(store, at.batch, &fan->batch) < 0)
+            fan->batch = (struct batch){ 0 };
+    }
+    if (fan->batch.id &&
+        store_draft_get(store, at.batch, at.index, &draft) == 0) {
+        hand_over(store, fan->request, &fan->outcome, &fan->batch, &draft,
+                  fan->now_ms);
+    }
+}
+
+bool
+store_fan_out(struct store *store, struct request *request,
+              struct cursor *cursor, int64_t now_ms)
+{
+    struct fan fan = { .request = request, .now_ms = now_ms };
+    struct outcome *outcome = &fan.outcome;
+    bool is_more = false;
+
+    /* Numbers only: what they need of the outcome survives the writing. */
+    if (store_outcome_get(store, request->id, outcome) < 0) {
+        *outcome = (struct outcome){ .prompt_tokens = OUTCOME_UNKNOWN,
+                                     .completion_tokens = OUTCOME_UNKNOWN,
+                                     .total_tokens = OUTCOME_UNKNOWN,
+                                     .cost_nano = OUTCOME_UNKNOWN };
+    }
+    for (int i = 0; store->rc == 0; i++) {
+        if (ref_next(store, request->id, cursor) < 0)
+            break;
+        is_more = i == STORE_SLICE_MAX;
+        if (is_more)
+            break;
+        visit_ref(store, &fan, *cursor);
+        cursor->index++;
+    }
+    close_batch(store, &fan);
+    return is_more;
+}

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/engine.h"
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/scratch.h"
+
+#define MAP_BYTES (64u << 20)
+#define KEYS      200 /* of the model */
+#define STEPS     20000
+#define TABLES    3    /* that the model uses */
+#define VALUE_MAX 9000 /* some on pages of their own */
+#define BIG_BYTES (3u << 20)
+#define FD_MAX    64
+
+enum kind { LMDB, MEMORY, KIND_COUNT };
+
+/* An engine, and the directory it may have. */
+struct fixture {
+    struct engine *engine;
+    const struct engine_ops *ops;
+    struct scratch scratch;
+    enum kind kind;
+};
+
+static struct fixture
+open_fixture(enum kind kind)
+{
+    struct fixture fixture = { .kind = kind };
+    struct err err = { 0 };
+
+    if (kind == MEMORY) {
+        fixture.engine = engine_open_memory(MAP_BYTES);
+    } else {
+        fixture.scratch = scratch_make();
+        fixture.engine =
+            engine_open_lmdb(fixture.scratch.path, true, MAP_BYTES, &err);
+    }
+    cr_assert_not_null(fixture.engine, "%s", err.msg);
+    fixture.ops = fixture.engine->ops;
+    return fixture;
+}
+
+static void
+close_fixture(struct fixture *fixture)
+{
+    fixture->ops->close(fixture->engine);
+    if (fixture->kind == LMDB)
+        scratch_remove(&fixture->scratch);
+}
+
+static void
+begin(struct fixture *fixture)
+{
+    struct err err = { 0 };
+
+    cr_assert_eq(fixture->ops->begin(fixture->engine, &err), 0, "%s", err.msg);
+}
+
+static void
+commit(struct fixture *fixture)
+{
+    struct err err = { 0 };
+
+    cr_assert_eq(fixture->ops->commit(fixture->engine, &err), 0, "%s", err.msg);
+}
+
+static void
+put(struct fixture *fixture, const char *key, const char *value)
+{
+    cr_assert_eq(fixture->ops->put(fixture->engine, TABLE_DRAFT, slice_of(key),
+                                   slice_of(value)),
+                 0);
+}
+
+static void
+expect_row(int rc, struct slice got, const char *want)
+{
+    if (!want) {
+        cr_expect_eq(rc, E_NOTFOUND, "got %d, %.*s", rc, (int)got.bytes,
+                     got.data ? got.data : "");
+        return;
+    }
+    cr_assert_eq(rc, 0, "no %s: %d", want, rc);
+    cr_expect(slice_is(got, want), "got %.*s, want %s", (int)got.bytes,
+              got.data, want);
+}
+
+static void
+expect_get(struct fixture *fixture, const char *key, const char *want)
+{
+    struct slice value = { 0 };
+    int rc =
+        fixture->ops->get(fixture->engine, TABLE_DRAFT, slice_of(key), &value);
+
+    expect_row(rc, value, want);
+}
+
+static void
+expect_seek(struct fixture *fixture, const char *key, const char *want)
+{
+    struct slice found = { 0 }, value;
+    int rc = fixture->ops->seek(fixture->engine, TABLE_DRAFT, slice_of(key),
+                                &found, &value);
+
+    expect_row(rc, found, want);
+}
+
+static void
+expect_before(struct fixture *fixture, const char *key, const char *want)
+{
+    struct slice found = { 0 }, value;
+    int rc = fixture->ops->before(fixture->engine, TABLE_DRAFT, slice_of(key),
+                                  &found, &value);
+
+    expect_row(rc, found, want);
+}
+
+/* Both engines must pass every claim. */
+#define CLAIM(name)                                    \
+    static void name(struct fixture *fixture);         \
+    Test(engine_lmdb, name)                            \
+    {                                                  \
+        struct fixture fixture = open_fixture(LMDB);   \
+        name(&fixture);                                \
+        close_fixture(&fixture);                       \
+    }                                                  \
+    Test(engine_memory, name)                          \
+    {                                                  \
+        struct fixture fixture = open_fixture(MEMORY); \
+        name(&fixture);                                \
+        close_fixture(&fixture);                       \
+    }                                                  \
+    static void name(struct fixture *fixture)
+
+CLAIM(get_gives_what_put_left)
+{
+    begin(fixture);
+    expect_get(fixture, "a", NULL);
+    put(fixture, "a", "1");
+    put(fixture, "b", "");
+    expect_get(fixture, "a", "1");
+    expect_get(fixture, "b", "");
+    put(fixture, "a", "22");
+    expect_get(fixture, "a", "22");
+    cr_expect_eq(fixture->ops->rows(fixture->engine, TABLE_DRAFT), 2);
+    cr_expect_eq(fixture->ops->rows(fixture->engine, TABLE_REQUEST), 0);
+    commit(fixture);
+}
+
+CLAIM(del_removes_once)
+{
+    begin(fixture);
+    put(fixture, "a", "1");
+    cr_expect_eq(fixture->ops->del(fixture->engine, TABLE_DRAFT, slice_of("a")),
+                 0);
+    cr_expect_eq(fixture->ops->del(fixture->engine, TABLE_DRAFT, slice_of("a")),
+                 E_NOTFOUND);
+    expect_get(fixture, "a", NULL);
+    cr_expect_eq(fixture->ops->rows(fixture->engine, TABLE_DRAFT), 0);
+    commit(fixture);
+}
+
+CLAIM(seek_and_before_go_by_byte_order)
+{
+    begin(fixture);
+    expect_seek(fixture, "", NULL);
+    expect_before(fixture, "x", NULL);
+    put(fixture, "b", "");
+    put(fixture, "d", "");
+    put(fixture, "bb", "");
+    put(fixture, "\xff", "");
+    expect_seek(fixture, "", "b");
+    expect_seek(fixture, "b", "b");
+    expect_seek(fixture, "ba", "bb");
+    expect_seek(fixture, "c", "d");
+    expect_seek(fixture, "e", "\xff");
+    expect_seek(fixture, "\xff\xff", NULL);
+    expect_before(fixture, "", NULL);
+    expect_before(fixture, "b", NULL);
+    expect_before(fixture, "bb", "b");
+    expect_before(fixture, "d", "bb");
+    expect_before(fixture, "e", "d");
+    expect_before(fixture, "\xff\xff", "\xff");
+    commit(fixture);
+}
+
+CLAIM(seek_stays_in_its_table)
+{
+    begin(fixture);
+    cr_assert_eq(fixture->ops->put(fixture->engine, TABLE_DRAFT + 1,
+                                   slice_of("z"), slice_of("")),
+                 0);
+    cr_assert_eq(fixture->ops->put(fixture->engine, TABLE_DRAFT - 1,
+                                   slice_of("a"), slice_of("")),
+                 0);
+    expect_seek(fixture, "", NULL);
+    expect_before(fixture, "zz", NULL);
+    commit(fixture);
+}
+
+CLAIM(abort_forgets_all_of_it)
+{
+    begin(fixture);
+    put(fixture, "kept", "old");
+    put(fixture, "lost", "old");
+    commit(fixture);
+    begin(fixture);
+    put(fixture, "kept", "new");
+    put(fixture, "kept", "newer");
+    put(fixture, "more", "new");
+    cr_assert_eq(
+        fixture->ops->del(fixture->engine, TABLE_DRAFT, slice_of("lost")), 0);
+    fixture->ops->abort(fixture->engine);
+    begin(fixture);
+    expect_get(fixture, "kept", "old");
+    expect_get(fixture, "lost", "old");
+    expect_get(fixture, "more", NULL);
+    cr_expect_eq(fixture->ops->rows(fixture->engine, TABLE_DRAFT), 2);
+    commit(fixture);
+}
+
+CLAIM(big_values_come_back_whole)
+{
+    char *big = malloc(BIG_BYTES);
+    struct slice value;
+
+    cr_assert_not_null(big);
+    for (size_t i = 0; i < BIG_BYTES; i++)
+        big[i] = (char)(i * 31 >> 3);
+    begin(fixture);
+    cr_assert_eq(fixture->ops->put(fixture->engine, TABLE_BODY, slice_of("k"),
+                                   (struct slice){ big, BIG_BYTES }),
+                 0);
+    commit(fixture);
+    begin(fixture);
+    cr_assert_eq(
+        fixture->ops->get(fixture->engine, TABLE_BODY, slice_of("k"), &value),
+        0);
+    cr_assert_eq(value.bytes, BIG_BYTES);
+    cr_expect(memcmp(value.data, big, BIG_BYTES) == 0);
+    fixture->ops->abort(fixture->engine);
+    free(big);
+}
+
+CLAIM(usage_falls_when_rows_go)
+{
+    uint64_t before, filled, after, limit;
+    char *big = calloc(1, BIG_BYTES);
+
+    begin(fixture);
+    fixture->ops->usage(fixture->engine, &before, &limit);
+    cr_expect_eq(limit, MAP_BYTES);
+    fixture->ops->put(fixture->engine, TABLE_BODY, slice_of("k"),
+                      (struct slice){ big, BIG_BYTES });
+    commit(fixture);
+    begin(fixture);
+    fixture->ops->usage(fixture->engine, &filled, &limit);
+    cr_expect_geq(filled, before + BIG_BYTES);
+    cr_assert_eq(fixture->ops->del(fixture->engine, TABLE_BODY, slice_of("k")),
+                 0);
+    commit(fixture);
+    /* What a transaction frees is free for the next one. */
+    begin(fixture);
+    fixture->ops->usage(fixture->engine, &after, &limit);
+    cr_expect_lt(after, before + BIG_BYTES / 10, "%llu of %llu",
+                 (unsigned long long)after, (unsigned long long)filled);
+    fixture->ops->abort(fixture->engine);
+    free(big);
+}
+
+/* ---- the model: a sorted array ---- */
+
+struct row {
+    char key[16];
+    char *value; /* NULL: no such row */
+    size_t bytes;
+};
+
+struct model {
+    struct row rows[TABLES][KEYS]; /* by key, in order */
+};
+
+static void
+model_copy(struct model *to, const struct model *from)
+{
+    for (int table = 0; table < TABLES; table++) {
+        for (int i = 0; i < KEYS; i++) {
+            const struct row *row = &from->rows[table][i];
+
+            free(to->rows[table][i].value);
+            to->rows[table][i] = *row;
+            if (!row->value)
+                continue;
+            to->rows[table][i].value = malloc(row->bytes + 1);
+            memcpy(to->rows[table][i].value, row->value, row->bytes);
+        }
+    }
+}
+
+static void
+model_init(struct model *model)
+{
+    memset(model, 0, sizeof(*model));
+    for (int table = 0; table < TABLES; table++) {
+        for (int i = 0; i < KEYS; i++)
+            snprintf(model->rows[table][i].key, 16, "key-%06d", i * 7);
+    }
+}
+
+static void
+model_fini(struct model *model)
+{
+    for (int table = 0; table < TABLES; table++) {
+        for (int i = 0; i < KEYS; i++)
+            free(model->rows[table][i].value);
+    }
+}
+
+/* The first row at or after i, or the last one before it. */
+static struct row *
+model_find(struct model *model, int table, int i, bool is_before)
+{
+    if (is_before) {
+        for (i--; i >= 0; i--) {
+            if (model->rows[table][i].value)
+                return &model->rows[table][i];
+        }
+        return NULL;
+    }
+    for (; i < KEYS; i++) {
+        if (model->rows[table][i].value)
+            return &model->rows[table][i];
+    }
+    return NULL;
+}
+
+static void
+expect_same(int rc, struct slice key, struct slice value, const struct row *row)
+{
+    if (!row || !row->value) {
+        cr_assert_eq(rc, E_NOTFOUND);
+        return;
+    }
+    cr_assert_eq(rc, 0);
+    if (key.data)
+        cr_assert(slice_is(key, row->key), "got %.*s, want %s", (int)key.bytes,
+                  key.data, row->key);
+    cr_assert(slice_equal(value, (struct slice){ row->value, row->bytes }));
+}
+
+static void
+change(struct fixture *fixture, struct model *model, int table, int i)
+{
+    struct row *row = &model->rows[table][i];
+    struct slice key = slice_of(row->key);
+    int rc;
+
+    if (rand() % 3 == 0) {
+        rc = fixture->ops->del(fixture->engine, table, key);
+        cr_assert_eq(rc, row->value ? 0 : E_NOTFOUND);
+        free(row->value);
+        row->value = NULL;
+        return;
+    }
+    free(row->value);
+    row->bytes = (size_t)(rand() % 10 ? rand() % 100 : rand() % VALUE_MAX);
+    row->value = malloc(row->bytes + 1);
+    memset(row->value, rand(), row->bytes);
+    rc = fixture->ops->put(fixture->engine, table, key,
+                           (struct slice){ row->value, row->bytes });
+    cr_assert_eq(rc, 0);
+}
+
+static void
+look(struct fixture *fixture, struct model *model, int table, int i)
+{
+    const char *key = model->rows[table][i].key;
+    struct slice found = { 0 }, value = { 0 };
+    int rc;
+
+    switch (rand() % 3) {
+    case 0:
+        rc = fixture->ops->get(fixture->engine, table, slice_of(key), &value);
+        expect_same(rc, found, value, &model->rows[table][i]);
+        break;
+    case 1:
+        rc = fixture->ops->seek(fixture->engine, table, slice_of(key), &found,
+                                &value);
+        expect_same(rc, found, value, model_find(model, table, i, false));
+        break;
+    default:
+        rc = fixture->ops->before(fixture->engine, table, slice_of(key), &found,
+                                  &value);
+        expect_same(rc, found, value, model_find(model, table, i, true));
+    }
+}
+
+CLAIM(random_histories_agree_with_a_sorted_array)
+{
+    static struct model now, committed;
+
+    srand(1);
+    model_init(&now);
+    model_init(&committed);
+    begin(fixture);
+    for (int step = 0; step < STEPS; step++) {
+        int table = rand() % TABLES, i = rand() % KEYS;
+
+        if (rand() % 2)
+            change(fixture, &now, table, i);
+        else
+            look(fixture, &now, table, i);
+        if (rand() % 50 == 0) {
+            if (rand() % 3) {
+                commit(fixture);
+                model_copy(&committed, &now);
+            } else {
+                fixture->ops->abort(fixture->engine);
+                model_copy(&now, &committed);
+            }
+            begin(fixture);
+        }
+        /* From full to empty and back, now and then. */
+        if (step % 5000 == 4999) {
+            for (int k = 0; k < KEYS; k++) {
+                fixture->ops->del(fixture->engine, table,
+                                  slice_of(now.rows[table][k].key));
+                free(now.rows[table][k].value);
+                now.rows[table][k].value = NULL;
+            }
+        }
+    }
+    for (int table = 0; table < TABLES; table++) {
+        for (int i = 0; i < KEYS; i++)
+            look(fixture, &now, table, i);
+    }
+    fixture->ops->abort(fixture->engine);
+    model_fini(&now);
+    model_fini(&committed);
+}
+
+Test(engine_memory, put_beyond_its_size_is_full_and_abort_makes_room)
+{
+    struct engine *engine = engine_open_memory(10);
+
+    cr_assert_eq(engine->ops->begin(engine, NULL), 0);
+    cr_assert_eq(engine->ops->put(engine, TABLE_DRAFT, slice_of("a"),
+                                  slice_of("12345678")),
+                 0);
+    cr_expect_eq(
+        engine->ops->put(engine, TABLE_DRAFT, slice_of("b"), slice_of("1")),
+        E_FULL);
+    engine->ops->abort(engine);
+    cr_assert_eq(engine->ops->begin(engine, NULL), 0);
+    cr_expect_eq(engine->ops->put(engine, TABLE_DRAFT, slice_of("b"),
+                                  slice_of("123456789")),
+                 0);
+    engine->ops->close(engine);
+}
+
+Test(engine_lmdb, what_was_committed_is_there_when_it_is_opened_again)
+{
+    struct fixture fixture = open_fixture(LMDB);
+    struct err err = { 0 };
+
+    begin(&fixture);
+    put(&fixture, "a", "1");
+    commit(&fixture);
+    begin(&fixture);
+    put(&fixture, "b", "1");
+    fixture.ops->close(fixture.engine); /* in the middle of it */
+    fixture.engine =
+        engine_open_lmdb(fixture.scratch.path, false, MAP_BYTES, &err);
+    cr_assert_not_null(fixture.engine, "%s", err.msg);
+    begin(&fixture);
+    expect_get(&fixture, "a", "1");
+    expect_get(&fixture, "b", NULL);
+    close_fixture(&fixture);
+}
+
+Test(engine_lmdb, no_file_is_left_open_for_children)
+{
+    bool was_open[FD_MAX];
+    struct fixture fixture;
+    int count = 0;
+
+    for (int fd = 0; fd < FD_MAX; fd++)
+        was_open[fd] = fcntl(fd, F_GETFD) >= 0;
+    fixture = open_fixture(LMDB);
+    for (int fd = 0; fd < FD_MAX; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+
+        if (flags < 0 || was_open[fd])
+            continue;
+        count++;
+        cr_expect(flags & FD_CLOEXEC, "descriptor %d", fd);
+    }
+    cr_expect_geq(count, 3, "data.mdb twice, and lock.mdb");
+    close_fixture(&fixture);
+}
