@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "submit/command.h"
-#include "submit/outcome.h"
 #include "submit/output.h"
+#include "submit/standing.h"
 
 #define MS         1000
 #define NAME_WIDTH "%-12s"
@@ -40,17 +40,18 @@ number_of(const cJSON *object, const char *name)
 }
 
 static void
-add_counts(const struct wire *status, const struct outcome *outcome,
+add_counts(const struct wire *status, const struct standing *standing,
            struct buf *out)
 {
     const cJSON *usage = wire_get(status, "usage");
     const cJSON *cost = wire_get(status, "cost_usd");
 
-    buf_addf(out, NAME_WIDTH "%lld of %lld: ", "done", (long long)outcome->done,
-             (long long)(outcome->drafts - outcome->refused));
-    outcome_text(status, out);
+    buf_addf(out, NAME_WIDTH "%lld of %lld: ", "done",
+             (long long)standing->done,
+             (long long)(standing->drafts - standing->refused));
+    standing_text(status, out);
     buf_addf(out, "\n" NAME_WIDTH "%lld from the store, %lld joined\n", "saved",
-             (long long)outcome->cached, (long long)outcome->joined);
+             (long long)standing->cached, (long long)standing->joined);
     buf_addf(out, NAME_WIDTH "%.0f prompt, %.0f completion, %.0f total\n",
              "tokens", number_of(usage, "prompt_tokens"),
              number_of(usage, "completion_tokens"),
@@ -63,8 +64,8 @@ add_counts(const struct wire *status, const struct outcome *outcome,
 static int
 add_status(const struct wire *status, struct buf *out, struct err *err)
 {
-    struct outcome outcome = { .drafts = 0 };
-    int rc = outcome_read(&outcome, status, err);
+    struct standing standing = { .drafts = 0 };
+    int rc = standing_read(&standing, status, err);
 
     if (rc < 0)
         return rc;
@@ -82,7 +83,7 @@ add_status(const struct wire *status, struct buf *out, struct err *err)
     add_time_row(out, "finished", wire_get(status, "finished_at"));
     add_text_row(out, "window", wire_get(status, "window"));
     add_text_row(out, "time zone", wire_get(status, "tz"));
-    add_counts(status, &outcome, out);
+    add_counts(status, &standing, out);
     return 0;
 }
 
@@ -204,7 +205,7 @@ cmd_retry(struct command *command, struct err *err)
 /* One line, or one JSON object, about a batch that was waited for. */
 static int
 print_end(const struct command *command, const struct wire *status,
-          const struct outcome *outcome, struct err *err)
+          const struct standing *standing, struct err *err)
 {
     const cJSON *batch = wire_get(status, "batch");
     struct buf text = { 0 };
@@ -215,8 +216,8 @@ print_end(const struct command *command, const struct wire *status,
     } else {
         buf_addf(&text,
                  "%s %s: ", cJSON_IsString(batch) ? batch->valuestring : "",
-                 outcome->state);
-        outcome_text(status, &text);
+                 standing->state);
+        standing_text(status, &text);
         buf_add_char(&text, '\n');
     }
     rc = command_print(&text, err);
@@ -240,14 +241,14 @@ cmd_wait(struct command *command, struct err *err)
     if (options->timeout_s >= 0)
         end_ms = clock_mono_ms() + options->timeout_s * MS;
     for (size_t i = 0; rc == 0 && i < batches->count; i++) {
-        struct outcome outcome = { .drafts = 0 };
+        struct standing standing = { .drafts = 0 };
         struct wire status = { .head = NULL };
 
-        rc = outcome_wait(command, batches->items[i], end_ms, &status, &outcome,
-                          err);
+        rc = standing_wait(command, batches->items[i], end_ms, &status,
+                           &standing, err);
         if (rc == 0)
-            rc = print_end(command, &status, &outcome, err);
-        if (rc == 0 && outcome_exit_code(&outcome, options->fallback_ok))
+            rc = print_end(command, &status, &standing, err);
+        if (rc == 0 && standing_exit_code(&standing, options->fallback_ok))
             exit_code = EXIT_FLAWED;
         wire_fini(&status);
     }

@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "submit/command.h"
-#include "submit/outcome.h"
 #include "submit/output.h"
+#include "submit/standing.h"
 
 #define PAGE_LIMIT  100 /* the most that list gives at a time */
 #define ROW         "%-36s  %-9s  %15s  %9s  %-20s  "
@@ -80,9 +80,9 @@ add_row(const struct wire *status, struct buf *out, struct err *err)
 {
     char created[CLOCK_TEXT_BYTES] = "", done[64], fallbacks[32];
     const char *name = string_of(status->head, "name");
-    struct outcome outcome = { .drafts = 0 };
+    struct standing standing = { .drafts = 0 };
     int64_t created_ms = 0;
-    int rc = outcome_read(&outcome, status, err);
+    int rc = standing_read(&standing, status, err);
 
     if (rc == 0)
         rc = wire_int(status, "created_at", 0, WIRE_INT_MAX, 0, &created_ms,
@@ -91,11 +91,11 @@ add_row(const struct wire *status, struct buf *out, struct err *err)
         return rc;
     clock_text(created_ms, created);
     memcpy(created + strlen("2026-01-31T12:00:00"), "Z", 2);
-    snprintf(done, sizeof(done), "%lld/%lld", (long long)outcome.done,
-             (long long)(outcome.drafts - outcome.refused));
+    snprintf(done, sizeof(done), "%lld/%lld", (long long)standing.done,
+             (long long)(standing.drafts - standing.refused));
     snprintf(fallbacks, sizeof(fallbacks), "%lld",
-             (long long)outcome_fallbacks(&outcome));
-    buf_addf(out, ROW, string_of(status->head, "batch"), outcome.state, done,
+             (long long)standing_fallbacks(&standing));
+    buf_addf(out, ROW, string_of(status->head, "batch"), standing.state, done,
              fallbacks, created);
     output_escape_line(slice_of(string_of(status->head, "client")), out);
     buf_add_str(out, *name ? " / " : "");
@@ -166,10 +166,10 @@ static int
 collect(void *arg, const struct wire *status, struct err *err)
 {
     struct overview *overview = arg;
-    struct outcome outcome = { .drafts = 0 };
-    int rc = outcome_read(&outcome, status, err);
+    struct standing standing = { .drafts = 0 };
+    int rc = standing_read(&standing, status, err);
 
-    if (rc < 0 || outcome_is_over(&outcome))
+    if (rc < 0 || standing_is_over(&standing))
         return rc;
     if (overview->array) {
         cJSON_AddItemToArray(overview->array,

@@ -7,8 +7,8 @@
 
 #include "submit/command.h"
 #include "submit/format.h"
-#include "submit/outcome.h"
 #include "submit/output.h"
+#include "submit/standing.h"
 
 #define WAIT_MS           30000
 #define CURSOR_MAX        (INT64_C(1) << 53)
@@ -83,7 +83,7 @@ move_all(struct flow *flow, struct err *err)
 static int
 wait_more(struct flow *flow, bool *is_over, struct err *err)
 {
-    struct outcome outcome = { .drafts = 0 };
+    struct standing standing = { .drafts = 0 };
     struct sheaf_reply reply;
     struct sheaf_error error;
     struct wire status = { .head = NULL };
@@ -96,9 +96,9 @@ wait_more(struct flow *flow, bool *is_over, struct err *err)
     rc = wire_parse(&status, (struct slice){ reply.header, reply.header_bytes },
                     (struct slice){ NULL, 0 }, err);
     if (rc == 0)
-        rc = outcome_read(&outcome, &status, err);
+        rc = standing_read(&standing, &status, err);
     wire_fini(&status);
-    *is_over = outcome_is_over(&outcome);
+    *is_over = standing_is_over(&standing);
     return rc;
 }
 
@@ -126,10 +126,10 @@ follow(struct flow *flow, struct err *err)
 static int
 wait_for_all(struct flow *flow, struct err *err)
 {
-    struct outcome outcome = { .drafts = 0 };
+    struct standing standing = { .drafts = 0 };
     struct wire status = { .head = NULL };
-    int rc = outcome_wait(flow->command, flow->query.batch, -1, &status,
-                          &outcome, err);
+    int rc = standing_wait(flow->command, flow->query.batch, -1, &status,
+                           &standing, err);
 
     wire_fini(&status);
     return rc;

@@ -7,8 +7,8 @@
 #include "base/digest.h"
 #include "submit/command.h"
 #include "submit/feed.h"
-#include "submit/outcome.h"
 #include "submit/output.h"
+#include "submit/standing.h"
 
 #define IDENTITY        "sheaf run 1\n" /* changes with the rules below */
 #define ATTEMPTS_MAX    5    /* with brokers of somebody else that end */
@@ -73,7 +73,7 @@ identify(struct run *run, char hex[DIGEST_HEX_BYTES])
 
 /* Asks for the batch of a key: 0, or 1 if there is none. */
 static int
-look_up(struct run *run, const char *key, struct outcome *outcome,
+look_up(struct run *run, const char *key, struct standing *standing,
         struct err *err)
 {
     cJSON *head = wire_new("status");
@@ -85,7 +85,7 @@ look_up(struct run *run, const char *key, struct outcome *outcome,
     rc = command_ask(run->command, head, (struct slice){ NULL, 0 }, &status,
                      err);
     if (rc == 0)
-        rc = outcome_read(outcome, &status, err);
+        rc = standing_read(standing, &status, err);
     wire_fini(&status);
     return rc == E_NOTFOUND ? 1 : rc;
 }
@@ -105,13 +105,13 @@ name_generation(const char *base, int generation, struct buf *key)
 static int
 find_generation(struct run *run, const char *base, struct err *err)
 {
-    struct outcome outcome = { .drafts = 0 };
+    struct standing standing = { .drafts = 0 };
     struct buf key = { 0 };
     int generation = 1, rc = 0;
 
     for (; generation <= GENERATIONS_MAX; generation++) {
         name_generation(base, generation, &key);
-        rc = look_up(run, key.data, &outcome, err);
+        rc = look_up(run, key.data, &standing, err);
         if (rc != 0)
             break;
     }
@@ -119,9 +119,11 @@ find_generation(struct run *run, const char *base, struct err *err)
         rc = err_set(err, E_FULL, "this run was repeated %d times",
                      GENERATIONS_MAX);
     if (rc == 1) {
-        bool is_new = run->command->options->again && outcome_is_over(&outcome);
+        bool is_new =
+            run->command->options->again && standing_is_over(&standing);
 
-        if (generation > 1 && !is_new && strcmp(outcome.state, "abandoned"))
+        if (generation > 1 && !is_new &&
+            strcmp(standing.state, "abandoned") != 0)
             generation--;
         name_generation(base, generation, &key);
         submission_set_key(&run->submission, key.data);
@@ -188,7 +190,7 @@ carry_out(struct run *run, struct err *err)
 {
     const struct options *options = run->command->options;
     struct wire status = { .head = NULL };
-    struct outcome outcome = { .drafts = 0 };
+    struct standing standing = { .drafts = 0 };
     int rc = choose_key(run, err);
 
     if (rc < 0)
@@ -201,14 +203,14 @@ carry_out(struct run *run, struct err *err)
     run->is_fed = true;
     if (strcmp(run->feed.state, "empty") == 0)
         return command_report_empty(run->command);
-    rc =
-        outcome_wait(run->command, run->feed.batch, -1, &status, &outcome, err);
+    rc = standing_wait(run->command, run->feed.batch, -1, &status, &standing,
+                       err);
     if (rc == 0)
         rc = write_results(run, err);
     if (rc == 0) {
-        rc = outcome_exit_code(&outcome, options->fallback_ok);
+        rc = standing_exit_code(&standing, options->fallback_ok);
         buf_reset(&run->summary);
-        outcome_text(&status, &run->summary);
+        standing_text(&status, &run->summary);
         if (!options->json && (rc || run->command->progress.is_shown)) {
             command_note(run->command, "batch %s: %s", run->feed.batch,
                          run->summary.data);

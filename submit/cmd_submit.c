@@ -6,11 +6,11 @@
 #include "submit/command.h"
 #include "submit/dry_run.h"
 #include "submit/feed.h"
-#include "submit/outcome.h"
+#include "submit/standing.h"
 
 /* One JSON object about a batch that was submitted. */
 static int
-print_json(const struct feed *feed, const struct outcome *outcome,
+print_json(const struct feed *feed, const struct standing *standing,
            struct err *err)
 {
     cJSON *head = cJSON_CreateObject();
@@ -18,13 +18,13 @@ print_json(const struct feed *feed, const struct outcome *outcome,
     int rc;
 
     wire_add_str(head, "batch", feed->batch);
-    wire_add_str(head, "state", outcome->state);
+    wire_add_str(head, "state", standing->state);
     wire_add_str(head, "key", feed->submission->sheaf.key);
-    wire_add_int(head, "drafts", outcome->drafts);
-    wire_add_int(head, "accepted", outcome->drafts - feed->refused);
+    wire_add_int(head, "drafts", standing->drafts);
+    wire_add_int(head, "accepted", standing->drafts - feed->refused);
     wire_add_int(head, "refused", feed->refused);
-    wire_add_int(head, "joined", outcome->joined);
-    wire_add_int(head, "cached", outcome->cached);
+    wire_add_int(head, "joined", standing->joined);
+    wire_add_int(head, "cached", standing->cached);
     wire_print(head, &text);
     buf_add_char(&text, '\n');
     rc = command_print(&text, err);
@@ -62,17 +62,17 @@ conclude(struct command *command, const struct feed *feed, struct err *err)
 {
     const struct options *options = command->options;
     struct wire status = { .head = NULL };
-    struct outcome outcome = { .drafts = 0 };
+    struct standing standing = { .drafts = 0 };
     int rc = 0;
 
     if (!options->json)
         rc = print_id(feed, err);
     if (rc == 0 && options->wait) {
-        rc = outcome_wait(command, feed->batch, -1, &status, &outcome, err);
+        rc = standing_wait(command, feed->batch, -1, &status, &standing, err);
         if (rc == 0 && options->json)
             rc = print_status(&status, err);
         if (rc == 0)
-            rc = outcome_exit_code(&outcome, options->fallback_ok);
+            rc = standing_exit_code(&standing, options->fallback_ok);
     } else if (rc == 0) {
         cJSON *head = wire_new("status");
 
@@ -80,9 +80,9 @@ conclude(struct command *command, const struct feed *feed, struct err *err)
         rc =
             command_ask(command, head, (struct slice){ NULL, 0 }, &status, err);
         if (rc == 0)
-            rc = outcome_read(&outcome, &status, err);
+            rc = standing_read(&standing, &status, err);
         if (rc == 0 && options->json)
-            rc = print_json(feed, &outcome, err);
+            rc = print_json(feed, &standing, err);
         if (rc == 0 && feed->refused > 0)
             rc = EXIT_FLAWED;
     }

@@ -55,7 +55,7 @@ csv_field(struct slice text, struct buf *out)
     bool is_quoted = false;
 
     for (size_t i = 0; i < text.bytes && !is_quoted; i++)
-        is_quoted = memchr(",\"\r\n", text.data[i], 4) != NULL;
+        is_quoted = text.data[i] && strchr(",\"\r\n", text.data[i]);
     if (!is_quoted) {
         buf_add_slice(out, text);
         return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "submit/feed.h"
 
-#include <stdio.h>
+#include <assert.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -34,6 +34,7 @@ feed_report(struct command *command, const struct input *input,
 {
     struct buf line = { 0 }, text = { 0 };
 
+    assert(refusal->field);
     if (command->options->json) {
         report_json(input, refusal, &line);
     } else {

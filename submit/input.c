@@ -163,7 +163,7 @@ begins_with_brace(struct slice text)
 
     if (text.bytes >= BOM_BYTES && memcmp(text.data, BOM, BOM_BYTES) == 0)
         i = BOM_BYTES;
-    while (i < text.bytes && memchr(" \t\r\n", text.data[i], 4))
+    while (i < text.bytes && text.data[i] && strchr(" \t\r\n", text.data[i]))
         i++;
     return i < text.bytes && text.data[i] == '{';
 }

@@ -25,7 +25,7 @@ static bool
 is_blank(struct slice text)
 {
     for (size_t i = 0; i < text.bytes; i++) {
-        if (!memchr(" \t\r", text.data[i], 3))
+        if (!text.data[i] || !strchr(" \t\r", text.data[i]))
             return false;
     }
     return true;

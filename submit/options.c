@@ -204,6 +204,7 @@ set(struct options *options, const struct options_spec *spec, const char *value,
     void *field = (char *)options + spec->place;
     int rc = 0;
 
+    assert(value || spec->kind == OPTIONS_FLAG);
     switch (spec->kind) {
     case OPTIONS_FLAG:
         *(bool *)field = true;

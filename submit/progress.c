@@ -113,7 +113,7 @@ add_bar(const struct progress *progress, const struct progress_counts *counts,
     if (!progress->is_plain && progress->is_terminal)
         buf_add_str(out, GREEN);
     for (size_t i = 0; i < width; i++)
-        buf_add_char(out, i < full ? '=' : i == full ? '>' : ' ');
+        buf_add_str(out, i < full ? "=" : i == full ? ">" : " ");
     if (!progress->is_plain && progress->is_terminal)
         buf_add_str(out, PLAIN);
     buf_add_str(out, "]  ");

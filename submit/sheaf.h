@@ -6,7 +6,7 @@
  * that is not answered in time, or whose connection was made anew because the
  * broker was started again, is sent again with the same content. Only when
  * nothing at all was heard for `patience_ms` does a call give up, with
- * SHEAF_E_UNREACHABLE; the outcome is unknown then, and the call may be made
+ * SHEAF_E_UNREACHABLE; the standing is unknown then, and the call may be made
  * again later.
  *
  *   struct sheaf_error error;

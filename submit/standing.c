@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "submit/outcome.h"
+#include "submit/standing.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -11,18 +11,19 @@
 #define WAIT_SHOWN_MS 250 /* while progress is shown */
 
 int
-outcome_read(struct outcome *outcome, const struct wire *status,
-             struct err *err)
+standing_read(struct standing *standing, const struct wire *status,
+              struct err *err)
 {
     const struct {
         const char *name;
         int64_t *value;
-    } fields[] = {
-        { "drafts", &outcome->drafts },       { "refused", &outcome->refused },
-        { "done", &outcome->done },           { "ok", &outcome->ok },
-        { "cancelled", &outcome->cancelled }, { "joined", &outcome->joined },
-        { "cached", &outcome->cached }
-    };
+    } fields[] = { { "drafts", &standing->drafts },
+                   { "refused", &standing->refused },
+                   { "done", &standing->done },
+                   { "ok", &standing->ok },
+                   { "cancelled", &standing->cancelled },
+                   { "joined", &standing->joined },
+                   { "cached", &standing->cached } };
     struct wire counts = { .head = NULL };
     const char *state;
     int rc =
@@ -36,41 +37,41 @@ outcome_read(struct outcome *outcome, const struct wire *status,
                       fields[i].value, err);
     }
     if (rc == 0)
-        memcpy(outcome->state, state, strlen(state) + 1);
+        memcpy(standing->state, state, strlen(state) + 1);
     return rc < 0 ? E_PROTOCOL : 0;
 }
 
 int64_t
-outcome_fallbacks(const struct outcome *outcome)
+standing_fallbacks(const struct standing *standing)
 {
-    return outcome->done - outcome->ok - outcome->cancelled;
+    return standing->done - standing->ok - standing->cancelled;
 }
 
 bool
-outcome_is_over(const struct outcome *outcome)
+standing_is_over(const struct standing *standing)
 {
     static const char *const states[] = { "finished", "cancelled", "expired",
                                           "abandoned", "empty" };
 
     for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
-        if (strcmp(outcome->state, states[i]) == 0)
+        if (strcmp(standing->state, states[i]) == 0)
             return true;
     }
     return false;
 }
 
 int
-outcome_exit_code(const struct outcome *outcome, bool fallback_ok)
+standing_exit_code(const struct standing *standing, bool fallback_ok)
 {
-    int64_t fine = outcome->ok;
+    int64_t fine = standing->ok;
 
     if (fallback_ok)
-        fine += outcome_fallbacks(outcome);
-    return outcome->drafts > 0 && fine == outcome->drafts ? 0 : EXIT_FLAWED;
+        fine += standing_fallbacks(standing);
+    return standing->drafts > 0 && fine == standing->drafts ? 0 : EXIT_FLAWED;
 }
 
 void
-outcome_text(const struct wire *status, struct buf *out)
+standing_text(const struct wire *status, struct buf *out)
 {
     const cJSON *counts = wire_get(status, "counts");
     size_t start = out->bytes;
@@ -90,22 +91,22 @@ outcome_text(const struct wire *status, struct buf *out)
 }
 
 static void
-show(struct command *command, const struct outcome *outcome)
+show(struct command *command, const struct standing *standing)
 {
     struct progress_counts counts = {
-        .total = outcome->drafts - outcome->refused,
-        .done = outcome->done,
-        .cached = outcome->cached,
-        .joined = outcome->joined,
-        .fallbacks = outcome_fallbacks(outcome),
+        .total = standing->drafts - standing->refused,
+        .done = standing->done,
+        .cached = standing->cached,
+        .joined = standing->joined,
+        .fallbacks = standing_fallbacks(standing),
     };
 
     progress_show(&command->progress, &counts, clock_mono_ms());
 }
 
 int
-outcome_wait(struct command *command, const char *batch, int64_t end_ms,
-             struct wire *status, struct outcome *outcome, struct err *err)
+standing_wait(struct command *command, const char *batch, int64_t end_ms,
+              struct wire *status, struct standing *standing, struct err *err)
 {
     int wait_ms = 0; /* the first look is at once */
 
@@ -124,19 +125,19 @@ outcome_wait(struct command *command, const char *batch, int64_t end_ms,
                         (struct slice){ reply.header, reply.header_bytes },
                         (struct slice){ NULL, 0 }, err);
         if (rc == 0)
-            rc = outcome_read(outcome, status, err);
-        if (rc < 0 || outcome_is_over(outcome)) {
+            rc = standing_read(standing, status, err);
+        if (rc < 0 || standing_is_over(standing)) {
             progress_clear(&command->progress);
             return rc;
         }
-        show(command, outcome);
+        show(command, standing);
         wire_fini(status);
         if (end_ms >= 0 && left_ms <= 0) {
             return err_set(err, E_TIMEOUT,
                            "batch %s is not finished: %lld of "
                            "%lld drafts are done",
-                           batch, (long long)outcome->done,
-                           (long long)(outcome->drafts - outcome->refused));
+                           batch, (long long)standing->done,
+                           (long long)(standing->drafts - standing->refused));
         }
         wait_ms = command->progress.is_shown && command->progress.is_terminal
                       ? WAIT_SHOWN_MS
