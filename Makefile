@@ -112,9 +112,12 @@ $(OUT)/libsheaf.a: $(call objects,$(OUT),$(LIBRARY)) $(OUT)/wire.a $(OUT)/base.a
 	@objcopy --localize-hidden $(@:.a=.o)
 	@rm -f $@ && $(AR) rcs $@ $(@:.a=.o)
 
-%.a:
-	@mkdir -p $(@D)
-	$(call run,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+define archive
+@mkdir -p $(@D)
+$(call run,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+endef
+$(OUT)/%.a:
+	$(archive)
 
 $(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
@@ -138,7 +141,6 @@ deps:
 
 PAGES := $(wildcard $(FOLDERS:%=%/*.[18]))
 EXAMPLES := $(shell find examples -type f)
-PRIVATE := libzmq libcjson libcrypto libxxhash icu-uc inih
 TO_BIN = $(DESTDIR)$(BINDIR)
 TO_LIB = $(DESTDIR)$(LIBDIR)
 TO_INCLUDE = $(DESTDIR)$(INCLUDEDIR)
@@ -153,8 +155,7 @@ install: all
 	install -m 644 submit/sheaf.h $(TO_INCLUDE)
 	printf '%s\n' 'Name: sheaf' 'Description: Client of the Sheaf broker' \
 	    'Version: $(VERSION)' 'Cflags: -I$(INCLUDEDIR)' \
-	    'Libs: -L$(LIBDIR) -lsheaf' 'Libs.private: -lm' \
-	    'Requires.private: $(PRIVATE)' >$(TO_LIB)/pkgconfig/sheaf.pc
+	    'Libs: -L$(LIBDIR) -lsheaf' 'Libs.private: $(LIBS_wire) $(LIBS_base)' >$(TO_LIB)/pkgconfig/sheaf.pc
 	$(foreach page,$(PAGES),install -D -m 644 -t $(call to_man,$(page)) $(page);)
 	$(foreach file,$(EXAMPLES),install -D -m 644 $(file) $(TO_DOC)/$(file);)
 

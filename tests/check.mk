@@ -41,6 +41,8 @@ FUZZ_CC ?= clang
 FUZZ_FLAGS = $(BASE_FLAGS) -O1 -fno-sanitize-recover=all \
     -fno-omit-frame-pointer $(CPPFLAGS)
 $(call archives,build/fuzz)
+build/fuzz/%.a:
+	$(archive)
 
 build/fuzz/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)

@@ -21,19 +21,6 @@ fail() { # MESSAGE
     exit 1
 }
 
-# Shows a command, and runs it with the built programs.
-show() { # COMMAND…
-    printf '\n$ sheaf'
-    for word in "$@"; do
-        case $word in
-        *[!A-Za-z0-9_./=,-]*) printf " '%s'" "$word" ;;
-        *) printf ' %s' "$word" ;;
-        esac
-    done
-    printf '\n'
-    "$BIN/sheaf" "$@"
-}
-
 # The value of a member of a result line, as it stands there.
 member() { # NAME LINE
     printf '%s\n' "$2" | sed 's/.*"'"$1"'":"\(\([^"\\]\|\\.\)*\)".*/\1/' |
@@ -42,32 +29,38 @@ member() { # NAME LINE
 
 set -- /usr/share/common-licenses/*
 [ -f "$1" ] || fail "no documents in /usr/share/common-licenses"
-echo "$# documents, $(cat "$@" | wc -c) bytes. The first run is the work; the"
-echo "second one finds everything done, and calls nobody."
 
 run() { # OUTPUT FILE…
     output=$1
     shift
-    show -C "$dir/store" run --goal 'Summarize this licence' \
-        --constraint 'at most 3 sentences' --progress never -o "$output" "$@" ||
-        fail "sheaf run ended with $?"
+    printf '$ sheaf -C store run --goal "Summarize this licence" \\\n'
+    printf '      --constraint "at most 3 sentences" -o %s \\\n' "$output"
+    printf '      /usr/share/common-licenses/*\n'
+    "$BIN/sheaf" -C store run --goal 'Summarize this licence' \
+        --constraint 'at most 3 sentences' -o "$output" --progress never \
+        "$@" 2>log || {
+        code=$?
+        cat log >&2
+        fail "sheaf run ended with $code"
+    }
 }
-run "$dir/results.jsonl" "$@"
-run "$dir/again.jsonl" "$@"
 
-[ "$(wc -l <"$dir/results.jsonl")" -eq $# ] ||
-    fail "$(wc -l <"$dir/results.jsonl") results for $# documents"
-[ "$(grep -c '"status":"ok","text":"' "$dir/results.jsonl")" -eq $# ] ||
-    fail "not all documents have an answer"
-cmp -s "$dir/results.jsonl" "$dir/again.jsonl" ||
-    fail "the second run has other results"
+cd "$dir"
+echo "$# documents, $(cat "$@" | wc -c) bytes, and the built-in sampler:"
+run results.jsonl "$@"
+[ "$(wc -l <results.jsonl)" -eq $# ] ||
+    fail "$(wc -l <results.jsonl) results for $# documents"
+[ "$(grep -c '"status":"ok","text":"' results.jsonl)" -eq $# ] ||
+    fail "not every document has an answer"
+calls=$(grep -c '"cache":"none"' results.jsonl)
+echo "$# results, $calls of them by a call; the others are copies of those."
+printf '\nThe same again finds all of it done, and calls nobody:\n'
+run again.jsonl "$@"
+cmp -s results.jsonl again.jsonl || fail "the second run has other results"
 
 printf '\nSome of the results:\n'
 for name in Apache-2.0 BSD GPL-3; do
-    line=$(grep -F "common-licenses/$name\"" "$dir/results.jsonl") || continue
+    line=$(grep -F "common-licenses/$name\"" results.jsonl) || continue
     printf '\n%s\n' "$name"
     member text "$line" | fold -s -w 74 | sed 's/^/    /'
 done
-printf '\n%d results, %d of them by a call; %s\n' "$#" \
-    "$(grep -c '"cache":"none"' "$dir/results.jsonl")" \
-    'the others are copies of a document that was sent already.'

@@ -16,11 +16,12 @@ set -u
 
 : "${OUT:?the directory of the build}"
 SAN=${SAN-}
+CC=${CC:-cc}
 SCRIPT_SECONDS=${SCRIPT_SECONDS:-300}
 UNIT_SECONDS=300
 BIN=$(cd "$OUT/bin" 2>/dev/null && pwd)
 log=$OUT/log
-export OUT SAN BIN SCRIPT_SECONDS UNIT_SECONDS
+export CC OUT SAN BIN SCRIPT_SECONDS UNIT_SECONDS
 
 sanitize() { # PREFIX of the reports
     common="log_path=$1:halt_on_error=1"
