@@ -98,10 +98,8 @@ handle_rehello(struct worker *worker, const struct wire *wire, int64_t now_ms,
     (void)wire;
     (void)err;
     /* It answers each of our messages so, but one hello is enough. */
-    if (!worker->is_welcome && worker->hello_ms > 0 &&
-        now_ms < worker->hello_ms + WORKER_HELLO_REPEAT_MS) {
+    if (!worker->is_welcome && now_ms < worker->hello_ms)
         return 0;
-    }
     worker->is_welcome = false;
     worker->hello_ms = 0;
     return 0;

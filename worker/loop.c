@@ -36,13 +36,12 @@ introduce(struct worker *worker, int64_t now_ms)
     }
     if (worker->is_welcome)
         return;
-    if (worker->hello_ms > 0 &&
-        now_ms < worker->hello_ms + WORKER_HELLO_REPEAT_MS) {
+    if (now_ms < worker->hello_ms)
         return;
-    }
-    /* Where there is no connection yet, making it is the sign to try again. */
-    (void)report_hello(worker, now_ms);
-    worker->hello_ms = now_ms;
+    /* A connection that was just made may not take messages yet. */
+    worker->hello_ms =
+        now_ms + (report_hello(worker, now_ms) < 0 ? WORKER_HELLO_RETRY_MS
+                                                   : WORKER_HELLO_REPEAT_MS);
 }
 
 static void
@@ -217,6 +216,8 @@ wait_ms(const struct worker *worker, int64_t now_ms)
         next_ms = desk_ms;
     if (worker->is_welcome && worker->beat_ms < next_ms)
         next_ms = worker->beat_ms;
+    if (!worker->is_welcome && worker->hello_ms < next_ms)
+        next_ms = worker->hello_ms;
     if (worker->is_draining && worker->drain_end_ms > now_ms &&
         worker->drain_end_ms < next_ms) {
         next_ms = worker->drain_end_ms;

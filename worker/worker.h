@@ -30,6 +30,7 @@
 #include "worker/upstream.h"
 
 #define WORKER_HELLO_REPEAT_MS 1000 /* a hello that nobody answers */
+#define WORKER_HELLO_RETRY_MS  20   /* a hello that could not be sent */
 
 struct worker {
     struct identity identity;
@@ -45,7 +46,7 @@ struct worker {
 
     bool is_welcome; /* the broker knows us */
     int64_t heartbeat_ms;
-    int64_t hello_ms; /* when the last hello was sent; 0: never */
+    int64_t hello_ms; /* when the next hello is due, while nobody answers */
     int64_t beat_ms;  /* when the next heartbeat is due */
     int64_t heard_ms; /* when the broker was last heard */
 
