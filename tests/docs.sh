@@ -45,4 +45,6 @@ describes() { # PAGE SOURCE…
     done
 }
 describes submit/sheaf.1 submit/options.c
+describes queue/sheafd.8 queue/sheafd.c
+describes worker/sheaf-worker.8 worker/sheaf_worker.c
 exit $failed

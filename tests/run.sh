@@ -3,12 +3,12 @@
 #
 #   OUT=build/plain [SAN=address,undefined] run.sh PROGRAM… SCRIPT.sh…
 #
-# A unit test is a Criterion program. A script finds the programs in BIN, has
-# a TMPDIR, HOME and XDG_RUNTIME_DIR of its own, no key or setting of the
-# user's, SCRIPT_SECONDS (300) of time, and must end all that it started. A
+# A unit test is a Criterion program. A script, for sh, finds the programs in
+# BIN, has a TMPDIR, HOME and XDG_RUNTIME_DIR of its own, no key or setting of
+# the user's, SCRIPT_SECONDS (300) of time, and must end all that it started. A
 # script counts as one test. Output is shown where something failed. What a
-# sanitizer finds, in any process, fails the test: Criterion does not notice
-# a leak found at the end of a test's process.
+# sanitizer finds, in any process, fails the test: Criterion does not notice a
+# leak found at the end of a test's process.
 #
 # The last line is `N passed, M failed`; the exit code is 0 if M is.
 # SPDX-License-Identifier: MIT

@@ -10,18 +10,21 @@ set -u
 
 run_one() { # SECONDS FUZZER
     name=${2#fuzz_}
-    mkdir -p "build/fuzz/corpus/$name" build/fuzz/found
-    UBSAN_OPTIONS=print_stacktrace=1 "build/fuzz/bin/$2" \
-        -max_total_time="$1" -timeout=20 -rss_limit_mb=2048 \
-        -artifact_prefix="build/fuzz/found/$name-" \
-        "build/fuzz/corpus/$name" "tests/fuzz/corpus/$name" \
-        >"build/fuzz/$2.log" 2>&1 </dev/null || {
-        tail -n 100 "build/fuzz/$2.log"
-        echo "$2: FAILED; the input is in build/fuzz/found/"
+    set -- "$1" "$2" "build/fuzz/corpus/$name" "tests/fuzz/corpus/$name"
+    mkdir -p "$3" build/fuzz/found
+    [ -d "$4" ] || set -- "$1" "$2" "$3"
+    seconds=$1 fuzzer=$2
+    shift 2
+    UBSAN_OPTIONS=print_stacktrace=1 "build/fuzz/bin/$fuzzer" \
+        -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
+        -artifact_prefix="build/fuzz/found/$name-" "$@" \
+        >"build/fuzz/$fuzzer.log" 2>&1 </dev/null || {
+        tail -n 100 "build/fuzz/$fuzzer.log"
+        echo "$fuzzer: FAILED; the input is in build/fuzz/found/"
         return 1
     }
-    echo "$2: $(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' \
-        "build/fuzz/$2.log") inputs, nothing found"
+    echo "$fuzzer: $(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' \
+        "build/fuzz/$fuzzer.log") inputs, nothing found"
 }
 
 if [ "$1" = --one ]; then
