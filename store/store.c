@@ -273,6 +273,7 @@ store_begin(struct store *store, int64_t now_ms, struct err *err)
     store->is_open = true;
     store->is_dirty = false;
     store->rc = 0;
+    store->now_ms = now_ms;
     if (now_ms > store->ids.latest_ms)
         store->ids.latest_ms = now_ms;
     return 0;
