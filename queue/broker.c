@@ -12,6 +12,15 @@
 
 /* ---- life ---- */
 
+/* A batch that is finished has nothing to give any more. */
+static void
+on_finished(void *context, uint64_t batch)
+{
+    struct broker *broker = context;
+
+    schedule_remove(broker->schedule, batch);
+}
+
 struct broker *
 broker_new(const struct broker_env *env)
 {
@@ -26,6 +35,7 @@ broker_new(const struct broker_env *env)
     broker->cache = cache_new(conf->cache_entries_max, conf->cache_bytes_max);
     broker->waiters =
         mem_zalloc((size_t)conf->waiters_max, sizeof(broker->waiters[0]));
+    store_watch(env->store, on_finished, broker);
     return broker;
 }
 

@@ -178,15 +178,31 @@ turn(struct shell *shell, int64_t now_ms)
     transact_each(shell, now_ms);
 }
 
+/* What a message weighs in a transaction: its drafts, one a line. */
+static size_t
+count_items(struct slice body)
+{
+    const char *end = body.data + body.bytes;
+    size_t count = 1;
+
+    for (const char *at = body.data; at < end; at++) {
+        at = memchr(at, '\n', (size_t)(end - at));
+        if (!at)
+            break;
+        count++;
+    }
+    return count;
+}
+
 /* Takes what has arrived, as much as one transaction may hold. */
 static void
 receive(struct shell *shell)
 {
-    size_t bytes = 0;
+    size_t bytes = 0, items = 0;
 
     shell->parcel_count = 0;
     for (int side = 0; side < 2; side++) {
-        while (shell->parcel_count < (size_t)shell->conf->commit_items_max &&
+        while (items < (size_t)shell->conf->commit_items_max &&
                bytes < (size_t)shell->conf->commit_bytes_max) {
             struct parcel *parcel = &shell->parcels[shell->parcel_count];
             int rc = link_recv(shell->links[side], &parcel->peer, &parcel->head,
@@ -200,6 +216,9 @@ receive(struct shell *shell)
             }
             parcel->side = (enum side)side;
             bytes += parcel->head.bytes + parcel->body.bytes;
+            items += side == SIDE_CLIENTS
+                         ? count_items(buf_slice(&parcel->body))
+                         : 1;
             shell->parcel_count++;
         }
     }
@@ -319,10 +338,11 @@ open_store(struct shell *shell, struct err *err)
 
 static int
 open_side(struct shell *shell, enum side side, const char *leaf,
-          const char **endpoints, int count, struct err *err)
+          const char *const *endpoints, int count, struct err *err)
 {
     struct link_limits limits = { .queue_max = QUEUE_MAX };
     struct buf endpoint = { 0 };
+    const char *first;
     int rc = 0;
 
     /* A result carries a reply and the text that was put together from it. */
@@ -331,7 +351,8 @@ open_side(struct shell *shell, enum side side, const char *leaf,
                              shell->conf->line_bytes_max;
     if (count == 0) {
         rc = runtime_endpoint(leaf, &endpoint, err);
-        endpoints[0] = endpoint.data;
+        first = endpoint.data;
+        endpoints = &first;
         count = 1;
     }
     for (int i = 0; i < count && rc == 0; i++) {

@@ -134,6 +134,8 @@ store_batch_put(struct store *store, struct batch *batch, int64_t now_ms)
 
     if (is_finished) {
         batch_move(batch, BATCH_FINISHED);
+        if (store->finished)
+            store->finished(store->context, batch->id);
         batch->finished_ms = now_ms;
         store_timer_drop(store, &(struct timer){ .due_ms = batch->deadline_ms,
                                                  .kind = TIMER_DEADLINE,
@@ -141,6 +143,14 @@ store_batch_put(struct store *store, struct batch *batch, int64_t now_ms)
     }
     batch_put(store, batch);
     return is_finished;
+}
+
+void
+store_watch(struct store *store,
+            void (*finished)(void *context, uint64_t batch), void *context)
+{
+    store->finished = finished;
+    store->context = context;
 }
 
 int

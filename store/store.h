@@ -113,6 +113,12 @@ int store_batch_before(struct store *store, uint64_t id, struct batch *batch);
  * batch that is complete to finished first; true if it did. */
 bool store_batch_put(struct store *store, struct batch *batch, int64_t now_ms);
 
+/* Calls back for each batch that moves to finished, whatever brought it
+ * there, within the transaction. */
+void store_watch(struct store *store,
+                 void (*finished)(void *context, uint64_t batch),
+                 void *context);
+
 /* What was said at its start. */
 int store_spec_get(struct store *store, uint64_t batch, struct spec *spec);
 
@@ -305,7 +311,7 @@ void store_key_free(struct store *store, uint64_t batch);
 /* A result on its way out. */
 struct result_row {
     struct draft draft;
-    struct slice line; /* the draft's; empty if it is damaged */
+    struct slice line;      /* the draft's; empty if it is damaged */
     bool has_outcome;       /* false if it has none, or a damaged one */
     struct outcome outcome; /* if has_outcome; its text lies within reply */
     struct slice reply;     /* if has_outcome */

@@ -28,7 +28,9 @@ struct store {
     struct err err;
     struct ids ids;       /* with what the transaction gave out */
     struct ids committed; /* as on disk */
-    struct buf fields;    /* scratch for encoding */
+    void (*finished)(void *context, uint64_t batch); /* may be NULL */
+    void *context;                                   /* of finished */
+    struct buf fields;                               /* scratch for encoding */
     struct digest *digest;
 };
 
