@@ -13,7 +13,6 @@
 #define IDENTITY        "sheaf run 1\n" /* changes with the rules below */
 #define ATTEMPTS_MAX    5    /* with brokers of somebody else that end */
 #define GENERATIONS_MAX 1000 /* of one run, made by --again */
-#define KEY_BYTES_MAX   128
 
 struct run {
     struct command *command; /* borrowed */
@@ -22,6 +21,7 @@ struct run {
     struct feed feed;
     struct output output;
     bool has_key;   /* the submission has its final one */
+    bool is_told;   /* that answers are made without a model */
     bool is_fed;    /* once, so refusals were reported */
     int64_t cursor; /* results up to here were written */
     struct buf summary;
@@ -193,6 +193,8 @@ carry_out(struct run *run, struct err *err)
     struct standing standing = { .drafts = 0 };
     int rc = choose_key(run, err);
 
+    if (rc == 0)
+        rc = command_tell_local(run->command, err);
     if (rc < 0)
         return rc;
     run->feed.is_quiet = run->is_fed;

@@ -100,6 +100,8 @@ submit(struct command *command, struct input *input,
     int rc = command_connect(command, err);
 
     if (rc == 0)
+        rc = command_tell_local(command, err);
+    if (rc == 0)
         rc = feed_run(&feed, err);
     if (rc < 0) {
         if (*feed.batch && rc != E_CONFLICT && !command->options->json) {

@@ -13,6 +13,7 @@
 #include <uuid/uuid.h>
 
 #include "base/clock.h"
+#include "base/conf.h"
 #include "base/json.h"
 #include "base/runtime.h"
 #include "submit/input.h"
@@ -109,11 +110,15 @@ int
 command_connect_store(struct command *command, const char *store,
                       struct err *err)
 {
+    /* In the order of the option's choices. */
+    static const char *const levels[] = { "warn", "debug", "info", "error" };
     const struct options *options = command->options;
     struct private_settings settings = { .store = store,
                                          .config = options->config,
                                          .sets = options->set.items,
                                          .set_count = options->set.count,
+                                         .log_level =
+                                             levels[options->log_level],
                                          .idle = idle_signal,
                                          .idle_arg = command };
     int rc;
@@ -203,6 +208,34 @@ command_ask(struct command *command, cJSON *head, struct slice body,
     return wire_parse(reply,
                       (struct slice){ answer.header, answer.header_bytes },
                       (struct slice){ answer.body, answer.body_bytes }, err);
+}
+
+int
+command_tell_local(struct command *command, struct err *err)
+{
+    cJSON *head;
+    struct wire welcome;
+    const char *upstream;
+    int rc;
+
+    if (command->is_told || command->options->json ||
+        command->options->upstream || !command->has_broker) {
+        return 0;
+    }
+    head = wire_new("hello");
+    wire_add_int(head, "protocol", WIRE_PROTOCOL);
+    rc = command_ask(command, head, (struct slice){ NULL, 0 }, &welcome, err);
+    if (rc == 0)
+        rc = wire_str(&welcome, "default_upstream", WIRE_HEADER_BYTES_MAX, "",
+                      &upstream, err);
+    if (rc == 0 && strcmp(upstream, CONF_LOCAL) == 0) {
+        command->is_told = true;
+        command_note(command, "no upstream is configured and OPENAI_API_KEY is "
+                              "not set: answers come from the built-in "
+                              "extractive sampler");
+    }
+    wire_fini(&welcome);
+    return rc;
 }
 
 void

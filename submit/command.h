@@ -30,6 +30,7 @@ struct command {
     bool has_broker;       /* broker is to be closed */
     struct err broker_err; /* why a private broker cannot be kept */
     struct progress progress;
+    bool is_told;    /* see command_tell_local() */
     int signal_fd;   /* -1: signals are not caught */
     int stop_signal; /* 0, or the one that was caught */
 };
@@ -66,6 +67,10 @@ int command_fail(struct command *command, const struct sheaf_error *error,
  * ends. The body is lent until the next call. */
 int command_ask(struct command *command, cJSON *head, struct slice body,
                 struct wire *reply, struct err *err);
+
+/* Says once, on standard error, that a private broker has nobody to ask but
+ * the built-in sampler: a key that was forgotten would go unnoticed. */
+int command_tell_local(struct command *command, struct err *err);
 
 /* Appends the answer's text to out as one JSON object, without `verb` and
  * `re`, and a newline. */

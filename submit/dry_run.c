@@ -29,10 +29,16 @@ struct sums {
     struct keys requests, groups;
 };
 
+/* Where a line of a chunk comes from. */
+struct place {
+    uint64_t place;
+    bool is_refused; /* here, and reported already */
+};
+
 /* The chunk that is being filled. */
 struct draft_chunk {
     struct buf body; /* the options, then lines */
-    uint64_t *places;
+    struct place *places;
     size_t count, count_max;
     size_t bytes_max; /* of the body */
     int64_t first;    /* index of its first draft */
@@ -179,8 +185,9 @@ report(struct command *command, const struct input *input,
             nth = (size_t)line->valuedouble - 1;
         }
         refusal.index = chunk->first + (int64_t)nth;
-        refusal.place = chunk->places[nth];
-        feed_report(command, input, &refusal);
+        refusal.place = chunk->places[nth].place;
+        if (!chunk->places[nth].is_refused)
+            feed_report(command, input, &refusal);
     }
 }
 
@@ -234,7 +241,8 @@ check_all(struct command *command, struct input *input, size_t options_bytes,
 
             feed_report(command, input, &refusal);
         }
-        chunk->places[chunk->count++] = draft.place;
+        chunk->places[chunk->count++] =
+            (struct place){ .place = draft.place, .is_refused = draft.code };
         buf_add_slice(&chunk->body, draft.line);
         buf_add_char(&chunk->body, '\n');
         sums->drafts++;

@@ -107,6 +107,9 @@ static const struct options_spec specs[] = {
       "the configuration, for check-config and a broker of its own" },
     { "set", 0, "NAME=VALUE", ALL, LIST(set),
       "set an option of the configuration; may be repeated" },
+    { "log-level", 0, "LEVEL", ALL,
+      CHOICE(log_level, "warn|debug|info|error"),
+      "what a broker of its own tells: debug, info, warn (default), error" },
     { "help", 'h', NULL, ALL, FLAG(help), "print this" },
     { "version", 'V', NULL, ALL, FLAG(version), "print the version" },
 };

@@ -73,6 +73,7 @@ struct options {
     const char *directory, *broker, *store, *config;
     struct options_list set;
     int64_t broker_timeout_s;
+    int64_t log_level; /* number of the word in the table */
 
     const char *goal, *model, *system, *upstream;
     struct options_list constraint;

@@ -205,7 +205,9 @@ make_arguments(const struct private_broker *broker, char *program)
                                   "--listen",
                                   broker->endpoint.data,
                                   "--listen-workers",
-                                  broker->workers.data };
+                                  broker->workers.data,
+                                  "--log-level",
+                                  settings->log_level };
     size_t count = sizeof(fixed) / sizeof(fixed[0]);
     char **argv =
         mem_zalloc(FIXED_ARGS + 2 * settings->set_count, sizeof(char *));

@@ -35,7 +35,8 @@ struct private_settings {
     const char *config;      /* handed to the broker; may be NULL */
     const char *const *sets; /* NAME=VALUE, handed to the broker */
     size_t set_count;
-    sheaf_idle_fn *idle; /* while it waits; may be NULL */
+    const char *log_level; /* handed to the broker; it logs to our stderr */
+    sheaf_idle_fn *idle;   /* while it waits; may be NULL */
     void *idle_arg;
 };
 

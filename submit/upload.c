@@ -13,6 +13,12 @@
 #define CHUNKS_MAX 64 /* on their way at one time, whatever their size */
 #define TICK_MS    100
 
+/* Where a line of a chunk comes from. */
+struct place {
+    uint64_t place; /* the caller's */
+    bool is_empty;  /* refused by the caller, which knows that already */
+};
+
 /* A chunk is filled, then sent, and kept until it is answered and what was
  * refused of it is known. The queue is a ring in order of n. */
 struct chunk {
@@ -21,9 +27,9 @@ struct chunk {
     size_t count;   /* lines */
     size_t empties; /* of them, refused by the caller */
     struct buf body;
-    uint64_t *places; /* drafts_max of them */
-    int64_t re;       /* of the last message; an older one's answer is stale */
-    int64_t made;     /* made_count at that time; -1: it was not sent */
+    struct place *places; /* drafts_max of them */
+    int64_t re;   /* of the last message; an older one's answer is stale */
+    int64_t made; /* made_count at that time; -1: it was not sent */
     int64_t sent_ms;
     bool is_stored;
     bool is_short; /* the answer named fewer drafts than were refused */
@@ -60,16 +66,25 @@ filling(struct sheaf_upload *upload)
     return at(upload, upload->count);
 }
 
+/* True if the broker, and not the caller, has refused the draft `index`. */
+static bool
+is_of_broker(const struct chunk *chunk, int64_t index)
+{
+    return index >= chunk->first &&
+           index < chunk->first + (int64_t)chunk->count &&
+           !chunk->places[index - chunk->first].is_empty;
+}
+
 static void
 tell(struct sheaf_upload *upload, const struct chunk *chunk, int64_t index,
      const struct sheaf_refusal *given)
 {
     struct sheaf_refusal refusal = *given;
 
-    if (index < chunk->first || index >= chunk->first + (int64_t)chunk->count)
+    if (!is_of_broker(chunk, index))
         return;
     refusal.index = index;
-    refusal.place = chunk->places[index - chunk->first];
+    refusal.place = chunk->places[index - chunk->first].place;
     if (upload->refused)
         upload->refused(upload->refused_arg, &refusal);
 }
@@ -82,6 +97,25 @@ text_of(const cJSON *item, const char *name)
     return cJSON_IsString(text) ? text->valuestring : "";
 }
 
+/* The index of an entry of `refused`; -1 if it has none. */
+static int64_t
+index_of(const cJSON *item)
+{
+    const cJSON *index = cJSON_GetObjectItemCaseSensitive(item, "index");
+
+    return cJSON_IsNumber(index) ? (int64_t)index->valuedouble : -1;
+}
+
+static int64_t
+count_listed(const struct chunk *chunk, const cJSON *list)
+{
+    const cJSON *item;
+    int64_t count = 0;
+
+    cJSON_ArrayForEach(item, list) count += is_of_broker(chunk, index_of(item));
+    return count;
+}
+
 static void
 tell_listed(struct sheaf_upload *upload, const struct chunk *chunk,
             const cJSON *list)
@@ -90,13 +124,11 @@ tell_listed(struct sheaf_upload *upload, const struct chunk *chunk,
 
     cJSON_ArrayForEach(item, list)
     {
-        const cJSON *index = cJSON_GetObjectItemCaseSensitive(item, "index");
         struct sheaf_refusal refusal = { .field = text_of(item, "field"),
                                          .code = text_of(item, "code"),
                                          .message = text_of(item, "message") };
 
-        if (cJSON_IsNumber(index))
-            tell(upload, chunk, (int64_t)index->valuedouble, &refusal);
+        tell(upload, chunk, index_of(item), &refusal);
     }
 }
 
@@ -124,7 +156,7 @@ take_stored(struct sheaf_upload *upload, struct chunk *chunk,
     buf_reset(&chunk->body);
     chunk->is_stored = true;
     /* A header is limited: of many, the rest is asked for page by page. */
-    chunk->is_short = cJSON_GetArraySize(list) < refused;
+    chunk->is_short = count_listed(chunk, list) < refused;
     if (!chunk->is_short)
         tell_listed(upload, chunk, list);
     return 0;
@@ -502,9 +534,9 @@ add(struct sheaf_upload *upload, struct slice line, uint64_t place,
         chunk->first = upload->index_next;
         chunk->empties = 0;
     }
-    chunk->places[chunk->count++] = place;
-    if (line.bytes == 0)
-        chunk->empties++;
+    chunk->places[chunk->count++] =
+        (struct place){ .place = place, .is_empty = line.bytes == 0 };
+    chunk->empties += line.bytes == 0;
     buf_add_slice(&chunk->body, line);
     buf_add_char(&chunk->body, '\n');
     upload->index_next++;
