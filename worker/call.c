@@ -31,6 +31,7 @@ struct call {
     struct reply reply;
     int64_t reply_bytes_max;
     size_t header_bytes;
+    bool has_head; /* the reply's head came to its end */
     bool is_too_large;
     char error[CURL_ERROR_SIZE];
 };
@@ -112,6 +113,9 @@ take_header(char *data, size_t size, size_t count, void *user)
     /* After an interim reply another head follows: only the last one counts. */
     if (bytes >= 5 && memcmp(data, "HTTP/", 5) == 0) {
         call->reply.headers.count = 0;
+        call->has_head = false;
+    } else if (bytes <= 2) {
+        call->has_head = true; /* the blank line behind it */
     } else if (colon) {
         struct slice name = { data, (size_t)(colon - data) };
         struct slice value = { colon + 1, bytes - name.bytes - 1 };
@@ -314,6 +318,7 @@ prepare(struct calls *calls, struct call *call, const struct call_order *order,
     call->reply = (struct reply){ 0 };
     call->reply_bytes_max = order->reply_bytes_max;
     call->header_bytes = 0;
+    call->has_head = false;
     call->is_too_large = false;
     call->error[0] = '\0';
     if (!call->easy)
@@ -369,11 +374,14 @@ fill_reply(struct call *call, CURLcode code, struct reply *reply)
     (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     (void)curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
     (void)curl_easy_getinfo(call->easy, CURLINFO_TOTAL_TIME_T, &total_us);
-    if (!reason[0]) /* it may stay empty */
+    if (!reason[0] && code != CURLE_OK) /* it may stay empty */
         reason = curl_easy_strerror(code);
     *reply = call->reply;
     call->reply = (struct reply){ 0 };
     reply->end = call->is_too_large ? REPLY_TOO_LARGE : end_of(code);
+    /* A connection lost within the head is no error to libcurl. */
+    if (reply->end == REPLY_COMPLETE && !call->has_head)
+        reply->end = REPLY_CUT;
     reply->http_status = (int)status;
     reply->is_sent = request_bytes > 0;
     reply->latency_ms = (int64_t)(total_us / 1000);

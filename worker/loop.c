@@ -26,22 +26,30 @@ worker_drain(struct worker *worker, const char *reason, int64_t now_ms)
     (void)report_release(worker);
 }
 
-/* Says hello after each connection, and again while nobody answers. */
+/* Says hello after each connection, and again while nobody answers. The sign of
+ * a connection may come a moment after the connection itself, so while there is
+ * none, hello is tried often; the sign that follows is no news then. (Should it
+ * have stood for two connections, the broker asks for a hello.) */
 static void
 introduce(struct worker *worker, int64_t now_ms)
 {
     if (link_was_connected(worker->link)) {
-        worker->is_welcome = false;
-        worker->hello_ms = 0;
+        if (!worker->is_ahead) {
+            worker->is_welcome = false;
+            worker->hello_ms = 0;
+        }
+        worker->is_ahead = false;
+        worker->is_connected = true;
     }
-    if (worker->is_welcome)
+    if (worker->is_welcome || now_ms < worker->hello_ms)
         return;
-    if (now_ms < worker->hello_ms)
-        return;
-    /* A connection that was just made may not take messages yet. */
-    worker->hello_ms =
-        now_ms + (report_hello(worker, now_ms) < 0 ? WORKER_HELLO_RETRY_MS
-                                                   : WORKER_HELLO_REPEAT_MS);
+    if (report_hello(worker, now_ms) == 0) {
+        worker->hello_ms = now_ms + WORKER_HELLO_REPEAT_MS;
+        worker->is_ahead = !worker->is_connected;
+    } else {
+        worker->hello_ms = now_ms + WORKER_HELLO_RETRY_MS;
+        worker->is_connected = false;
+    }
 }
 
 static void

@@ -44,7 +44,9 @@ struct worker {
     struct upstreams upstreams;
     struct clock clock;
 
-    bool is_welcome; /* the broker knows us */
+    bool is_welcome;   /* the broker knows us */
+    bool is_connected; /* as far as the link has said */
+    bool is_ahead;     /* hello was said before the link said so */
     int64_t heartbeat_ms;
     int64_t hello_ms; /* when the next hello is due, while nobody answers */
     int64_t beat_ms;  /* when the next heartbeat is due */

@@ -1,0 +1,137 @@
+# fake_broker.py - as much of a broker as a worker can see, under a test's hand
+#
+# Speaks the workers' verbs of queue/PROTOCOL.md over one ROUTER socket, keeps
+# every message it gets, and answers only what it is told to answer. A test
+# turns it by waiting for something: nothing happens in between.
+#
+# SPDX-License-Identifier: MIT
+import json
+import time
+
+import zmq
+
+PATIENCE_S = 10  # nothing that is waited for takes longer
+
+
+class Failed(Exception):
+    pass
+
+
+class Broker:
+    """One life of a broker. A second one on the same endpoint is a restart."""
+
+    def __init__(self, endpoint, is_new=True, **welcome):
+        self.welcome = {
+            "protocol": 1, "session": 1, "heartbeat_ms": 100,
+            "lease_ms": 60000, "slots": 5, "drop": [], "upstreams": [],
+        }
+        self.welcome.update(welcome)
+        self.knows_worker = not is_new  # else everything gets a rehello
+        self.must_hear_hello = not is_new
+        self.answers_hello = True
+        self.answers_beats = True
+        self.confirms = True
+        self.heard = []    # (header, body) in order
+        self.results = []  # the same, results only
+        self.slots = []    # counts that the worker told
+        self.held = None   # of the latest hello or beat
+        self.peer = None
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.ROUTER)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self.socket.bind(endpoint)
+
+    def close(self):
+        self.socket.close()
+        self.context.term()
+
+    def say(self, verb, body=None, **members):
+        frames = [self.peer, json.dumps({"verb": verb, **members}).encode()]
+        if body is not None:
+            frames.append(body)
+        self.socket.send_multipart(frames)
+
+    def lease(self, request, body, fence=1, upstream="test", kind="text",
+              timeout_ms=20000, path="/v1/chat/completions"):
+        self.say("lease", body, request=request, fence=fence,
+                 upstream=upstream, path=path, timeout_ms=timeout_ms,
+                 kind=kind)
+
+    def turn(self, wait_ms):
+        """Takes one message, if one comes in time."""
+        if not self.socket.poll(wait_ms):
+            return
+        peer, head, *rest = self.socket.recv_multipart()
+        self.peer = peer
+        head = json.loads(head)
+        body = rest[0] if rest else b""
+        self.heard.append((head, body))
+        self.react(head, body)
+
+    def react(self, head, body):
+        verb = head["verb"]
+        if verb == "hello":
+            self.held = head["held"]
+            if self.answers_hello:
+                self.say("welcome", **self.welcome)
+                self.knows_worker = True
+        elif not self.knows_worker:
+            self.say("rehello")
+        elif verb == "beat":
+            self.held = head["held"]
+            if self.answers_beats:
+                self.say("beat")
+        elif verb == "slots":
+            self.slots.append(head["count"])
+        elif verb == "result":
+            self.results.append((head, body))
+            if self.confirms:
+                self.confirm(head)
+
+    def confirm(self, result):
+        self.say("confirmed", request=result["request"],
+                 fence=result["fence"])
+
+    def until(self, claim, condition, patience_s=PATIENCE_S):
+        """Turns until the condition holds, and returns its value."""
+        end = time.monotonic() + patience_s
+        while True:
+            value = condition()
+            if value:
+                return value
+            if time.monotonic() > end:
+                raise Failed("not in time: %s" % claim)
+            self.turn(20)
+
+    def during(self, seconds):
+        """Turns for a while; for claims that something does not happen."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.turn(20)
+
+    def count(self, verb):
+        return sum(1 for head, _ in self.heard if head["verb"] == verb)
+
+    def last(self, verb):
+        for head, _ in reversed(self.heard):
+            if head["verb"] == verb:
+                return head
+        return None
+
+    def wait_hello(self):
+        return self.until("the worker says hello", lambda: self.last("hello"))
+
+    def wait_results(self, count):
+        """The first results, in the order they came, when `count` are there."""
+        self.until("%d results, got %d" % (count, len(self.results)),
+                   lambda: len(self.results) >= count)
+        return [head for head, _ in self.results]
+
+    def result_of(self, request):
+        def find():
+            for head, body in self.results:
+                if head["request"] == request:
+                    return head, body
+            return None
+        return self.until("a result of request %d" % request, find)
