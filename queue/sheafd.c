@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 #include "base/mem.h"
 #include "queue/keeper.h"
 #include "queue/shell.h"
+
+#define MMAP_BYTES 131072
 
 #define EXIT_OK      0
 #define EXIT_USAGE   2
@@ -286,6 +289,10 @@ main(int argc, char **argv)
     int rc, exit_code = EXIT_OK;
 
     (void)umask(0077);
+    /* Large buffers go back to the system when they are freed, and libzmq's
+     * threads share one heap: memory stays what is in use. */
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+    (void)mallopt(M_ARENA_MAX, 1);
     conf_init(&setting.conf);
     rc = read_all(&setting, argc, argv, &err);
     if (rc == 0)

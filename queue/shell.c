@@ -333,7 +333,8 @@ open_store(struct shell *shell, struct err *err)
     if (!shell->store)
         return err->code;
     uuid_unparse_lower(store_uuid(shell->store), shell->own);
-    return 0;
+    return store_reserve(shell->store, (size_t)shell->conf->commit_items_max,
+                         err);
 }
 
 static int

@@ -94,6 +94,10 @@ struct engine_ops {
     /* Bytes in use and the most there may be, in a transaction. */
     void (*usage)(struct engine *engine, uint64_t *used, uint64_t *limit);
 
+    /* Allocates what a transaction that changes that many pages takes, so
+     * that memory does not grow under load. Outside a transaction. */
+    int (*reserve)(struct engine *engine, size_t pages, struct err *err);
+
     /* Rows of a table, in a transaction. */
     uint64_t (*rows)(struct engine *engine, enum table table);
 

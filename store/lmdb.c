@@ -13,9 +13,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/engine.h"
+#include "store/record.h"
 
-#define FILE_MODE    0600
-#define EXIT_DAMAGED 9 /* the exit code for a damaged store */
+#define FILE_MODE 0600
+/* Two such rows fill a page. */
+#define RESERVE_ROW_BYTES   1900
+#define RESERVE_ROWS_A_PAGE 2
+#define EXIT_DAMAGED        9 /* the exit code for a damaged store */
 
 struct lmdb {
     struct engine engine; /* first: the engine is the lmdb */
@@ -277,6 +281,26 @@ lmdb_usage(struct engine *engine, uint64_t *used, uint64_t *limit)
         *limit = info.me_mapsize;
 }
 
+/* LMDB keeps the pages of its transactions for the next ones: a transaction
+ * that fills pages, and is forgotten, leaves them ready. */
+static int
+lmdb_reserve(struct engine *engine, size_t pages, struct err *err)
+{
+    struct lmdb *lmdb = lmdb_of(engine);
+    char filler[RESERVE_ROW_BYTES] = { 0 };
+    int rc = lmdb_begin(engine, err);
+
+    for (size_t row = 0; rc == 0 && row < pages; row++) {
+        struct key key = key_u64(key_start(), UINT64_MAX - pages + row);
+
+        rc = lmdb_put(engine, TABLE_META, key_slice(&key),
+                      (struct slice){ filler, sizeof(filler) });
+    }
+    if (lmdb->txn)
+        lmdb_abort(engine);
+    return rc < 0 ? err_set(err, rc, "reserve memory: %s", err_text(rc)) : 0;
+}
+
 static uint64_t
 lmdb_rows(struct engine *engine, enum table table)
 {
@@ -483,6 +507,7 @@ engine_open_lmdb(const char *dir, bool is_new, uint64_t map_bytes,
         .seek = lmdb_seek,
         .before = lmdb_before,
         .usage = lmdb_usage,
+        .reserve = lmdb_reserve,
         .rows = lmdb_rows,
         .close = lmdb_close,
     };

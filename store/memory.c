@@ -317,6 +317,15 @@ memory_usage(struct engine *engine, uint64_t *used, uint64_t *limit)
     *limit = memory_of(engine)->bytes_max;
 }
 
+static int
+memory_reserve(struct engine *engine, size_t pages, struct err *err)
+{
+    (void)engine; /* it is all memory */
+    (void)pages;
+    (void)err;
+    return 0;
+}
+
 static uint64_t
 memory_rows(struct engine *engine, enum table table)
 {
@@ -359,6 +368,7 @@ engine_open_memory(uint64_t max_bytes)
         .seek = memory_seek,
         .before = memory_before,
         .usage = memory_usage,
+        .reserve = memory_reserve,
         .rows = memory_rows,
         .close = memory_close,
     };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
+#include <string.h>
 
 #include "store/table.h"
 
@@ -49,7 +50,12 @@ key_lookup(struct store *store, const unsigned char key[DIGEST_BYTES],
         return rc;
     id = record_get_u64(&record);
     rc = record_end(&record);
-    return rc < 0 ? rc : store_request_get(store, id, request);
+    if (rc == 0)
+        rc = store_request_get(store, id, request);
+    /* Its key may have been changed since, with the configuration. */
+    if (rc == 0 && memcmp(request->key, key, DIGEST_BYTES) != 0)
+        rc = E_NOTFOUND;
+    return rc;
 }
 
 void

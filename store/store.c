@@ -248,6 +248,15 @@ store_open_memory(uint64_t bytes_max,
     return store;
 }
 
+int
+store_reserve(struct store *store, size_t drafts, struct err *err)
+{
+    assert(!store->is_open);
+    /* Its request key and its id lie on a page each, wherever chance puts
+     * them; what is above and beside them is less. */
+    return store->engine->ops->reserve(store->engine, drafts * 9 / 4, err);
+}
+
 void
 store_close(struct store *store)
 {

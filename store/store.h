@@ -50,6 +50,10 @@ struct store *store_open(const char *dir, uint64_t map_bytes,
                          const unsigned char uuid[STORE_UUID_BYTES],
                          struct err *err);
 
+/* Allocates what the largest transaction takes, of that many drafts, so that
+ * memory does not grow under load. */
+int store_reserve(struct store *store, size_t drafts, struct err *err);
+
 /* A store in memory, for tests. */
 struct store *store_open_memory(uint64_t bytes_max,
                                 const unsigned char uuid[STORE_UUID_BYTES]);
