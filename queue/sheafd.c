@@ -30,6 +30,7 @@ struct setting {
     struct shell_options options;
     struct conf conf;
     struct buf store_dir;
+    bool is_private; /* serves one command */
 };
 
 static int
@@ -68,8 +69,8 @@ static const char usage_text[] =
     "      --config FILE        configuration (SHEAF_CONFIG,\n"
     "                           /etc/sheaf/sheaf.conf)\n"
     "      --set NAME=VALUE     one option of the configuration\n"
-    "      --private            serve one command: same as --listen and\n"
-    "                           --listen-workers given\n"
+    "      --private            serve one command: groups wait for no other\n"
+    "                           client's drafts (group_window_ms is 0)\n"
     "      --parent-fd N        end when this descriptor comes to its end\n"
     "      --log-level LEVEL    debug, info, warn, error\n"
     "      --log-format FORMAT  text or json\n"
@@ -168,7 +169,9 @@ use_option(struct setting *setting, int option, struct err *err)
         options->config = optarg;
         return 0;
     case OPT_SET: /* after the file, in a second pass */
+        return 0;
     case OPT_PRIVATE:
+        setting->is_private = true;
         return 0;
     case OPT_PARENT_FD:
         return read_int("parent-fd", optarg, 1 << 20, &options->parent_fd, err);
@@ -230,6 +233,9 @@ read_conf(struct setting *setting, int argc, char **argv, struct err *err)
 
     if (rc == 0 && path)
         rc = conf_load(&setting->conf, path, err);
+    /* Nobody else's drafts will come: a group need not wait for them. */
+    if (setting->is_private)
+        setting->conf.group_window_ms = 0;
     if (rc == 0)
         rc = read_settings(setting, argc, argv, err);
     if (rc == 0)
