@@ -74,14 +74,16 @@ static void
 reap(struct keeper *keeper, int64_t now_ms)
 {
     for (int i = 0; i < keeper->terms.count; i++) {
-        int status;
+        int status, code;
         pid_t pid = keeper->children[i];
 
         if (pid == 0 || waitpid(pid, &status, WNOHANG) != pid)
             continue;
-        log_warn("event=worker_exited pid=%d status=%d", (int)pid,
-                 WIFEXITED(status) ? WEXITSTATUS(status)
-                                   : 128 + WTERMSIG(status));
+        code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        if (code == 0)
+            log_info("event=worker_exited pid=%d status=0", (int)pid);
+        else
+            log_warn("event=worker_exited pid=%d status=%d", (int)pid, code);
         keeper->children[i] = 0;
         if (now_ms - keeper->started_ms[i] > SETTLED_MS)
             keeper->restart_ms = 0;
