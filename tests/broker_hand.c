@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/broker_hand.h"
+
+#include <criterion/criterion.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "queue/wire.h"
+
+/* ---- life ---- */
+
+struct hand *
+hand_new(struct bench *bench, uint32_t capacity)
+{
+    struct hand *hand = mem_zalloc(1, sizeof(*hand));
+
+    cr_assert_lt(bench->hand_count, BENCH_HANDS_MAX);
+    hand->bench = bench;
+    hand->number = (int)bench->hand_count + 1;
+    hand->capacity = capacity;
+    hand->is_alive = true;
+    hand->beats = true;
+    (void)snprintf(hand->uuid, sizeof(hand->uuid),
+                   "%08x-0000-4000-8000-000000000000",
+                   (unsigned)++bench->peer_count);
+    bench->hands[bench->hand_count++] = hand;
+    hand_hello(hand);
+    return hand;
+}
+
+static void
+slip_fini(struct slip *slip)
+{
+    free(slip->upstream);
+    free(slip->path);
+    free(slip->body);
+    buf_fini(&slip->report_head);
+    buf_fini(&slip->report_body);
+}
+
+void
+hand_free(struct hand *hand)
+{
+    for (size_t i = 0; i < hand->slip_count; i++)
+        slip_fini(&hand->slips[i]);
+    for (size_t i = 0; i < hand->letter_count; i++) {
+        buf_fini(&hand->letters[i].head);
+        buf_fini(&hand->letters[i].body);
+    }
+    free(hand->slips);
+    free(hand->letters);
+    free(hand);
+}
+
+static void
+say(struct hand *hand, struct slice head, struct slice body)
+{
+    if (hand->is_alive && hand->is_connected)
+        bench_post(hand->bench, SIDE_WORKERS, &hand->peer, head, body);
+}
+
+void
+hand_say(struct hand *hand, const char *fmt, ...)
+{
+    char text[4096];
+    va_list args;
+    int bytes;
+
+    va_start(args, fmt);
+    bytes = vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    cr_assert(bytes > 0 && bytes < (int)sizeof(text));
+    for (char *at = text; *at; at++) {
+        if (*at == '\'')
+            *at = '"';
+    }
+    say(hand, slice_of(text), (struct slice){ 0 });
+}
+
+static size_t
+running(const struct hand *hand)
+{
+    return hand_count(hand, SLIP_RUNNING);
+}
+
+static int64_t
+kept(const struct hand *hand)
+{
+    int64_t count = (int64_t)running(hand);
+
+    return count > hand->slots ? count : hand->slots;
+}
+
+static void
+add_held(const struct hand *hand, struct buf *head)
+{
+    buf_add_str(head, "\"held\":[");
+    for (size_t i = 0; i < hand->slip_count; i++) {
+        const struct slip *slip = &hand->slips[i];
+
+        buf_addf(head, "%s[%lld,%lld,%d]", i ? "," : "",
+                 (long long)slip->request, (long long)slip->fence,
+                 slip->state != SLIP_WAITING);
+    }
+    buf_add_char(head, ']');
+}
+
+static void
+lose_letters(struct hand *hand)
+{
+    for (size_t i = 0; i < hand->letter_count; i++) {
+        buf_fini(&hand->letters[i].head);
+        buf_fini(&hand->letters[i].body);
+    }
+    hand->letter_count = 0;
+}
+
+void
+hand_hello(struct hand *hand)
+{
+    struct buf head = { 0 };
+    int number = ++hand->bench->peer_count;
+
+    if (!hand->is_alive)
+        return;
+    lose_letters(hand);
+    memset(&hand->peer, 0, sizeof(hand->peer));
+    hand->peer.id[0] = 9;
+    hand->peer.id[1] = (unsigned char)(number >> 16);
+    hand->peer.id[2] = (unsigned char)(number >> 8);
+    hand->peer.id[3] = (unsigned char)number;
+    hand->peer.bytes = 5;
+    hand->is_connected = true;
+    hand->is_welcome = false;
+    buf_addf(&head,
+             "{\"verb\":\"hello\",\"protocol\":1,\"worker\":\"%s\",\"name\":"
+             "\"w%d\",\"host\":\"" BENCH_HOST "\",\"pid\":%d,\"lock\":\"\","
+             "\"own\":\"" BENCH_OWN "\",\"capacity\":%u,\"slots\":%lld,",
+             hand->uuid, hand->number, hand->number, hand->capacity,
+             (long long)kept(hand));
+    add_held(hand, &head);
+    buf_add_char(&head, '}');
+    say(hand, buf_slice(&head), (struct slice){ 0 });
+    buf_fini(&head);
+}
+
+void
+hand_disconnect(struct hand *hand)
+{
+    hand->is_connected = false;
+    hand->is_welcome = false;
+    lose_letters(hand);
+}
+
+void
+hand_die(struct hand *hand)
+{
+    hand_disconnect(hand);
+    hand->is_alive = false;
+    hand->beats = false;
+    while (hand->slip_count)
+        hand_forget(hand, &hand->slips[0]);
+}
+
+void
+hand_bye(struct hand *hand)
+{
+    hand_say(hand, "{'verb':'bye'}");
+    hand->is_welcome = false;
+    hand->beats = false;
+}
+
+/* ---- slips ---- */
+
+size_t
+hand_count(const struct hand *hand, enum slip_state state)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < hand->slip_count; i++)
+        count += hand->slips[i].state == state;
+    return count;
+}
+
+struct slip *
+hand_slip(const struct hand *hand, enum slip_state state, size_t nth)
+{
+    for (size_t i = 0; i < hand->slip_count; i++) {
+        if (hand->slips[i].state == state && nth-- == 0)
+            return &hand->slips[i];
+    }
+    return NULL;
+}
+
+struct slip *
+hand_find(const struct hand *hand, const char *text)
+{
+    for (size_t i = 0; i < hand->slip_count; i++) {
+        if (hand->slips[i].state == SLIP_RUNNING &&
+            strstr(hand->slips[i].body, text)) {
+            return &hand->slips[i];
+        }
+    }
+    return NULL;
+}
+
+void
+hand_forget(struct hand *hand, struct slip *slip)
+{
+    size_t at = (size_t)(slip - hand->slips);
+
+    if (slip->state == SLIP_RUNNING)
+        hand->bench->in_flight--;
+    slip_fini(slip);
+    /* In order: they are started as they came. */
+    memmove(slip, slip + 1, (--hand->slip_count - at) * sizeof(*slip));
+}
+
+static struct slip *
+find(const struct hand *hand, int64_t request, int64_t fence)
+{
+    for (size_t i = 0; i < hand->slip_count; i++) {
+        if (hand->slips[i].request == request &&
+            hand->slips[i].fence == fence) {
+            return &hand->slips[i];
+        }
+    }
+    return NULL;
+}
+
+static char *
+string_of(const struct wire *wire, const char *name)
+{
+    const char *text;
+
+    cr_assert_eq(wire_str(wire, name, 2048, NULL, &text, NULL), 0);
+    return mem_dup_str(text);
+}
+
+static int64_t
+int_of(const struct wire *wire, const char *name)
+{
+    int64_t value;
+
+    cr_assert_eq(
+        wire_int(wire, name, 0, WIRE_INT_MAX, WIRE_REQUIRED, &value, NULL), 0,
+        "%s", name);
+    return value;
+}
+
+static void
+take_lease(struct hand *hand, const struct wire *wire)
+{
+    struct slip slip = { .request = int_of(wire, "request"),
+                         .fence = int_of(wire, "fence"),
+                         .length_ms = int_of(wire, "timeout_ms") };
+    struct json_doc doc = { 0 };
+    char *kind = string_of(wire, "kind");
+
+    cr_assert_null(find(hand, slip.request, slip.fence));
+    cr_assert_eq(
+        json_parse(&doc, wire->body.data, wire->body.bytes, JSON_INPUT, NULL),
+        0, "the body is no JSON: %.*s", (int)wire->body.bytes, wire->body.data);
+    json_fini(&doc);
+    slip.is_raw = strcmp(kind, "raw") == 0;
+    free(kind);
+    slip.upstream = string_of(wire, "upstream");
+    slip.path = string_of(wire, "path");
+    slip.body = mem_dup(wire->body.data, wire->body.bytes);
+    if (slip.length_ms < hand->bench->conf.lease_ms)
+        slip.length_ms = hand->bench->conf.lease_ms;
+    slip.until_ms = hand->bench->now_ms + slip.length_ms;
+    if (hand->slip_count == hand->slip_capacity) {
+        hand->slip_capacity = hand->slip_capacity * 2 + 8;
+        hand->slips =
+            mem_grow(hand->slips, hand->slip_capacity, sizeof(hand->slips[0]));
+    }
+    hand->slips[hand->slip_count++] = slip;
+}
+
+/* ---- reading ---- */
+
+static void
+take_away(struct hand *hand, const struct wire *wire, const char *name)
+{
+    const cJSON *list = wire_get(wire, name), *item;
+
+    cJSON_ArrayForEach(item, list)
+    {
+        struct slip *slip;
+        int64_t pair[2];
+
+        cr_assert_eq(wire_tuple(item, 2, pair), 0);
+        slip = find(hand, pair[0], pair[1]);
+        if (slip) {
+            hand_forget(hand, slip);
+            hand->cancel_count++;
+        }
+    }
+}
+
+static void
+be_welcomed(struct hand *hand, const struct wire *wire)
+{
+    take_away(hand, wire, "drop");
+    hand->slots = int_of(wire, "slots");
+    hand->must_tell = true;
+    hand->is_welcome = true;
+    hand->beat_ms = hand->bench->now_ms + hand->bench->conf.heartbeat_ms;
+    for (size_t i = 0; i < hand->slip_count; i++) {
+        struct slip *slip = &hand->slips[i];
+
+        slip->until_ms = hand->bench->now_ms + slip->length_ms;
+        if (slip->state == SLIP_REPORTED)
+            say(hand, buf_slice(&slip->report_head),
+                buf_slice(&slip->report_body));
+    }
+}
+
+static void
+be_confirmed(struct hand *hand, const struct wire *wire)
+{
+    struct slip *slip =
+        find(hand, int_of(wire, "request"), int_of(wire, "fence"));
+
+    hand->confirm_count++;
+    if (slip && slip->state == SLIP_REPORTED)
+        hand_forget(hand, slip);
+}
+
+static void
+obey(struct hand *hand, const struct wire *wire)
+{
+    const char *verb = wire_verb(wire);
+
+    if (strcmp(verb, "welcome") == 0) {
+        be_welcomed(hand, wire);
+    } else if (strcmp(verb, "rehello") == 0) {
+        if (hand->is_welcome)
+            hand_hello(hand);
+    } else if (strcmp(verb, "slots") == 0) {
+        hand->slots = int_of(wire, "count");
+        hand->must_tell = true;
+    } else if (strcmp(verb, "lease") == 0) {
+        take_lease(hand, wire);
+    } else if (strcmp(verb, "confirmed") == 0) {
+        be_confirmed(hand, wire);
+    } else if (strcmp(verb, "cancel") == 0) {
+        take_away(hand, wire, "requests");
+    } else if (strcmp(verb, "drain") == 0) {
+        hand->is_draining = true;
+    } else {
+        cr_assert_str_eq(verb, "beat");
+    }
+}
+
+static void
+tell_slots(struct hand *hand)
+{
+    if (!hand->is_welcome ||
+        (!hand->must_tell && kept(hand) == hand->slots_told)) {
+        return;
+    }
+    hand->slots_told = kept(hand);
+    hand->must_tell = false;
+    hand_say(hand, "{'verb':'slots','count':%lld}",
+             (long long)hand->slots_told);
+}
+
+void
+hand_take(struct hand *hand, struct slice head, struct slice body)
+{
+    struct letter_in *letter;
+
+    if (hand->letter_count == hand->letter_capacity) {
+        hand->letter_capacity = hand->letter_capacity * 2 + 8;
+        hand->letters = mem_grow(hand->letters, hand->letter_capacity,
+                                 sizeof(hand->letters[0]));
+    }
+    letter = &hand->letters[hand->letter_count++];
+    *letter = (struct letter_in){ 0 };
+    buf_add_slice(&letter->head, head);
+    buf_add_slice(&letter->body, body);
+}
+
+void
+hand_read_one(struct hand *hand)
+{
+    struct letter_in letter;
+    struct wire wire;
+    struct err err = { 0 };
+
+    if (hand->letter_count == 0 || !hand->is_alive)
+        return;
+    letter = hand->letters[0];
+    memmove(&hand->letters[0], &hand->letters[1],
+            --hand->letter_count * sizeof(hand->letters[0]));
+    cr_assert_eq(wire_parse(&wire, buf_slice(&letter.head),
+                            buf_slice(&letter.body), &err),
+                 0, "%s", err.msg);
+    obey(hand, &wire);
+    tell_slots(hand);
+    wire_fini(&wire);
+    buf_fini(&letter.head);
+    buf_fini(&letter.body);
+}
+
+void
+hand_read(struct hand *hand)
+{
+    while (hand->letter_count && hand->is_alive)
+        hand_read_one(hand);
+}
+
+/* ---- time ---- */
+
+void
+hand_beat(struct hand *hand)
+{
+    struct buf head = { 0 };
+
+    if (!hand->is_welcome)
+        return;
+    buf_addf(&head, "{\"verb\":\"beat\",\"slots\":%lld,",
+             (long long)kept(hand));
+    add_held(hand, &head);
+    buf_add_char(&head, '}');
+    say(hand, buf_slice(&head), (struct slice){ 0 });
+    buf_fini(&head);
+    for (size_t i = 0; i < hand->slip_count; i++) {
+        hand->slips[i].until_ms =
+            hand->bench->now_ms + hand->slips[i].length_ms;
+    }
+}
+
+void
+hand_tick(struct hand *hand)
+{
+    int64_t now_ms = hand->bench->now_ms;
+
+    for (size_t i = hand->slip_count; i > 0; i--) {
+        struct slip *slip = &hand->slips[i - 1];
+
+        if (slip->state != SLIP_REPORTED && slip->until_ms <= now_ms)
+            hand_forget(hand, slip);
+    }
+    if (hand->beats && now_ms >= hand->beat_ms) {
+        hand->beat_ms = now_ms + hand->bench->conf.heartbeat_ms;
+        hand_beat(hand);
+    }
+    tell_slots(hand);
+}
+
+/* ---- calls ---- */
+
+static void
+note_call(struct bench *bench, const char *body)
+{
+    if (bench->call_count == bench->call_capacity) {
+        bench->call_capacity = bench->call_capacity * 2 + 64;
+        bench->calls = mem_grow(bench->calls, bench->call_capacity,
+                                sizeof(bench->calls[0]));
+    }
+    bench->calls[bench->call_count++] = mem_dup_str(body);
+    if (++bench->in_flight > bench->in_flight_most)
+        bench->in_flight_most = bench->in_flight;
+    cr_assert_leq((int64_t)bench->in_flight, bench->conf.slots_max,
+                  "%zu calls in flight", bench->in_flight);
+}
+
+size_t
+hand_start(struct hand *hand)
+{
+    size_t started = 0;
+
+    for (size_t i = 0; i < hand->slip_count; i++) {
+        struct slip *slip = &hand->slips[i];
+
+        if (slip->state != SLIP_WAITING)
+            continue;
+        if ((int64_t)running(hand) >= hand->slots || !hand->is_welcome ||
+            hand->is_draining) {
+            break;
+        }
+        slip->state = SLIP_RUNNING;
+        note_call(hand->bench, slip->body);
+        started++;
+    }
+    return started;
+}
+
+static void
+report(struct hand *hand, struct slip *slip)
+{
+    cr_assert_eq(slip->state, SLIP_RUNNING);
+    slip->state = SLIP_REPORTED;
+    hand->bench->in_flight--;
+    if (hand->is_welcome) {
+        say(hand, buf_slice(&slip->report_head), buf_slice(&slip->report_body));
+    }
+    tell_slots(hand);
+}
+
+void
+hand_answer(struct hand *hand, struct slip *slip, const char *text)
+{
+    static const char before[] = "{\"content\":\"";
+
+    buf_addf(&slip->report_head,
+             "{\"verb\":\"result\",\"request\":%lld,\"fence\":%lld,\"class\":"
+             "\"ok\",\"http_status\":200,\"model\":\"m-2026\",\"finish\":"
+             "\"stop\",\"prompt_tokens\":10,\"completion_tokens\":5,"
+             "\"total_tokens\":15,\"latency_ms\":123,\"text_at\":%zu,"
+             "\"text_bytes\":%zu,\"sent\":1}",
+             (long long)slip->request, (long long)slip->fence,
+             sizeof(before) - 1, strlen(text));
+    buf_addf(&slip->report_body, "%s%s\"}", before, text);
+    report(hand, slip);
+}
+
+void
+hand_end(struct hand *hand, struct slip *slip, const char *class_name,
+         int http_status, int64_t wait_ms)
+{
+    buf_addf(
+        &slip->report_head,
+        "{\"verb\":\"result\",\"request\":%lld,\"fence\":%lld,\"class\":"
+        "\"%s\",\"http_status\":%d,\"code\":\"its_code\",\"message\":\"its "
+        "message\",\"wait_ms\":%lld,\"sent\":1}",
+        (long long)slip->request, (long long)slip->fence, class_name,
+        http_status, (long long)wait_ms);
+    report(hand, slip);
+}
+
+void
+bench_work(struct bench *bench)
+{
+    size_t done;
+
+    do {
+        done = 0;
+        bench_run(bench);
+        for (size_t i = 0; i < bench->hand_count; i++)
+            done += hand_start(bench->hands[i]);
+        for (size_t i = 0; i < bench->hand_count; i++) {
+            struct slip *slip;
+
+            while ((slip = hand_slip(bench->hands[i], SLIP_RUNNING, 0))) {
+                hand_answer(bench->hands[i], slip, "answer");
+                done++;
+            }
+        }
+    } while (done > 0);
+}

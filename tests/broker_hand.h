@@ -1,0 +1,111 @@
+/*
+ * broker_hand.h - a worker that does what a test says
+ *
+ * A hand keeps what it was leased as slips, starts calls within its slots, and
+ * reports. It answers the broker as sheaf-worker does: tells which slots it
+ * keeps, beats, says hello again when it is asked to, repeats what was not
+ * confirmed, forgets what was cancelled.
+ *
+ * The bench counts its calls: more than slots_max in flight fail the test.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_BROKER_HAND_H
+#define TESTS_BROKER_HAND_H
+
+#include "queue/retry.h"
+#include "tests/broker_fixture.h"
+
+enum slip_state { SLIP_WAITING, SLIP_RUNNING, SLIP_REPORTED };
+
+struct slip {
+    int64_t request, fence;
+    int64_t length_ms, until_ms; /* by the hand's own clock */
+    enum slip_state state;
+    bool is_raw;
+    char *upstream, *path, *body;
+    struct buf report_head, report_body; /* once it is reported */
+};
+
+struct letter_in {
+    struct buf head, body;
+};
+
+struct hand {
+    struct bench *bench;
+    int number;
+    struct link_peer peer;
+    char uuid[BENCH_UUID_BYTES];
+    uint32_t capacity;
+    bool is_alive;
+    bool is_connected; /* messages go both ways */
+    bool is_welcome;
+    bool is_draining;
+    int64_t slots, slots_told;
+    bool must_tell;
+    int64_t beat_ms; /* when the next one is due */
+    bool beats;      /* by itself, as time goes on */
+    struct slip *slips;
+    size_t slip_count, slip_capacity;
+    struct letter_in *letters; /* not read yet */
+    size_t letter_count, letter_capacity;
+    size_t cancel_count; /* leases taken away by `cancel` or `drop` */
+    uint64_t confirm_count;
+};
+
+/* A new hand, which has said hello. It is the bench's. */
+struct hand *hand_new(struct bench *bench, uint32_t capacity);
+void hand_free(struct hand *hand);
+
+/* Connects, anew if it was connected, and says hello. */
+void hand_hello(struct hand *hand);
+
+/* The link breaks: nothing arrives, calls go on. */
+void hand_disconnect(struct hand *hand);
+
+/* The process ends at once. */
+void hand_die(struct hand *hand);
+
+/* Posts a message; ' for ". */
+void hand_say(struct hand *hand, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Says goodbye. */
+void hand_bye(struct hand *hand);
+
+/* Takes a letter of the broker's; reads those that it has, or the first one. */
+void hand_take(struct hand *hand, struct slice head, struct slice body);
+void hand_read(struct hand *hand);
+void hand_read_one(struct hand *hand);
+
+/* What time brings: calls whose lease has ended are aborted, beats are sent. */
+void hand_tick(struct hand *hand);
+
+/* Beats now. */
+void hand_beat(struct hand *hand);
+
+/* Starts calls while it has slots and slips. Returns how many. */
+size_t hand_start(struct hand *hand);
+
+/* How many slips are in a state. */
+size_t hand_count(const struct hand *hand, enum slip_state state);
+
+/* The nth slip in a state, or NULL. */
+struct slip *hand_slip(const struct hand *hand, enum slip_state state,
+                       size_t nth);
+
+/* The running slip whose body holds a text. */
+struct slip *hand_find(const struct hand *hand, const char *text);
+
+/* A running call has ended. Its slip stays until it is confirmed. */
+void hand_answer(struct hand *hand, struct slip *slip, const char *text);
+void hand_end(struct hand *hand, struct slip *slip, const char *class_name,
+              int http_status, int64_t wait_ms);
+
+/* Ends a slip without a word. */
+void hand_forget(struct hand *hand, struct slip *slip);
+
+/* All hands start and answer until nothing more can be done now. Every answer
+ * is "answer". */
+void bench_work(struct bench *bench);
+
+#endif
