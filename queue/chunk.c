@@ -7,7 +7,8 @@
 #include "base/mem.h"
 #include "queue/core.h"
 
-#define BYTES_PER_TOKEN 4 /* the usual estimate for a request */
+#define LISTED_MAX      100 /* refused drafts in one header */
+#define BYTES_PER_TOKEN 4   /* the usual estimate for a request */
 
 /* The drafts of a chunk on their way into the store. */
 struct gathering {
@@ -200,6 +201,7 @@ answer_stored(struct call *call, const struct batch *batch,
     cJSON *head = core_answer(call, "stored"), *list;
     struct refusal refusal = { .index = chunk->index_first };
     uint32_t end = chunk->index_first + chunk->draft_count;
+    int listed = 0;
 
     core_uuid_text(batch->uuid, uuid);
     wire_add_str(head, "batch", uuid);
@@ -210,7 +212,9 @@ answer_stored(struct call *call, const struct batch *batch,
     wire_add_int(head, "joined", chunk->joined);
     wire_add_int(head, "cached", chunk->cached);
     list = wire_add_array(head, "refused");
-    while (store_refusal_next(store, batch->id, refusal.index, &refusal) == 0 &&
+    /* As many as fit into a header for certain; `refusals` has them all. */
+    while (listed++ < LISTED_MAX &&
+           store_refusal_next(store, batch->id, refusal.index, &refusal) == 0 &&
            refusal.index < end) {
         cJSON *item = cJSON_CreateObject();
 
@@ -403,8 +407,9 @@ intake_check(struct call *call)
     rest.data += options_bytes;
     rest.bytes -= (size_t)options_bytes;
     if (rest.bytes > (size_t)conf->chunk_bytes_max ||
-        count_lines(rest) > (size_t)conf->chunk_drafts_max) {
-        return err_set(call->err, E_TOOBIG, "more than one chunk");
+        count_lines(rest) > LISTED_MAX) {
+        return err_set(call->err, E_TOOBIG, "check: at most %d drafts",
+                       LISTED_MAX);
     }
     broker->options_batch = 0; /* `options` is overwritten */
     if (line_read_options(&broker->options, conf, options, &fault) < 0) {

@@ -10,8 +10,8 @@
 
 #define KEY_DIGITS  16
 #define SLOTS_FIRST 1024
-/* Few enough that all of them can be refused in one header. */
-#define DRAFTS_MAX 200
+/* What a check takes: few enough that one header can refuse them all. */
+#define DRAFTS_MAX 100
 
 #define LINE_FORMAT "a line of the broker's check"
 
