@@ -168,7 +168,7 @@ trim(struct slice value, char text[VALUE_BYTES_MAX + 1])
 static int64_t
 parse_spoken(const char *at)
 {
-    char text[VALUE_BYTES_MAX + 1];
+    char text[VALUE_BYTES_MAX + 1] = { 0 };
     size_t bytes = 0;
     struct number number;
     const char *rest = read_number(at, &number);

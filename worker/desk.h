@@ -32,7 +32,7 @@
 
 #define DESK_LEASES_MAX           1024 /* so that all fit into one heartbeat */
 #define DESK_UNCONFIRMED_MAX      64
-#define DESK_UNCONFIRMED_BYTES    (64 * 1024 * 1024)
+#define DESK_UNCONFIRMED_BYTES    ((size_t)64 << 20)
 #define DESK_RESEND_MS            1000  /* after the first time */
 #define DESK_RESEND_MAX_MS        16000 /* doubling up to this */
 #define DESK_UPSTREAM_BYTES_MAX   64

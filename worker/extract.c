@@ -167,25 +167,25 @@ static const struct shape shape_other = {
  * with something in it, else the first that is a number. */
 struct error_shape {
     const char *mark;
-    unsigned types;
     const char *message;
     const char *codes[PATHS_MAX];
+    unsigned types; /* of the mark */
     bool is_sure; /* an error at any status, 200 included */
 };
 
 static const struct error_shape error_shapes[] = {
     /* OpenAI, vLLM from 0.10.1, llama.cpp, Anthropic, Gemini */
-    { "error", BIT(JSON_OBJECT), "error.message",
-      { "error.code", "error.status", "error.type" }, true },
+    { "error", "error.message", { "error.code", "error.status", "error.type" },
+      BIT(JSON_OBJECT), true },
     /* Ollama */
-    { "error", BIT(JSON_STRING), "error", { "code", "type" }, true },
+    { "error", "error", { "code", "type" }, BIT(JSON_STRING), true },
     /* FastAPI, in front of many servers */
-    { "detail", BIT(JSON_STRING), "detail", { "code", "type" }, false },
-    { "detail.0.msg", BIT(JSON_STRING), "detail.0.msg",
-      { "detail.0.type" }, false },
+    { "detail", "detail", { "code", "type" }, BIT(JSON_STRING), false },
+    { "detail.0.msg", "detail.0.msg", { "detail.0.type" }, BIT(JSON_STRING),
+      false },
     /* vLLM before 0.10.1, and gateways */
-    { "message", BIT(JSON_STRING), "message",
-      { "code", "errorCode", "type" }, false },
+    { "message", "message", { "code", "errorCode", "type" }, BIT(JSON_STRING),
+      false },
 };
 /* clang-format on */
 

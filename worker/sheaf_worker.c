@@ -32,7 +32,7 @@
 #define LINGER_MS        1000 /* for the last messages */
 /* Of a message from the broker: a draft, the options of its batch, and what is
  * put around them, each escaped at worst. */
-#define FRAME_BYTES_EXTRA (4 * 1048576)
+#define FRAME_BYTES_EXTRA INT64_C(4194304)
 
 static const char usage[] =
     "Usage: sheaf-worker [OPTION]...\n"
