@@ -97,8 +97,14 @@ submit(struct command *command, struct input *input,
     struct feed feed = { .command = command,
                          .input = input,
                          .submission = submission };
-    int rc = command_connect(command, err);
+    const char *directory = command->options->directory;
+    int rc = 0;
 
+    /* The first drafts make the store, as with `run`. */
+    if (directory)
+        rc = private_make_store(directory, err);
+    if (rc == 0)
+        rc = command_connect(command, err);
     if (rc == 0)
         rc = command_tell_local(command, err);
     if (rc == 0)
