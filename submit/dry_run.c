@@ -15,9 +15,15 @@
 
 #define LINE_FORMAT "a line of the broker's check"
 
-/* Different 64-bit keys; 0 stands for an empty slot. At most half full. */
+/* Different 64-bit keys, each with a number; key 0 stands for an empty slot. At
+ * most half full. */
+struct slot {
+    uint64_t key;
+    int64_t value;
+};
+
 struct keys {
-    uint64_t *slots;
+    struct slot *slots;
     size_t slot_count; /* a power of two */
     size_t count;
     bool is_full;
@@ -25,8 +31,10 @@ struct keys {
 
 struct sums {
     int64_t drafts, accepted, refused;
-    int64_t cached, joined, chars, tokens;
-    struct keys requests, groups;
+    int64_t cached, joined, duplicates, chars, tokens, groups;
+    int64_t group_chars_max;
+    struct keys requests;
+    struct keys open_groups; /* characters of each one's open group */
 };
 
 /* Where a line of a chunk comes from. */
@@ -44,45 +52,68 @@ struct draft_chunk {
     int64_t first;    /* index of its first draft */
 };
 
-static bool
-put(uint64_t *slots, size_t slot_count, uint64_t key)
+static struct slot *
+find(const struct keys *keys, uint64_t key)
 {
-    size_t at = (size_t)(key * UINT64_C(0x9e3779b97f4a7c15)) & (slot_count - 1);
+    size_t mask = keys->slot_count - 1;
+    size_t at = (size_t)(key * UINT64_C(0x9e3779b97f4a7c15)) & mask;
 
-    while (slots[at] != 0) {
-        if (slots[at] == key)
-            return false;
-        at = (at + 1) & (slot_count - 1);
-    }
-    slots[at] = key;
-    return true;
+    while (keys->slots[at].key != 0 && keys->slots[at].key != key)
+        at = (at + 1) & mask;
+    return &keys->slots[at];
 }
 
 static void
 grow(struct keys *keys)
 {
-    size_t slot_count = keys->slot_count ? keys->slot_count * 2 : SLOTS_FIRST;
-    uint64_t *slots = mem_zalloc(slot_count, sizeof(slots[0]));
+    struct keys larger = { .count = keys->count };
 
+    larger.slot_count = keys->slot_count ? keys->slot_count * 2 : SLOTS_FIRST;
+    larger.slots = mem_zalloc(larger.slot_count, sizeof(larger.slots[0]));
     for (size_t i = 0; i < keys->slot_count; i++) {
-        if (keys->slots[i])
-            put(slots, slot_count, keys->slots[i]);
+        if (keys->slots[i].key)
+            *find(&larger, keys->slots[i].key) = keys->slots[i];
     }
     free(keys->slots);
-    keys->slots = slots;
-    keys->slot_count = slot_count;
+    *keys = larger;
 }
 
-static void
+/* The slot of a key, new or not; NULL when there are too many. */
+static struct slot *
 keys_add(struct keys *keys, uint64_t key)
 {
+    struct slot *slot;
+
     if (keys->count >= DRY_RUN_KEYS_MAX) {
         keys->is_full = true;
-        return;
+        return NULL;
     }
     if (keys->count * 2 >= keys->slot_count)
         grow(keys);
-    keys->count += put(keys->slots, keys->slot_count, key ? key : 1);
+    slot = find(keys, key ? key : 1);
+    if (slot->key == 0) {
+        slot->key = key ? key : 1;
+        keys->count++;
+    }
+    return slot;
+}
+
+/* Puts a request into the open group of its kind, or into a new one, as the
+ * broker would. */
+static void
+add_to_group(struct sums *sums, uint64_t kind, int64_t chars)
+{
+    struct slot *slot = keys_add(&sums->open_groups, kind);
+
+    if (!slot || slot->value == 0 ||
+        slot->value + chars >= sums->group_chars_max) {
+        sums->groups++;
+        /* One that is too long for any group goes alone. */
+        if (slot && chars < sums->group_chars_max)
+            slot->value = chars ? chars : 1;
+    } else {
+        slot->value += chars;
+    }
 }
 
 /* Takes one word of the line; empty at its end. */
@@ -130,13 +161,18 @@ add_line(struct sums *sums, struct slice line)
     }
     sums->chars += (int64_t)chars;
     sums->tokens += (int64_t)tokens;
-    keys_add(&sums->groups, group_key);
-    if (slice_is(cached, "store"))
+    if (slice_is(cached, "store")) {
         sums->cached++;
-    else if (slice_is(cached, "joined"))
+    } else if (slice_is(cached, "joined")) {
         sums->joined++;
-    else
-        keys_add(&sums->requests, request_key);
+    } else {
+        struct slot *slot = keys_add(&sums->requests, request_key);
+
+        if (slot && slot->value++ > 0)
+            sums->duplicates++;
+        else
+            add_to_group(sums, group_key, (int64_t)chars);
+    }
     return 0;
 }
 
@@ -265,12 +301,12 @@ print_sums(const struct command *command, const struct sums *sums,
         { "drafts", "drafts", sums->drafts, false },
         { "accepted", "accepted", sums->accepted, false },
         { "refused", "refused", sums->refused, false },
+        { "duplicates", "duplicates", sums->duplicates, false },
         { "cached", "answered by the store", sums->cached, false },
         { "joined", "joining others", sums->joined, false },
         { "requests", "upstream calls", (int64_t)sums->requests.count,
           sums->requests.is_full },
-        { "groups", "groups", (int64_t)sums->groups.count,
-          sums->groups.is_full },
+        { "groups", "groups", sums->groups, false },
         { "chars", "characters", sums->chars, false },
         { "tokens", "tokens (estimate)", sums->tokens, false },
     };
@@ -314,6 +350,7 @@ dry_run(struct command *command, struct input *input,
     chunk.count_max = (size_t)welcome.chunk_drafts_max;
     if (chunk.count_max > DRAFTS_MAX)
         chunk.count_max = DRAFTS_MAX;
+    sums.group_chars_max = welcome.group_chars_max;
     chunk.places = mem_zalloc(chunk.count_max, sizeof(chunk.places[0]));
     rc = check_all(command, input, submission->options.bytes, &chunk, &sums,
                    err);
@@ -322,7 +359,7 @@ dry_run(struct command *command, struct input *input,
     buf_fini(&chunk.body);
     free(chunk.places);
     free(sums.requests.slots);
-    free(sums.groups.slots);
+    free(sums.open_groups.slots);
     if (rc < 0)
         return rc;
     return sums.refused > 0 || sums.drafts == 0 ? EXIT_FLAWED : 0;

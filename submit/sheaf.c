@@ -15,6 +15,7 @@
 #define BYTES_MAX_DEFAULT 1048576
 #define DRAFTS_DEFAULT    1000
 #define WINDOW_DEFAULT    4194304
+#define GROUP_DEFAULT     4000
 
 /* sheaf.h stands alone, so its list is a copy; this holds them together. */
 #define SAME(name, code, wire, text) \
@@ -67,6 +68,7 @@ read_welcome(const struct wire *wire, struct sheaf_welcome *welcome,
         { "chunk_drafts_max", DRAFTS_DEFAULT, &welcome->chunk_drafts_max },
         { "line_bytes_max", BYTES_MAX_DEFAULT, &welcome->line_bytes_max },
         { "window_bytes", WINDOW_DEFAULT, &welcome->window_bytes },
+        { "group_chars_max", GROUP_DEFAULT, &welcome->group_chars_max },
     };
     int rc = 0;
 

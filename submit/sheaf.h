@@ -104,6 +104,7 @@ struct sheaf_welcome {
     int64_t chunk_drafts_max;
     int64_t line_bytes_max; /* of one draft; also fits into a chunk */
     int64_t window_bytes;
+    int64_t group_chars_max; /* a group's characters stay below */
 };
 
 /* Prepares a connection; the broker need not be there yet. NULL:
