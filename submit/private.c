@@ -115,28 +115,35 @@ is_served(const struct private_broker *broker, struct buf *endpoint)
     return true;
 }
 
-/* What greet() must watch: the caller's wishes, and the child. */
+/* What greet() must watch: the caller's wishes, and whether the broker, our
+ * child or somebody's, is still there. */
 struct watch {
     struct private_broker *broker;
     int status; /* of the child, when is_ended */
-    bool is_ended, is_stopped;
+    bool is_ended, is_gone, is_stopped;
 };
 
 static int
-watch_child(void *arg)
+watch_broker(void *arg)
 {
     struct watch *watch = arg;
+    struct private_broker *broker = watch->broker;
 
-    if (watch->broker->pid > 0 &&
-        waitpid(watch->broker->pid, &watch->status, WNOHANG) > 0) {
-        watch->broker->pid = 0;
+    if (broker->pid == 0) {
+        struct buf endpoint = { 0 };
+
+        watch->is_gone = !is_served(broker, &endpoint);
+        buf_fini(&endpoint);
+    } else if (waitpid(broker->pid, &watch->status, WNOHANG) > 0) {
+        broker->pid = 0;
         watch->is_ended = true;
     }
-    watch->is_stopped = is_stopped(watch->broker);
-    return watch->is_ended || watch->is_stopped;
+    watch->is_stopped = is_stopped(broker);
+    return watch->is_ended || watch->is_gone || watch->is_stopped;
 }
 
-/* Says hello. E_DRAINING: it lives and is about to end. */
+/* Says hello. E_DRAINING: it lives and is about to end; E_UNREACHABLE: it does
+ * not answer, or has just ended. */
 static int
 greet(struct private_broker *broker, const char *endpoint, int wait_ms,
       struct err *err)
@@ -145,7 +152,7 @@ greet(struct private_broker *broker, const char *endpoint, int wait_ms,
     struct sheaf_settings settings = { .endpoint = endpoint,
                                        .connect_ms = wait_ms,
                                        .patience_ms = wait_ms,
-                                       .idle = watch_child,
+                                       .idle = watch_broker,
                                        .idle_arg = &watch };
     struct sheaf_welcome welcome;
     struct sheaf_error error = { 0 };
@@ -162,6 +169,8 @@ greet(struct private_broker *broker, const char *endpoint, int wait_ms,
         return describe_end(broker, watch.status, err);
     if (watch.is_stopped)
         return err_set(err, SHEAF_E_STOPPED, "stopped");
+    if (watch.is_gone)
+        return err_set(err, E_UNREACHABLE, "it has ended");
     if (rc < 0 && rc != E_DRAINING)
         err_set(err, rc, "%s", error.message);
     return rc;
