@@ -1,0 +1,157 @@
+#!/bin/sh
+# 91-overnight.sh - examples/overnight/ works off a spool in its window
+#
+# BIN is the directory of the built programs.
+# SPDX-License-Identifier: MIT
+set -u
+
+: "${BIN:?the directory of the built programs}"
+PATH=$BIN:$PATH
+export PATH
+units=$PWD/examples/overnight
+script=$units/overnight.sh
+dir=$(mktemp -d) || exit 1
+pid='' group=''
+failed=0
+
+cleanup() {
+    [ -z "$group" ] || kill -KILL "-$group" 2>/dev/null
+    [ -z "$pid" ] || kill "$pid" 2>/dev/null
+    wait
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+check() { # CLAIM GOT WANT
+    [ "$2" = "$3" ] && return
+    printf 'FAIL %s\n  got:  %s\n  want: %s\n' "$1" "$2" "$3" >&2
+    failed=1
+}
+
+# Runs a command until it succeeds, for at most 20 seconds.
+await() { # CLAIM COMMAND…
+    claim=$1
+    shift
+    for _ in $(seq 400); do
+        "$@" && return
+        sleep 0.05
+    done
+    check "$claim" "not within 20 s" "$*"
+    cat "$dir/log" >&2
+    exit 1
+}
+
+has_port() {
+    [ -s "$dir/port" ]
+}
+
+calls() {
+    curl -s "$url/stats" | sed 's/.*"calls":\([0-9]*\).*/\1/'
+}
+
+fill() { # FOLDER
+    mkdir -p "$1"
+    for n in 1 2 3 4 5; do
+        echo "What happened on day $n." >"$1/$n.txt"
+    done
+}
+
+# What systemd would run for a unit, with %S below our directory.
+exec_start() { # UNIT
+    sed -n "s|^ExecStart=\(.*\)|\1|p" "$1" | sed "s|%S|$dir/state|g"
+}
+
+"$BIN/upstream" --port-file "$dir/port" &
+pid=$!
+await "the upstream listens" has_port
+url=http://127.0.0.1:$(cat "$dir/port")
+export OPENAI_BASE_URL="$url/v1"
+
+test_units() {
+    mkdir "$dir/units" "$dir/state"
+    for unit in "$units"/sheaf-overnight.*; do
+        sed "s|/usr/local/libexec/sheaf-overnight|$script|" "$unit" \
+            >"$dir/units/${unit##*/}"
+    done
+    if command -v systemd-analyze >/dev/null; then
+        check "systemd finds nothing wrong" "$(systemd-analyze verify \
+            --man=no "$dir/units"/* 2>&1)" ""
+    fi
+    fill "$dir/state/sheaf-overnight/incoming"
+    command=$(exec_start "$dir/units/sheaf-overnight.service")
+    # shellcheck disable=SC2086 # systemd splits it too
+    WINDOW=00:00-24:00 sh $command 2>"$dir/log"
+    check "what the unit starts ends well" $? 0
+    cd "$dir/state/sheaf-overnight" || exit 1
+    check "all is taken out of incoming" "$(ls incoming)" ""
+    check "five results" "$(cat done/night-*.jsonl | grep -c '"status":"ok"')" 5
+    check "the documents are beside them" "$(ls done/night-*/)" \
+        "$(printf '%d.txt\n' 1 2 3 4 5)"
+    check "five calls" "$(calls)" 5
+    WINDOW=00:00-24:00 sh "$script" . 2>"$dir/log"
+    check "an empty folder is no work" "$?: $(ls done | wc -l)" "0: 2"
+}
+
+# A day that is neither today nor tomorrow anywhere.
+closed() {
+    echo "$((($(date -u +%u) + 2) % 7 + 1)) 00:00-24:00"
+}
+
+start() { # in the background, as a process group
+    WINDOW=$(closed) ZONE=UTC setsid sh "$script" "$dir/spool" \
+        2>>"$dir/log" &
+    group=$!
+}
+
+stop() {
+    kill -KILL "-$group"
+    wait "$group" 2>/dev/null
+    group=
+    await "the broker ends with the command" has_no_broker
+}
+
+has_no_broker() {
+    ! grep -q endpoint "$dir/spool/store/lock"
+}
+
+# Asks the broker that the script keeps, and does not start another.
+ask() { # COMMAND…
+    endpoint=$(sed -n 's/^endpoint //p' "$dir/spool/store/lock" 2>/dev/null)
+    [ -n "$endpoint" ] && sheaf "$@" --broker "$endpoint" 2>/dev/null
+}
+
+# The state of the only batch, and how many drafts it has.
+is_waiting() {
+    [ "$(ask list --json |
+        sed 's/.*"state":"\([a-z]*\)".*"drafts":\([0-9]*\).*/\1 \2/')" = \
+        "sealed 5" ]
+}
+
+test_window() {
+    before=$(calls)
+    fill "$dir/spool/incoming"
+    start
+    await "the batch is handed in" is_waiting
+    stop
+    fill "$dir/spool/incoming"
+    start
+    await "the same batch is found again" is_waiting
+    check "nothing is called outside of the window" "$(calls)" "$before"
+    id=$(ask list --json | sed 's/.*"batch":"\([^"]*\)".*/\1/')
+    ask cancel "$id" >/dev/null
+    check "it can be cancelled" $? 0
+    wait "$group"
+    check "the script ends with the batch" $? 1
+    group=
+    check "five results of it" \
+        "$(grep -c '"status":"cancelled"' "$dir/spool/done"/*.jsonl)" 5
+    check "what came later is for the next night" \
+        "$(ls "$dir/spool/incoming" | wc -l)" 5
+    check "nothing was called" "$(calls)" "$before"
+}
+
+test_units
+test_window
+exit $failed
