@@ -43,6 +43,8 @@ answer_hello(struct call *call)
     wire_add_int(limits, "chunk_bytes_max", conf->chunk_bytes_max);
     wire_add_int(limits, "chunk_drafts_max", conf->chunk_drafts_max);
     wire_add_int(limits, "line_bytes_max", conf->line_bytes_max);
+    wire_add_int(limits, "window_bytes",
+                 conf->chunk_bytes_max * CORE_WINDOW_CHUNKS);
     wire_add_int(limits, "page_bytes_max", conf->results_page_bytes_max);
     wire_add_int(limits, "group_chars_max", conf->group_chars_max);
     names = wire_add_array(head, "upstreams");

@@ -49,6 +49,7 @@ broker_free(struct broker *broker)
     sessions_free(broker->sessions);
     cache_free(broker->cache);
     free(broker->waiters);
+    free(broker->own);
     line_fini(&broker->line);
     line_fini(&broker->options);
     buf_fini(&broker->options_text);
@@ -158,7 +159,8 @@ reload_leases(struct broker *broker, int64_t now_ms)
 
         session->held_count = 0;
         /* What was said in the transaction was never sent. */
-        session->told = 0;
+        session->told = session->told_sent;
+        session->lent = session->lent_sent;
     }
     return load_leases(broker, now_ms);
 }
@@ -176,6 +178,7 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
     broker->waiter_fresh = 0;
     broker->options_batch = 0;
     broker->sticky_batch = 0;
+    broker->counters = broker->sent;
     if (is_start)
         rc = load_sessions(broker, now_ms);
     if (rc == 0)
@@ -342,20 +345,10 @@ core_intake(struct broker *broker, int64_t now_ms)
 void
 core_schedule(struct broker *broker, const struct batch *batch)
 {
-    bool may_run = batch->state == BATCH_SEALED ||
-                   (batch->state == BATCH_OPEN && batch->is_early);
-
-    if (!may_run) {
+    if (batch_is_live(batch))
+        schedule_add(broker->schedule, batch->id, batch->priority);
+    else
         schedule_remove(broker->schedule, batch->id);
-        return;
-    }
-    if (schedule_is_full(broker->schedule) &&
-        !schedule_is_awake(broker->schedule, batch->id, INT64_MAX)) {
-        log_error("event=schedule_full batches=%zu",
-                  schedule_count(broker->schedule));
-        return;
-    }
-    schedule_add(broker->schedule, batch->id, batch->priority);
 }
 
 /* ---- messages ---- */
@@ -392,16 +385,45 @@ find_handler(const struct handler *handlers, size_t count, const char *verb)
     return NULL;
 }
 
+/* What is said about a member begins with its name and a colon. */
+static void
+add_field(cJSON *head, const struct err *err)
+{
+    size_t bytes = strspn(err->msg, "abcdefghijklmnopqrstuvwxyz_");
+
+    if (err->code == E_INVALID && bytes > 0 && err->msg[bytes] == ':')
+        wire_add_slice(head, "field", (struct slice){ err->msg, bytes });
+}
+
 static void
 send_error(struct broker *broker, const struct link_peer *peer, int64_t re,
-           const struct err *err)
+           const struct err *err, int64_t expected)
 {
     cJSON *head = wire_new("error");
 
     wire_add_int(head, "re", re);
     wire_add_str(head, "code", err_name(err->code));
+    add_field(head, err);
     wire_add_str(head, "message", err->msg);
+    if (err->code == E_GAP)
+        wire_add_int(head, "expected", expected);
     outbox_add(broker->env.outbox, SIDE_CLIENTS, peer, head);
+}
+
+/* Answers a client's message that was no header, if it can be told which. */
+static void
+answer_bad(struct broker *broker, const struct link_peer *peer,
+           struct slice head, const struct err *err)
+{
+    struct json_doc doc = { 0 };
+    int64_t re;
+
+    if (head.bytes <= WIRE_HEADER_BYTES_MAX &&
+        json_parse(&doc, head.data, head.bytes, JSON_INPUT, NULL) == 0 &&
+        json_int(&doc, json_member(&doc, 0, "re"), 0, WIRE_INT_MAX, &re) == 0) {
+        send_error(broker, peer, re, err, 0);
+    }
+    json_fini(&doc);
 }
 
 static void
@@ -428,7 +450,7 @@ apply_client(struct call *call)
     if (rc < 0) {
         if (call->err->code == 0)
             err_set(call->err, rc, "%s", err_text(rc));
-        send_error(broker, call->peer, call->re, call->err);
+        send_error(broker, call->peer, call->re, call->err, call->expected);
     }
 }
 
@@ -462,6 +484,8 @@ broker_apply(struct broker *broker, enum side side,
     if (wire_parse(&wire, head, body, &err) < 0) {
         broker->counters.bad_messages++;
         log_debug("event=bad_message reason=\"%s\"", err.msg);
+        if (side == SIDE_CLIENTS)
+            answer_bad(broker, peer, head, &err);
         return;
     }
     if (side == SIDE_CLIENTS)
@@ -492,7 +516,7 @@ broker_refuse(struct broker *broker, enum side side,
     }
     err_set(&err, code, "%s", message);
     if (wire_int(&wire, "re", 0, WIRE_INT_MAX, WIRE_REQUIRED, &re, NULL) == 0)
-        send_error(broker, peer, re, &err);
+        send_error(broker, peer, re, &err, 0);
     wire_fini(&wire);
 }
 
@@ -505,11 +529,19 @@ broker_turn(struct broker *broker, int64_t now_ms)
     worker_expire(broker, now_ms);
     worker_balance(broker);
     dispatch_run(broker, now_ms);
+    broker->turned_ms = now_ms;
 }
 
 void
 broker_settle(struct broker *broker, int64_t now_ms)
 {
+    for (size_t i = 0; i < broker->sessions->count; i++) {
+        struct session *session = broker->sessions->list[i];
+
+        session->told_sent = session->told;
+        session->lent_sent = session->lent;
+    }
+    broker->sent = broker->counters;
     broker->waiter_count += broker->waiter_fresh;
     broker->waiter_fresh = 0;
     answer_waiters(broker, now_ms);
@@ -519,12 +551,13 @@ broker_settle(struct broker *broker, int64_t now_ms)
 int64_t
 broker_next_ms(const struct broker *broker)
 {
-    int64_t next_ms = sessions_next_ms(broker->sessions);
-    int64_t other_ms = schedule_next_ms(broker->schedule);
-
+    int64_t next_ms =
+        sessions_next_ms(broker->sessions, broker->env.conf->lease_ms);
     /* A batch that is awake waits for a worker with room, which a message will
      * bring: only sleepers count. */
-    if (other_ms > 0 && other_ms < next_ms)
+    int64_t other_ms = schedule_next_ms(broker->schedule, broker->turned_ms);
+
+    if (other_ms < next_ms)
         next_ms = other_ms;
     if (broker->timer_next_ms < next_ms)
         next_ms = broker->timer_next_ms;
@@ -584,6 +617,8 @@ void
 broker_drain(struct broker *broker, const char *own)
 {
     broker->is_draining = true;
+    free(broker->own);
+    broker->own = mem_dup_str(own);
     for (size_t i = 0; i < broker->sessions->count; i++) {
         struct session *session = broker->sessions->list[i];
 

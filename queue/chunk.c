@@ -273,6 +273,7 @@ check_number(struct call *call, const struct batch *batch,
     int rc;
 
     if (chunk->n > batch->chunk_next) {
+        call->expected = batch->chunk_next;
         return err_set(call->err, E_GAP, "chunk %u: %u is expected", chunk->n,
                        batch->chunk_next);
     }

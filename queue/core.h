@@ -21,6 +21,7 @@
 #include "store/cache.h"
 
 #define CORE_UUID_TEXT_BYTES 37
+#define CORE_WINDOW_CHUNKS   4 /* chunks that a client may send ahead */
 
 /* Counted since the start; `stats` prints them all. */
 #define COUNTER_LIST(X)  \
@@ -69,8 +70,11 @@ struct broker {
     size_t waiter_fresh; /* behind them: of the running transaction */
     int64_t paused_until_ms[CONF_UPSTREAMS_MAX]; /* by a server's wait */
     struct counters counters;
+    struct counters sent;  /* as of the last commit */
     int64_t timer_next_ms; /* the store's first timer; INT64_MAX: none */
+    int64_t turned_ms;     /* when broker_turn() was last called */
     bool is_draining;
+    char *own;             /* while draining: whose workers end with it */
     bool has_results;      /* something ended since the last settle */
     uint64_t sticky_batch; /* the group that is being dispatched */
     struct place sticky_place;
@@ -89,6 +93,7 @@ struct call {
     struct wire *wire;
     int64_t re;
     int64_t now_ms;
+    int64_t expected; /* told with E_GAP: the chunk that is to come next */
     struct err *err;
 };
 
@@ -124,7 +129,8 @@ int core_line(struct broker *broker, const struct draft *draft);
 /* What store_drafts_add() and store_retry_drafts() ask back. */
 struct intake core_intake(struct broker *broker, int64_t now_ms);
 
-/* Puts a live batch on the schedule, or takes one that is not off it. */
+/* Puts a live batch on the schedule, also one that may not run yet, or takes one
+ * that is not live off it. */
 void core_schedule(struct broker *broker, const struct batch *batch);
 
 /* ---- handlers, by file ---- */

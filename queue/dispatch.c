@@ -56,17 +56,23 @@ dispatch_lease_ms(const struct broker *broker, const struct request *request)
 
 /* ---- which place comes next ---- */
 
-/* When a batch may start by its own terms; 0 or the past: it may. */
+/* When a batch may start by its own terms; the past: it may. */
 static int64_t
-starts_at(struct broker *broker, const struct batch *batch, int64_t now_ms)
+starts_at(struct broker *broker, uint64_t id, int64_t now_ms)
 {
     struct window *window = NULL;
+    struct batch batch;
     struct spec spec;
     char *text, *zone;
-    int64_t open_ms = batch->not_before_ms;
+    int64_t open_ms;
 
-    if (open_ms > now_ms ||
-        store_spec_get(broker->env.store, batch->id, &spec) < 0 ||
+    if (store_batch_get(broker->env.store, id, &batch) < 0 ||
+        (batch.state != BATCH_SEALED &&
+         !(batch.state == BATCH_OPEN && batch.is_early))) {
+        return SCHEDULE_NEVER;
+    }
+    open_ms = batch.not_before_ms;
+    if (open_ms > now_ms || store_spec_get(broker->env.store, id, &spec) < 0 ||
         spec.window.bytes == 0) {
         return open_ms;
     }
@@ -102,23 +108,18 @@ waits_until(struct broker *broker, uint64_t batch, struct place place,
 /* Finds the first place of a batch that may be dispatched now. False: there is
  * none, and *wake_ms tells when that may change. */
 static bool
-find_place(struct broker *broker, uint64_t batch_id, struct place *place,
+find_place(struct broker *broker, uint64_t batch, struct place *place,
            int64_t now_ms, int64_t *wake_ms)
 {
-    struct batch batch;
-    int64_t until_ms;
+    int64_t until_ms = starts_at(broker, batch, now_ms);
 
+    *wake_ms = until_ms;
+    if (until_ms > now_ms)
+        return false;
     *wake_ms = SCHEDULE_NEVER;
-    if (store_batch_get(broker->env.store, batch_id, &batch) < 0)
-        return false;
-    until_ms = starts_at(broker, &batch, now_ms);
-    if (until_ms > now_ms) {
-        *wake_ms = until_ms;
-        return false;
-    }
     *place = (struct place){ 0 };
-    while (store_ready_next(broker->env.store, batch_id, place) == 0) {
-        until_ms = waits_until(broker, batch_id, *place, now_ms);
+    while (store_ready_next(broker->env.store, batch, place) == 0) {
+        until_ms = waits_until(broker, batch, *place, now_ms);
         if (until_ms == 0)
             return true;
         if (until_ms < *wake_ms)
@@ -139,6 +140,7 @@ stay(struct broker *broker, int64_t now_ms)
         struct place place = broker->sticky_place;
 
         if (schedule_is_awake(broker->schedule, batch, now_ms) &&
+            starts_at(broker, batch, now_ms) <= now_ms &&
             store_ready_next(broker->env.store, batch, &place) == 0 &&
             place.lead == broker->sticky_place.lead &&
             place.group == broker->sticky_place.group &&

@@ -16,7 +16,6 @@
 #define METADATA_COUNT_MAX       16
 #define METADATA_KEY_BYTES_MAX   64
 #define METADATA_VALUE_BYTES_MAX 512
-#define WINDOW_CHUNKS            4 /* chunks that a client may send ahead */
 #define BYTES_PER_TOKEN          4 /* the usual estimate for a request */
 
 /* ---- open ---- */
@@ -96,8 +95,10 @@ read_opening(struct call *call, struct opening *opening)
                  err) < 0) {
         return E_INVALID;
     }
-    if (!*opening->client || !*opening->key)
-        return err_set(err, E_INVALID, "client, key: must not be empty");
+    if (!*opening->client || !*opening->key) {
+        return err_set(err, E_INVALID, "%s: must not be empty",
+                       *opening->client ? "key" : "client");
+    }
     if (read_metadata(call, &opening->metadata) < 0)
         return E_INVALID;
     return check_window(call, opening);
@@ -116,7 +117,8 @@ answer_opened(struct call *call, const struct batch *batch, bool is_new)
     wire_add_bool(head, "created", is_new);
     wire_add_int(head, "next_chunk", batch->chunk_next);
     wire_add_int(head, "drafts", batch->draft_count);
-    wire_add_int(head, "window_bytes", conf->chunk_bytes_max * WINDOW_CHUNKS);
+    wire_add_int(head, "window_bytes",
+                 conf->chunk_bytes_max * CORE_WINDOW_CHUNKS);
     core_send(call, head);
 }
 
@@ -293,9 +295,11 @@ intake_seal(struct call *call)
                  call->err) < 0) {
         return E_INVALID;
     }
-    if (chunks >= batch.chunk_next)
+    if (chunks >= batch.chunk_next) {
+        call->expected = batch.chunk_next;
         return err_set(call->err, E_GAP, "%lld chunks: chunk %u is missing",
                        (long long)chunks, batch.chunk_next);
+    }
     if (chunks + 1 != batch.chunk_next || drafts != batch.draft_count) {
         return err_set(call->err, E_CONFLICT,
                        "the batch has %u chunks with %u drafts",

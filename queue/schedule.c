@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "queue/schedule.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +13,7 @@ struct turn {
 };
 
 struct schedule {
-    size_t max, count;
+    size_t max, count, capacity;
     struct turn *turns; /* in order of service */
 };
 
@@ -24,7 +23,6 @@ schedule_new(size_t max)
     struct schedule *schedule = mem_zalloc(1, sizeof(*schedule));
 
     schedule->max = max;
-    schedule->turns = mem_zalloc(max, sizeof(schedule->turns[0]));
     return schedule;
 }
 
@@ -46,7 +44,7 @@ schedule_reset(struct schedule *schedule)
 bool
 schedule_is_full(const struct schedule *schedule)
 {
-    return schedule->count == schedule->max;
+    return schedule->count >= schedule->max;
 }
 
 static struct turn *
@@ -69,7 +67,11 @@ schedule_add(struct schedule *schedule, uint64_t batch, unsigned priority)
         turn->until_ms = 0;
         return;
     }
-    assert(schedule->count < schedule->max);
+    if (schedule->count == schedule->capacity) {
+        schedule->capacity = schedule->capacity * 2 + 16;
+        schedule->turns = mem_grow(schedule->turns, schedule->capacity,
+                                   sizeof(schedule->turns[0]));
+    }
     while (at < schedule->count && (schedule->turns[at].priority > priority ||
                                     (schedule->turns[at].priority == priority &&
                                      schedule->turns[at].batch < batch))) {
@@ -136,13 +138,15 @@ schedule_is_awake(const struct schedule *schedule, uint64_t batch,
 }
 
 int64_t
-schedule_next_ms(const struct schedule *schedule)
+schedule_next_ms(const struct schedule *schedule, int64_t now_ms)
 {
     int64_t next_ms = SCHEDULE_NEVER;
 
     for (size_t i = 0; i < schedule->count; i++) {
-        if (schedule->turns[i].until_ms < next_ms)
-            next_ms = schedule->turns[i].until_ms;
+        int64_t until_ms = schedule->turns[i].until_ms;
+
+        if (until_ms > now_ms && until_ms < next_ms)
+            next_ms = until_ms;
     }
     return next_ms;
 }

@@ -7,7 +7,8 @@
  * which of a batch's requests comes next is the ready index's matter.
  *
  * Memory only: made anew from the store at the start. Bounded by
- * batches_live_max.
+ * batches_live_max, but for batches that are there already when the limit has
+ * been lowered: none is ever left out.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_SCHEDULE_H
@@ -21,7 +22,7 @@
 
 struct schedule;
 
-/* An empty schedule for at most `max` batches. */
+/* An empty schedule, which is full with `max` batches. */
 struct schedule *schedule_new(size_t max);
 
 /* Frees it; NULL is fine. */
@@ -30,7 +31,7 @@ void schedule_free(struct schedule *schedule);
 /* Removes all batches. */
 void schedule_reset(struct schedule *schedule);
 
-/* True if it has `max` batches. */
+/* True if it has `max` batches or more: new ones are to be refused. */
 bool schedule_is_full(const struct schedule *schedule);
 
 /* Adds a batch, awake; one that is there already is woken. */
@@ -54,8 +55,9 @@ uint64_t schedule_next(const struct schedule *schedule, int64_t now_ms);
 bool schedule_is_awake(const struct schedule *schedule, uint64_t batch,
                        int64_t now_ms);
 
-/* When the next sleeper wakes by itself. SCHEDULE_NEVER if none does. */
-int64_t schedule_next_ms(const struct schedule *schedule);
+/* When the next of those that sleep now wakes by itself. SCHEDULE_NEVER if none
+ * does. */
+int64_t schedule_next_ms(const struct schedule *schedule, int64_t now_ms);
 
 /* How many batches it has. */
 size_t schedule_count(const struct schedule *schedule);

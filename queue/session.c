@@ -179,15 +179,27 @@ session_drop(struct session *session, uint64_t request, uint32_t fence)
 }
 
 int64_t
-sessions_next_ms(const struct sessions *sessions)
+session_over_ms(const struct session *session, int64_t silence_ms)
+{
+    int64_t silent_ms = session->heard_ms + silence_ms + 1;
+
+    if (session->held_count > 0)
+        return INT64_MAX;
+    return session->until_ms > silent_ms ? session->until_ms : silent_ms;
+}
+
+int64_t
+sessions_next_ms(const struct sessions *sessions, int64_t silence_ms)
 {
     int64_t next_ms = INT64_MAX;
 
     for (size_t i = 0; i < sessions->count; i++) {
         const struct session *session = sessions->list[i];
 
-        if (!session->is_online && session->until_ms < next_ms)
-            next_ms = session->until_ms;
+        int64_t over_ms = session_over_ms(session, silence_ms);
+
+        if (over_ms < next_ms)
+            next_ms = over_ms;
         for (size_t j = 0; j < session->held_count; j++) {
             if (session->held[j].deadline_ms < next_ms)
                 next_ms = session->held[j].deadline_ms;

@@ -46,9 +46,10 @@ struct session {
     char lock[SESSION_TEXT_BYTES];
     char own[SESSION_TEXT_BYTES]; /* token of the broker that started it */
     uint32_t pid;
-    uint32_t capacity; /* calls it can make */
-    uint32_t told;     /* slots it was told to use */
-    uint32_t lent;     /* slots it may still be using */
+    uint32_t capacity;             /* calls it can make */
+    uint32_t told;                 /* slots it was told to use */
+    uint32_t lent;                 /* slots it may still be using */
+    uint32_t told_sent, lent_sent; /* both as of the last commit */
     int64_t heard_ms;
     int64_t until_ms; /* when all its calls have ended at the latest */
     struct held *held;
@@ -103,7 +104,11 @@ struct held *session_find(const struct session *session, uint64_t request,
 /* Takes a lease out; one that is not there is fine. */
 void session_drop(struct session *session, uint64_t request, uint32_t fence);
 
+/* When a session that holds nothing is over: none of its calls can run any more,
+ * and it was silent for longer than silence_ms. INT64_MAX while it holds. */
+int64_t session_over_ms(const struct session *session, int64_t silence_ms);
+
 /* When the first lease or session of all ends; INT64_MAX if none does. */
-int64_t sessions_next_ms(const struct sessions *sessions);
+int64_t sessions_next_ms(const struct sessions *sessions, int64_t silence_ms);
 
 #endif

@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+
 /* cJSON is quiet about lack of memory; here it ends the process. */
 static cJSON *
 have(cJSON *item)
@@ -164,10 +166,39 @@ wire_add_int(cJSON *head, const char *name, int64_t value)
     have(cJSON_AddNumberToObject(head, name, (double)value));
 }
 
+/* The text with what is no UTF-8 replaced, or NULL if it is all right. What was
+ * cut to its limit may end within a character, and a header is UTF-8. */
+static char *
+mended(const char *text)
+{
+    struct buf out = { 0 };
+    size_t bytes = strlen(text), at = 0, length = 1;
+
+    while (at < bytes && length > 0) {
+        length = json_utf8(text + at, bytes - at);
+        at += length;
+    }
+    if (length > 0)
+        return NULL;
+    for (at = 0; at < bytes; at += length ? length : 1) {
+        length = json_utf8(text + at, bytes - at);
+        if (length > 0)
+            buf_add(&out, text + at, length);
+        else
+            buf_add_str(&out, REPLACEMENT);
+    }
+    return buf_take(&out);
+}
+
 void
 wire_add_str(cJSON *head, const char *name, const char *value)
 {
-    have(cJSON_AddStringToObject(head, name, value ? value : ""));
+    char *other = value ? mended(value) : NULL;
+
+    if (!value)
+        value = "";
+    have(cJSON_AddStringToObject(head, name, other ? other : value));
+    free(other);
 }
 
 void

@@ -64,7 +64,8 @@ const cJSON *wire_get(const struct wire *wire, const char *name);
 /* A new header with its verb, for the caller to fill in and print. */
 cJSON *wire_new(const char *verb);
 
-/* Add a member to a header (or any object). */
+/* Add a member to a header (or any object). What is no UTF-8 in a string is
+ * replaced by U+FFFD; an integer is at most WIRE_INT_MAX. */
 void wire_add_int(cJSON *head, const char *name, int64_t value);
 void wire_add_str(cJSON *head, const char *name, const char *value);
 void wire_add_slice(cJSON *head, const char *name, struct slice value);

@@ -56,18 +56,21 @@ worker_balance(struct broker *broker)
 
     for (size_t i = 0; i < broker->sessions->count; i++) {
         struct session *session = broker->sessions->list[i];
-        uint32_t lent = sessions_lent(broker->sessions);
-        uint32_t free_slots = lent < slots ? slots - lent : 0;
+        uint32_t others = sessions_lent(broker->sessions) - session->lent;
+        uint32_t room = others < slots ? slots - others : 0;
         uint32_t share;
 
         if (!session->is_online)
             continue;
         share = sessions_share(broker->sessions, session, slots);
-        /* More than it has only as far as slots are free. */
-        if (share > session->lent + free_slots)
-            share = session->lent + free_slots;
-        if (share != session->told)
+        if (share > room)
+            share = room;
+        /* More only when it has said that it knows of less: the answer to an
+         * earlier word could be taken for one to this. */
+        if (share < session->told ||
+            (share > session->told && session->told == session->lent)) {
             tell_slots(broker, session, share);
+        }
     }
 }
 
@@ -116,8 +119,7 @@ worker_expire(struct broker *broker, int64_t now_ms)
                 worker_lose_lease(broker, session, &session->held[j - 1]);
         }
         /* Its slots are lent again only when none of its calls can run. */
-        if (now_ms >= session->until_ms && session->held_count == 0 &&
-            now_ms - session->heard_ms > broker->env.conf->lease_ms) {
+        if (now_ms >= session_over_ms(session, broker->env.conf->lease_ms)) {
             log_warn("event=worker_lost worker=%s slots=%u", session->name,
                      session->lent);
             worker_end(broker, session, now_ms);
@@ -280,6 +282,8 @@ welcome(struct call *call, struct session *session, int64_t claimed)
     add_upstreams(head, conf);
     worker_send(broker, session, head);
     worker_save(broker, session);
+    if (broker->is_draining && strcmp(session->own, broker->own) == 0)
+        worker_send(broker, session, wire_new("drain"));
     return 0;
 }
 
@@ -305,6 +309,10 @@ worker_hello(struct call *call)
                        (long long)protocol);
     if (uuid_parse(text, uuid) != 0)
         return err_set(call->err, E_INVALID, "worker: not a UUID");
+    /* One that spoke from there before has gone. */
+    session = sessions_find_peer(broker->sessions, call->peer);
+    if (session)
+        session->is_online = false;
     session = sessions_find(broker->sessions, uuid);
     if (!session)
         session = sessions_add(broker->sessions, uuid);
