@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -339,6 +340,56 @@ def case_no_bytes_leave_when_nobody_listens(stage):
         head, _ = broker.result_of(request)
         check("request %d" % request,
               (head["class"], head["code"], head["sent"]), (*want, 0))
+
+
+def read_request(connection):
+    """The head's lines and the body of one HTTP request."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65536)
+    head, body = data.split(b"\r\n\r\n", 1)
+    lines = head.decode().split("\r\n")
+    length = [int(line.split(":")[1]) for line in lines
+              if line.lower().startswith("content-length:")][0]
+    while len(body) < length:
+        body += connection.recv(1048576)
+    return lines, body
+
+
+def case_a_request_is_what_it_should_be(stage):
+    server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(PATIENCE_S)
+    url = "http://127.0.0.1:%d/v1" % server.getsockname()[1]
+    broker = stage.start_broker(upstream={"base_url": url + "/"})
+    stage.start_worker()
+    broker.wait_hello()
+    text = "x" * 3000000
+    broker.lease(42, chat(text), fence=3, path="/chat/completions?v=1")
+    broker.during(0.2)
+    connection, _ = server.accept()
+    connection.settimeout(PATIENCE_S)
+    start = time.monotonic()
+    lines, body = read_request(connection)
+    check_that("no wait for a 100", time.monotonic() - start < 0.9)
+    check("the body", body, chat(text))
+    check("the first line", lines[0],
+          "POST /v1/chat/completions?v=1 HTTP/1.1")
+    headers = dict(line.split(": ", 1) for line in lines[1:])
+    name = "sheaf-%s-42-3" % hashlib.sha256(chat(text)).hexdigest()[:32]
+    version = subprocess.run([os.path.join(stage.bin, "sheaf-worker"),
+                              "--version"], stdout=subprocess.PIPE, text=True)
+    check("the headers", headers, {
+        "Host": url[7:-3], "Content-Type": "application/json",
+        "Accept": "application/json", "Idempotency-Key": name,
+        "X-Request-Id": name, "Content-Length": str(len(body)),
+        "User-Agent": version.stdout.strip().replace(" ", "/")})
+    connection.sendall(b"HTTP/1.1 100 Continue\r\nRetry-After: 1\r\n\r\n"
+                       b"HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\n{}")
+    head, body = broker.result_of(42)
+    check("only the last head counts", (head["http_status"],
+                                        head["wait_ms"], body), (503, 0, b"{}"))
+    connection.close()
+    server.close()
 
 
 def case_raw_requests_need_no_text(stage):

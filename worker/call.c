@@ -392,6 +392,17 @@ fill_reply(struct call *call, CURLcode code, struct reply *reply)
     }
 }
 
+void
+calls_perform(struct calls *calls)
+{
+    int count;
+
+    if (calls->running > 0 &&
+        curl_multi_perform(calls->multi, &count) != CURLM_OK) {
+        log_fatal("event=curl_failed reason=\"calls cannot go on\"");
+    }
+}
+
 struct call *
 calls_take(struct calls *calls, struct reply *reply)
 {
@@ -400,8 +411,6 @@ calls_take(struct calls *calls, struct reply *reply)
 
     if (calls->running == 0)
         return NULL;
-    if (curl_multi_perform(calls->multi, &count) != CURLM_OK)
-        log_fatal("event=curl_failed reason=\"calls cannot go on\"");
     while ((message = curl_multi_info_read(calls->multi, &count))) {
         struct call *call = NULL;
 

@@ -52,9 +52,11 @@ int calls_start(struct calls *calls, const struct call_order *order,
                 struct call **call, struct err *err)
     __attribute__((warn_unused_result));
 
-/* Does what can be done without waiting, and takes out one call that has ended,
- * with its reply (which owns its body then). NULL: none has ended. The returned
- * call only names which one it was. */
+/* Does what can be done for all calls without waiting. */
+void calls_perform(struct calls *calls);
+
+/* Takes out one call that has ended, with its reply (which owns its body then).
+ * NULL: none has ended. The returned call only names which one it was. */
 struct call *calls_take(struct calls *calls, struct reply *reply);
 
 /* Ends a call at once; it is never taken. */

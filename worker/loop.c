@@ -58,6 +58,7 @@ collect(struct worker *worker, int64_t now_ms)
     const struct call *call;
     struct reply reply;
 
+    calls_perform(worker->calls);
     while ((call = calls_take(worker->calls, &reply)))
         errand_end(worker, call, &reply, now_ms);
 }
@@ -81,24 +82,26 @@ end_leases(struct worker *worker, int64_t now_ms)
     }
 }
 
-/* Starts what may start. The sampler of `local` works inline: after one of its
- * answers, messages and heartbeats get their turn first. True if it did. */
+/* Starts what may start, and sends it off. The sampler of `local` works inline:
+ * after one of its answers, messages and heartbeats get their turn first. True
+ * if it did. */
 static bool
 start(struct worker *worker, int64_t now_ms)
 {
     struct desk_lease *lease;
+    bool is_local = false, is_any = false;
 
-    while (!worker->is_draining &&
+    while (!worker->is_draining && !is_local &&
            slots_free(&worker->slots,
                       (int64_t)desk_count(worker->desk, DESK_RUNNING)) > 0 &&
            (lease = desk_next_waiting(worker->desk))) {
-        bool is_local = strcmp(lease->upstream, CONF_LOCAL) == 0;
-
+        is_local = strcmp(lease->upstream, CONF_LOCAL) == 0;
+        is_any = true;
         errand_start(worker, lease, now_ms);
-        if (is_local)
-            return true;
     }
-    return false;
+    if (is_any)
+        calls_perform(worker->calls);
+    return is_local;
 }
 
 /* Says what the broker is to know. */
