@@ -77,14 +77,22 @@ add_counts(cJSON *head, const struct batch *batch)
     wire_add_int(counts, "retrying", batch->retry_count);
 }
 
+/* Upstreams may claim any number. */
+static void
+add_tokens(cJSON *usage, const char *name, uint64_t count)
+{
+    wire_add_int(usage, name,
+                 count < WIRE_INT_MAX ? (int64_t)count : WIRE_INT_MAX);
+}
+
 static void
 add_usage(cJSON *head, const struct batch *batch)
 {
     cJSON *usage = wire_add_object(head, "usage");
 
-    wire_add_int(usage, "prompt_tokens", (int64_t)batch->prompt_tokens);
-    wire_add_int(usage, "completion_tokens", (int64_t)batch->completion_tokens);
-    wire_add_int(usage, "total_tokens", (int64_t)batch->total_tokens);
+    add_tokens(usage, "prompt_tokens", batch->prompt_tokens);
+    add_tokens(usage, "completion_tokens", batch->completion_tokens);
+    add_tokens(usage, "total_tokens", batch->total_tokens);
     if (batch->cost_nano == BATCH_COST_UNKNOWN)
         wire_add_null(head, "cost_usd");
     else

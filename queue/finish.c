@@ -7,6 +7,7 @@
 #include "queue/core.h"
 
 #define NANO_PER_USD_MICROTOKEN 1000 /* 1e9 nano-dollars, 1e6 tokens */
+#define COST_NANO_MAX           INT64_C(1000000000000000) /* of one call */
 
 /* What the call cost by the configured prices; unknown without them. */
 static int64_t
@@ -25,7 +26,8 @@ cost_of(const struct broker *broker, const struct request *request,
         return OUTCOME_UNKNOWN;
     cost = (double)report->prompt_tokens * upstream->price_input_usd +
            (double)report->completion_tokens * upstream->price_output_usd;
-    return (int64_t)(cost * NANO_PER_USD_MICROTOKEN + 0.5);
+    cost = cost * NANO_PER_USD_MICROTOKEN + 0.5;
+    return cost < (double)COST_NANO_MAX ? (int64_t)cost : OUTCOME_UNKNOWN;
 }
 
 /* Reads the draft from which a request is rendered into broker->line. */
@@ -200,6 +202,7 @@ finish_unsendable(struct broker *broker, struct request *request,
                              .message = message,
                              .model = "",
                              .finish = "",
+                             .latency_ms = OUTCOME_UNKNOWN,
                              .prompt_tokens = OUTCOME_UNKNOWN,
                              .completion_tokens = OUTCOME_UNKNOWN,
                              .total_tokens = OUTCOME_UNKNOWN };

@@ -303,6 +303,7 @@ bench_advance(struct bench *bench, int64_t ms)
 {
     int64_t until_ms = bench->now_ms + ms;
 
+    bench_run(bench);
     while (bench->now_ms < until_ms) {
         int64_t next_ms = broker_next_ms(bench->broker);
 
