@@ -99,7 +99,9 @@ store_end_drafts(struct store *store, struct batch *batch, uint32_t *index,
                            .terms = ending,
                            .visit = end_draft };
 
-    assert(!batch_is_live(batch));
+    /* Put back before the sweep was through. */
+    if (batch_is_live(batch))
+        return false;
     return run_sweep(store, &sweep, index);
 }
 
@@ -171,6 +173,17 @@ revive(struct store *store, struct request *request)
     key_point(store, request->key, request->id);
 }
 
+/* The batch was put back while the sweep that ended it was under way: drafts
+ * that it did not reach wait for what may have been let go of meanwhile. */
+static void
+resume(struct store *store, const struct draft *draft, struct request *request)
+{
+    if (request->state == REQUEST_CANCELLED)
+        revive(store, request);
+    if (request->state == REQUEST_READY)
+        ready_put(store, request, draft->batch);
+}
+
 static void
 retry_draft(struct store *store, struct sweep *sweep, struct draft *draft)
 {
@@ -178,10 +191,14 @@ retry_draft(struct store *store, struct sweep *sweep, struct draft *draft)
     struct outcome outcome;
     struct request request;
 
-    if (draft->is_retrying || draft->status == STATUS_NONE ||
-        !(retry->mask & 1u << draft->status) ||
-        !draft_improves(draft, STATUS_OK) ||
-        store_request_get(store, draft->request, &request) < 0) {
+    if (store_request_get(store, draft->request, &request) < 0)
+        return;
+    if (draft->is_retrying || draft->status == STATUS_NONE) {
+        resume(store, draft, &request);
+        return;
+    }
+    if (!(retry->mask & 1u << draft->status) ||
+        !draft_improves(draft, STATUS_OK)) {
         return;
     }
     if (request.state == REQUEST_DONE && request.status == STATUS_OK) {

@@ -291,7 +291,8 @@ struct ending {
 };
 
 /* Ends a slice of a batch's drafts that have no result; the batch is in its
- * state already. True: there are more, from *index on. */
+ * state already. True: there are more, from *index on. Nothing is done if it
+ * was put back in the meantime. */
 bool store_end_drafts(struct store *store, struct batch *batch, uint32_t *index,
                       const struct ending *ending);
 

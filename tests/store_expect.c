@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/store_expect.h"
+
+#include <stdio.h>
+
+uint64_t
+claim_one(struct play *play, uint64_t batch)
+{
+    uint64_t id = 0;
+
+    cr_assert_eq(play_claim(play, batch, &id, 1), 1);
+    return id;
+}
+
+void
+expect_status(struct play *play, uint64_t batch, uint32_t index,
+              enum status want)
+{
+    enum status got = play_get_draft(play, batch, index).status;
+
+    cr_expect_eq(got, want, "draft %u: got '%s', want '%s'", index,
+                 status_name(got), status_name(want));
+}
+
+void
+expect_state(struct play *play, uint64_t batch, enum batch_state want)
+{
+    enum batch_state got = play_get_batch(play, batch).state;
+
+    cr_expect_eq(got, want, "got %s, want %s", batch_state_name(got),
+                 batch_state_name(want));
+}
+
+void
+expect_request(struct play *play, uint64_t id, enum request_state want)
+{
+    enum request_state got = play_get_request(play, id).state;
+
+    cr_expect_eq(got, want, "got %s, want %s", request_state_name(got),
+                 request_state_name(want));
+}
+
+uint64_t
+next_result(struct play *play, uint64_t batch, uint64_t seq,
+            struct draft *draft, char text[RESULT_TEXT_BYTES])
+{
+    struct result_row row;
+    struct slice shown = { 0 };
+    int rc;
+
+    play_begin(play);
+    rc = store_result_after(play->store, batch, seq, &row);
+    if (rc == 0) {
+        *draft = row.draft;
+        shown = row.has_outcome ? row.reply : row.essence;
+        snprintf(text, RESULT_TEXT_BYTES, "%.*s", (int)shown.bytes,
+                 shown.data ? shown.data : "");
+    }
+    store_abort(play->store);
+    cr_assert(rc == 0 || rc == E_NOTFOUND);
+    return rc == 0 ? draft->seq : 0;
+}

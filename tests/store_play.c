@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "tests/store_play.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "tests/store_check.h"
+
+#define START_MS    1000000
+#define LIFETIME_MS 3600000
+#define GROUP_SPAN  4 /* requests of a group */
+
+static const unsigned char store_id[STORE_UUID_BYTES] = "a store of tests";
+
+static void
+open_store(struct play *play)
+{
+    struct err err = { 0 };
+
+    play->store =
+        play->kind == PLAY_MEMORY
+            ? store_open_memory(PLAY_MAP_BYTES, store_id)
+            : store_open(play->scratch.path, PLAY_MAP_BYTES, store_id, &err);
+    cr_assert_not_null(play->store, "%s", err.msg);
+}
+
+void
+play_start(struct play *play, enum play_kind kind)
+{
+    *play = (struct play){ .kind = kind, .now_ms = START_MS };
+    if (kind == PLAY_LMDB)
+        play->scratch = scratch_make();
+    open_store(play);
+}
+
+void
+play_end(struct play *play)
+{
+    play_check(play);
+    store_close(play->store);
+    if (play->kind == PLAY_LMDB)
+        scratch_remove(&play->scratch);
+}
+
+void
+play_reopen(struct play *play)
+{
+    if (play->kind == PLAY_MEMORY)
+        return;
+    store_close(play->store);
+    open_store(play);
+}
+
+void
+play_begin(struct play *play)
+{
+    struct err err = { 0 };
+
+    cr_assert_eq(store_begin(play->store, play->now_ms, &err), 0, "%s",
+                 err.msg);
+}
+
+void
+play_commit(struct play *play)
+{
+    struct err err = { 0 };
+
+    cr_assert_eq(store_commit(play->store, &err), 0, "%s", err.msg);
+}
+
+void
+play_key(const char *word, unsigned char key[DIGEST_BYTES])
+{
+    digest_of(word, strlen(word), key);
+}
+
+/* ---- intake ---- */
+
+static uint64_t
+recall(void *context, const unsigned char *key)
+{
+    struct play *play = context;
+
+    for (size_t i = 0; i < play->memory_count; i++) {
+        if (memcmp(play->keys[i], key, DIGEST_BYTES) == 0)
+            return play->requests[i];
+    }
+    return 0;
+}
+
+/* Groups of a few, each pair of them with one goal. */
+static void
+place(void *context, struct new_draft *draft)
+{
+    (void)context;
+    draft->place.group = draft->draft.index / GROUP_SPAN + 1;
+    draft->place.lead = (draft->place.group + 1) / 2;
+}
+
+static struct intake
+intake_of(struct play *play)
+{
+    return (struct intake){ .now_ms = play->now_ms,
+                            .cached_after_ms = play->cached_after_ms,
+                            .context = play,
+                            .recall = recall,
+                            .place = place };
+}
+
+uint64_t
+play_open(struct play *play, const char *key)
+{
+    struct batch batch = { .state = BATCH_OPEN,
+                           .priority = 1,
+                           .created_ms = play->now_ms,
+                           .lifetime_ms = LIFETIME_MS,
+                           .chunk_next = 1,
+                           .cost_nano = BATCH_COST_UNKNOWN };
+    struct spec spec = { .client = slice_of("alice"),
+                         .key = slice_of(key),
+                         .metadata = slice_of("{}"),
+                         .options = slice_of("{}") };
+    unsigned char digest[DIGEST_BYTES];
+
+    digest_of(key, strlen(key), digest);
+    memcpy(batch.uuid, digest, sizeof(batch.uuid));
+    play_begin(play);
+    store_batch_add(play->store, &batch, &spec);
+    play_commit(play);
+    return batch.id;
+}
+
+/* Writes the draft's line behind the others and says where it is. */
+static void
+write_line(struct new_draft *draft, const struct play_draft *from,
+           struct buf *body)
+{
+    struct draft *to = &draft->draft;
+    size_t at = body->bytes;
+
+    buf_addf(body, "{\"id\":\"%s\",\"word\":\"%s\"}\n", from->id, from->word);
+    to->at = (uint32_t)at;
+    to->bytes = (uint32_t)(body->bytes - at);
+    to->id_at = 6;
+    to->id_bytes = (uint32_t)strlen(from->id) + 2;
+    to->line_check =
+        draft_line_check((struct slice){ body->data + at, body->bytes - at });
+    draft->id = slice_of(from->id);
+    draft->upstream = "local";
+    play_key(from->word, draft->key);
+}
+
+static void
+refuse(struct play *play, struct batch *batch, struct chunk *chunk,
+       uint32_t index, const char *code)
+{
+    store_refusal_add(play->store, batch->id,
+                      &(struct refusal){ .index = index,
+                                         .line = index - chunk->index_first + 1,
+                                         .field = slice_of("id"),
+                                         .code = slice_of(code) });
+    batch->refused_count++;
+    chunk->refused++;
+}
+
+uint32_t
+play_add(struct play *play, uint64_t id, struct play_draft *drafts,
+         size_t count)
+{
+    struct new_draft *fresh = mem_zalloc(count, sizeof(*fresh));
+    struct batch batch = play_get_batch(play, id);
+    struct chunk chunk = { .n = batch.chunk_next,
+                           .index_first = batch.draft_count,
+                           .draft_count = (uint32_t)count };
+    struct intake intake = intake_of(play);
+    struct buf body = { 0 };
+    size_t fresh_count = 0;
+
+    play_begin(play);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t index = batch.draft_count + (uint32_t)i;
+
+        if (!drafts[i].id) {
+            refuse(play, &batch, &chunk, index, "missing_field");
+            continue;
+        }
+        write_line(&fresh[fresh_count], &drafts[i], &body);
+        fresh[fresh_count].draft.index = index;
+        fresh[fresh_count].draft.chunk = chunk.n;
+        fresh[fresh_count++].tag = i;
+    }
+    store_body_put(play->store, id, chunk.n, buf_slice(&body));
+    cr_assert_eq(store_drafts_add(play->store, &batch, &chunk, fresh,
+                                  fresh_count, &intake),
+                 0);
+    for (size_t i = 0; i < fresh_count; i++) {
+        drafts[fresh[i].tag].disposition = fresh[i].disposition;
+        if (fresh[i].disposition == DRAFT_DUPLICATE_ID)
+            refuse(play, &batch, &chunk, fresh[i].draft.index, "duplicate_id");
+    }
+    batch.draft_count += (uint32_t)count;
+    batch.chunk_next++;
+    store_chunk_put(play->store, id, &chunk);
+    store_batch_put(play->store, &batch, play->now_ms);
+    play_commit(play);
+    buf_fini(&body);
+    free(fresh);
+    return chunk.n;
+}
+
+void
+play_seal(struct play *play, uint64_t id)
+{
+    struct batch batch = play_get_batch(play, id);
+
+    batch_move(&batch, BATCH_SEALED);
+    batch.sealed_ms = play->now_ms;
+    batch.deadline_ms = play->now_ms + batch.lifetime_ms;
+    play_begin(play);
+    store_timer_set(play->store, &(struct timer){ .due_ms = batch.deadline_ms,
+                                                  .kind = TIMER_DEADLINE,
+                                                  .id = id });
+    store_batch_put(play->store, &batch, play->now_ms);
+    play_commit(play);
+}
+
+uint64_t
+play_batch(struct play *play, const char *key, const char *words)
+{
+    enum { WORDS_MAX = 64, ID_BYTES = 8 };
+    struct play_draft drafts[WORDS_MAX] = { 0 };
+    char ids[WORDS_MAX][ID_BYTES], *copy = mem_dup_str(words), *rest = copy;
+    uint64_t batch = play_open(play, key);
+    size_t count = 0;
+
+    for (char *word = strtok_r(copy, " ", &rest); word;
+         word = strtok_r(NULL, " ", &rest)) {
+        cr_assert_lt(count, WORDS_MAX);
+        snprintf(ids[count], ID_BYTES, "%zu", count);
+        drafts[count] = (struct play_draft){ .id = ids[count], .word = word };
+        count++;
+    }
+    play_add(play, batch, drafts, count);
+    play_seal(play, batch);
+    free(copy);
+    return batch;
+}
+
+/* ---- requests ---- */
+
+size_t
+play_claim(struct play *play, uint64_t batch, uint64_t *ids, size_t max)
+{
+    struct request *requests = mem_zalloc(max, sizeof(*requests));
+    struct lease terms = { .granted_ms = play->now_ms,
+                           .deadline_ms = play->now_ms + 60000 };
+    struct place at = { 0 };
+    size_t count = 0;
+
+    play_begin(play);
+    while (count < max && store_ready_next(play->store, batch, &at) == 0) {
+        size_t more = store_claim(play->store, batch, at, &terms,
+                                  requests + count, max - count);
+
+        cr_assert_gt(more, 0, "a place without requests");
+        count += more;
+    }
+    play_commit(play);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = requests[i].id;
+    free(requests);
+    return count;
+}
+
+void
+play_finish(struct play *play, uint64_t id, enum status status,
+            const char *text)
+{
+    bool is_ok = status == STATUS_OK;
+    struct request request = play_get_request(play, id);
+    struct outcome outcome = {
+        .status = status,
+        .http_status = is_ok ? 200 : 500,
+        .attempts = ++request.attempts,
+        .prompt_tokens = is_ok ? 1 : OUTCOME_UNKNOWN,
+        .completion_tokens = is_ok ? 1 : OUTCOME_UNKNOWN,
+        .total_tokens = is_ok ? 2 : OUTCOME_UNKNOWN,
+        .completed_ms = play->now_ms,
+        .cost_nano = is_ok ? PLAY_COST : OUTCOME_UNKNOWN,
+        .reply_bytes = (uint32_t)strlen(text),
+        .form = OUTCOME_JSON_TEXT,
+        .text_bytes = (uint32_t)strlen(text),
+        .essence = slice_of(is_ok ? "" : text),
+    };
+
+    play_begin(play);
+    store_finish(play->store, &request, &outcome, slice_of(text), play->now_ms);
+    play_commit(play);
+    if (is_ok)
+        play->spent_nano += PLAY_COST;
+}
+
+void
+play_release(struct play *play, uint64_t id)
+{
+    struct request request = play_get_request(play, id);
+
+    play_begin(play);
+    store_release(play->store, &request);
+    play_commit(play);
+}
+
+void
+play_delay(struct play *play, uint64_t id, int64_t due_ms)
+{
+    struct request request = play_get_request(play, id);
+
+    play_begin(play);
+    store_delay(play->store, &request, due_ms);
+    play_commit(play);
+}
+
+/* ---- sweeps and timers ---- */
+
+static void
+essence(void *context, const struct draft *draft, struct slice line,
+        struct buf *out)
+{
+    (void)context;
+    buf_addf(out, "essence of %u: ", draft->index);
+    buf_add_slice(out, line);
+}
+
+static void
+cancelled(void *context, const struct request *request)
+{
+    struct play *play = context;
+
+    cr_expect_eq(request->state, REQUEST_CANCELLED);
+    play->told_off++;
+}
+
+static void
+move(struct play *play, uint64_t id, enum batch_state to, struct timer timer)
+{
+    struct batch batch = play_get_batch(play, id);
+
+    timer.due_ms = play->now_ms;
+    timer.id = id;
+    play_begin(play);
+    batch_move(&batch, to);
+    batch.finished_ms = play->now_ms;
+    store_batch_put(play->store, &batch, play->now_ms);
+    store_timer_set(play->store, &timer);
+    play_commit(play);
+}
+
+void
+play_abort(struct play *play, uint64_t id, bool is_whole)
+{
+    move(play, id, BATCH_ABANDONED,
+         (struct timer){ .kind = TIMER_DROP, .argument = is_whole });
+}
+
+void
+play_cancel(struct play *play, uint64_t id)
+{
+    move(play, id, BATCH_CANCELLED, (struct timer){ .kind = TIMER_CANCEL });
+}
+
+void
+play_expire(struct play *play, uint64_t id)
+{
+    move(play, id, BATCH_EXPIRED, (struct timer){ .kind = TIMER_EXPIRE });
+}
+
+void
+play_retry(struct play *play, uint64_t id, uint32_t mask)
+{
+    struct batch batch = play_get_batch(play, id);
+
+    play_begin(play);
+    if (batch.state != BATCH_SEALED) {
+        batch_move(&batch, BATCH_SEALED);
+        batch.finished_ms = 0;
+        batch.deadline_ms = play->now_ms + batch.lifetime_ms;
+        store_timer_set(play->store,
+                        &(struct timer){ .due_ms = batch.deadline_ms,
+                                         .kind = TIMER_DEADLINE,
+                                         .id = id });
+    }
+    batch.retry_mask |= mask;
+    batch.retry_index = 0;
+    store_batch_put(play->store, &batch, play->now_ms);
+    store_timer_set(play->store, &(struct timer){ .due_ms = play->now_ms,
+                                                  .kind = TIMER_RETRY,
+                                                  .id = id });
+    play_commit(play);
+}
+
+static bool
+end_slice(struct play *play, struct timer *timer, enum status status)
+{
+    struct ending ending = { .status = status,
+                             .now_ms = play->now_ms,
+                             .context = play,
+                             .essence =
+                                 status == STATUS_EXPIRED ? essence : NULL,
+                             .cancelled = cancelled };
+    struct batch batch;
+    bool is_more;
+
+    if (store_batch_get(play->store, timer->id, &batch) < 0 ||
+        batch_is_live(&batch)) {
+        return false;
+    }
+    is_more =
+        store_end_drafts(play->store, &batch, &timer->cursor.index, &ending);
+    store_batch_put(play->store, &batch, play->now_ms);
+    return is_more;
+}
+
+static bool
+retry_slice(struct play *play, const struct timer *timer)
+{
+    struct intake intake = intake_of(play);
+    struct batch batch;
+    bool is_more;
+
+    if (store_batch_get(play->store, timer->id, &batch) < 0 ||
+        batch.state != BATCH_SEALED || batch.retry_mask == 0) {
+        return false;
+    }
+    is_more = store_retry_drafts(play->store, &batch, &batch.retry_index,
+                                 batch.retry_mask, &intake);
+    if (!is_more)
+        batch.retry_mask = 0;
+    store_batch_put(play->store, &batch, play->now_ms);
+    return is_more;
+}
+
+static bool
+drop_slice(struct play *play, struct timer *timer)
+{
+    struct batch batch;
+
+    return store_batch_get(play->store, timer->id, &batch) == 0 &&
+           store_drop_drafts(play->store, &batch, &timer->cursor.index,
+                             timer->argument != 0);
+}
+
+static bool
+run_timer(struct play *play, struct timer *timer)
+{
+    struct request request;
+    struct batch batch;
+
+    switch (timer->kind) {
+    case TIMER_REQUEST:
+        cr_assert_eq(store_request_get(play->store, timer->id, &request), 0);
+        store_release(play->store, &request);
+        return false;
+    case TIMER_DEADLINE:
+        if (store_batch_get(play->store, timer->id, &batch) < 0 ||
+            batch.state != BATCH_SEALED) {
+            return false;
+        }
+        batch_move(&batch, BATCH_EXPIRED);
+        store_batch_put(play->store, &batch, play->now_ms);
+        timer->kind = TIMER_EXPIRE;
+        return true;
+    case TIMER_FAN_OUT:
+        return store_request_get(play->store, timer->id, &request) == 0 &&
+               request.status != STATUS_NONE &&
+               store_fan_out(play->store, &request, &timer->cursor,
+                             play->now_ms);
+    case TIMER_CANCEL:
+        return end_slice(play, timer, STATUS_CANCELLED);
+    case TIMER_EXPIRE:
+        return end_slice(play, timer, STATUS_EXPIRED);
+    case TIMER_RETRY:
+        return retry_slice(play, timer);
+    case TIMER_DROP:
+        return drop_slice(play, timer);
+    default:
+        cr_assert_fail("a timer of kind %d", timer->kind);
+        return false;
+    }
+}
+
+size_t
+play_due(struct play *play, size_t max)
+{
+    size_t count = 0;
+    struct timer timer;
+
+    for (; count < max; count++) {
+        int rc;
+
+        play_begin(play);
+        rc = store_timer_first(play->store, &timer);
+        if (rc == E_NOTFOUND || timer.due_ms > play->now_ms) {
+            store_abort(play->store);
+            break;
+        }
+        cr_assert_eq(rc, 0);
+        store_timer_drop(play->store, &timer);
+        if (run_timer(play, &timer)) {
+            timer.due_ms = play->now_ms;
+            store_timer_set(play->store, &timer);
+        }
+        play_commit(play);
+    }
+    return count;
+}
+
+/* ---- looking ---- */
+
+struct batch
+play_get_batch(struct play *play, uint64_t id)
+{
+    struct batch batch;
+
+    play_begin(play);
+    cr_assert_eq(store_batch_get(play->store, id, &batch), 0);
+    store_abort(play->store);
+    return batch;
+}
+
+struct draft
+play_get_draft(struct play *play, uint64_t batch, uint32_t index)
+{
+    struct draft draft;
+
+    play_begin(play);
+    cr_assert_eq(store_draft_get(play->store, batch, index, &draft), 0);
+    store_abort(play->store);
+    return draft;
+}
+
+struct request
+play_get_request(struct play *play, uint64_t id)
+{
+    struct request request;
+
+    play_begin(play);
+    cr_assert_eq(store_request_get(play->store, id, &request), 0,
+                 "no request %llu", (unsigned long long)id);
+    store_abort(play->store);
+    return request;
+}
+
+uint64_t
+play_find(struct play *play, const char *word)
+{
+    unsigned char key[DIGEST_BYTES];
+    uint64_t id;
+
+    play_key(word, key);
+    play_begin(play);
+    id = store_check_find(play->store, key);
+    store_abort(play->store);
+    return id;
+}
+
+void
+play_check(struct play *play)
+{
+    struct buf report = { 0 };
+    size_t count;
+
+    play_begin(play);
+    count = store_check(play->store, &report);
+    store_abort(play->store);
+    cr_assert_eq(count, 0, "%zu faults:\n%s", count, report.data);
+    buf_fini(&report);
+}
+
+void
+play_digest(struct play *play, unsigned char digest[DIGEST_BYTES])
+{
+    play_begin(play);
+    store_digest(play->store, digest);
+    store_abort(play->store);
+}
