@@ -34,11 +34,12 @@ check: $(UNITS) $(if $(SCRIPTS),all $(BIN)/upstream)
 demo: all
 	@BIN=$(abspath $(BIN)) sh tests/demo.sh
 
-# Fuzzers are built by clang, with all that they may call, in build/fuzz/.
+# Fuzzers are built by clang, with all that they may call, in build/fuzz/. Its
+# warnings are not asked for: gcc's are what the code is held to.
 FUZZERS := $(call chosen,$(patsubst tests/fuzz/%.c,%,\
     $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_CC ?= clang
-FUZZ_FLAGS = $(BASE_FLAGS) -O1 -fno-sanitize-recover=all \
+FUZZ_FLAGS = $(LANGUAGE) -g -w -O1 -fno-sanitize-recover=all \
     -fno-omit-frame-pointer $(CPPFLAGS)
 $(call archives,build/fuzz)
 build/fuzz/%.a:

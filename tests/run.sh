@@ -67,13 +67,17 @@ run_unit() { # PROGRAM
     report "$name" "$passed" "$failed" "$line"
 }
 
-# The processes that have this TMPDIR in their environment.
-remaining() { # TMPDIR
-    grep -lszx "TMPDIR=$1" /proc/[0-9]*/environ | cut -d / -f 3
+# The processes that have this TMPDIR in their environment. A worker, which
+# guards its keys, shows root alone that; but it names a socket in DIR.
+remaining() { # DIR
+    {
+        grep -lszxF "TMPDIR=$1/tmp" /proc/[0-9]*/environ
+        printf '%s/' "$1" | grep -lsF -f - /proc/[0-9]*/cmdline
+    } | cut -d / -f 3 | sort -u
 }
 
 # Children of an ended parent may need a moment to notice.
-ends() { # TMPDIR
+ends() { # DIR
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         [ -n "$(remaining "$1")" ] || return 0
         sleep 0.5
@@ -101,9 +105,9 @@ run_script() { # SCRIPT
     note=
     [ $code -eq 0 ] || note=" (exit code $code)"
     [ $code -ne 124 ] || note=" (longer than $SCRIPT_SECONDS s)"
-    if ! ends "$dir/tmp"; then
+    if ! ends "$dir"; then
         note="$note (left processes behind)"
-        for process in $(remaining "$dir/tmp"); do
+        for process in $(remaining "$dir"); do
             ps -o pid=,args= -p "$process" >>"$log/$name.log"
             kill -KILL "$process"
         done
