@@ -50,7 +50,8 @@ DOCDIR ?= $(PREFIX)/share/doc/sheaf
 
 WARNINGS := -Wall -Wextra -Wformat=2 -Werror=format-security -Wconversion \
     -Wimplicit-fallthrough -Wvla -Wshadow -Wstrict-prototypes \
-    -Wmissing-prototypes -Wpointer-arith -Wundef $(if $(filter-out 0,$(WERROR)),-Werror)
+    -Wmissing-prototypes -Wpointer-arith -Wundef \
+    $(if $(filter-out 0,$(WERROR)),-Werror)
 HARDEN_x86_64 := -fcf-protection=full
 HARDEN_aarch64 := -mbranch-protection=standard
 HARDEN := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
