@@ -221,6 +221,20 @@ def case_unconfirmed_results_are_sent_again(stage):
     check("silence after the confirmation", len(broker.results), count)
 
 
+def case_a_paid_result_outlives_cancel_and_restart(stage):
+    broker = stage.start_all()
+    broker.confirms = False
+    broker.lease(1, chat("paid"))
+    broker.wait_results(3)  # at 0, 1 and 3 seconds; next at 7
+    broker.say("cancel", requests=[[1, 1]])
+    broker.during(0.3)
+    check("still held", broker.held, [[1, 1, 1]])
+    broker = stage.restart_broker(broker, drop=[[1, 1]])
+    start = time.monotonic()
+    broker.wait_results(1)
+    check_that("offered with the welcome", time.monotonic() - start < 2)
+
+
 def case_slots_are_given_back_when_calls_end(stage):
     broker = stage.start_all("match=first latency=400\n"
                              "match=second latency=900\n", slots=2)
