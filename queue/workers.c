@@ -14,7 +14,9 @@
 struct buf *
 worker_send(struct broker *broker, const struct session *session, cJSON *head)
 {
-    assert(session->is_online);
+    /* To one that has just gone offline it is lost, as it would be on the way.
+     */
+    assert(session->has_peer);
     return outbox_add(broker->env.outbox, SIDE_WORKERS, &session->peer, head);
 }
 
@@ -312,7 +314,7 @@ worker_hello(struct call *call)
     /* One that spoke from there before has gone. */
     session = sessions_find_peer(broker->sessions, call->peer);
     if (session)
-        session->is_online = false;
+        session->is_online = session->has_peer = false;
     session = sessions_find(broker->sessions, uuid);
     if (!session)
         session = sessions_add(broker->sessions, uuid);
@@ -321,6 +323,7 @@ worker_hello(struct call *call)
     if (read_session(call, session) < 0)
         return E_INVALID;
     session->is_online = true;
+    session->has_peer = true;
     session->peer = *call->peer;
     session->heard_ms = call->now_ms;
     if (session->until_ms < call->now_ms + broker->env.conf->lease_ms)

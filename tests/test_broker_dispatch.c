@@ -426,7 +426,7 @@ Test(broker_dispatch, throttling_ends_at_its_limit, .init = set_up,
      .fini = tear_down)
 {
     bench.conf.throttle_max = 3;
-    bench_submit(&bench, "k", NULL, "{'id':'a','text':'A'}\n", uuid);
+    bench_submit(&bench, "k", NULL, "{'id':'a','text':'a harbour'}\n", uuid);
     pass_window();
     for (int i = 0; i < 3; i++) {
         cr_assert_eq(hand_start(hand), 1, "round %d", i);
@@ -435,7 +435,7 @@ Test(broker_dispatch, throttling_ends_at_its_limit, .init = set_up,
     }
     cr_expect_str_eq(bench_state(&bench, uuid), "finished");
     cr_expect_str_eq(status_of(uuid, "a", "status"), "rate_limited");
-    cr_expect_str_eq(status_of(uuid, "a", "essence"), "A [rate_limited]");
+    cr_expect_str_eq(status_of(uuid, "a", "essence"), "harbour [rate_limited]");
     cr_expect_eq(number_of(uuid, "a", "error.http_status"), 429);
 }
 

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include <uuid/uuid.h>
+
+#include "base/buf.h"
+#include "tests/broker_fixture.h"
+#include "tests/broker_hand.h"
+
+TestSuite(broker_workers, .timeout = 30);
+
+static struct bench bench;
+static char uuid[BENCH_UUID_BYTES], other[BENCH_UUID_BYTES];
+
+static void
+set_up(void)
+{
+    bench_init(&bench, BENCH_STORE_MAX);
+    bench_start(&bench);
+}
+
+static void
+tear_down(void)
+{
+    bench_fini(&bench);
+}
+
+/* A sealed batch of `count` drafts whose groups wait for nobody. */
+static void
+submit(const char *key, int count, char batch[BENCH_UUID_BYTES])
+{
+    struct buf lines = { 0 };
+
+    for (int i = 0; i < count; i++)
+        buf_addf(&lines, "{'id':'%d','text':'%s %d'}\n", i, key, i);
+    bench_submit(&bench, key, NULL, lines.data, batch);
+    buf_fini(&lines);
+    bench_advance(&bench, bench.conf.group_window_ms);
+}
+
+static void
+start_all(void)
+{
+    for (size_t i = 0; i < bench.hand_count; i++)
+        hand_start(bench.hands[i]);
+}
+
+static int64_t
+slots_of_all(void)
+{
+    int64_t sum = 0;
+
+    for (size_t i = 0; i < bench.hand_count; i++)
+        sum += bench.hands[i]->is_alive ? bench.hands[i]->slots : 0;
+    return sum;
+}
+
+static void
+kill_known(struct hand *hand)
+{
+    struct err err = { 0 };
+    uuid_t id;
+
+    cr_assert_eq(uuid_parse(hand->uuid, id), 0);
+    hand_die(hand);
+    cr_assert_eq(store_begin(bench.store, bench.now_ms, &err), 0);
+    broker_worker_died(bench.broker, id, bench.now_ms);
+    cr_assert_eq(store_commit(bench.store, &err), 0);
+    bench_run(&bench);
+}
+
+Test(broker_workers, slots_are_shared_and_never_exceed_the_limit,
+     .init = set_up, .fini = tear_down)
+{
+    struct hand *first = hand_new(&bench, 64), *second, *third;
+
+    submit("k", 60, uuid);
+    cr_expect_eq(first->slots, 5);
+    cr_expect_eq(first->slip_count, (size_t)(5 + bench.conf.lease_ahead_max));
+    start_all();
+    cr_expect_eq(bench.in_flight, 5);
+    /* The others have to wait until the first one gives slots back. */
+    second = hand_new(&bench, 1);
+    third = hand_new(&bench, 64);
+    bench_run(&bench);
+    cr_expect_eq(first->slots, 2);
+    cr_expect_eq(second->slots + third->slots, 0);
+    start_all();
+    cr_expect_eq(bench.in_flight, 5);
+    for (int i = 0; i < 3; i++) {
+        hand_answer(first, hand_slip(first, SLIP_RUNNING, 0), "answer");
+        bench_run(&bench);
+        start_all();
+    }
+    cr_expect_eq(bench.in_flight, 5);
+    cr_expect_eq(second->slots, 1, "its capacity");
+    cr_expect_eq(slots_of_all(), 5);
+    /* Two go, in their ways; all is the third one's. */
+    while (hand_slip(first, SLIP_RUNNING, 0))
+        hand_answer(first, hand_slip(first, SLIP_RUNNING, 0), "answer");
+    bench_run(&bench);
+    hand_bye(first);
+    while (first->slip_count)
+        hand_forget(first, &first->slips[0]);
+    first->slots = 0;
+    kill_known(second);
+    bench_run(&bench);
+    cr_expect_eq(third->slots, 5);
+    bench_work(&bench);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+    cr_expect_eq(bench.in_flight_most, 5);
+    cr_expect_eq(bench_stat(&bench, "slots_lent"), 5);
+}
+
+Test(broker_workers, few_drafts_are_spread_over_all_workers, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *first = hand_new(&bench, 5), *second = hand_new(&bench, 5);
+
+    bench_run(&bench);
+    submit("k", 4, uuid);
+    cr_expect_eq(first->slip_count, 2);
+    cr_expect_eq(second->slip_count, 2);
+}
+
+/* Nothing is heard of it any more: until its calls must have ended, its slots
+ * are nobody else's. */
+Test(broker_workers, a_lost_worker_keeps_its_slots_until_its_calls_have_ended,
+     .init = set_up, .fini = tear_down)
+{
+    struct hand *lost = hand_new(&bench, 5), *next;
+    int64_t call_ms = bench.conf.upstreams[0].request_timeout_ms;
+
+    submit("k", 3, uuid);
+    start_all();
+    cr_assert_eq(bench.in_flight, 3);
+    hand_disconnect(lost);
+    next = hand_new(&bench, 5);
+    bench_advance(&bench, call_ms - bench.conf.lease_ms);
+    cr_expect_eq(next->slots, 0);
+    cr_expect_eq(next->slip_count, 0);
+    bench_advance(&bench, bench.conf.lease_ms * 2);
+    cr_expect_eq(next->slots, 5);
+    cr_expect_eq(next->slip_count, 3);
+    cr_expect_gt(next->slips[0].fence, 1);
+    bench_work(&bench);
+    cr_expect_eq(bench.call_count, 6);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+    cr_expect_eq(bench_stat(&bench, "leases_lost"), 3);
+}
+
+Test(broker_workers, a_dead_worker_frees_its_slots_at_once, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *dead = hand_new(&bench, 5), *next;
+    struct worker_view view;
+
+    submit("k", 3, uuid);
+    start_all();
+    next = hand_new(&bench, 5);
+    bench_run(&bench);
+    cr_assert(broker_worker_at(bench.broker, 0, &view));
+    cr_expect(view.is_here);
+    cr_expect(view.is_online);
+    cr_expect_eq(view.pid, (uint32_t)dead->number);
+    cr_expect_str_eq(view.own, BENCH_OWN);
+    kill_known(dead);
+    cr_expect_eq(next->slots, 5);
+    cr_expect_eq(next->slip_count, 3);
+    cr_expect_eq(next->slips[0].fence, 2);
+    bench_work(&bench);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+    cr_assert(broker_worker_at(bench.broker, 0, &view));
+    cr_expect_not(broker_worker_at(bench.broker, 1, &view));
+}
+
+Test(broker_workers, a_lease_that_beats_leave_out_is_lost, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *hand = hand_new(&bench, 5);
+    int64_t request;
+
+    submit("k", 1, uuid);
+    cr_assert_eq(hand->slip_count, 1);
+    request = hand->slips[0].request;
+    hand_forget(hand, &hand->slips[0]);
+    bench_advance(&bench, bench.conf.heartbeat_ms);
+    cr_expect_eq(hand->slip_count, 0);
+    bench_advance(&bench, bench.conf.heartbeat_ms);
+    cr_assert_eq(hand->slip_count, 1);
+    cr_expect_eq(hand->slips[0].request, request);
+    cr_expect_eq(hand->slips[0].fence, 2);
+    cr_expect_eq(bench_stat(&bench, "leases_lost"), 0, "it was not started");
+}
+
+Test(broker_workers, beats_keep_a_lease_for_any_time, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *hand = hand_new(&bench, 5);
+
+    submit("k", 1, uuid);
+    hand_start(hand);
+    bench_advance(&bench, 20 * 3600000);
+    cr_expect_eq(hand_count(hand, SLIP_RUNNING), 1);
+    bench_work(&bench);
+    cr_expect_eq(bench.call_count, 1);
+}
+
+/* A worker that was cut off comes back with the answers of calls that were made
+ * a second time. */
+Test(broker_workers, a_late_success_is_accepted, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *lost = hand_new(&bench, 5), *next;
+
+    submit("k", 2, uuid);
+    start_all();
+    hand_disconnect(lost);
+    for (int i = 0; i < 2; i++)
+        hand_answer(lost, hand_slip(lost, SLIP_RUNNING, 0), "late");
+    next = hand_new(&bench, 5);
+    bench_advance(&bench, 700000);
+    cr_assert_eq(next->slip_count, 2);
+    hand_start(next);
+    /* One is in flight again, one has failed meanwhile. */
+    hand_end(next, hand_find(next, "k 1"), "permanent", 400, 0);
+    bench_run(&bench);
+    cr_expect_eq(bench_status(&bench, uuid, "counts.bad_request"), 1);
+    hand_hello(lost);
+    bench_run(&bench);
+    cr_expect_eq(bench_status(&bench, uuid, "counts.ok"), 0,
+                 "hello says which leases are gone");
+    cr_expect_eq(lost->slip_count, 0);
+}
+
+static void
+say_result(struct hand *hand, int64_t request, int64_t fence,
+           const char *class_name)
+{
+    hand_say(hand,
+             "{'verb':'result','request':%lld,'fence':%lld,'class':'%s',"
+             "'http_status':%d,'sent':1}",
+             (long long)request, (long long)fence, class_name,
+             strcmp(class_name, "ok") == 0 ? 200 : 400);
+}
+
+Test(broker_workers, old_fences_may_bring_answers_but_no_failures,
+     .init = set_up, .fini = tear_down)
+{
+    struct hand *old = hand_new(&bench, 5), *next;
+    int64_t requests[3];
+    uint64_t confirms;
+
+    submit("k", 3, uuid);
+    hand_start(old);
+    for (size_t i = 0; i < 3; i++) {
+        char text[16];
+
+        (void)snprintf(text, sizeof(text), "k %zu", i);
+        requests[i] = hand_find(old, text)->request;
+    }
+    while (old->slip_count)
+        hand_forget(old, &old->slips[0]);
+    bench_advance(&bench, bench.conf.heartbeat_ms * 2);
+    cr_assert_eq(old->slip_count, 3, "they were lost and leased again");
+    next = hand_new(&bench, 1);
+    bench_run(&bench);
+    hand_start(old);
+    hand_end(old, hand_find(old, "k 2"), "permanent", 400, 0);
+    bench_run(&bench);
+    confirms = old->confirm_count;
+    /* A failure is ignored, but confirmed, so that it is not repeated. */
+    say_result(old, requests[0], 1, "permanent");
+    bench_run(&bench);
+    cr_expect_eq(old->confirm_count, confirms + 1);
+    cr_expect_eq(bench_status(&bench, uuid, "counts.done"), 1);
+    /* A success ends the request, and the newer call with it. */
+    say_result(old, requests[1], 1, "ok");
+    bench_run(&bench);
+    cr_expect_eq(bench_status(&bench, uuid, "counts.ok"), 1);
+    cr_expect_null(hand_find(old, "k 1"));
+    cr_expect_eq(old->cancel_count, 1);
+    /* And makes a fallback an answer, once. */
+    say_result(next, requests[2], 1, "ok");
+    say_result(next, requests[2], 1, "ok");
+    bench_run(&bench);
+    cr_expect_eq(bench_status(&bench, uuid, "counts.ok"), 2);
+    cr_expect_eq(bench_status(&bench, uuid, "counts.bad_request"), 0);
+    bench_work(&bench);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+    cr_expect_eq(bench_stat(&bench, "late_results"), 4);
+}
+
+Test(broker_workers, a_restart_repeats_no_call, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *hand = hand_new(&bench, 5);
+    size_t leases;
+
+    submit("k", 30, uuid);
+    hand_start(hand);
+    leases = hand->slip_count;
+    /* Some end while there is no broker, some go on. */
+    bench_restart(&bench);
+    for (int i = 0; i < 3; i++)
+        hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
+    hand_hello(hand);
+    bench_run(&bench);
+    cr_expect_eq(hand->cancel_count, 0);
+    cr_expect_eq(hand->slip_count, leases);
+    cr_expect_eq(bench_status(&bench, uuid, "counts.ok"), 3);
+    cr_expect_eq(hand_count(hand, SLIP_RUNNING), 2);
+    cr_expect_eq(hand->slots, 5);
+    bench_work(&bench);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+    cr_expect_eq(bench.call_count, 30);
+}
+
+/* The confirmation of a result that was stored did not arrive. */
+Test(broker_workers, a_result_that_was_stored_is_not_asked_for_again,
+     .init = set_up, .fini = tear_down)
+{
+    struct hand *hand = hand_new(&bench, 5);
+
+    submit("k", 1, uuid);
+    hand_start(hand);
+    hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
+    bench.is_slow = true;
+    bench_turn(&bench);
+    bench_restart(&bench);
+    bench.is_slow = false;
+    cr_assert_eq(hand->slip_count, 1);
+    hand_hello(hand);
+    bench_work(&bench);
+    cr_expect_eq(hand->slip_count, 0);
+    cr_expect_eq(bench.call_count, 1);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+}
+
+Test(broker_workers, after_a_restart_slots_wait_for_the_workers_that_had_them,
+     .init = set_up, .fini = tear_down)
+{
+    struct hand *gone = hand_new(&bench, 5), *next;
+
+    submit("k", 5, uuid);
+    hand_start(gone);
+    bench_restart(&bench);
+    next = hand_new(&bench, 5);
+    bench_advance(&bench, 300000);
+    cr_expect_eq(next->slots, 0);
+    bench_advance(&bench, 400000);
+    cr_expect_eq(next->slots, 5);
+    bench_work(&bench);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+}
+
+/* It comes back when its slots are another one's: it must stop starting. */
+Test(broker_workers, a_worker_that_comes_back_takes_no_slots_that_were_lent,
+     .init = set_up, .fini = tear_down)
+{
+    struct hand *lost = hand_new(&bench, 5), *next;
+
+    submit("k", 40, uuid);
+    hand_disconnect(lost);
+    next = hand_new(&bench, 5);
+    bench_advance(&bench, 700000);
+    cr_assert_eq(next->slots, 5);
+    hand_start(next);
+    lost->slots = 5; /* as it remembers */
+    hand_hello(lost);
+    bench_run(&bench);
+    start_all();
+    cr_expect_eq(bench.in_flight, 5);
+    bench_work(&bench);
+    cr_expect_eq(bench.in_flight_most, 5);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+    cr_expect_eq(slots_of_all(), 5);
+}
+
+Test(broker_workers, a_stranger_is_asked_for_its_name, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *hand = hand_new(&bench, 5);
+
+    bench_run(&bench);
+    bench_restart(&bench);
+    /* The link is there again, but it was not noticed that it broke. */
+    hand->is_connected = hand->is_welcome = true;
+    hand_beat(hand);
+    bench_run(&bench);
+    cr_expect(hand->is_welcome);
+    submit("k", 1, uuid);
+    cr_expect_eq(hand->slip_count, 1);
+}
+
+Test(broker_workers, released_leases_go_to_others, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *first = hand_new(&bench, 1), *second;
+
+    submit("k", 1, uuid);
+    cr_assert_eq(first->slip_count, 1);
+    second = hand_new(&bench, 1);
+    bench_run(&bench);
+    hand_say(first, "{'verb':'release','held':[[%lld,%lld]]}",
+             (long long)first->slips[0].request,
+             (long long)first->slips[0].fence);
+    hand_forget(first, &first->slips[0]);
+    bench_run(&bench);
+    cr_expect_eq(first->slip_count + second->slip_count, 1);
+    hand_bye(first);
+    while (first->slip_count)
+        hand_forget(first, &first->slips[0]);
+    bench_work(&bench);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+    cr_expect_eq(bench_stat(&bench, "leases_lost"), 0);
+}
+
+Test(broker_workers, what_is_cancelled_is_told_to_its_worker, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *hand = hand_new(&bench, 5);
+
+    submit("k", 8, uuid);
+    submit("l", 1, other);
+    hand_start(hand);
+    cr_assert_eq(hand->slip_count, 9);
+    bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", uuid);
+    cr_expect_eq(hand->cancel_count, 8);
+    cr_expect_eq(hand->slip_count, 1);
+    bench_work(&bench);
+    cr_expect_str_eq(bench_state(&bench, other), "finished");
+    cr_expect_eq(bench_stat(&bench, "requests_leased"), 0);
+}
+
+Test(broker_workers, nonsense_is_counted_and_harms_nobody, .init = set_up,
+     .fini = tear_down)
+{
+    static const char *const words[] = {
+        "{'verb':'hello','protocol':1,'worker':'x','capacity':5}",
+        "{'verb':'hello','protocol':1,'capacity':5}",
+        "{'verb':'hello','protocol':7,'worker':"
+        "'11111111-0000-4000-8000-000000000000','capacity':5}",
+        "{'verb':'hello','protocol':1,'worker':"
+        "'11111111-0000-4000-8000-000000000000','capacity':0}",
+        "{'verb':'beat','held':[[1]]}",
+        "{'verb':'beat','held':[7]}",
+        "{'verb':'slots'}",
+        "{'verb':'slots','count':-1}",
+        "{'verb':'result','request':1,'fence':1}",
+        "{'verb':'result','request':1,'fence':1,'class':'great'}",
+        "{'verb':'result','request':1,'fence':1,'class':'ok','text_at':5}",
+        "{'verb':'result','request':0,'fence':1,'class':'ok'}",
+        "{'verb':'release','held':[[1,2,3]]}",
+        "{'verb':'sing'}",
+    };
+    size_t count = sizeof(words) / sizeof(words[0]);
+    struct hand *hand = hand_new(&bench, 5);
+
+    submit("k", 2, uuid);
+    for (size_t i = 0; i < count; i++) {
+        hand_say(hand, "%s", words[i]);
+        bench_run(&bench);
+        cr_expect_eq(bench_stat(&bench, "bad_messages"), (int64_t)i + 1, "%s",
+                     words[i]);
+    }
+    /* Of requests that are none, or not its own. */
+    say_result(hand, 4711, 1, "ok");
+    say_result(hand, 1, 4711, "permanent");
+    hand_say(hand, "{'verb':'beat','held':[[4711,1,1],[1,4711,0]]}");
+    hand_say(hand, "{'verb':'release','held':[[4711,1]]}");
+    bench_run(&bench);
+    bench_work(&bench);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+}
+
+Test(broker_workers, one_link_is_one_worker, .init = set_up, .fini = tear_down)
+{
+    struct hand *hand = hand_new(&bench, 5);
+
+    bench_run(&bench);
+    hand_say(hand, "{'verb':'hello','protocol':1,'worker':"
+                   "'11111111-0000-4000-8000-000000000000','capacity':5}");
+    bench_run(&bench);
+    cr_expect_eq(bench_stat(&bench, "workers"), 1);
+}
