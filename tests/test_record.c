@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/record.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "store/batch.h"
+#include "store/draft.h"
+#include "store/outcome.h"
+#include "store/request.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static struct slice
+text(const char *str)
+{
+    return slice_of(str);
+}
+
+Test(record, gives_back_what_was_written)
+{
+    static const uint64_t numbers[] = { 0, 1, 0x0102030405060708, UINT64_MAX };
+    struct buf out = { 0 };
+    struct record record;
+    char bytes[3];
+
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        uint64_t n = numbers[i];
+        struct slice str;
+
+        buf_reset(&out);
+        record_u8(&out, (uint8_t)n);
+        record_u16(&out, (uint16_t)n);
+        record_u32(&out, (uint32_t)n);
+        record_u64(&out, n);
+        record_i64(&out, -(int64_t)(n >> 1));
+        record_bytes(&out, "abc", 3);
+        record_str(&out, text("text"));
+        record_str(&out, (struct slice){ 0 });
+        record_seal(&out, 7, text("key"));
+        cr_assert_eq(record_open(&record, 7, text("key"), buf_slice(&out)), 0);
+        cr_expect_eq(record_get_u8(&record), (uint8_t)n);
+        cr_expect_eq(record_get_u16(&record), (uint16_t)n);
+        cr_expect_eq(record_get_u32(&record), (uint32_t)n);
+        cr_expect_eq(record_get_u64(&record), n);
+        cr_expect_eq(record_get_i64(&record), -(int64_t)(n >> 1));
+        record_get_bytes(&record, bytes, sizeof(bytes));
+        cr_expect(memcmp(bytes, "abc", 3) == 0);
+        str = record_get_str(&record);
+        cr_expect(slice_is(str, "text"));
+        cr_expect_eq(record_get_str(&record).bytes, 0);
+        cr_expect_eq(record_end(&record), 0);
+    }
+    buf_fini(&out);
+}
+
+Test(record, writes_big_endian)
+{
+    static const char want[] = "\x01\x02\x03\x04\xff\xff\xff\xff\xff\xff\xff"
+                               "\xfe\x00\x00\x00\x01x";
+    struct buf out = { 0 };
+
+    record_u32(&out, 0x01020304);
+    record_i64(&out, -2);
+    record_str(&out, text("x"));
+    cr_assert_eq(out.bytes, sizeof(want) - 1);
+    cr_expect(memcmp(out.data, want, out.bytes) == 0);
+    buf_fini(&out);
+}
+
+Test(record, seal_finds_every_flipped_bit)
+{
+    struct buf out = { 0 };
+    struct record record;
+
+    record_u64(&out, 42);
+    record_str(&out, text("some bytes that may rot"));
+    record_seal(&out, 3, text("key"));
+    for (size_t bit = 0; bit < out.bytes * 8; bit++) {
+        out.data[bit / 8] ^= (char)(1 << bit % 8);
+        cr_expect_eq(record_open(&record, 3, text("key"), buf_slice(&out)),
+                     E_CORRUPT, "bit %zu", bit);
+        out.data[bit / 8] ^= (char)(1 << bit % 8);
+    }
+    cr_expect_eq(record_open(&record, 3, text("key"), buf_slice(&out)), 0);
+    buf_fini(&out);
+}
+
+Test(record, seal_finds_what_is_not_in_its_place)
+{
+    struct buf out = { 0 };
+    struct record record;
+
+    record_u64(&out, 42);
+    record_seal(&out, 3, text("key"));
+    cr_expect_eq(record_open(&record, 4, text("key"), buf_slice(&out)),
+                 E_CORRUPT);
+    cr_expect_eq(record_open(&record, 3, text("kex"), buf_slice(&out)),
+                 E_CORRUPT);
+    for (size_t bytes = 0; bytes < out.bytes; bytes++) {
+        cr_expect_eq(record_open(&record, 3, text("key"),
+                                 (struct slice){ out.data, bytes }),
+                     E_CORRUPT, "%zu bytes", bytes);
+    }
+    buf_fini(&out);
+}
+
+Test(record, reading_behind_the_end_gives_zeroes_and_is_remembered)
+{
+    struct record record = { .at = (const unsigned char *)"\x01\x02",
+                             .left = 2 };
+    unsigned char bytes[2] = { 9, 9 };
+
+    cr_expect_eq(record_get_u32(&record), 0);
+    cr_expect_eq(record_end(&record), E_CORRUPT);
+    cr_expect_eq(record_get_u8(&record), 0, "nothing is read after that");
+    record_get_bytes(&record, bytes, sizeof(bytes));
+    cr_expect_eq(bytes[0] + bytes[1], 0);
+    cr_expect_eq(record_get_str(&record).bytes, 0);
+    cr_expect_eq(record_end(&record), E_CORRUPT);
+}
+
+Test(record, string_longer_than_the_record_is_refused)
+{
+    struct record record = { .at = (const unsigned char *)"\xff\xff\xff\xffxy",
+                             .left = 6 };
+    struct slice str = record_get_str(&record);
+
+    cr_expect_eq(str.bytes, 0);
+    cr_expect_eq(record_end(&record), E_CORRUPT);
+}
+
+Test(record, keys_sort_as_their_numbers_do)
+{
+    static const uint64_t numbers[] = { 0,          1,         255,
+                                        256,        65535,     UINT32_MAX,
+                                        1ull << 40, INT64_MAX, UINT64_MAX };
+
+    for (size_t i = 0; i + 1 < COUNT(numbers); i++) {
+        struct key less = key_u64(key_start(), numbers[i]);
+        struct key more = key_u64(key_start(), numbers[i + 1]);
+
+        cr_expect_lt(memcmp(less.bytes, more.bytes, 8), 0);
+        cr_expect_eq(key_get_u64(key_slice(&less), 0), numbers[i]);
+    }
+}
+
+Test(record, keys_are_put_together_in_order)
+{
+    struct key key = key_u8(key_start(), 0xab);
+
+    key = key_bytes(key_u32(key, 0x01020304), "xy", 2);
+    cr_expect_eq(key.count, 7);
+    cr_expect(memcmp(key.bytes, "\xab\x01\x02\x03\x04xy", 7) == 0);
+    cr_expect_eq(key_get_u32(key_slice(&key), 1), 0x01020304);
+}
+
+/* ---- each record ---- */
+
+struct kind {
+    const char *name;
+    /* Makes an arbitrary record of that kind; decodes and encodes again. */
+    void (*write)(struct buf *out);
+    int (*again)(struct record *record, struct buf *out);
+};
+
+static void
+write_batch(struct buf *out)
+{
+    struct batch batch = { .uuid = "0123456789abcde",
+                           .state = BATCH_EXPIRED,
+                           .priority = 3,
+                           .is_early = true,
+                           .created_ms = 1,
+                           .sealed_ms = 2,
+                           .finished_ms = 3,
+                           .deadline_ms = 4,
+                           .lifetime_ms = 5,
+                           .not_before_ms = 6,
+                           .chunk_next = 7,
+                           .draft_count = 8,
+                           .refused_count = 9,
+                           .joined_count = 10,
+                           .cached_count = 11,
+                           .retry_count = 12,
+                           .retry_mask = 13,
+                           .retry_index = 14,
+                           .last_seq = 15,
+                           .prompt_tokens = 16,
+                           .completion_tokens = 17,
+                           .total_tokens = 18,
+                           .cost_nano = -1 };
+
+    for (enum status status = STATUS_OK; status < STATUS_COUNT; status++)
+        batch.status_count[status] = 100 + status;
+    batch_encode(&batch, out);
+}
+
+static int
+batch_again(struct record *record, struct buf *out)
+{
+    struct batch batch = { 0 };
+    int rc = batch_decode(record, &batch);
+
+    if (rc == 0)
+        batch_encode(&batch, out);
+    return rc;
+}
+
+static void
+write_spec(struct buf *out)
+{
+    spec_encode(&(struct spec){ .client = text("alice"),
+                                .key = text("nightly"),
+                                .name = text("a name"),
+                                .metadata = text("{\"a\":1}"),
+                                .window = text("mon-fri 22:00-06:00"),
+                                .tz = text("Europe/Berlin"),
+                                .options = text("{}") },
+                out);
+}
+
+static int
+spec_again(struct record *record, struct buf *out)
+{
+    struct spec spec;
+    int rc = spec_decode(record, &spec);
+
+    if (rc == 0)
+        spec_encode(&spec, out);
+    return rc;
+}
+
+static void
+write_draft(struct buf *out)
+{
+    draft_encode(&(struct draft){ .request = 1,
+                                  .answered_by = 2,
+                                  .chunk = 3,
+                                  .at = 4,
+                                  .bytes = 5,
+                                  .line_check = 6,
+                                  .id_at = 7,
+                                  .id_bytes = 8,
+                                  .meta_at = 9,
+                                  .meta_bytes = 10,
+                                  .seq = 11,
+                                  .revision = 12,
+                                  .is_retrying = true,
+                                  .status = STATUS_ERROR,
+                                  .tier = CACHE_JOINED,
+                                  .completed_ms = 13,
+                                  .cost_nano = -1 },
+                 out);
+}
+
+static int
+draft_again(struct record *record, struct buf *out)
+{
+    struct draft draft = { 0 };
+    int rc = draft_decode(record, &draft);
+
+    if (rc == 0)
+        draft_encode(&draft, out);
+    return rc;
+}
+
+static void
+write_request(struct buf *out)
+{
+    request_encode(&(struct request){ .state = REQUEST_LEASED,
+                                      .kind = REQUEST_RAW,
+                                      .flags = REQUEST_ENLARGED,
+                                      .status = STATUS_RATE_LIMITED,
+                                      .fence = 1,
+                                      .place = { 2, 3 },
+                                      .key = "a key of thirty-two bytes, all.",
+                                      .batch = 4,
+                                      .index = 5,
+                                      .attempts = 6,
+                                      .failures = 7,
+                                      .lost = 8,
+                                      .throttled = 9,
+                                      .uncertain = 10,
+                                      .due_ms = 11,
+                                      .done_ms = 12,
+                                      .upstream = "openai" },
+                   out);
+}
+
+static int
+request_again(struct record *record, struct buf *out)
+{
+    struct request request = { 0 };
+    int rc = request_decode(record, &request);
+
+    if (rc == 0)
+        request_encode(&request, out);
+    return rc;
+}
+
+static void
+write_outcome(struct buf *out)
+{
+    outcome_encode(&(struct outcome){ .status = STATUS_OK,
+                                      .http_status = 200,
+                                      .attempts = 1,
+                                      .latency_ms = 2,
+                                      .prompt_tokens = 3,
+                                      .completion_tokens = 4,
+                                      .total_tokens = -1,
+                                      .completed_ms = 5,
+                                      .cost_nano = 6,
+                                      .reply_bytes = 7,
+                                      .form = OUTCOME_PLAIN_TEXT,
+                                      .text_at = 8,
+                                      .text_bytes = 9,
+                                      .code = text("code"),
+                                      .message = text("message"),
+                                      .model = text("model"),
+                                      .upstream = text("upstream"),
+                                      .finish = text("stop"),
+                                      .essence = text("essence") },
+                   out);
+}
+
+static int
+outcome_again(struct record *record, struct buf *out)
+{
+    struct outcome outcome;
+    int rc = outcome_decode(record, &outcome);
+
+    if (rc == 0)
+        outcome_encode(&outcome, out);
+    return rc;
+}
+
+static const struct kind kinds[] = {
+    { "batch", write_batch, batch_again },
+    { "spec", write_spec, spec_again },
+    { "draft", write_draft, draft_again },
+    { "request", write_request, request_again },
+    { "outcome", write_outcome, outcome_again },
+};
+
+static struct record
+record_of(const struct buf *buf, size_t bytes)
+{
+    return (struct record){ .at = (const unsigned char *)buf->data,
+                            .left = bytes };
+}
+
+Test(record, every_kind_comes_back_as_it_was)
+{
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        struct buf written = { 0 }, again = { 0 };
+        struct record record;
+
+        kinds[i].write(&written);
+        record = record_of(&written, written.bytes);
+        cr_assert_eq(kinds[i].again(&record, &again), 0, "%s", kinds[i].name);
+        cr_expect_eq(record.left, 0, "%s", kinds[i].name);
+        cr_expect(slice_equal(buf_slice(&written), buf_slice(&again)), "%s",
+                  kinds[i].name);
+        buf_fini(&written);
+        buf_fini(&again);
+    }
+}
+
+Test(record, every_kind_is_refused_when_it_is_cut_short)
+{
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        struct buf written = { 0 }, again = { 0 };
+
+        kinds[i].write(&written);
+        for (size_t bytes = 0; bytes < written.bytes; bytes++) {
+            struct record record = record_of(&written, bytes);
+
+            cr_expect_eq(kinds[i].again(&record, &again), E_CORRUPT,
+                         "%s, %zu bytes", kinds[i].name, bytes);
+        }
+        buf_fini(&written);
+        buf_fini(&again);
+    }
+}
+
+Test(record, every_kind_may_be_longer_in_a_later_version)
+{
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        struct buf written = { 0 }, again = { 0 };
+        struct record record;
+
+        kinds[i].write(&written);
+        buf_add_str(&written, "more");
+        record = record_of(&written, written.bytes);
+        cr_expect_eq(kinds[i].again(&record, &again), 0, "%s", kinds[i].name);
+        cr_expect_eq(record.left, 4, "%s", kinds[i].name);
+        buf_fini(&written);
+        buf_fini(&again);
+    }
+}
+
+/* A byte of a record set to a value that has no meaning there. */
+Test(record, values_without_a_meaning_are_refused)
+{
+    static const struct {
+        size_t kind, at;
+        unsigned char value;
+        const char *what;
+    } cases[] = {
+        { 0, 16, BATCH_STATE_COUNT, "state of a batch" },
+        { 0, 17, BATCH_PRIORITY_MAX + 1, "priority" },
+        { 0, 18, 2, "early" },
+        { 2, 58, 2, "retrying" },
+        { 2, 59, STATUS_COUNT, "status of a draft" },
+        { 2, 60, CACHE_TIER_COUNT, "tier" },
+        { 3, 0, REQUEST_STATE_COUNT, "state of a request" },
+        { 3, 1, REQUEST_RAW + 1, "kind" },
+        { 3, 3, STATUS_COUNT, "status of a request" },
+        { 3, 104 + 2, 1, "length of an upstream's name" },
+        { 3, 108 + 2, 0, "a NUL in an upstream's name" },
+        { 4, 0, STATUS_COUNT, "status of an outcome" },
+        { 4, 61, OUTCOME_PLAIN_TEXT + 1, "form" },
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct kind *kind = &kinds[cases[i].kind];
+        struct buf written = { 0 }, again = { 0 };
+        struct record record;
+
+        kind->write(&written);
+        cr_assert_lt(cases[i].at, written.bytes);
+        written.data[cases[i].at] = (char)cases[i].value;
+        record = record_of(&written, written.bytes);
+        cr_expect_eq(kind->again(&record, &again), E_CORRUPT, "%s",
+                     cases[i].what);
+        buf_fini(&written);
+        buf_fini(&again);
+    }
+}
