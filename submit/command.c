@@ -111,7 +111,7 @@ command_connect_store(struct command *command, const char *store,
                       struct err *err)
 {
     /* In the order of the option's choices. */
-    static const char *const levels[] = { "warn", "debug", "info", "error" };
+    static const char *const levels[] = { "error", "debug", "info", "warn" };
     const struct options *options = command->options;
     struct private_settings settings = { .store = store,
                                          .config = options->config,

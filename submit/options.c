@@ -108,8 +108,8 @@ static const struct options_spec specs[] = {
     { "set", 0, "NAME=VALUE", ALL, LIST(set),
       "set an option of the configuration; may be repeated" },
     { "log-level", 0, "LEVEL", ALL,
-      CHOICE(log_level, "warn|debug|info|error"),
-      "what a broker of its own tells: debug, info, warn (default), error" },
+      CHOICE(log_level, "error|debug|info|warn"),
+      "what a broker of its own tells: error (default), warn, info, debug" },
     { "help", 'h', NULL, ALL, FLAG(help), "print this" },
     { "version", 'V', NULL, ALL, FLAG(version), "print the version" },
 };
