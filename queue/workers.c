@@ -293,7 +293,7 @@ int
 worker_hello(struct call *call)
 {
     struct broker *broker = call->broker;
-    struct session *session;
+    struct session *session, *former;
     int64_t protocol, slots;
     const char *text;
     uuid_t uuid;
@@ -311,10 +311,6 @@ worker_hello(struct call *call)
                        (long long)protocol);
     if (uuid_parse(text, uuid) != 0)
         return err_set(call->err, E_INVALID, "worker: not a UUID");
-    /* One that spoke from there before has gone. */
-    session = sessions_find_peer(broker->sessions, call->peer);
-    if (session)
-        session->is_online = session->has_peer = false;
     session = sessions_find(broker->sessions, uuid);
     if (!session)
         session = sessions_add(broker->sessions, uuid);
@@ -322,6 +318,10 @@ worker_hello(struct call *call)
         return err_set(call->err, E_FULL, "sessions_max is reached");
     if (read_session(call, session) < 0)
         return E_INVALID;
+    /* One that spoke from there before has gone. */
+    former = sessions_find_peer(broker->sessions, call->peer);
+    if (former)
+        former->is_online = former->has_peer = false;
     session->is_online = true;
     session->has_peer = true;
     session->peer = *call->peer;
