@@ -576,7 +576,7 @@ broker_lost(struct broker *broker, enum side side, const struct link_peer *peer)
     if (side == SIDE_CLIENTS)
         return;
     session = sessions_find_peer(broker->sessions, peer);
-    if (session) {
+    if (session && session->is_online) {
         log_warn("event=worker_offline worker=%s", session->name);
         session->is_online = false;
     }

@@ -52,21 +52,28 @@ keeper_free(struct keeper *keeper)
 
 /* ---- who lives ---- */
 
-/* True if the worker that holds the lock is dead: its lock can be taken. A lock
- * that cannot be seen says nothing. */
+/* True if the worker is known to be dead: its lock can be taken. One that we
+ * started was on this host: it is dead as well if the host was started anew, or
+ * if its lock is gone, as it removes that at its end. For others, a lock that
+ * cannot be seen says nothing. */
 static bool
-is_dead(const char *lock)
+is_dead(const struct worker_view *view, bool is_ours)
 {
-    int fd = open(lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    bool taken;
+    bool is_taken;
+    int fd;
 
-    if (fd < 0)
+    if (!view->is_here)
+        return is_ours;
+    if (!*view->lock)
         return false;
-    taken = flock(fd, LOCK_EX | LOCK_NB) == 0;
-    if (taken)
-        (void)unlink(lock);
+    fd = open(view->lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return is_ours && errno == ENOENT;
+    is_taken = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (is_taken)
+        (void)unlink(view->lock);
     (void)close(fd);
-    return taken;
+    return is_taken;
 }
 
 /* Takes note of children that ended. */
@@ -117,11 +124,11 @@ look_round(struct keeper *keeper, struct broker *broker, int64_t now_ms)
     while (broker_worker_at(broker, nth, &view)) {
         bool is_ours = strcmp(view.own, keeper->terms.own) == 0;
 
-        if (view.is_here && *view.lock && is_dead(view.lock)) {
+        if (is_dead(&view, is_ours)) {
             broker_worker_died(broker, view.uuid, now_ms);
             continue; /* the next one has taken its place */
         }
-        if (is_ours && view.is_here && !is_child(keeper, view.pid))
+        if (is_ours && !is_child(keeper, view.pid))
             keeper->adopted++;
         nth++;
     }

@@ -53,7 +53,7 @@ sessions_find_peer(const struct sessions *sessions,
     for (size_t i = 0; i < sessions->count; i++) {
         struct session *session = sessions->list[i];
 
-        if (session->is_online &&
+        if (session->has_peer &&
             memcmp(&session->peer, peer, sizeof(*peer)) == 0) {
             return session;
         }

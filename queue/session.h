@@ -40,7 +40,9 @@ struct session {
     uint64_t id;
     unsigned char uuid[SESSION_UUID_BYTES];
     bool is_online;
-    struct link_peer peer; /* while online */
+    bool has_peer;         /* it has spoken since the broker's start */
+    struct link_peer peer; /* from there; what it sent last may come after it
+                              has gone offline */
     char name[SESSION_TEXT_BYTES];
     char host[SESSION_TEXT_BYTES];
     char lock[SESSION_TEXT_BYTES];
@@ -71,6 +73,8 @@ void sessions_free(struct sessions *sessions);
 /* Finds a session; NULL if there is none. */
 struct session *sessions_find(const struct sessions *sessions,
                               const unsigned char uuid[SESSION_UUID_BYTES]);
+
+/* Finds the session that spoke from there last; it may be offline now. */
 struct session *sessions_find_peer(const struct sessions *sessions,
                                    const struct link_peer *peer);
 
