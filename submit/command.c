@@ -160,6 +160,7 @@ command_disconnect(struct command *command)
     if (command->has_broker)
         private_close(&command->broker);
     command->has_broker = false;
+    command->broker_err.code = 0;
 }
 
 int

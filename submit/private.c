@@ -115,6 +115,17 @@ is_served(const struct private_broker *broker, struct buf *endpoint)
     return true;
 }
 
+/* True while a broker lives that serves the store. */
+static bool
+holds_lock(const struct private_broker *broker)
+{
+    struct buf endpoint = { 0 };
+    bool is_held = is_served(broker, &endpoint);
+
+    buf_fini(&endpoint);
+    return is_held;
+}
+
 /* What greet() must watch: the caller's wishes, and whether the broker, our
  * child or somebody's, is still there. */
 struct watch {
@@ -130,10 +141,7 @@ watch_broker(void *arg)
     struct private_broker *broker = watch->broker;
 
     if (broker->pid == 0) {
-        struct buf endpoint = { 0 };
-
-        watch->is_gone = !is_served(broker, &endpoint);
-        buf_fini(&endpoint);
+        watch->is_gone = !holds_lock(broker);
     } else if (waitpid(broker->pid, &watch->status, WNOHANG) > 0) {
         broker->pid = 0;
         watch->is_ended = true;
@@ -179,17 +187,27 @@ greet(struct private_broker *broker, const char *endpoint, int wait_ms,
 /* RUNTIME/run-HASH, which differs for each store: a path inside the store may
  * be too long for a socket. */
 static int
+name_folder(const struct private_broker *broker, struct buf *folder,
+            struct err *err)
+{
+    uint64_t hash = digest_xxh(broker->store, strlen(broker->store), 0);
+    int rc = runtime_dir(folder, err);
+
+    if (rc == 0)
+        buf_addf(folder, "/run-%016llx", (unsigned long long)hash);
+    return rc;
+}
+
+static int
 make_endpoints(struct private_broker *broker, struct err *err)
 {
     struct buf folder = { 0 };
-    uint64_t hash = digest_xxh(broker->store, strlen(broker->store), 0);
-    int rc = runtime_dir(&folder, err);
+    int rc = name_folder(broker, &folder, err);
 
     if (rc < 0) {
         buf_fini(&folder);
         return rc;
     }
-    buf_addf(&folder, "/run-%016llx", (unsigned long long)hash);
     if (mkdir(folder.data, 0700) < 0 && errno != EEXIST)
         rc = err_set(err, E_IO, "make %s: %s", folder.data, strerror(errno));
     buf_reset(&broker->endpoint);
@@ -198,6 +216,23 @@ make_endpoints(struct private_broker *broker, struct err *err)
     buf_addf(&broker->workers, "ipc://%s/workers", folder.data);
     buf_fini(&folder);
     return rc;
+}
+
+/* True if the broker at our endpoint is one that a command has started: it ends
+ * with that, and does not come back there. */
+static bool
+is_passing(const struct private_broker *broker)
+{
+    struct buf folder = { 0 }, endpoint = { 0 };
+    bool is_equal = false;
+
+    if (name_folder(broker, &folder, NULL) == 0) {
+        buf_addf(&endpoint, "ipc://%s/clients", folder.data);
+        is_equal = strcmp(endpoint.data, broker->endpoint.data) == 0;
+    }
+    buf_fini(&folder);
+    buf_fini(&endpoint);
+    return is_equal;
 }
 
 /* The arguments of sheafd; the array is the caller's, the texts are not. */
@@ -237,8 +272,7 @@ make_arguments(const struct private_broker *broker, char *program)
 /* Starts the program in a process group of its own: an interrupt at the
  * terminal is ours to handle. Its signals are as they are by default. */
 static int
-spawn_with(struct private_broker *broker, char *program, int reader,
-           struct err *err)
+spawn_with(struct private_broker *broker, char *program, struct err *err)
 {
     char **argv = make_arguments(broker, program);
     posix_spawn_file_actions_t actions;
@@ -254,7 +288,8 @@ spawn_with(struct private_broker *broker, char *program, int reader,
     sigaddset(&defaults, SIGPIPE);
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
-    rc = posix_spawn_file_actions_adddup2(&actions, reader, PARENT_FD);
+    rc = posix_spawn_file_actions_adddup2(&actions, broker->reader_fd,
+                                          PARENT_FD);
     if (rc == 0)
         rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO,
                                               "/dev/null", O_RDONLY, 0);
@@ -281,24 +316,34 @@ spawn_with(struct private_broker *broker, char *program, int reader,
     return 0;
 }
 
+/* One pipe serves all brokers that are started one after the other: a worker
+ * that outlived its broker reads from it, too, and must not see its end. */
+static int
+open_pipe(struct private_broker *broker, struct err *err)
+{
+    int ends[2];
+
+    if (broker->pipe_fd >= 0)
+        return 0;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_set(err, E_IO, "make a pipe: %s", strerror(errno));
+    broker->reader_fd = ends[0];
+    broker->pipe_fd = ends[1];
+    return 0;
+}
+
 static int
 start(struct private_broker *broker, struct err *err)
 {
     struct buf program = { 0 };
-    int ends[2], rc;
+    int rc;
 
     assert(broker->pid == 0);
-    if (broker->pipe_fd >= 0)
-        close(broker->pipe_fd);
-    broker->pipe_fd = -1;
     rc = runtime_find_program(PROGRAM, &program, err);
-    if (rc == 0 && pipe2(ends, O_CLOEXEC) < 0)
-        rc = err_set(err, E_IO, "make a pipe: %s", strerror(errno));
-    if (rc == 0) {
-        rc = spawn_with(broker, program.data, ends[0], err);
-        close(ends[0]);
-        broker->pipe_fd = ends[1];
-    }
+    if (rc == 0)
+        rc = open_pipe(broker, err);
+    if (rc == 0)
+        rc = spawn_with(broker, program.data, err);
     buf_fini(&program);
     return rc;
 }
@@ -312,6 +357,7 @@ join(struct private_broker *broker, struct err *err)
     if (!broker->endpoint.bytes)
         return 1;
     rc = greet(broker, broker->endpoint.data, GREET_MS, err);
+    broker->is_passing = rc == 0 && is_passing(broker);
     return rc == E_DRAINING || rc == E_UNREACHABLE ? 1 : rc;
 }
 
@@ -340,7 +386,9 @@ private_open(struct private_broker *broker,
     int64_t end_ms = clock_mono_ms() + IN_USE_MS;
     bool was_said = false;
 
-    *broker = (struct private_broker){ .settings = *settings, .pipe_fd = -1 };
+    *broker = (struct private_broker){ .settings = *settings,
+                                       .pipe_fd = -1,
+                                       .reader_fd = -1 };
     broker->store = canonicalize_file_name(settings->store);
     if (!broker->store) {
         return err_set(err, errno == ENOENT ? E_NOTFOUND : E_IO,
@@ -398,6 +446,10 @@ private_check(struct private_broker *broker, int64_t now_ms, struct err *err)
 {
     int status, rc;
 
+    if (broker->is_passing && !holds_lock(broker)) {
+        return err_set(err, E_UNREACHABLE, "the broker of %s has ended",
+                       broker->store);
+    }
     if (broker->pid == 0 || waitpid(broker->pid, &status, WNOHANG) <= 0)
         return 0;
     broker->pid = 0;
@@ -416,9 +468,11 @@ private_close(struct private_broker *broker)
     int64_t end_ms = clock_mono_ms() + IN_USE_MS;
     bool was_said = false;
 
-    if (broker->pipe_fd >= 0)
+    if (broker->pipe_fd >= 0) {
         close(broker->pipe_fd);
-    broker->pipe_fd = -1;
+        close(broker->reader_fd);
+    }
+    broker->pipe_fd = broker->reader_fd = -1;
     while (broker->pid > 0 && waitpid(broker->pid, NULL, WNOHANG) == 0) {
         int64_t left_ms = end_ms - clock_mono_ms();
 

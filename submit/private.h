@@ -45,8 +45,10 @@ struct private_broker {
     char *store;                      /* its real path */
     struct buf endpoint;              /* where clients connect */
     struct buf workers;               /* ours: where its workers do */
+    bool is_passing;                  /* another command's: it ends with that */
     pid_t pid;                        /* ours; 0: somebody's, or none now */
     int pipe_fd;                      /* ours; -1: none */
+    int reader_fd;                    /* its other end, for those we start */
     int64_t deaths_ms[PRIVATE_DEATHS_MAX];
     size_t deaths;
 };
@@ -60,7 +62,8 @@ int private_open(struct private_broker *broker,
 
 /* Looks whether our broker is still there and starts it again if not, at the
  * same endpoint. An error if that does not help: it died too often, or of what
- * a restart cannot mend. Never waits. */
+ * a restart cannot mend. Never waits. E_UNREACHABLE if another command's broker
+ * has ended. */
 int private_check(struct private_broker *broker, int64_t now_ms,
                   struct err *err);
 
