@@ -13,6 +13,7 @@
 #define PAGE_ROWS_DEFAULT 1000
 #define WAIT_MS_MAX       60000
 #define NANO              1e9
+#define LIST_BYTES_MAX    (WIRE_HEADER_BYTES_MAX - 1024) /* of its batches */
 
 /* ---- hello ---- */
 
@@ -162,6 +163,16 @@ is_of_client(struct broker *broker, uint64_t batch, const char *client)
                         slice_is(spec.client, client));
 }
 
+static size_t
+size_of(const cJSON *item)
+{
+    char *text = cJSON_PrintUnformatted(item);
+    size_t bytes = text ? strlen(text) : 0;
+
+    cJSON_free(text);
+    return bytes;
+}
+
 int
 answer_list(struct call *call)
 {
@@ -171,6 +182,8 @@ answer_list(struct call *call)
     unsigned char uuid[16];
     cJSON *head, *batches;
     int64_t limit, count = 0;
+    size_t bytes = 0;
+    bool has_more = false;
 
     if (wire_str(call->wire, "before", CORE_UUID_TEXT_BYTES - 1, "", &before,
                  call->err) < 0 ||
@@ -194,15 +207,22 @@ answer_list(struct call *call)
         if (!is_of_client(broker, batch.id, client))
             continue;
         item = cJSON_CreateObject();
-        if (answer_add_status(broker, item, &batch) == 0) {
-            cJSON_AddItemToArray(batches, item);
-            count++;
-        } else {
+        if (answer_add_status(broker, item, &batch) < 0) {
             cJSON_Delete(item);
+            continue;
         }
+        bytes += size_of(item) + 1;
+        if (count > 0 && bytes > LIST_BYTES_MAX) {
+            cJSON_Delete(item);
+            has_more = true;
+            break;
+        }
+        cJSON_AddItemToArray(batches, item);
+        count++;
     }
-    wire_add_bool(head, "more",
-                  store_batch_before(broker->env.store, batch.id, &batch) == 0);
+    if (!has_more)
+        has_more = store_batch_before(broker->env.store, batch.id, &batch) == 0;
+    wire_add_bool(head, "more", has_more);
     core_send(call, head);
     return 0;
 }
@@ -222,7 +242,7 @@ answer_wait(struct call *call)
         return rc;
     if (wire_int(call->wire, "after", 0, WIRE_INT_MAX, -1, &waiter.after,
                  call->err) < 0 ||
-        wire_int(call->wire, "timeout", 0, WIRE_INT_MAX, WAIT_MS_MAX,
+        wire_int(call->wire, "timeout", 0, WAIT_MS_MAX, WAIT_MS_MAX,
                  &timeout_ms, call->err) < 0) {
         return E_INVALID;
     }
@@ -232,8 +252,7 @@ answer_wait(struct call *call)
                        (long long)broker->env.conf->waiters_max);
     }
     waiter.batch = batch.id;
-    waiter.until_ms =
-        call->now_ms + (timeout_ms < WAIT_MS_MAX ? timeout_ms : WAIT_MS_MAX);
+    waiter.until_ms = call->now_ms + timeout_ms;
     broker->waiters[broker->waiter_count + broker->waiter_fresh++] = waiter;
     broker->has_results = true; /* look at it at once */
     return 0;
@@ -248,22 +267,21 @@ end_wait(struct broker *broker, const struct waiter *waiter, int64_t now_ms)
                          .re = waiter->re };
     struct batch batch;
     cJSON *head;
+    int rc;
 
-    if (store_batch_get(broker->env.store, waiter->batch, &batch) < 0) {
-        head = core_answer(&call, "error");
-        wire_add_str(head, "code", err_name(E_NOTFOUND));
-        wire_add_str(head, "message", "the batch is gone");
-        core_send(&call, head);
-        return true;
-    }
-    if (batch_is_live(&batch) && now_ms < waiter->until_ms &&
+    rc = store_batch_get(broker->env.store, waiter->batch, &batch);
+    if (rc == 0 && batch_is_live(&batch) && now_ms < waiter->until_ms &&
         (waiter->after < 0 || batch.last_seq <= (uint64_t)waiter->after)) {
         return false;
     }
     head = core_answer(&call, "status");
-    if (answer_add_status(broker, head, &batch) < 0) {
+    if (rc == 0)
+        rc = answer_add_status(broker, head, &batch);
+    if (rc < 0) {
         cJSON_Delete(head);
-        return true;
+        head = core_answer(&call, "error");
+        wire_add_str(head, "code", err_name(rc));
+        wire_add_str(head, "message", "the batch is gone, or damaged");
     }
     core_send(&call, head);
     return true;
@@ -365,7 +383,7 @@ fill_by_seq(struct call *call, struct page *page, const struct batch *batch)
     for (;;) {
         rc = store_result_after(store, batch ? batch->id : 0,
                                 (uint64_t)page->cursor, &row);
-        if (rc == E_NOTFOUND)
+        if (rc < 0 && rc != E_CORRUPT)
             return;
         if (is_full(call, page))
             break;
@@ -394,7 +412,7 @@ fill_by_index(struct call *call, struct page *page, const struct batch *batch)
     core_uuid_text(batch->uuid, uuid);
     while (page->cursor < UINT32_MAX) {
         rc = store_result_at(store, batch->id, (uint32_t)page->cursor, &row);
-        if (rc == E_NOTFOUND)
+        if (rc < 0 && rc != E_CORRUPT)
             return;
         if (is_full(call, page) ||
             (rc == 0 && !add_row(call, page, &row, uuid))) {

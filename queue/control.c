@@ -123,6 +123,8 @@ control_retry(struct call *call)
         batch_move(&batch, BATCH_SEALED);
         batch.finished_ms = 0;
         batch.deadline_ms = call->now_ms + batch.lifetime_ms;
+        if (batch.deadline_ms > WIRE_INT_MAX)
+            batch.deadline_ms = WIRE_INT_MAX;
         store_timer_set(broker->env.store,
                         &(struct timer){ .due_ms = batch.deadline_ms,
                                          .kind = TIMER_DEADLINE,

@@ -190,7 +190,7 @@ due_run(struct broker *broker, int64_t now_ms)
 
     for (int step = 0; step < STEPS_MAX; step++) {
         rc = store_timer_first(store, &timer);
-        if (rc == E_NOTFOUND || timer.due_ms > now_ms)
+        if ((rc < 0 && rc != E_CORRUPT) || timer.due_ms > now_ms)
             break;
         store_timer_drop(store, &timer);
         if (rc < 0) {
@@ -204,5 +204,6 @@ due_run(struct broker *broker, int64_t now_ms)
         }
     }
     rc = store_timer_first(store, &timer);
-    broker->timer_next_ms = rc == E_NOTFOUND ? INT64_MAX : timer.due_ms;
+    broker->timer_next_ms =
+        rc == 0 || rc == E_CORRUPT ? timer.due_ms : INT64_MAX;
 }

@@ -127,19 +127,6 @@ end_request(struct broker *broker, struct request *request, enum status status,
     buf_fini(&essence);
 }
 
-/* A wait beyond this would end in a batch that is over. */
-static int64_t
-deadline_of(const struct broker *broker, const struct request *request)
-{
-    struct batch batch;
-
-    if (store_batch_get(broker->env.store, request->batch, &batch) < 0 ||
-        !batch_is_live(&batch) || batch.deadline_ms == 0) {
-        return INT64_MAX;
-    }
-    return batch.deadline_ms;
-}
-
 static void
 count(struct counters *counters, const struct report *report)
 {
@@ -169,8 +156,10 @@ finish_report(struct broker *broker, struct request *request,
                       read_source(broker, request) == 0 &&
                       prompt_can_enlarge(&broker->line, &broker->options);
     count(&broker->counters, report);
-    verdict = retry_decide(request, &end, broker->env.conf, now_ms,
-                           deadline_of(broker, request), core_chance(broker));
+    verdict =
+        retry_decide(request, &end, broker->env.conf, now_ms,
+                     store_request_deadline(broker->env.store, request->id),
+                     core_chance(broker));
     switch (verdict.action) {
     case RETRY_DONE:
         end_request(broker, request, verdict.status, report, now_ms);

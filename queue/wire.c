@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+#define EXACT_MAX   INT64_C(999999999999999) /* cJSON rounds above it */
+#define REPLACEMENT "\xef\xbf\xbd"           /* U+FFFD */
 
 /* cJSON is quiet about lack of memory; here it ends the process. */
 static cJSON *
@@ -162,8 +164,16 @@ wire_new(const char *verb)
 void
 wire_add_int(cJSON *head, const char *name, int64_t value)
 {
+    char digits[24];
+
     assert(value <= WIRE_INT_MAX);
-    have(cJSON_AddNumberToObject(head, name, (double)value));
+    assert(value >= -WIRE_INT_MAX);
+    if (value <= EXACT_MAX && value >= -EXACT_MAX) {
+        have(cJSON_AddNumberToObject(head, name, (double)value));
+        return;
+    }
+    (void)snprintf(digits, sizeof(digits), "%lld", (long long)value);
+    have(cJSON_AddRawToObject(head, name, digits));
 }
 
 /* The text with what is no UTF-8 replaced, or NULL if it is all right. What was

@@ -216,6 +216,10 @@ int store_refusal_next(struct store *store, uint64_t batch, uint32_t index,
 int store_request_get(struct store *store, uint64_t id,
                       struct request *request);
 
+/* The last deadline of the live batches that wait for a request; INT64_MAX if
+ * one of them has none yet, or nobody waits. */
+int64_t store_request_deadline(struct store *store, uint64_t request);
+
 /* Writes a request's counters and flags. Its state is changed by the functions
  * below alone. */
 void store_request_put(struct store *store, const struct request *request);

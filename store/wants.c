@@ -113,6 +113,23 @@ request_is_wanted(struct store *store, uint64_t request)
     return next_waiting(store, request, 0, &draft) != 0;
 }
 
+int64_t
+store_request_deadline(struct store *store, uint64_t request)
+{
+    struct draft draft;
+    struct batch batch;
+    int64_t last_ms = 0;
+
+    for (uint64_t id = next_waiting(store, request, 0, &draft); id != 0;
+         id = next_waiting(store, request, id + 1, &draft)) {
+        if (store_batch_get(store, id, &batch) < 0 || batch.deadline_ms == 0)
+            return INT64_MAX;
+        if (batch.deadline_ms > last_ms)
+            last_ms = batch.deadline_ms;
+    }
+    return last_ms ? last_ms : INT64_MAX;
+}
+
 void
 ready_put(struct store *store, const struct request *request, uint64_t batch)
 {
