@@ -57,6 +57,14 @@ struct engine {
                            if it has none */
 };
 
+struct engine_usage {
+    uint64_t bytes;      /* that hold something */
+    uint64_t bytes_max;  /* beyond that, all is E_FULL */
+    uint64_t disk_free;  /* of its file system; what was freed within the file
+                            counts as free */
+    uint64_t disk_bytes; /* of its file system, in all */
+};
+
 /* Functions return 0 or a negative code of base/err.h. E_FULL or E_IO from any
  * of them means that the transaction cannot succeed; abort it. After E_IO the
  * process must end: the engine failed, or found its own pages damaged. */
@@ -91,8 +99,8 @@ struct engine_ops {
     int (*before)(struct engine *engine, enum table table, struct slice key,
                   struct slice *found, struct slice *value);
 
-    /* Bytes in use and the most there may be, in a transaction. */
-    void (*usage)(struct engine *engine, uint64_t *used, uint64_t *limit);
+    /* What it takes and may take, in a transaction. */
+    void (*usage)(struct engine *engine, struct engine_usage *usage);
 
     /* Allocates what a transaction that changes that many pages takes, so
      * that memory does not grow under load. Outside a transaction. */

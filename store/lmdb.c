@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -258,15 +259,26 @@ lmdb_before(struct engine *engine, enum table table, struct slice key,
     return give(lmdb_of(engine), rc, row, found, value);
 }
 
-/* The pages that hold something; those that were freed within the file are used
- * again before it grows. */
 static void
-lmdb_usage(struct engine *engine, uint64_t *used, uint64_t *limit)
+disk_usage(struct lmdb *lmdb, struct engine_usage *usage)
+{
+    struct statvfs fs;
+    int fd = -1;
+
+    if (mdb_env_get_fd(lmdb->env, &fd) || fstatvfs(fd, &fs) < 0)
+        return;
+    usage->disk_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
+    usage->disk_free = (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+/* Pages that were freed within the file are used again before it grows. */
+static void
+lmdb_usage(struct engine *engine, struct engine_usage *usage)
 {
     struct lmdb *lmdb = lmdb_of(engine);
     MDB_envinfo info = { 0 };
     MDB_stat stat = { 0 };
-    uint64_t pages = 0;
+    uint64_t pages = 0, file_pages;
 
     assert(lmdb->txn);
     for (int table = 0; table < TABLE_COUNT; table++) {
@@ -275,10 +287,15 @@ lmdb_usage(struct engine *engine, uint64_t *used, uint64_t *limit)
                      stat.ms_overflow_pages;
         }
     }
-    *used = pages * stat.ms_psize;
-    *limit = lmdb->map_bytes;
-    if (mdb_env_info(lmdb->env, &info) == 0)
-        *limit = info.me_mapsize;
+    *usage = (struct engine_usage){ .bytes = pages * stat.ms_psize,
+                                    .bytes_max = lmdb->map_bytes };
+    disk_usage(lmdb, usage);
+    if (mdb_env_info(lmdb->env, &info))
+        return;
+    usage->bytes_max = info.me_mapsize;
+    file_pages = (uint64_t)info.me_last_pgno + 1;
+    if (file_pages > pages)
+        usage->disk_free += (file_pages - pages) * stat.ms_psize;
 }
 
 /* LMDB keeps the pages of its transactions for the next ones: a transaction
@@ -298,7 +315,10 @@ lmdb_reserve(struct engine *engine, size_t pages, struct err *err)
     }
     if (lmdb->txn)
         lmdb_abort(engine);
-    return rc < 0 ? err_set(err, rc, "reserve memory: %s", err_text(rc)) : 0;
+    /* What does not fit into the file cannot be written by others either. */
+    if (rc == 0 || rc == E_FULL)
+        return 0;
+    return err_set(err, rc, "reserve memory: %s", err_text(rc));
 }
 
 static uint64_t

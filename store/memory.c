@@ -311,10 +311,12 @@ memory_before(struct engine *engine, enum table table, struct slice key,
 }
 
 static void
-memory_usage(struct engine *engine, uint64_t *used, uint64_t *limit)
+memory_usage(struct engine *engine, struct engine_usage *usage)
 {
-    *used = memory_of(engine)->bytes;
-    *limit = memory_of(engine)->bytes_max;
+    *usage = (struct engine_usage){ .bytes = memory_of(engine)->bytes,
+                                    .bytes_max = memory_of(engine)->bytes_max,
+                                    .disk_free = UINT64_MAX,
+                                    .disk_bytes = UINT64_MAX };
 }
 
 static int

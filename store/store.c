@@ -15,7 +15,8 @@
 #include "base/mem.h"
 #include "store/table.h"
 
-#define PATH_BYTES_MAX 4096
+#define PATH_BYTES_MAX    4096
+#define DISK_RESERVE_PART 16 /* of a disk that is small */
 
 static struct key
 meta_key(const char *name)
@@ -110,12 +111,20 @@ out:
     return rc;
 }
 
+/* The size of the engine: a reserve more than the store's. */
+static uint64_t
+engine_bytes(uint64_t bytes_max)
+{
+    return bytes_max + (bytes_max < STORE_RESERVE ? bytes_max : STORE_RESERVE);
+}
+
 static struct store *
-store_new(struct engine *engine)
+store_new(struct engine *engine, uint64_t bytes_max)
 {
     struct store *store = mem_zalloc(1, sizeof(*store));
 
     store->engine = engine;
+    store->bytes_max = bytes_max;
     store->digest = digest_new();
     return store;
 }
@@ -158,7 +167,7 @@ clear_new(const char *dir)
 /* Makes a store in DIR/new and moves it into place, so that whatever happens
  * there is either no store or a whole one. */
 static int
-create(const char *dir, uint64_t map_bytes,
+create(const char *dir, uint64_t bytes_max,
        const unsigned char uuid[STORE_UUID_BYTES], struct err *err)
 {
     char fresh[PATH_BYTES_MAX], from[PATH_BYTES_MAX], to[PATH_BYTES_MAX];
@@ -173,10 +182,10 @@ create(const char *dir, uint64_t map_bytes,
     clear_new(dir);
     if (mkdir(fresh, 0700) < 0)
         return err_set(err, E_IO, "make %s: %s", fresh, strerror(errno));
-    engine = engine_open_lmdb(fresh, true, map_bytes, err);
+    engine = engine_open_lmdb(fresh, true, engine_bytes(bytes_max), err);
     if (!engine)
         return E_IO;
-    store = store_new(engine);
+    store = store_new(engine, bytes_max);
     rc = found_store(store, uuid, err);
     store_close(store);
     if (rc < 0)
@@ -191,7 +200,7 @@ create(const char *dir, uint64_t map_bytes,
 /* Where there is no data.mdb, a store is made, unless there was one before: its
  * lock file is written when it is opened, after it was moved into place. */
 static int
-prepare(const char *dir, uint64_t map_bytes,
+prepare(const char *dir, uint64_t bytes_max,
         const unsigned char uuid[STORE_UUID_BYTES], struct err *err)
 {
     char path[PATH_BYTES_MAX];
@@ -210,22 +219,22 @@ prepare(const char *dir, uint64_t map_bytes,
                        "data.mdb is gone, but lock.mdb is there; restore it "
                        "from a backup, or remove lock.mdb to begin anew");
     }
-    return create(dir, map_bytes, uuid, err);
+    return create(dir, bytes_max, uuid, err);
 }
 
 struct store *
-store_open(const char *dir, uint64_t map_bytes,
+store_open(const char *dir, uint64_t bytes_max,
            const unsigned char uuid[STORE_UUID_BYTES], struct err *err)
 {
     struct store *store = NULL;
     struct engine *engine = NULL;
 
-    if (prepare(dir, map_bytes, uuid, err) == 0) {
+    if (prepare(dir, bytes_max, uuid, err) == 0) {
         clear_new(dir);
-        engine = engine_open_lmdb(dir, false, map_bytes, err);
+        engine = engine_open_lmdb(dir, false, engine_bytes(bytes_max), err);
     }
     if (engine) {
-        store = store_new(engine);
+        store = store_new(engine, bytes_max);
         if (recognise(store, err) < 0) {
             store_close(store);
             store = NULL;
@@ -240,7 +249,8 @@ struct store *
 store_open_memory(uint64_t bytes_max,
                   const unsigned char uuid[STORE_UUID_BYTES])
 {
-    struct store *store = store_new(engine_open_memory(bytes_max));
+    struct store *store =
+        store_new(engine_open_memory(engine_bytes(bytes_max)), bytes_max);
     int rc = found_store(store, uuid, NULL);
 
     assert(rc == 0);
@@ -347,10 +357,13 @@ struct store_usage
 store_usage(struct store *store)
 {
     const struct engine_ops *ops = store->engine->ops;
-    struct store_usage usage = { 0 };
+    struct store_usage usage = { .bytes_max = store->bytes_max };
+    struct engine_usage engine;
 
     assert(store->is_open);
-    ops->usage(store->engine, &usage.bytes, &usage.bytes_max);
+    ops->usage(store->engine, &engine);
+    usage.bytes = engine.bytes;
+    usage.disk_free = engine.disk_free;
     usage.batches = ops->rows(store->engine, TABLE_BATCH);
     usage.drafts = ops->rows(store->engine, TABLE_DRAFT);
     usage.requests = ops->rows(store->engine, TABLE_REQUEST);
@@ -359,4 +372,39 @@ store_usage(struct store *store)
     usage.results = ops->rows(store->engine, TABLE_RESULT);
     usage.outcomes = ops->rows(store->engine, TABLE_OUTCOME);
     return usage;
+}
+
+/* What is kept of a small disk is in proportion. */
+static bool
+is_disk_full(const struct engine_usage *usage)
+{
+    uint64_t kept = usage->disk_bytes / DISK_RESERVE_PART;
+
+    return usage->disk_free < (kept < STORE_RESERVE ? kept : STORE_RESERVE);
+}
+
+bool
+store_is_full(struct store *store)
+{
+    struct engine_usage usage;
+
+    assert(store->is_open);
+    store->engine->ops->usage(store->engine, &usage);
+    return usage.bytes >= store->bytes_max || is_disk_full(&usage);
+}
+
+void
+store_refuse_if_full(struct store *store)
+{
+    struct engine_usage usage;
+
+    if (store->rc != 0 || !store_is_full(store))
+        return;
+    store->engine->ops->usage(store->engine, &usage);
+    store->rc = err_set(&store->err, E_FULL,
+                        "the store is full: it has %llu of %llu bytes, its "
+                        "disk %llu left",
+                        (unsigned long long)usage.bytes,
+                        (unsigned long long)store->bytes_max,
+                        (unsigned long long)usage.disk_free);
 }

@@ -37,16 +37,18 @@
 #define STORE_FORMAT     1
 #define STORE_UUID_BYTES 16
 #define STORE_SLICE_MAX  1000 /* drafts touched by one slice of longer work */
+#define STORE_RESERVE    (64u << 20) /* bytes kept for what was accepted */
 
 struct store;
 
 /* ---- opening, transactions ---- */
 
 /* Opens the store in a directory, making it if there is none. uuid is the
- * identity of a new store. map_bytes: the most it may grow to. The lock is held
- * by the caller (home.h). NULL with E_CORRUPT: damaged or foreign; E_VERSION:
- * newer; E_IO. */
-struct store *store_open(const char *dir, uint64_t map_bytes,
+ * identity of a new store. bytes_max: the size beyond which it is full; results
+ * may take up to as much again, at most STORE_RESERVE. The lock is held by the
+ * caller (home.h). NULL with E_CORRUPT: damaged or foreign; E_VERSION: newer;
+ * E_IO. */
+struct store *store_open(const char *dir, uint64_t bytes_max,
                          const unsigned char uuid[STORE_UUID_BYTES],
                          struct err *err);
 
@@ -85,9 +87,15 @@ int64_t store_latest_ms(const struct store *store);
  * counted. */
 struct store_usage {
     uint64_t bytes, bytes_max;
+    uint64_t disk_free;
     uint64_t batches, drafts, requests, ready, leases, results, outcomes;
 };
 struct store_usage store_usage(struct store *store);
+
+/* True if bytes_max is reached, or its disk has no more than a reserve left:
+ * new batches and chunks fail with E_FULL, while what is in flight can still
+ * end. Nothing more should be started then. */
+bool store_is_full(struct store *store);
 
 /* ---- batches ---- */
 

@@ -21,10 +21,11 @@ struct ids {
 struct store {
     struct engine *engine;
     unsigned char uuid[STORE_UUID_BYTES];
-    bool is_open;   /* in a transaction */
-    bool is_dirty;  /* something was written in it */
-    int64_t now_ms; /* when it began */
-    int rc;         /* the first failure of the transaction */
+    uint64_t bytes_max; /* beyond it drafts are refused; the engine has more */
+    bool is_open;       /* in a transaction */
+    bool is_dirty;      /* something was written in it */
+    int64_t now_ms;     /* when it began */
+    int rc;             /* the first failure of the transaction */
     struct err err;
     struct ids ids;       /* with what the transaction gave out */
     struct ids committed; /* as on disk */
@@ -37,6 +38,10 @@ struct store {
 /* Keeps the first failure of the transaction; 0 is none. */
 void store_fail(struct store *store, int rc, enum table table,
                 const char *what);
+
+/* Fails the transaction with E_FULL if the store is full: for what would let
+ * new drafts in. */
+void store_refuse_if_full(struct store *store);
 
 /* Reads a row. E_NOTFOUND, E_CORRUPT; once the transaction has failed, its
  * failure. The second leaves the seal to the caller. */
