@@ -516,8 +516,25 @@ def case_answered_heartbeats_extend_a_lease(stage):
     check("still held", broker.held, [[1, 1, 0]])
 
 
-def case_nothing_starts_while_results_pile_up(stage):
+def case_no_more_is_at_risk_than_two_calls_a_slot(stage):
     broker = stage.start_all(heartbeat_ms=50)
+    broker.confirms = False
+    for request in range(30):
+        broker.lease(request, chat("t %d" % request))
+    broker.until("10 are finished", lambda: len(
+        set(head["request"] for head, _ in broker.results)) >= 10)
+    broker.during(0.5)
+    check("calls have stopped", stage.stats()["calls"], 10)
+    broker.confirms = True
+    broker.until("all are done", lambda: broker.held == [])
+    check("each called once", stage.stats()["calls"], 30)
+
+
+def case_nothing_starts_while_results_pile_up(stage):
+    stage.start_upstream()
+    broker = stage.start_broker(heartbeat_ms=50)
+    stage.start_worker("--capacity", "50")
+    broker.wait_hello()
     broker.confirms = False
     for request in range(120):
         broker.lease(request, chat("t %d" % request))

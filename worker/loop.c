@@ -11,7 +11,8 @@
 #include "worker/inbox.h"
 #include "worker/report.h"
 
-#define GO_ON (-1) /* no exit code yet */
+#define GO_ON       (-1) /* no exit code yet */
+#define AT_RISK_MIN 10   /* for a worker of few slots */
 
 void
 worker_drain(struct worker *worker, const char *reason, int64_t now_ms)
@@ -82,6 +83,19 @@ end_leases(struct worker *worker, int64_t now_ms)
     }
 }
 
+/* Answers that the broker has not confirmed are paid for again if this worker
+ * dies, like the calls that run. However long the broker is away, they are no
+ * more than twice what the worker can call at a time. */
+static bool
+may_risk_more(const struct worker *worker)
+{
+    size_t at_risk = desk_count(worker->desk, DESK_RUNNING) +
+                     desk_count(worker->desk, DESK_FINISHED);
+    size_t most = 2 * (size_t)worker->slots.capacity;
+
+    return at_risk < (most > AT_RISK_MIN ? most : AT_RISK_MIN);
+}
+
 /* Starts what may start, and sends it off. The sampler of `local` works inline:
  * after one of its answers, messages and heartbeats get their turn first. True
  * if it did. */
@@ -91,7 +105,7 @@ start(struct worker *worker, int64_t now_ms)
     struct desk_lease *lease;
     bool is_local = false, is_any = false;
 
-    while (!worker->is_draining && !is_local &&
+    while (!worker->is_draining && !is_local && may_risk_more(worker) &&
            slots_free(&worker->slots,
                       (int64_t)desk_count(worker->desk, DESK_RUNNING)) > 0 &&
            (lease = desk_next_waiting(worker->desk))) {
