@@ -31,6 +31,7 @@
 #define GREET_MS       2000  /* a broker that lives answers by then */
 #define IN_USE_MS      40000 /* a broker that drains is gone by then */
 #define FIXED_ARGS     16
+#define CHILD_KILLED   1 /* greet() */
 
 extern char **environ;
 
@@ -151,7 +152,7 @@ watch_broker(void *arg)
 }
 
 /* Says hello. E_DRAINING: it lives and is about to end; E_UNREACHABLE: it does
- * not answer, or has just ended. */
+ * not answer, or has just ended; CHILD_KILLED, with the reason. */
 static int
 greet(struct private_broker *broker, const char *endpoint, int wait_ms,
       struct err *err)
@@ -173,8 +174,10 @@ greet(struct private_broker *broker, const char *endpoint, int wait_ms,
             rc = err_set(err, E_DRAINING, "it is shutting down");
         sheaf_close(sheaf);
     }
-    if (watch.is_ended)
-        return describe_end(broker, watch.status, err);
+    if (watch.is_ended) {
+        rc = describe_end(broker, watch.status, err);
+        return WIFSIGNALED(watch.status) ? CHILD_KILLED : rc;
+    }
     if (watch.is_stopped)
         return err_set(err, SHEAF_E_STOPPED, "stopped");
     if (watch.is_gone)
@@ -361,6 +364,33 @@ join(struct private_broker *broker, struct err *err)
     return rc == E_DRAINING || rc == E_UNREACHABLE ? 1 : rc;
 }
 
+/* Remembers a death. False: there were too many in the last minute. */
+static bool
+may_restart(struct private_broker *broker, int64_t now_ms)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < broker->deaths; i++) {
+        if (now_ms - broker->deaths_ms[i] < PRIVATE_DEATHS_MS)
+            broker->deaths_ms[kept++] = broker->deaths_ms[i];
+    }
+    broker->deaths = kept;
+    if (kept == PRIVATE_DEATHS_MAX)
+        return false;
+    broker->deaths_ms[broker->deaths++] = now_ms;
+    return true;
+}
+
+/* Starts what has died once more, unless it does so too often. */
+static int
+start_again(struct private_broker *broker, int64_t now_ms, struct err *err)
+{
+    if (!may_restart(broker, now_ms))
+        return err_wrap(err, "died %d times in a minute", PRIVATE_DEATHS_MAX);
+    fprintf(stderr, "sheaf: %s; starting it again\n", err ? err->msg : "");
+    return start(broker, err);
+}
+
 static int
 start_and_wait(struct private_broker *broker, struct err *err)
 {
@@ -368,15 +398,17 @@ start_and_wait(struct private_broker *broker, struct err *err)
 
     if (rc == 0)
         rc = start(broker, err);
-    if (rc == 0) {
+    while (rc == 0) {
         rc = greet(broker, broker->endpoint.data, READY_MS, err);
-        /* Another command was faster: its broker will do as well. */
-        if (rc == E_INUSE)
-            return 1;
-        if (rc < 0)
-            err_wrap(err, "start a broker over %s", broker->store);
+        if (rc == 0)
+            return 0;
+        if (rc == CHILD_KILLED)
+            rc = start_again(broker, clock_mono_ms(), err);
     }
-    return rc;
+    /* Another command was faster: its broker will do as well. */
+    if (rc == E_INUSE)
+        return 1;
+    return err_wrap(err, "start a broker over %s", broker->store);
 }
 
 int
@@ -424,23 +456,6 @@ private_open(struct private_broker *broker,
     }
 }
 
-/* Remembers a death. False: there were too many in the last minute. */
-static bool
-may_restart(struct private_broker *broker, int64_t now_ms)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < broker->deaths; i++) {
-        if (now_ms - broker->deaths_ms[i] < PRIVATE_DEATHS_MS)
-            broker->deaths_ms[kept++] = broker->deaths_ms[i];
-    }
-    broker->deaths = kept;
-    if (kept == PRIVATE_DEATHS_MAX)
-        return false;
-    broker->deaths_ms[broker->deaths++] = now_ms;
-    return true;
-}
-
 int
 private_check(struct private_broker *broker, int64_t now_ms, struct err *err)
 {
@@ -456,10 +471,7 @@ private_check(struct private_broker *broker, int64_t now_ms, struct err *err)
     rc = describe_end(broker, status, err);
     if (rc == E_USAGE || rc == E_CORRUPT)
         return rc;
-    if (!may_restart(broker, now_ms))
-        return err_wrap(err, "died %d times in a minute", PRIVATE_DEATHS_MAX);
-    fprintf(stderr, "sheaf: %s; starting it again\n", err ? err->msg : "");
-    return start(broker, err);
+    return start_again(broker, now_ms, err);
 }
 
 void
