@@ -352,35 +352,76 @@ on_broken(MDB_env *env, const char *what)
     _exit(EXIT_DAMAGED);
 }
 
-/* The two first pages say how the file is laid out. LMDB checks their magic
- * numbers, but divides by the page size whatever it is. */
+/* The two first pages say how the file is laid out; the one with the newer
+ * transaction counts. LMDB checks their magic numbers, but divides by the page
+ * size whatever it is, and a file that ends before its last page would kill us
+ * with SIGBUS later. */
 #define META_COUNT     2
 #define META_MAGIC     0xBEEFC0DEu
 #define META_MAGIC_AT  16
 #define META_PAGE_AT   40
-#define META_BYTES     44
+#define META_LAST_AT   136 /* the number of the last page */
+#define META_TXN_AT    144
+#define META_BYTES     152
 #define PAGE_BYTES_MIN 512u
 #define PAGE_BYTES_MAX 65536u
 
+struct layout {
+    uint32_t page_bytes;
+    uint64_t txn, last_page;
+};
+
 static bool
-has_header(int fd)
+read_layout(int fd, struct layout *layout)
 {
     unsigned char meta[META_BYTES];
-    uint32_t magic, page_bytes = 0;
+    struct layout one = { 0 };
+    uint32_t magic;
 
+    *layout = one;
     for (int i = 0; i < META_COUNT; i++) {
-        if (pread(fd, meta, sizeof(meta), (off_t)page_bytes * i) !=
+        if (pread(fd, meta, sizeof(meta), (off_t)one.page_bytes * i) !=
             (ssize_t)sizeof(meta)) {
             return false;
         }
         memcpy(&magic, meta + META_MAGIC_AT, sizeof(magic));
-        memcpy(&page_bytes, meta + META_PAGE_AT, sizeof(page_bytes));
-        if (magic != META_MAGIC || page_bytes < PAGE_BYTES_MIN ||
-            page_bytes > PAGE_BYTES_MAX || (page_bytes & (page_bytes - 1))) {
+        memcpy(&one.page_bytes, meta + META_PAGE_AT, sizeof(one.page_bytes));
+        memcpy(&one.last_page, meta + META_LAST_AT, sizeof(one.last_page));
+        memcpy(&one.txn, meta + META_TXN_AT, sizeof(one.txn));
+        if (magic != META_MAGIC || one.page_bytes < PAGE_BYTES_MIN ||
+            one.page_bytes > PAGE_BYTES_MAX ||
+            (one.page_bytes & (one.page_bytes - 1))) {
             return false;
         }
+        if (i == 0 || one.txn > layout->txn)
+            *layout = one;
     }
     return true;
+}
+
+static int
+check_layout(int fd, uint64_t file_bytes, struct err *err)
+{
+    struct layout layout;
+
+    if (file_bytes == 0) {
+        /* LMDB would take it for a new one. */
+        return err_set(err, E_CORRUPT,
+                       "data.mdb is empty; restore it from a backup");
+    }
+    if (!read_layout(fd, &layout)) {
+        return err_set(err, E_CORRUPT,
+                       "data.mdb is damaged, or is not an LMDB file; nothing "
+                       "was changed");
+    }
+    if (file_bytes / layout.page_bytes <= layout.last_page) {
+        return err_set(err, E_CORRUPT,
+                       "data.mdb is cut short: page %llu of %llu is its last; "
+                       "restore it from a backup",
+                       (unsigned long long)(file_bytes / layout.page_bytes),
+                       (unsigned long long)layout.last_page + 1);
+    }
+    return 0;
 }
 
 /* Looks at data.mdb before LMDB does. */
@@ -389,24 +430,16 @@ check_file(const char *dir, struct err *err)
 {
     struct buf path = { 0 };
     struct stat st = { 0 };
-    int fd, rc = 0;
+    int fd, rc;
 
     buf_addf(&path, "%s/data.mdb", dir);
     fd = open(path.data, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) < 0) {
+    if (fd < 0 || fstat(fd, &st) < 0)
         rc = err_set(err, E_IO, "open %s: %s", path.data, strerror(errno));
-    } else if (!S_ISREG(st.st_mode)) {
+    else if (!S_ISREG(st.st_mode))
         rc = err_set(err, E_CORRUPT, "%s is not a file", path.data);
-    } else if (st.st_size == 0) {
-        /* LMDB would take it for a new one. */
-        rc = err_set(err, E_CORRUPT,
-                     "data.mdb is empty; restore it from a "
-                     "backup");
-    } else if (!has_header(fd)) {
-        rc = err_set(err, E_CORRUPT,
-                     "data.mdb is damaged, or is not an LMDB file; nothing "
-                     "was changed");
-    }
+    else
+        rc = check_layout(fd, (uint64_t)st.st_size, err);
     if (fd >= 0)
         close(fd);
     buf_fini(&path);
@@ -421,32 +454,6 @@ close_on_exec(struct lmdb *lmdb, struct err *err)
 
     if (mdb_env_get_fd(lmdb->env, &fd) || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return err_set(err, E_IO, "data.mdb: %s", strerror(errno));
-    return 0;
-}
-
-/* A file that ends before its last page would kill us with SIGBUS later. */
-static int
-check_length(struct lmdb *lmdb, struct err *err)
-{
-    MDB_envinfo info = { 0 };
-    MDB_stat stat = { 0 };
-    struct stat file = { 0 };
-    uint64_t need;
-    int fd = -1;
-
-    if (mdb_env_info(lmdb->env, &info) || mdb_env_stat(lmdb->env, &stat) ||
-        mdb_env_get_fd(lmdb->env, &fd) || fstat(fd, &file) < 0) {
-        return err_set(err, E_IO, "read the length of data.mdb");
-    }
-    need = (uint64_t)info.me_last_pgno + 1;
-    /* Divided, as a damaged number times the page size may be anything. */
-    if ((uint64_t)file.st_size / stat.ms_psize < need) {
-        return err_set(err, E_CORRUPT,
-                       "data.mdb is cut short: it has %llu of %llu pages; "
-                       "restore it from a backup",
-                       (unsigned long long)file.st_size / stat.ms_psize,
-                       (unsigned long long)need);
-    }
     return 0;
 }
 
@@ -502,8 +509,6 @@ open_env(struct lmdb *lmdb, const char *dir, bool is_new, struct err *err)
     if (rc)
         return lmdb_err(err, rc, "open data.mdb");
     rc = close_on_exec(lmdb, err);
-    if (rc == 0 && !is_new)
-        rc = check_length(lmdb, err);
     if (rc < 0)
         return rc;
     /* Readers that died (somebody's mdb_dump) would pin old pages. */
