@@ -63,7 +63,7 @@
     X(backoff_jitter_percent, INT, 50, 0, 100, "%",                           \
         "up to this share is added to a wait, at random")                     \
     X(retry_after_max_ms, INT, 900000, 0, 2592000000, "ms",                   \
-        "a wait named by a server is waited for up to this length")           \
+        "a longer wait named by a server is counted, never shortened")           \
     X(throttle_max, INT, 100, 1, 1000000, "",                                 \
         "times a request may be told to wait before it ends")                 \
     X(lease_ms, INT, 60000, 1000, 86400000, "ms",                             \
@@ -105,13 +105,13 @@
     X(results_page_bytes_max, INT, 1048576, 4096, 67108864, "bytes",          \
         "size of one message of results")                                     \
     X(t1_ms, INT, 1500, 1, 3600000, "ms",                                     \
-        "latency stage 1; each stage is above the one before")                \
+        "calls that take longer are counted; the first of four stages")                \
     X(t2_ms, INT, 2500, 1, 3600000, "ms",                                     \
-        "latency stage 2; a median above it is an alert")                     \
+        "the second stage")                     \
     X(t3_ms, INT, 4000, 1, 3600000, "ms",                                     \
-        "latency stage 3; a 95th percentile above it is an alert")            \
+        "the third stage")            \
     X(t4_ms, INT, 6000, 1, 3600000, "ms",                                     \
-        "latency stage 4")
+        "the fourth stage")
 
 /*    The same for [upstream "name"]; the defaults as in a file, NULL is unset.
  *    The limits of a text are those of its length. */

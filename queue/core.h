@@ -39,6 +39,11 @@
     X(calls_failed)      \
     X(calls_throttled)   \
     X(calls_uncertain)   \
+    X(calls_above_t1)    \
+    X(calls_above_t2)    \
+    X(calls_above_t3)    \
+    X(calls_above_t4)    \
+    X(long_waits)        \
     X(late_results)      \
     X(requests_done)     \
     X(fallbacks)
@@ -153,7 +158,7 @@ void answer_waiters(struct broker *broker, int64_t now_ms);
 
 /* ---- result_line.c ---- */
 
-/* Appends a result line as DESIGN.md has it, with its newline. */
+/* Appends a result line as the README has it, with its newline. */
 void result_line(struct buf *out, const struct result_row *row,
                  const char *batch_uuid);
 

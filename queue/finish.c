@@ -127,8 +127,22 @@ end_request(struct broker *broker, struct request *request, enum status status,
     buf_fini(&essence);
 }
 
+/* The stages of latency that a call has passed, and waits that are longer than
+ * anybody should have to wait: they are kept all the same. */
 static void
-count(struct counters *counters, const struct report *report)
+count_slow(struct counters *counters, const struct conf *conf,
+           const struct report *report)
+{
+    counters->calls_above_t1 += report->latency_ms > conf->t1_ms;
+    counters->calls_above_t2 += report->latency_ms > conf->t2_ms;
+    counters->calls_above_t3 += report->latency_ms > conf->t3_ms;
+    counters->calls_above_t4 += report->latency_ms > conf->t4_ms;
+    counters->long_waits += report->end.wait_ms > conf->retry_after_max_ms;
+}
+
+static void
+count(struct counters *counters, const struct conf *conf,
+      const struct report *report)
 {
     if (report->end.class == CLASS_ABORTED)
         return;
@@ -143,6 +157,7 @@ count(struct counters *counters, const struct report *report)
         report->end.http_status == 0) {
         counters->calls_uncertain++;
     }
+    count_slow(counters, conf, report);
 }
 
 void
@@ -155,7 +170,7 @@ finish_report(struct broker *broker, struct request *request,
     end.can_enlarge = end.class == CLASS_TRUNCATED &&
                       read_source(broker, request) == 0 &&
                       prompt_can_enlarge(&broker->line, &broker->options);
-    count(&broker->counters, report);
+    count(&broker->counters, broker->env.conf, report);
     verdict =
         retry_decide(request, &end, broker->env.conf, now_ms,
                      store_request_deadline(broker->env.store, request->id),

@@ -1,8 +1,8 @@
 /*
  * retry.h - what becomes of a request whose call has ended
  *
- * DESIGN.md's table of statuses and its numbers, as a pure function: the class
- * that the worker found, the request's counters, the configuration, the time
+ * The README's table of statuses, as a pure function: the class that the worker
+ * found, the request's counters, the configuration, the time
  * and a random number in; what to do out. Nothing here knows HTTP but the
  * mapping of its statuses to ours.
  */

@@ -6,7 +6,7 @@
  * and comes back with hello; it ends with bye, when its death is known, or when
  * its calls must have ended.
  *
- * Slots are the counting semaphore of DESIGN.md. `lent` is what the worker may
+ * Slots are a counting semaphore over all workers. `lent` is what the worker may
  * have in flight, and is only lowered when the worker says so or is dead; the
  * sum over all sessions never exceeds slots_max.
  *

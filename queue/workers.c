@@ -274,6 +274,8 @@ welcome(struct call *call, struct session *session, int64_t claimed)
     wire_add_int(head, "session", (int64_t)session->id);
     wire_add_int(head, "heartbeat_ms", conf->heartbeat_ms);
     wire_add_int(head, "lease_ms", conf->lease_ms);
+    wire_add_int(head, "drain_ms", conf->drain_ms);
+    wire_add_int(head, "orphan_ttl_ms", conf->orphan_ttl_ms);
     drop = wire_add_array(head, "drop");
     if (match_held(call, session, drop) < 0) {
         cJSON_Delete(head);

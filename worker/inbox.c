@@ -71,6 +71,10 @@ handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
                  WIRE_REQUIRED, &heartbeat_ms, err) < 0 ||
         wire_int(wire, "lease_ms", 1, LEASE_MS_MAX, WIRE_REQUIRED, &lease_ms,
                  err) < 0 ||
+        wire_int(wire, "drain_ms", 0, WIRE_INT_MAX, worker->drain_ms,
+                 &worker->drain_ms, err) < 0 ||
+        wire_int(wire, "orphan_ttl_ms", 0, WIRE_INT_MAX, worker->orphan_ttl_ms,
+                 &worker->orphan_ttl_ms, err) < 0 ||
         wire_int(wire, "slots", 0, WIRE_INT_MAX, 0, &slots, err) < 0 ||
         upstreams_read(wire, &worker->upstreams, err) < 0) {
         return E_INVALID;

@@ -23,7 +23,7 @@ worker_drain(struct worker *worker, const char *reason, int64_t now_ms)
              desk_count(worker->desk, DESK_RUNNING),
              desk_count(worker->desk, DESK_WAITING));
     worker->is_draining = true;
-    worker->drain_end_ms = now_ms + worker->conf->drain_ms;
+    worker->drain_end_ms = now_ms + worker->drain_ms;
     (void)report_release(worker);
 }
 
@@ -226,8 +226,8 @@ is_orphan(const struct worker *worker, int64_t now_ms)
 {
     int64_t silence_ms = 3 * worker->heartbeat_ms;
 
-    if (worker->conf->orphan_ttl_ms > silence_ms)
-        silence_ms = worker->conf->orphan_ttl_ms;
+    if (worker->orphan_ttl_ms > silence_ms)
+        silence_ms = worker->orphan_ttl_ms;
     return now_ms >= worker->heard_ms + silence_ms;
 }
 

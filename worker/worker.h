@@ -48,6 +48,8 @@ struct worker {
     bool is_connected; /* as far as the link has said */
     bool is_ahead;     /* hello was said before the link said so */
     int64_t heartbeat_ms;
+    int64_t drain_ms;      /* the broker's word, until then our own */
+    int64_t orphan_ttl_ms; /* the same */
     int64_t hello_ms; /* when the next hello is due, while nobody answers */
     int64_t beat_ms;  /* when the next heartbeat is due */
     int64_t heard_ms; /* when the broker was last heard */
