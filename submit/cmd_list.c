@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/conf.h"
 #include "submit/command.h"
 #include "submit/output.h"
 #include "submit/standing.h"
@@ -197,7 +198,8 @@ add_broker(const struct wire *welcome, struct buf *out)
         buf_addf(out, "%s%s", is_first ? "" : ", ", name->valuestring);
         is_first = false;
     }
-    buf_addf(out, "\n" NAME_WIDTH "%s\n\n", "state",
+    buf_addf(out, "%s\n" NAME_WIDTH "%s\n\n",
+             is_first ? CONF_LOCAL " (built in)" : "", "state",
              cJSON_IsTrue(wire_get(welcome, "draining")) ? "shutting down"
                                                          : "running");
 }

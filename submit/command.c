@@ -231,9 +231,8 @@ command_tell_local(struct command *command, struct err *err)
                       &upstream, err);
     if (rc == 0 && strcmp(upstream, CONF_LOCAL) == 0) {
         command->is_told = true;
-        command_note(command, "no upstream is configured and OPENAI_API_KEY is "
-                              "not set: answers come from the built-in "
-                              "extractive sampler");
+        command_note(command, "no upstream is configured: answers come from "
+                              "`local`, the built-in extractive sampler");
     }
     wire_fini(&welcome);
     return rc;
