@@ -1,0 +1,221 @@
+/*
+ * fuzz_record.c - any bytes at all are a record, or are refused
+ *
+ * The first byte chooses the kind. What decodes is encoded again to the bytes
+ * that were read; kinds that only the store itself decodes are written as rows
+ * of a store in memory, with a seal, and read back.
+ */
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/table.h"
+
+#define STORE_BYTES_MAX (64u << 20)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+
+/* Not assert(): must also hold where that is compiled away. */
+static void
+must(bool is_true)
+{
+    if (!is_true)
+        abort();
+}
+
+/* The fields that were read are those that were written, byte for byte. */
+static void
+must_be_same(const struct record *rest, struct slice fields,
+             const struct buf *again)
+{
+    must(again->bytes == fields.bytes - rest->left);
+    must(again->bytes == 0 ||
+         memcmp(again->data, fields.data, again->bytes) == 0);
+}
+
+typedef void kind_fn(struct record *record, struct slice fields,
+                     struct buf *again);
+
+static void
+try_batch(struct record *record, struct slice fields, struct buf *again)
+{
+    struct batch batch = { 0 };
+
+    if (batch_decode(record, &batch) < 0)
+        return;
+    batch_encode(&batch, again);
+    must_be_same(record, fields, again);
+    must(batch_state_name(batch.state) != NULL);
+    (void)batch_is_complete(&batch);
+}
+
+static void
+try_spec(struct record *record, struct slice fields, struct buf *again)
+{
+    struct spec spec;
+
+    if (spec_decode(record, &spec) < 0)
+        return;
+    spec_encode(&spec, again);
+    must_be_same(record, fields, again);
+}
+
+static void
+try_draft(struct record *record, struct slice fields, struct buf *again)
+{
+    struct draft draft = { 0 };
+
+    if (draft_decode(record, &draft) < 0)
+        return;
+    draft_encode(&draft, again);
+    must_be_same(record, fields, again);
+    must(cache_tier_name(draft.tier) != NULL);
+}
+
+static void
+try_request(struct record *record, struct slice fields, struct buf *again)
+{
+    struct request request = { 0 };
+
+    if (request_decode(record, &request) < 0)
+        return;
+    request_encode(&request, again);
+    must_be_same(record, fields, again);
+    must(request_state_name(request.state) != NULL);
+}
+
+static void
+try_outcome(struct record *record, struct slice fields, struct buf *again)
+{
+    struct outcome outcome;
+
+    if (outcome_decode(record, &outcome) < 0)
+        return;
+    outcome_encode(&outcome, again);
+    must_be_same(record, fields, again);
+}
+
+static kind_fn *const kinds[] = { try_batch, try_spec, try_draft, try_request,
+                                  try_outcome };
+#define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
+
+/* ---- rows ---- */
+
+static void
+put_row(struct store *store, enum table table, struct key key,
+        struct slice fields)
+{
+    record_bytes(table_fields(store), fields.data, fields.bytes);
+    table_put(store, table, key);
+}
+
+static uint64_t
+recall(void *context, const unsigned char *key)
+{
+    (void)context;
+    (void)key;
+    return 0;
+}
+
+static void
+place(void *context, struct new_draft *draft)
+{
+    (void)context;
+    (void)draft;
+}
+
+/* Adds a draft whose id and request key meet rows that are there already. */
+static void
+add_draft(struct store *store)
+{
+    struct intake intake = { .recall = recall, .place = place };
+    struct new_draft draft = { .draft = { .index = 3 },
+                               .id = slice_of("id"),
+                               .upstream = "local" };
+    struct batch batch = { .id = 1 };
+    struct chunk chunk = { .n = 1 };
+
+    (void)store_drafts_add(store, &batch, &chunk, &draft, 1, &intake);
+}
+
+/* Reads all kinds of rows of which the store gives out the fields. */
+static void
+read_rows(struct store *store)
+{
+    unsigned char key[DIGEST_BYTES] = { 0 };
+    struct result_row result;
+    struct refusal refusal;
+    struct worker_row worker;
+    struct outcome outcome;
+    struct chunk chunk;
+    struct lease lease;
+    struct timer timer;
+    struct batch batch;
+    struct draft draft;
+    struct slice text;
+
+    (void)store_chunk_get(store, 1, 1, &chunk);
+    (void)store_refusal_next(store, 1, 0, &refusal);
+    (void)store_lease_after(store, 0, &lease);
+    (void)store_timer_first(store, &timer);
+    (void)store_worker_after(store, NULL, &worker);
+    (void)store_batch_find(store, key, &batch);
+    (void)store_batch_find_key(store, key, &batch);
+    (void)store_key_peek(store, key, 0);
+    (void)store_result_after(store, 1, 0, &result);
+    (void)store_result_after(store, 0, 0, &result);
+    (void)store_result_at(store, 1, 0, &result);
+    (void)store_outcome_get(store, 1, &outcome);
+    (void)store_reply_get(store, 1, &text);
+    if (store_draft_get(store, 1, 1, &draft) == 0 &&
+        store_draft_line(store, &draft, &text) == 0) {
+        must(text.bytes == 0 || text.data != NULL);
+    }
+}
+
+static void
+try_rows(struct slice fields)
+{
+    static const unsigned char uuid[STORE_UUID_BYTES] = { 0 };
+    struct store *store = store_open_memory(STORE_BYTES_MAX, uuid);
+    struct key zeroes = key_bytes(key_start(), (unsigned char[32]){ 0 }, 32);
+    struct key uuid_key = key_bytes(key_start(), uuid, sizeof(uuid));
+
+    must(store_begin(store, 1, NULL) == 0);
+    put_row(store, TABLE_CHUNK, key_draft(1, 1), fields);
+    put_row(store, TABLE_BODY, key_draft(1, 1), fields);
+    put_row(store, TABLE_REFUSAL, key_draft(1, 1), fields);
+    put_row(store, TABLE_DRAFT, key_draft(1, 1), fields);
+    put_row(store, TABLE_ESSENCE, key_draft(1, 1), fields);
+    put_row(store, TABLE_LEASE, key_id(1), fields);
+    put_row(store, TABLE_OUTCOME, key_id(1), fields);
+    put_row(store, TABLE_REPLY, key_id(1), fields);
+    put_row(store, TABLE_RESULT, key_id(1), fields);
+    put_row(store, TABLE_DONE, key_u64(key_id(1), 1), fields);
+    put_row(store, TABLE_WORKER, uuid_key, fields);
+    put_row(store, TABLE_UUID, uuid_key, fields);
+    put_row(store, TABLE_CLIENT_KEY, zeroes, fields);
+    put_row(store, TABLE_KEY, zeroes, fields);
+    put_row(store, TABLE_REQUEST, key_id(1), fields);
+    put_row(store, TABLE_TIMER, key_u64(key_u8(key_id(1), 1), 1), fields);
+    read_rows(store);
+    add_draft(store);
+    store_close(store);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    struct slice fields = { (const char *)data + 1, bytes ? bytes - 1 : 0 };
+    struct record record = { .at = data + 1, .left = fields.bytes };
+    struct buf again = { 0 };
+
+    if (bytes == 0)
+        return 0;
+    if (data[0] % (KIND_COUNT + 1) == KIND_COUNT)
+        try_rows(fields);
+    else
+        kinds[data[0] % (KIND_COUNT + 1)](&record, fields, &again);
+    buf_fini(&again);
+    return 0;
+}
