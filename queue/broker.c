@@ -101,7 +101,7 @@ load_sessions(struct broker *broker, int64_t now_ms)
         copy_text(session->lock, row.lock);
         copy_text(session->own, row.own);
         session->pid = row.pid;
-        session->lent = row.slots;
+        session->lent = session->lent_sent = row.slots;
         session->heard_ms = row.seen_ms;
         session->until_ms = now_ms + longest_call_ms(broker->env.conf);
         memcpy(uuid, row.uuid, sizeof(uuid));

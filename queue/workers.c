@@ -419,9 +419,12 @@ worker_slots(struct call *call)
                  &count, call->err) < 0) {
         return E_INVALID;
     }
-    /* What it was told meanwhile counts as in use, too. */
-    session->lent =
-        (uint32_t)count > session->told ? (uint32_t)count : session->told;
+    /* It cannot keep more than it was lent; and what it was told meanwhile
+     * counts as in use, too. */
+    if (count < session->lent)
+        session->lent = (uint32_t)count;
+    if (session->lent < session->told)
+        session->lent = session->told;
     worker_save(call->broker, session);
     return 0;
 }

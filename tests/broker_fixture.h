@@ -59,11 +59,14 @@ struct bench {
     size_t hand_count;
     int peer_count;
     bool is_slow;  /* hands read only when they are told to */
+    bool fails;    /* the next commit does */
     int commit_rc; /* of the newest turn */
     uint64_t turn_count;
     char **calls; /* bodies, in the order in which they reached upstreams */
     size_t call_count, call_capacity;
     size_t in_flight, in_flight_most;
+    int64_t *fences; /* by request: the newest one that was sent */
+    size_t fence_count;
 };
 
 /* A bench with two upstreams, `one` and `two`, of model `m`, and a store of at

@@ -136,6 +136,7 @@ hand_hello(struct hand *hand)
     hand->peer.bytes = 5;
     hand->is_connected = true;
     hand->is_welcome = false;
+    hand->sent_ms = hand->bench->now_ms;
     buf_addf(&head,
              "{\"verb\":\"hello\",\"protocol\":1,\"worker\":\"%s\",\"name\":"
              "\"w%d\",\"host\":\"" BENCH_HOST "\",\"pid\":%d,\"lock\":\"\","
@@ -273,7 +274,6 @@ take_lease(struct hand *hand, const struct wire *wire)
     slip.body = mem_dup(wire->body.data, wire->body.bytes);
     if (slip.length_ms < hand->bench->conf.lease_ms)
         slip.length_ms = hand->bench->conf.lease_ms;
-    slip.until_ms = hand->bench->now_ms + slip.length_ms;
     if (hand->slip_count == hand->slip_capacity) {
         hand->slip_capacity = hand->slip_capacity * 2 + 8;
         hand->slips =
@@ -303,6 +303,15 @@ take_away(struct hand *hand, const struct wire *wire, const char *name)
     }
 }
 
+/* The broker has heard what was sent then: leases run from there. */
+static void
+be_trusted(struct hand *hand)
+{
+    if (hand->sent_ms != 0)
+        hand->trusted_ms = hand->sent_ms;
+    hand->sent_ms = 0;
+}
+
 static void
 be_welcomed(struct hand *hand, const struct wire *wire)
 {
@@ -310,11 +319,11 @@ be_welcomed(struct hand *hand, const struct wire *wire)
     hand->slots = int_of(wire, "slots");
     hand->must_tell = true;
     hand->is_welcome = true;
+    be_trusted(hand);
     hand->beat_ms = hand->bench->now_ms + hand->bench->conf.heartbeat_ms;
     for (size_t i = 0; i < hand->slip_count; i++) {
         struct slip *slip = &hand->slips[i];
 
-        slip->until_ms = hand->bench->now_ms + slip->length_ms;
         if (slip->state == SLIP_REPORTED)
             say(hand, buf_slice(&slip->report_head),
                 buf_slice(&slip->report_body));
@@ -355,6 +364,7 @@ obey(struct hand *hand, const struct wire *wire)
         hand->is_draining = true;
     } else {
         cr_assert_str_eq(verb, "beat");
+        be_trusted(hand);
     }
 }
 
@@ -418,23 +428,27 @@ hand_read(struct hand *hand)
 
 /* ---- time ---- */
 
+/* True if a lease has ended by the hand's own clock. */
+static bool
+is_over(const struct slip *slip, const struct hand *hand)
+{
+    return hand->bench->now_ms >= hand->trusted_ms + slip->length_ms;
+}
+
 void
 hand_beat(struct hand *hand)
 {
     struct buf head = { 0 };
 
-    if (!hand->is_welcome)
+    if (!hand->is_welcome || hand->sent_ms != 0)
         return;
+    hand->sent_ms = hand->bench->now_ms;
     buf_addf(&head, "{\"verb\":\"beat\",\"slots\":%lld,",
              (long long)kept(hand));
     add_held(hand, &head);
     buf_add_char(&head, '}');
     say(hand, buf_slice(&head), (struct slice){ 0 });
     buf_fini(&head);
-    for (size_t i = 0; i < hand->slip_count; i++) {
-        hand->slips[i].until_ms =
-            hand->bench->now_ms + hand->slips[i].length_ms;
-    }
 }
 
 void
@@ -445,7 +459,7 @@ hand_tick(struct hand *hand)
     for (size_t i = hand->slip_count; i > 0; i--) {
         struct slip *slip = &hand->slips[i - 1];
 
-        if (slip->state != SLIP_REPORTED && slip->until_ms <= now_ms)
+        if (slip->state != SLIP_REPORTED && is_over(slip, hand))
             hand_forget(hand, slip);
     }
     if (hand->beats && now_ms >= hand->beat_ms) {
@@ -480,7 +494,7 @@ hand_start(struct hand *hand)
     for (size_t i = 0; i < hand->slip_count; i++) {
         struct slip *slip = &hand->slips[i];
 
-        if (slip->state != SLIP_WAITING)
+        if (slip->state != SLIP_WAITING || is_over(slip, hand))
             continue;
         if ((int64_t)running(hand) >= hand->slots || !hand->is_welcome ||
             hand->is_draining) {

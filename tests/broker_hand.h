@@ -19,7 +19,7 @@ enum slip_state { SLIP_WAITING, SLIP_RUNNING, SLIP_REPORTED };
 
 struct slip {
     int64_t request, fence;
-    int64_t length_ms, until_ms; /* by the hand's own clock */
+    int64_t length_ms; /* it ends so long after what is trusted */
     enum slip_state state;
     bool is_raw;
     char *upstream, *path, *body;
@@ -42,8 +42,10 @@ struct hand {
     bool is_draining;
     int64_t slots, slots_told;
     bool must_tell;
-    int64_t beat_ms; /* when the next one is due */
-    bool beats;      /* by itself, as time goes on */
+    int64_t beat_ms;    /* when the next one is due */
+    bool beats;         /* by itself, as time goes on */
+    int64_t sent_ms;    /* of the beat or hello that waits for an answer; 0 */
+    int64_t trusted_ms; /* of the last one that was answered */
     struct slip *slips;
     size_t slip_count, slip_capacity;
     struct letter_in *letters; /* not read yet */
