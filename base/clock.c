@@ -95,11 +95,11 @@ unit_ms(char unit)
     case 's':
         return 1000;
     case 'm':
-        return 60 * 1000;
+        return INT64_C(60) * 1000;
     case 'h':
-        return 3600 * 1000;
+        return INT64_C(3600) * 1000;
     case 'd':
-        return 86400 * 1000;
+        return INT64_C(86400) * 1000;
     default:
         return 0;
     }
@@ -153,7 +153,7 @@ parse_offset(const char *text, int64_t *offset_ms)
     text = read_digits(text, 2, &minutes);
     if (!text || *text || hours > 23 || minutes > 59)
         return E_INVALID;
-    *offset_ms = sign * (hours * 60 + minutes) * INT64_C(60000);
+    *offset_ms = sign * (hours * INT64_C(60) + minutes) * 60000;
     return 0;
 }
 

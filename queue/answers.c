@@ -26,8 +26,9 @@ answer_hello(struct call *call)
     cJSON *head, *limits, *names;
     int64_t protocol;
 
-    if (wire_int(call->wire, "protocol", 0, WIRE_INT_MAX, WIRE_PROTOCOL,
-                 &protocol, call->err) < 0) {
+    if (wire_int(call->wire, "protocol",
+                 wire_range_or(0, WIRE_INT_MAX, WIRE_PROTOCOL), &protocol,
+                 call->err) < 0) {
         return E_INVALID;
     }
     if (protocol != WIRE_PROTOCOL) {
@@ -188,8 +189,8 @@ answer_list(struct call *call)
     if (wire_str(call->wire, "before", CORE_UUID_TEXT_BYTES - 1, "", &before,
                  call->err) < 0 ||
         wire_str(call->wire, "client", 64, "", &client, call->err) < 0 ||
-        wire_int(call->wire, "limit", 1, LIST_MAX, LIST_DEFAULT, &limit,
-                 call->err) < 0) {
+        wire_int(call->wire, "limit", wire_range_or(1, LIST_MAX, LIST_DEFAULT),
+                 &limit, call->err) < 0) {
         return E_INVALID;
     }
     if (*before) {
@@ -240,10 +241,11 @@ answer_wait(struct call *call)
 
     if (rc < 0)
         return rc;
-    if (wire_int(call->wire, "after", 0, WIRE_INT_MAX, -1, &waiter.after,
-                 call->err) < 0 ||
-        wire_int(call->wire, "timeout", 0, WAIT_MS_MAX, WAIT_MS_MAX,
-                 &timeout_ms, call->err) < 0) {
+    if (wire_int(call->wire, "after", wire_range_or(0, WIRE_INT_MAX, -1),
+                 &waiter.after, call->err) < 0 ||
+        wire_int(call->wire, "timeout",
+                 wire_range_or(0, WAIT_MS_MAX, WAIT_MS_MAX), &timeout_ms,
+                 call->err) < 0) {
         return E_INVALID;
     }
     if (broker->waiter_count + broker->waiter_fresh ==
@@ -316,9 +318,10 @@ struct page {
 static int
 read_page(struct call *call, struct page *page)
 {
-    if (wire_int(call->wire, "after", 0, WIRE_INT_MAX, 0, &page->after,
-                 call->err) < 0 ||
-        wire_int(call->wire, "limit", 1, PAGE_ROWS_MAX, PAGE_ROWS_DEFAULT,
+    if (wire_int(call->wire, "after", wire_range_or(0, WIRE_INT_MAX, 0),
+                 &page->after, call->err) < 0 ||
+        wire_int(call->wire, "limit",
+                 wire_range_or(1, PAGE_ROWS_MAX, PAGE_ROWS_DEFAULT),
                  &page->limit, call->err) < 0) {
         return E_INVALID;
     }
@@ -428,7 +431,7 @@ answer_results(struct call *call)
 {
     struct page page = { 0 };
     struct batch batch;
-    const char *order;
+    const char *order = "";
     int rc = core_batch(call, &batch);
 
     if (rc == 0)

@@ -435,7 +435,7 @@ apply_client(struct call *call)
         wire_verb(call->wire));
     int rc;
 
-    if (wire_int(call->wire, "re", 0, WIRE_INT_MAX, WIRE_REQUIRED, &call->re,
+    if (wire_int(call->wire, "re", wire_range(0, WIRE_INT_MAX), &call->re,
                  call->err) < 0) {
         broker->counters.bad_messages++;
         return;
@@ -515,7 +515,7 @@ broker_refuse(struct broker *broker, enum side side,
         return;
     }
     err_set(&err, code, "%s", message);
-    if (wire_int(&wire, "re", 0, WIRE_INT_MAX, WIRE_REQUIRED, &re, NULL) == 0)
+    if (wire_int(&wire, "re", wire_range(0, WIRE_INT_MAX), &re, NULL) == 0)
         send_error(broker, peer, re, &err, 0);
     wire_fini(&wire);
 }

@@ -297,7 +297,7 @@ read_chunk(struct call *call, struct chunk *chunk)
     int64_t n;
     size_t count = count_lines(call->wire->body);
 
-    if (wire_int(call->wire, "n", 1, UINT32_MAX - 1, WIRE_REQUIRED, &n,
+    if (wire_int(call->wire, "n", wire_range(1, UINT32_MAX - 1), &n,
                  call->err) < 0 ||
         wire_str(call->wire, "digest", DIGEST_HEX_BYTES - 1, NULL, &hex,
                  call->err) < 0) {
@@ -400,8 +400,9 @@ intake_check(struct call *call)
     cJSON *head, *refused;
     uint32_t n = 0;
 
-    if (wire_int(call->wire, "options_bytes", 0, (int64_t)rest.bytes, 0,
-                 &options_bytes, call->err) < 0) {
+    if (wire_int(call->wire, "options_bytes",
+                 wire_range_or(0, (int64_t)rest.bytes, 0), &options_bytes,
+                 call->err) < 0) {
         return E_INVALID;
     }
     options = (struct slice){ rest.data, (size_t)options_bytes };

@@ -87,12 +87,12 @@ read_opening(struct call *call, struct opening *opening)
             0 ||
         wire_str(wire, "tz", WINDOW_BYTES_MAX, "", &opening->tz, err) < 0 ||
         wire_bool(wire, "early", false, &opening->is_early, err) < 0 ||
-        wire_int(wire, "priority", 0, BATCH_PRIORITY_MAX, 1, &opening->priority,
-                 err) < 0 ||
-        wire_int(wire, "not_before", 0, WIRE_INT_MAX, 0,
+        wire_int(wire, "priority", wire_range_or(0, BATCH_PRIORITY_MAX, 1),
+                 &opening->priority, err) < 0 ||
+        wire_int(wire, "not_before", wire_range_or(0, WIRE_INT_MAX, 0),
                  &opening->not_before_ms, err) < 0 ||
-        wire_int(wire, "deadline", 0, WIRE_INT_MAX, 0, &opening->deadline_ms,
-                 err) < 0) {
+        wire_int(wire, "deadline", wire_range_or(0, WIRE_INT_MAX, 0),
+                 &opening->deadline_ms, err) < 0) {
         return E_INVALID;
     }
     if (!*opening->client || !*opening->key) {
@@ -289,9 +289,9 @@ intake_seal(struct call *call)
 
     if (rc < 0)
         return rc;
-    if (wire_int(call->wire, "chunks", 0, UINT32_MAX, WIRE_REQUIRED, &chunks,
+    if (wire_int(call->wire, "chunks", wire_range(0, UINT32_MAX), &chunks,
                  call->err) < 0 ||
-        wire_int(call->wire, "drafts", 0, UINT32_MAX, WIRE_REQUIRED, &drafts,
+        wire_int(call->wire, "drafts", wire_range(0, UINT32_MAX), &drafts,
                  call->err) < 0) {
         return E_INVALID;
     }

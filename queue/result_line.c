@@ -74,13 +74,12 @@ add_error(struct buf *out, const struct result_row *row)
     if (row->draft.status == STATUS_EXPIRED) {
         add_error_members(out, slice_of("expired"),
                           slice_of("the deadline passed first"), 0);
-    } else if (row->draft.status == STATUS_CANCELLED) {
+    } else if (row->draft.status == STATUS_CANCELLED ||
+               (row->draft.status == STATUS_OK && row->has_outcome)) {
         buf_add_str(out, ",\"error\":null");
     } else if (!row->has_outcome) {
         add_error_members(out, slice_of("storage_corrupt"),
                           slice_of("the stored outcome is damaged"), 0);
-    } else if (row->draft.status == STATUS_OK) {
-        buf_add_str(out, ",\"error\":null");
     } else {
         add_error_members(out, row->outcome.code, row->outcome.message,
                           row->outcome.http_status);

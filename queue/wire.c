@@ -95,24 +95,37 @@ to_int(const cJSON *item, int64_t *value)
     return 0;
 }
 
+struct wire_range
+wire_range(int64_t min, int64_t max)
+{
+    return (struct wire_range){ .min = min, .max = max, .is_required = true };
+}
+
+struct wire_range
+wire_range_or(int64_t min, int64_t max, int64_t absent)
+{
+    return (struct wire_range){ .min = min, .max = max, .absent = absent };
+}
+
 int
-wire_int(const struct wire *wire, const char *name, int64_t min, int64_t max,
-         int64_t absent, int64_t *value, struct err *err)
+wire_int(const struct wire *wire, const char *name, struct wire_range range,
+         int64_t *value, struct err *err)
 {
     const cJSON *item = wire_get(wire, name);
     int64_t number;
 
+    if (!item && range.is_required)
+        return err_set(err, E_INVALID, "%s: missing", name);
     if (!item) {
-        if (absent == WIRE_REQUIRED)
-            return err_set(err, E_INVALID, "%s: missing", name);
-        *value = absent;
+        *value = range.absent;
         return 0;
     }
     if (to_int(item, &number) < 0)
         return err_set(err, E_INVALID, "%s: not an integer", name);
-    if (number < min || number > max) {
+    if (number < range.min || number > range.max) {
         return err_set(err, E_INVALID, "%s: %lld is not from %lld to %lld",
-                       name, (long long)number, (long long)min, (long long)max);
+                       name, (long long)number, (long long)range.min,
+                       (long long)range.max);
     }
     *value = number;
     return 0;

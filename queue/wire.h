@@ -22,7 +22,6 @@
 #define WIRE_PROTOCOL         1
 #define WIRE_HEADER_BYTES_MAX 65536
 #define WIRE_INT_MAX          (INT64_C(1) << 53)
-#define WIRE_REQUIRED         INT64_MIN /* as default: the member must be there */
 
 /* A message that was received. The body is borrowed from the receiver's
  * buffer. */
@@ -42,10 +41,21 @@ void wire_fini(struct wire *wire);
 /* The verb, never NULL; valid while the message is. */
 const char *wire_verb(const struct wire *wire);
 
-/* An integer member between min and max. When it is absent: `absent`, or
- * E_INVALID if that is WIRE_REQUIRED. E_INVALID if it is wrong. */
-int wire_int(const struct wire *wire, const char *name, int64_t min,
-             int64_t max, int64_t absent, int64_t *value, struct err *err)
+/* What an integer member may be, and what stands for one that is absent. */
+struct wire_range {
+    int64_t min, max;
+    bool is_required;
+    int64_t absent; /* if not required */
+};
+
+/* A range for a member that must be there, and for one that need not. */
+struct wire_range wire_range(int64_t min, int64_t max);
+struct wire_range wire_range_or(int64_t min, int64_t max, int64_t absent);
+
+/* An integer member within a range. E_INVALID if it is not, or if it is absent
+ * and required. */
+int wire_int(const struct wire *wire, const char *name, struct wire_range range,
+             int64_t *value, struct err *err)
     __attribute__((warn_unused_result));
 
 /* A string member of at most bytes_max bytes, borrowed. When it is absent:

@@ -6,10 +6,11 @@
 #include "base/log.h"
 #include "queue/core.h"
 
-#define CODE_BYTES_MAX    64
-#define MESSAGE_BYTES_MAX 1024
-#define MISSED_MAX        2 /* beats that may leave a lease out */
-#define HTTP_STATUS_MAX   999
+#define CODE_BYTES_MAX       64
+#define ERROR_CODE_BYTES_MAX 128
+#define MESSAGE_BYTES_MAX    1024
+#define MISSED_MAX           2 /* beats that may leave a lease out */
+#define HTTP_STATUS_MAX      999
 
 struct buf *
 worker_send(struct broker *broker, const struct session *session, cJSON *head)
@@ -170,8 +171,9 @@ read_session(struct call *call, struct session *session)
         }
         memcpy(out, text, strlen(text) + 1);
     }
-    if (wire_int(call->wire, "pid", 0, UINT32_MAX, 0, &pid, call->err) < 0 ||
-        wire_int(call->wire, "capacity", 1, SESSION_CAPACITY_MAX, WIRE_REQUIRED,
+    if (wire_int(call->wire, "pid", wire_range_or(0, UINT32_MAX, 0), &pid,
+                 call->err) < 0 ||
+        wire_int(call->wire, "capacity", wire_range(1, SESSION_CAPACITY_MAX),
                  &capacity, call->err) < 0) {
         return E_INVALID;
     }
@@ -300,12 +302,12 @@ worker_hello(struct call *call)
     const char *text;
     uuid_t uuid;
 
-    if (wire_int(call->wire, "protocol", 0, WIRE_INT_MAX, WIRE_REQUIRED,
-                 &protocol, call->err) < 0 ||
+    if (wire_int(call->wire, "protocol", wire_range(0, WIRE_INT_MAX), &protocol,
+                 call->err) < 0 ||
         wire_str(call->wire, "worker", CORE_UUID_TEXT_BYTES - 1, NULL, &text,
                  call->err) < 0 ||
-        wire_int(call->wire, "slots", 0, SESSION_CAPACITY_MAX, 0, &slots,
-                 call->err) < 0) {
+        wire_int(call->wire, "slots", wire_range_or(0, SESSION_CAPACITY_MAX, 0),
+                 &slots, call->err) < 0) {
         return E_INVALID;
     }
     if (protocol != WIRE_PROTOCOL)
@@ -415,7 +417,7 @@ worker_slots(struct call *call)
 
     if (!session)
         return 0;
-    if (wire_int(call->wire, "count", 0, SESSION_CAPACITY_MAX, WIRE_REQUIRED,
+    if (wire_int(call->wire, "count", wire_range(0, SESSION_CAPACITY_MAX),
                  &count, call->err) < 0) {
         return E_INVALID;
     }
@@ -435,11 +437,12 @@ read_text_place(struct call *call, struct report *report)
     int64_t at, bytes, follows;
     int64_t body_bytes = (int64_t)call->wire->body.bytes;
 
-    if (wire_int(call->wire, "text_follows", 0, body_bytes, 0, &follows,
+    if (wire_int(call->wire, "text_follows", wire_range_or(0, body_bytes, 0),
+                 &follows, call->err) < 0 ||
+        wire_int(call->wire, "text_at", wire_range_or(0, body_bytes, 0), &at,
                  call->err) < 0 ||
-        wire_int(call->wire, "text_at", 0, body_bytes, 0, &at, call->err) < 0 ||
-        wire_int(call->wire, "text_bytes", 0, body_bytes - at, 0, &bytes,
-                 call->err) < 0) {
+        wire_int(call->wire, "text_bytes", wire_range_or(0, body_bytes - at, 0),
+                 &bytes, call->err) < 0) {
         return E_INVALID;
     }
     report->reply = call->wire->body;
@@ -466,9 +469,9 @@ read_report(struct call *call, struct report *report)
     int class;
 
     if (wire_str(wire, "class", CODE_BYTES_MAX, NULL, &class_name, err) < 0 ||
-        wire_int(wire, "http_status", 0, HTTP_STATUS_MAX, 0, &status, err) <
-            0 ||
-        wire_str(wire, "code", CODE_BYTES_MAX * 2, "", &report->code, err) <
+        wire_int(wire, "http_status", wire_range_or(0, HTTP_STATUS_MAX, 0),
+                 &status, err) < 0 ||
+        wire_str(wire, "code", ERROR_CODE_BYTES_MAX, "", &report->code, err) <
             0 ||
         wire_str(wire, "message", MESSAGE_BYTES_MAX, "", &report->message,
                  err) < 0 ||
@@ -476,17 +479,17 @@ read_report(struct call *call, struct report *report)
             0 ||
         wire_str(wire, "finish", MESSAGE_BYTES_MAX, "", &report->finish, err) <
             0 ||
-        wire_int(wire, "wait_ms", 0, WIRE_INT_MAX, 0, &report->end.wait_ms,
-                 err) < 0 ||
-        wire_int(wire, "prompt_tokens", -1, WIRE_INT_MAX, -1,
+        wire_int(wire, "wait_ms", wire_range_or(0, WIRE_INT_MAX, 0),
+                 &report->end.wait_ms, err) < 0 ||
+        wire_int(wire, "prompt_tokens", wire_range_or(-1, WIRE_INT_MAX, -1),
                  &report->prompt_tokens, err) < 0 ||
-        wire_int(wire, "completion_tokens", -1, WIRE_INT_MAX, -1,
+        wire_int(wire, "completion_tokens", wire_range_or(-1, WIRE_INT_MAX, -1),
                  &report->completion_tokens, err) < 0 ||
-        wire_int(wire, "total_tokens", -1, WIRE_INT_MAX, -1,
+        wire_int(wire, "total_tokens", wire_range_or(-1, WIRE_INT_MAX, -1),
                  &report->total_tokens, err) < 0 ||
-        wire_int(wire, "latency_ms", -1, WIRE_INT_MAX, -1, &report->latency_ms,
-                 err) < 0 ||
-        wire_int(wire, "sent", 0, 1, 0, &sent, err) < 0) {
+        wire_int(wire, "latency_ms", wire_range_or(-1, WIRE_INT_MAX, -1),
+                 &report->latency_ms, err) < 0 ||
+        wire_int(wire, "sent", wire_range_or(0, 1, 0), &sent, err) < 0) {
         return E_INVALID;
     }
     class = retry_class_parse(class_name);
@@ -534,9 +537,9 @@ worker_result(struct call *call)
 
     if (!session)
         return 0;
-    if (wire_int(call->wire, "request", 1, WIRE_INT_MAX, WIRE_REQUIRED,
-                 &request, call->err) < 0 ||
-        wire_int(call->wire, "fence", 0, UINT32_MAX, WIRE_REQUIRED, &fence,
+    if (wire_int(call->wire, "request", wire_range(1, WIRE_INT_MAX), &request,
+                 call->err) < 0 ||
+        wire_int(call->wire, "fence", wire_range(0, UINT32_MAX), &fence,
                  call->err) < 0 ||
         read_report(call, &report) < 0) {
         return E_INVALID;

@@ -147,8 +147,8 @@ static int
 has_id(struct store *store, uint64_t batch, uint32_t index, struct slice id)
 {
     struct buf decoded = { 0 };
-    struct draft draft;
-    struct slice line;
+    struct draft draft = { 0 };
+    struct slice line = { 0 };
     int rc = store_draft_get(store, batch, index, &draft);
 
     if (rc == 0)

@@ -151,8 +151,7 @@ static int
 add_retried(const struct wire *reply, struct buf *out, struct err *err)
 {
     int64_t count;
-    int rc =
-        wire_int(reply, "count", 0, WIRE_INT_MAX, WIRE_REQUIRED, &count, err);
+    int rc = wire_int(reply, "count", wire_range(0, WIRE_INT_MAX), &count, err);
 
     if (rc == 0)
         buf_addf(out, "%lld draft%s again\n", (long long)count,

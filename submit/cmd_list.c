@@ -86,8 +86,8 @@ add_row(const struct wire *status, struct buf *out, struct err *err)
     int rc = standing_read(&standing, status, err);
 
     if (rc == 0)
-        rc = wire_int(status, "created_at", 0, WIRE_INT_MAX, 0, &created_ms,
-                      err);
+        rc = wire_int(status, "created_at", wire_range_or(0, WIRE_INT_MAX, 0),
+                      &created_ms, err);
     if (rc < 0)
         return rc;
     clock_text(created_ms, created);

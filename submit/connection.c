@@ -191,7 +191,8 @@ await(struct sheaf *sheaf, int64_t re, int64_t until_ms, int64_t extra_ms,
 
         if (rc != 0)
             return rc;
-        if (wire_int(wire, "re", 0, WIRE_INT_MAX, -1, &number, NULL) == 0 &&
+        if (wire_int(wire, "re", wire_range_or(0, WIRE_INT_MAX, -1), &number,
+                     NULL) == 0 &&
             number == re) {
             return 0;
         }

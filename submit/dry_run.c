@@ -241,8 +241,8 @@ check(struct command *command, const struct input *input,
     wire_add_int(head, "options_bytes", (int64_t)options_bytes);
     rc = command_ask(command, head, buf_slice(&chunk->body), &reply, err);
     if (rc == 0)
-        rc = wire_int(&reply, "accepted", 0, (int64_t)chunk->count,
-                      WIRE_REQUIRED, &accepted, err);
+        rc = wire_int(&reply, "accepted", wire_range(0, (int64_t)chunk->count),
+                      &accepted, err);
     if (rc == 0) {
         sums->accepted += accepted;
         report(command, input, chunk, wire_get(&reply, "refused"));

@@ -84,8 +84,9 @@ read_welcome(const struct wire *wire, struct sheaf_welcome *welcome,
     for (size_t i = 0; rc == 0 && i < sizeof(fields) / sizeof(fields[0]); i++) {
         *fields[i].value = fields[i].absent;
         if (cJSON_IsObject(limits)) {
-            rc = wire_int(&inner, fields[i].name, 1, WIRE_INT_MAX,
-                          fields[i].absent, fields[i].value, err);
+            rc = wire_int(&inner, fields[i].name,
+                          wire_range_or(1, WIRE_INT_MAX, fields[i].absent),
+                          fields[i].value, err);
         }
     }
     /* A chunk holds the line and its newline. */
@@ -197,11 +198,12 @@ sheaf_page(struct sheaf *sheaf, struct sheaf_query *query,
     if (rc == 0) {
         int64_t cursor = query->cursor;
 
-        rc = wire_int(&wire, "count", 0, WIRE_INT_MAX, WIRE_REQUIRED,
-                      &page->count, &err);
+        rc = wire_int(&wire, "count", wire_range(0, WIRE_INT_MAX), &page->count,
+                      &err);
         if (rc == 0 && page->count > 0)
-            rc = wire_int(&wire, "cursor", query->cursor + 1, WIRE_INT_MAX,
-                          WIRE_REQUIRED, &cursor, &err);
+            rc = wire_int(&wire, "cursor",
+                          wire_range(query->cursor + 1, WIRE_INT_MAX), &cursor,
+                          &err);
         if (rc == 0)
             rc = wire_bool(&wire, "more", false, &page->has_more, &err);
         if (rc == 0)

@@ -33,8 +33,8 @@ standing_read(struct standing *standing, const struct wire *status,
     if (rc == 0 && !cJSON_IsObject(counts.head))
         rc = err_set(err, E_PROTOCOL, "a status without counts");
     for (size_t i = 0; rc == 0 && i < sizeof(fields) / sizeof(fields[0]); i++) {
-        rc = wire_int(&counts, fields[i].name, 0, WIRE_INT_MAX, 0,
-                      fields[i].value, err);
+        rc = wire_int(&counts, fields[i].name,
+                      wire_range_or(0, WIRE_INT_MAX, 0), fields[i].value, err);
     }
     if (rc == 0)
         memcpy(standing->state, state, strlen(state) + 1);

@@ -140,9 +140,11 @@ take_stored(struct sheaf_upload *upload, struct chunk *chunk,
     int64_t accepted, joined, cached, refused;
     int64_t lines = (int64_t)(chunk->count - chunk->empties);
 
-    if (wire_int(wire, "accepted", 0, lines, WIRE_REQUIRED, &accepted, err) ||
-        wire_int(wire, "joined", 0, WIRE_INT_MAX, 0, &joined, err) ||
-        wire_int(wire, "cached", 0, WIRE_INT_MAX, 0, &cached, err)) {
+    if (wire_int(wire, "accepted", wire_range(0, lines), &accepted, err) ||
+        wire_int(wire, "joined", wire_range_or(0, WIRE_INT_MAX, 0), &joined,
+                 err) ||
+        wire_int(wire, "cached", wire_range_or(0, WIRE_INT_MAX, 0), &cached,
+                 err)) {
         return err->code;
     }
     refused = lines - accepted;
@@ -169,7 +171,7 @@ take_gap(struct sheaf_upload *upload, const struct wire *wire, struct err *err)
     int64_t expected;
     bool is_known = false;
 
-    if (wire_int(wire, "expected", 1, WIRE_INT_MAX, WIRE_REQUIRED, &expected,
+    if (wire_int(wire, "expected", wire_range(1, WIRE_INT_MAX), &expected,
                  NULL) < 0) {
         return err_set(err, E_PROTOCOL, "the broker's gap has no number");
     }
@@ -197,7 +199,7 @@ take(void *arg, const struct wire *wire)
     int64_t re;
     int rc;
 
-    if (wire_int(wire, "re", 0, WIRE_INT_MAX, WIRE_REQUIRED, &re, NULL) < 0)
+    if (wire_int(wire, "re", wire_range(0, WIRE_INT_MAX), &re, NULL) < 0)
         return;
     for (size_t i = 0; i < upload->count && !chunk; i++) {
         if (at(upload, i)->re == re && !at(upload, i)->is_stored)
@@ -408,13 +410,13 @@ read_opened(struct sheaf_upload *upload, const struct wire *wire,
 
     if (wire_str(wire, "batch", SHEAF_UUID_BYTES - 1, NULL, &batch, err) ||
         wire_str(wire, "state", SHEAF_STATE_BYTES - 1, NULL, &state, err) ||
-        wire_int(wire, "next_chunk", 1, WIRE_INT_MAX, WIRE_REQUIRED,
+        wire_int(wire, "next_chunk", wire_range(1, WIRE_INT_MAX),
                  &upload->n_next, err) ||
-        wire_int(wire, "drafts", 0, WIRE_INT_MAX, WIRE_REQUIRED,
-                 &upload->stored, err) ||
-        wire_int(wire, "window_bytes", 1, WIRE_INT_MAX,
-                 upload->limits.window_bytes, &upload->limits.window_bytes,
-                 err)) {
+        wire_int(wire, "drafts", wire_range(0, WIRE_INT_MAX), &upload->stored,
+                 err) ||
+        wire_int(wire, "window_bytes",
+                 wire_range_or(1, WIRE_INT_MAX, upload->limits.window_bytes),
+                 &upload->limits.window_bytes, err)) {
         return err->code;
     }
     memcpy(upload->batch, batch, strlen(batch) + 1);

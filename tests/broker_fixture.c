@@ -180,9 +180,8 @@ keep_answer(struct bench *bench, const struct letter *letter)
     cr_assert_eq(wire_parse(&wire, buf_slice(&letter->head),
                             buf_slice(&letter->body), &err),
                  0, "%s", err.msg);
-    cr_assert_eq(
-        wire_int(&wire, "re", 0, WIRE_INT_MAX, WIRE_REQUIRED, &re, &err), 0,
-        "%s", err.msg);
+    cr_assert_eq(wire_int(&wire, "re", wire_range(0, WIRE_INT_MAX), &re, &err),
+                 0, "%s", err.msg);
     cr_assert_null(bench_answer(bench, re), "two answers to %lld",
                    (long long)re);
     if (bench->answer_count == bench->answer_capacity) {
@@ -218,12 +217,12 @@ note_fence(struct bench *bench, const struct letter *letter)
         wire_parse(&wire, buf_slice(&letter->head), (struct slice){ 0 }, NULL),
         0);
     if (strcmp(wire_verb(&wire), "lease") == 0) {
-        cr_assert_eq(wire_int(&wire, "request", 1, 1 << 20, WIRE_REQUIRED,
-                              &request, NULL),
-                     0);
-        cr_assert_eq(wire_int(&wire, "fence", 1, WIRE_INT_MAX, WIRE_REQUIRED,
-                              &fence, NULL),
-                     0);
+        cr_assert_eq(
+            wire_int(&wire, "request", wire_range(1, 1 << 20), &request, NULL),
+            0);
+        cr_assert_eq(
+            wire_int(&wire, "fence", wire_range(1, WIRE_INT_MAX), &fence, NULL),
+            0);
         while ((int64_t)bench->fence_count <= request) {
             bench->fences = mem_grow(bench->fences, bench->fence_count + 1,
                                      sizeof(bench->fences[0]));

@@ -248,7 +248,7 @@ int_of(const struct wire *wire, const char *name)
     int64_t value;
 
     cr_assert_eq(
-        wire_int(wire, name, 0, WIRE_INT_MAX, WIRE_REQUIRED, &value, NULL), 0,
+        wire_int(wire, name, wire_range(0, WIRE_INT_MAX), &value, NULL), 0,
         "%s", name);
     return value;
 }

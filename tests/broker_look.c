@@ -19,7 +19,7 @@ at_path(const cJSON *head, const char *path)
         memcpy(name, rest, bytes);
         name[bytes] = '\0';
         item = cJSON_IsArray(item)
-                   ? cJSON_GetArrayItem(item, atoi(name))
+                   ? cJSON_GetArrayItem(item, (int)strtol(name, NULL, 10))
                    : cJSON_GetObjectItemCaseSensitive(item, name);
         rest += bytes + (rest[bytes] == '.');
     }

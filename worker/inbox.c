@@ -64,18 +64,23 @@ handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
 {
     int64_t protocol, session, heartbeat_ms, lease_ms, slots;
 
-    if (wire_int(wire, "protocol", WIRE_PROTOCOL, WIRE_PROTOCOL, WIRE_REQUIRED,
+    if (wire_int(wire, "protocol", wire_range(WIRE_PROTOCOL, WIRE_PROTOCOL),
                  &protocol, err) < 0 ||
-        wire_int(wire, "session", 0, WIRE_INT_MAX, 0, &session, err) < 0 ||
-        wire_int(wire, "heartbeat_ms", HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX,
-                 WIRE_REQUIRED, &heartbeat_ms, err) < 0 ||
-        wire_int(wire, "lease_ms", 1, LEASE_MS_MAX, WIRE_REQUIRED, &lease_ms,
+        wire_int(wire, "session", wire_range_or(0, WIRE_INT_MAX, 0), &session,
                  err) < 0 ||
-        wire_int(wire, "drain_ms", 0, WIRE_INT_MAX, worker->drain_ms,
+        wire_int(wire, "heartbeat_ms",
+                 wire_range(HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX), &heartbeat_ms,
+                 err) < 0 ||
+        wire_int(wire, "lease_ms", wire_range(1, LEASE_MS_MAX), &lease_ms,
+                 err) < 0 ||
+        wire_int(wire, "drain_ms",
+                 wire_range_or(0, WIRE_INT_MAX, worker->drain_ms),
                  &worker->drain_ms, err) < 0 ||
-        wire_int(wire, "orphan_ttl_ms", 0, WIRE_INT_MAX, worker->orphan_ttl_ms,
+        wire_int(wire, "orphan_ttl_ms",
+                 wire_range_or(0, WIRE_INT_MAX, worker->orphan_ttl_ms),
                  &worker->orphan_ttl_ms, err) < 0 ||
-        wire_int(wire, "slots", 0, WIRE_INT_MAX, 0, &slots, err) < 0 ||
+        wire_int(wire, "slots", wire_range_or(0, WIRE_INT_MAX, 0), &slots,
+                 err) < 0 ||
         upstreams_read(wire, &worker->upstreams, err) < 0) {
         return E_INVALID;
     }
@@ -116,8 +121,7 @@ handle_slots(struct worker *worker, const struct wire *wire, int64_t now_ms,
     int64_t count;
 
     (void)now_ms;
-    if (wire_int(wire, "count", 0, WIRE_INT_MAX, WIRE_REQUIRED, &count, err) <
-        0) {
+    if (wire_int(wire, "count", wire_range(0, WIRE_INT_MAX), &count, err) < 0) {
         return E_INVALID;
     }
     slots_lend(&worker->slots, count);
@@ -136,15 +140,15 @@ read_offer(const struct wire *wire, struct offer *offer, struct err *err)
 {
     const char *kind;
 
-    if (wire_int(wire, "request", 0, WIRE_INT_MAX, WIRE_REQUIRED,
-                 &offer->request, err) < 0 ||
-        wire_int(wire, "fence", 0, WIRE_INT_MAX, WIRE_REQUIRED, &offer->fence,
+    if (wire_int(wire, "request", wire_range(0, WIRE_INT_MAX), &offer->request,
+                 err) < 0 ||
+        wire_int(wire, "fence", wire_range(0, WIRE_INT_MAX), &offer->fence,
                  err) < 0 ||
         wire_str(wire, "upstream", DESK_UPSTREAM_BYTES_MAX, NULL,
                  &offer->upstream, err) < 0 ||
         wire_str(wire, "path", DESK_PATH_BYTES_MAX, "", &offer->path, err) <
             0 ||
-        wire_int(wire, "timeout_ms", 1, UPSTREAM_TIMEOUT_MS_MAX, WIRE_REQUIRED,
+        wire_int(wire, "timeout_ms", wire_range(1, UPSTREAM_TIMEOUT_MS_MAX),
                  &offer->timeout_ms, err) < 0 ||
         wire_str(wire, "kind", KIND_BYTES_MAX, NULL, &kind, err) < 0) {
         return E_INVALID;
@@ -233,10 +237,9 @@ handle_confirmed(struct worker *worker, const struct wire *wire, int64_t now_ms,
     struct desk_lease *lease;
 
     (void)now_ms;
-    if (wire_int(wire, "request", 0, WIRE_INT_MAX, WIRE_REQUIRED, &request,
-                 err) < 0 ||
-        wire_int(wire, "fence", 0, WIRE_INT_MAX, WIRE_REQUIRED, &fence, err) <
-            0) {
+    if (wire_int(wire, "request", wire_range(0, WIRE_INT_MAX), &request, err) <
+            0 ||
+        wire_int(wire, "fence", wire_range(0, WIRE_INT_MAX), &fence, err) < 0) {
         return E_INVALID;
     }
     lease = desk_find(worker->desk, request, fence);

@@ -16,10 +16,12 @@ read_one(cJSON *item, struct upstream *out, struct err *err)
         return err_set(err, E_INVALID, "not an object");
     if (wire_str(&wire, "name", CONF_NAME_BYTES_MAX, NULL, &name, err) < 0 ||
         wire_str(&wire, "base_url", URL_BYTES_MAX, "", &base_url, err) < 0 ||
-        wire_int(&wire, "connect_timeout_ms", 1, UPSTREAM_TIMEOUT_MS_MAX,
-                 CONNECT_TIMEOUT_MS, &out->connect_timeout_ms, err) < 0 ||
-        wire_int(&wire, "reply_bytes_max", 1, UPSTREAM_REPLY_BYTES_MAX,
-                 REPLY_BYTES, &out->reply_bytes_max, err) < 0) {
+        wire_int(&wire, "connect_timeout_ms",
+                 wire_range_or(1, UPSTREAM_TIMEOUT_MS_MAX, CONNECT_TIMEOUT_MS),
+                 &out->connect_timeout_ms, err) < 0 ||
+        wire_int(&wire, "reply_bytes_max",
+                 wire_range_or(1, UPSTREAM_REPLY_BYTES_MAX, REPLY_BYTES),
+                 &out->reply_bytes_max, err) < 0) {
         return E_INVALID;
     }
     memcpy(out->name, name, strlen(name) + 1);
