@@ -71,6 +71,8 @@ settle(struct worker *worker, struct desk_lease *lease, struct reply *reply,
     redact_message(worker, &outcome);
     result_fill(&lease->result, &outcome, extract, reply);
     desk_finish(worker->desk, lease);
+    if (outcome.class == OUTCOME_THROTTLED)
+        worker->is_told_to_wait = true;
     log_call(lease);
 }
 

@@ -105,7 +105,8 @@ start(struct worker *worker, int64_t now_ms)
     struct desk_lease *lease;
     bool is_local = false, is_any = false;
 
-    while (!worker->is_draining && !is_local && may_risk_more(worker) &&
+    while (!worker->is_draining && !worker->is_told_to_wait && !is_local &&
+           may_risk_more(worker) &&
            slots_free(&worker->slots,
                       (int64_t)desk_count(worker->desk, DESK_RUNNING)) > 0 &&
            (lease = desk_next_waiting(worker->desk))) {
@@ -132,6 +133,10 @@ speak(struct worker *worker, int64_t now_ms)
     }
     if (!worker->is_welcome)
         return;
+    /* It has the result by now, and will hold back what this gives back. */
+    if (worker->is_told_to_wait)
+        (void)report_release(worker);
+    worker->is_told_to_wait = false;
     if (slots_is_news(&worker->slots,
                       (int64_t)desk_count(worker->desk, DESK_RUNNING))) {
         (void)report_slots(worker);

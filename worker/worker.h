@@ -54,6 +54,7 @@ struct worker {
     int64_t beat_ms;  /* when the next heartbeat is due */
     int64_t heard_ms; /* when the broker was last heard */
 
+    bool is_told_to_wait; /* by an upstream; the broker is not told yet */
     bool is_draining;
     int64_t drain_end_ms; /* running calls are given up then */
     bool is_broken;       /* broker and worker cannot understand each other */
