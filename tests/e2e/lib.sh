@@ -59,7 +59,7 @@ show_logs() {
     for log in "$work"/*.err; do
         [ -s "$log" ] || continue
         echo "--- the end of $(basename "$log")"
-        tail -n 15 "$log"
+        tail -n "${LOG_LINES:-15}" "$log"
     done
 }
 
