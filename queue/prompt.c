@@ -134,6 +134,9 @@ add_system(struct prompt *prompt, const struct line *line,
     struct buf *body = &prompt->body;
     const char *gap = "";
 
+    /* An array without strings may have blanks in it. */
+    if (constraints.bytes && !memchr(constraints.data, '"', constraints.bytes))
+        constraints.bytes = 0;
     if (!has_default && !system.bytes && !goal.bytes && !constraints.bytes)
         return;
     buf_add_str(body, "{\"role\":\"system\",\"content\":\"");
@@ -149,7 +152,7 @@ add_system(struct prompt *prompt, const struct line *line,
         buf_add_slice(body, inner(goal));
         gap = "\\n\\n";
     }
-    if (constraints.bytes > strlen("[]")) {
+    if (constraints.bytes) {
         buf_add_str(body, gap);
         buf_add_str(body, "Constraints:");
         add_constraints(prompt, constraints);
@@ -263,6 +266,8 @@ make_key(struct prompt *prompt, const struct line *line,
     add_part(prompt, slice_of(upstream ? upstream->base_url : ""));
     add_part(prompt, buf_slice(&prompt->path));
     add_part(prompt, line_field(line, options, LINE_SAMPLE_INDEX));
+    /* What may pass for an answer to one may not for the other. */
+    add_part(prompt, slice_of(prompt->kind == REQUEST_TEXT ? "text" : "raw"));
     add_part(prompt, buf_slice(&prompt->canonical));
     digest_final(prompt->digest, prompt->key);
     return 0;

@@ -13,8 +13,8 @@
  *
  * The request key is SHA-256 of the canonical body (members sorted, blanks
  * dropped, strings and numbers verbatim), the template's version, the sample
- * index, the endpoint, and the route as configured: requests with the same key
- * may share an answer.
+ * index, the kind, the endpoint, and the route as configured: requests with the
+ * same key may share an answer.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_PROMPT_H
