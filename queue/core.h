@@ -106,7 +106,7 @@ struct call {
  * call->err, which is then sent. */
 typedef int handler_fn(struct call *call);
 
-/* ---- broker.c ---- */
+/* ---- core.c ---- */
 
 /* An answer to a client's message, with its `re`; the caller fills it in and
  * hands it to core_send(). */

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+#include "queue/core.h"
+
+#include <string.h>
+#include <uuid/uuid.h>
+
+#include "base/log.h"
+
+double
+core_chance(struct broker *broker)
+{
+    uint64_t z;
+
+    /* splitmix64 (Steele, Lea, Flood 2014): a seed gives one sequence. */
+    broker->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = broker->random;
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    z ^= z >> 31;
+    return (double)(z >> 11) / (double)(UINT64_C(1) << 53);
+}
+
+void
+core_uuid_text(const unsigned char uuid[16], char text[CORE_UUID_TEXT_BYTES])
+{
+    uuid_unparse_lower(uuid, text);
+}
+
+cJSON *
+core_answer(const struct call *call, const char *verb)
+{
+    cJSON *head = wire_new(verb);
+
+    wire_add_int(head, "re", call->re);
+    return head;
+}
+
+struct buf *
+core_send(const struct call *call, cJSON *head)
+{
+    return outbox_add(call->broker->env.outbox, SIDE_CLIENTS, call->peer, head);
+}
+
+int
+core_batch(struct call *call, struct batch *batch)
+{
+    struct store *store = call->broker->env.store;
+    unsigned char digest[DIGEST_BYTES];
+    const char *text, *client, *key;
+    uuid_t uuid;
+    int rc;
+
+    if (wire_get(call->wire, "batch")) {
+        if (wire_str(call->wire, "batch", CORE_UUID_TEXT_BYTES - 1, NULL, &text,
+                     call->err) < 0) {
+            return E_INVALID;
+        }
+        if (uuid_parse(text, uuid) != 0)
+            return err_set(call->err, E_INVALID, "batch: not a UUID");
+        rc = store_batch_find(store, uuid, batch);
+        if (rc < 0)
+            return err_set(call->err, rc, "no batch %s", text);
+        return 0;
+    }
+    if (wire_str(call->wire, "client", 64, NULL, &client, call->err) < 0 ||
+        wire_str(call->wire, "key", 128, NULL, &key, call->err) < 0) {
+        return E_INVALID;
+    }
+    store_client_key(slice_of(client), slice_of(key), digest);
+    rc = store_batch_find_key(store, digest, batch);
+    if (rc < 0)
+        return err_set(call->err, rc, "no batch with key %s", key);
+    return 0;
+}
+
+int
+core_options(struct broker *broker, uint64_t batch)
+{
+    struct line_fault fault;
+    struct spec spec;
+    int rc;
+
+    if (broker->options_batch == batch)
+        return 0;
+    broker->options_batch = 0;
+    rc = store_spec_get(broker->env.store, batch, &spec);
+    if (rc < 0)
+        return rc;
+    /* A copy: the store's bytes move with its next change. */
+    buf_reset(&broker->options_text);
+    buf_add_slice(&broker->options_text, spec.options);
+    if (line_read_options(&broker->options, broker->env.conf,
+                          buf_slice(&broker->options_text), &fault) < 0) {
+        log_warn("event=options_unreadable batch=%llu field=%s reason=\"%s\"",
+                 (unsigned long long)batch, fault.field, fault.message);
+        return E_INVALID;
+    }
+    broker->options_batch = batch;
+    return 0;
+}
+
+int
+core_line(struct broker *broker, const struct draft *draft)
+{
+    struct line_fault fault;
+    struct slice line;
+    int rc = core_options(broker, draft->batch);
+
+    if (rc == 0)
+        rc = store_draft_line(broker->env.store, draft, &line);
+    if (rc < 0)
+        return rc;
+    buf_reset(&broker->text);
+    buf_add_slice(&broker->text, line);
+    return line_read(&broker->line, broker->env.conf, buf_slice(&broker->text),
+                     &fault);
+}
+
+static uint64_t
+recall(void *context, const unsigned char *key)
+{
+    struct broker *broker = context;
+
+    return cache_get(broker->cache, key,
+                     store_now_ms(broker->env.store) -
+                         broker->env.conf->cache_ttl_ms);
+}
+
+static void
+place(void *context, struct new_draft *draft)
+{
+    struct broker *broker = context;
+    struct group_member member = { .tag = draft->tag,
+                                   .batch = draft->draft.batch,
+                                   .chars = draft->chars };
+    int64_t now_ms = store_now_ms(broker->env.store);
+
+    if (!groups_join(broker->groups, &member, now_ms, &draft->place)) {
+        draft->place = groups_open(broker->groups, &member,
+                                   store_group_next(broker->env.store), now_ms);
+    }
+}
+
+struct intake
+core_intake(struct broker *broker, int64_t now_ms)
+{
+    return (struct intake){
+        .now_ms = now_ms,
+        .cached_after_ms = now_ms - broker->env.conf->cache_ttl_ms,
+        .context = broker,
+        .recall = recall,
+        .place = place,
+    };
+}
+
+void
+core_schedule(struct broker *broker, const struct batch *batch)
+{
+    if (batch_is_live(batch))
+        schedule_add(broker->schedule, batch->id, batch->priority);
+    else
+        schedule_remove(broker->schedule, batch->id);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "queue/core.h"
+
+/* The longest that any call may take. */
+static int64_t
+longest_call_ms(const struct conf *conf)
+{
+    int64_t longest_ms = conf->lease_ms;
+
+    for (size_t i = 0; i < conf->upstream_count; i++) {
+        if (conf->upstreams[i].request_timeout_ms > longest_ms)
+            longest_ms = conf->upstreams[i].request_timeout_ms;
+    }
+    return longest_ms;
+}
+
+static void
+copy_text(char out[SESSION_TEXT_BYTES], struct slice text)
+{
+    size_t bytes =
+        text.bytes < SESSION_TEXT_BYTES ? text.bytes : SESSION_TEXT_BYTES - 1;
+
+    memset(out, 0, SESSION_TEXT_BYTES);
+    if (bytes)
+        memcpy(out, text.data, bytes);
+}
+
+/* Workers that had slots when the broker stopped keep them until they are
+ * heard, known to be dead, or cannot be calling any more. */
+static int
+load_sessions(struct broker *broker, int64_t now_ms)
+{
+    struct worker_row row;
+    unsigned char *after = NULL, uuid[SESSION_UUID_BYTES];
+    int rc;
+
+    while ((rc = store_worker_after(broker->env.store, after, &row)) == 0) {
+        struct session *session = sessions_add(broker->sessions, row.uuid);
+
+        if (!session)
+            return E_FULL;
+        copy_text(session->host, row.host);
+        copy_text(session->lock, row.lock);
+        copy_text(session->own, row.own);
+        session->pid = row.pid;
+        session->lent = session->lent_sent = row.slots;
+        session->heard_ms = row.seen_ms;
+        session->until_ms = now_ms + longest_call_ms(broker->env.conf);
+        memcpy(uuid, row.uuid, sizeof(uuid));
+        after = uuid;
+    }
+    return rc == E_NOTFOUND ? 0 : rc;
+}
+
+/* Leases get a full new period: the time in which there was no broker is not
+ * the workers' fault. */
+static int
+load_leases(struct broker *broker, int64_t now_ms)
+{
+    struct lease lease = { 0 };
+    struct request request;
+    int rc;
+
+    while ((rc = store_lease_after(broker->env.store, lease.request, &lease)) ==
+           0) {
+        struct session *session = sessions_find(broker->sessions, lease.worker);
+
+        rc = store_request_get(broker->env.store, lease.request, &request);
+        if (rc < 0)
+            return rc;
+        if (!session) {
+            store_release(broker->env.store, &request);
+            continue;
+        }
+        /* It may have been started, for all that is known. */
+        session_hold(session, lease.request, lease.fence,
+                     dispatch_lease_ms(broker, &request), now_ms)
+            ->is_started = true;
+    }
+    return rc == E_NOTFOUND ? 0 : rc;
+}
+
+static int
+load_batches(struct broker *broker)
+{
+    struct batch batch = { 0 };
+    int rc;
+
+    schedule_reset(broker->schedule);
+    while ((rc = store_batch_after(broker->env.store, batch.id, &batch)) == 0)
+        core_schedule(broker, &batch);
+    return rc == E_NOTFOUND ? 0 : rc;
+}
+
+/* After a failed transaction: what each session holds as the store has it. */
+static int
+reload_leases(struct broker *broker, int64_t now_ms)
+{
+    for (size_t i = 0; i < broker->sessions->count; i++) {
+        struct session *session = broker->sessions->list[i];
+
+        session->held_count = 0;
+        /* What was said in the transaction was never sent. */
+        session->told = session->told_sent;
+        session->lent = session->lent_sent;
+    }
+    return load_leases(broker, now_ms);
+}
+
+int
+broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
+               struct err *err)
+{
+    int rc = store_begin(broker->env.store, now_ms, err);
+
+    if (rc < 0)
+        return rc;
+    groups_reset(broker->groups);
+    cache_reset(broker->cache);
+    broker->waiter_fresh = 0;
+    broker->options_batch = 0;
+    broker->sticky_batch = 0;
+    broker->counters = broker->sent;
+    if (is_start)
+        rc = load_sessions(broker, now_ms);
+    if (rc == 0)
+        rc = is_start ? load_leases(broker, now_ms)
+                      : reload_leases(broker, now_ms);
+    if (rc == 0)
+        rc = load_batches(broker);
+    if (rc < 0) {
+        store_abort(broker->env.store);
+        return err_set(err, rc, "read the store's state: %s", err_text(rc));
+    }
+    return store_commit(broker->env.store, err);
+}
