@@ -11,7 +11,7 @@
 #include "submit/sheaf_error.h"
 
 #define WAIT_MS_MAX       60000
-#define PAGE_LIMIT        1000
+#define PAGE_LIMIT        500
 #define BYTES_MAX_DEFAULT 1048576
 #define DRAFTS_DEFAULT    1000
 #define WINDOW_DEFAULT    4194304

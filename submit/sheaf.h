@@ -141,7 +141,7 @@ struct sheaf_query {
     const char
         *order;     /* of results: "completion" or "input"; NULL: the first */
     int64_t cursor; /* 0 at the beginning; sheaf_page() moves it */
-    int limit;      /* lines of a page, at most 10000; 0: 1000 */
+    int limit;      /* lines of a page, at most 10000; 0: 500 */
 };
 
 /* One page of them, lent until the next call. */

@@ -10,8 +10,10 @@
 #include "submit/refusals.h"
 #include "submit/sheaf_error.h"
 
-#define CHUNKS_MAX 64 /* on their way at one time, whatever their size */
-#define TICK_MS    100
+#define CHUNKS_MAX   64     /* on their way at one time, whatever their size */
+#define CHUNK_BYTES  131072 /* a chunk is sent when another line exceeds it */
+#define WINDOW_BYTES 524288 /* on their way, if the broker allows as many */
+#define TICK_MS      100
 
 /* Where a line of a chunk comes from. */
 struct place {
@@ -155,7 +157,7 @@ take_stored(struct sheaf_upload *upload, struct chunk *chunk,
     if (upload->tally.drafts < chunk->first + (int64_t)chunk->count)
         upload->tally.drafts = chunk->first + (int64_t)chunk->count;
     upload->window_bytes -= chunk->body.bytes;
-    buf_reset(&chunk->body);
+    buf_fini(&chunk->body);
     chunk->is_stored = true;
     /* A header is limited: of many, the rest is asked for page by page. */
     chunk->is_short = count_listed(chunk, list) < refused;
@@ -251,9 +253,9 @@ settle(struct sheaf_upload *upload, struct err *err)
             return rc;
         upload->first = (upload->first + 1) % CHUNKS_MAX;
         upload->count--;
-        /* The freed slot serves again: its buffers, not its content. */
-        chunk->is_stored = false;
-        chunk->count = 0;
+        /* Kept, the memory of a slot would stay with each of them. */
+        free(chunk->places);
+        *chunk = (struct chunk){ 0 };
     }
     if (upload->failed.code) {
         *err = upload->failed;
@@ -341,10 +343,12 @@ static int
 close_chunk(struct sheaf_upload *upload, struct err *err)
 {
     struct chunk *chunk = filling(upload);
-    size_t window_bytes = (size_t)upload->limits.window_bytes, others = 0;
+    size_t window_bytes = WINDOW_BYTES, others = 0;
 
     if (chunk->count == 0)
         return 0;
+    if (upload->limits.window_bytes < WINDOW_BYTES)
+        window_bytes = (size_t)upload->limits.window_bytes;
     if (window_bytes > chunk->body.bytes)
         others = window_bytes - chunk->body.bytes;
     /* Room first: for its bytes in the window, and for one more in the ring,
@@ -514,7 +518,7 @@ static int
 add(struct sheaf_upload *upload, struct slice line, uint64_t place,
     struct err *err)
 {
-    size_t bytes_max = (size_t)upload->limits.chunk_bytes_max;
+    size_t bytes_max = CHUNK_BYTES;
     size_t drafts_max = (size_t)upload->limits.chunk_drafts_max;
     struct chunk *chunk = filling(upload);
 
@@ -522,8 +526,11 @@ add(struct sheaf_upload *upload, struct slice line, uint64_t place,
         return err_set(err, E_TOOBIG, "a draft of %zu bytes, at most %lld",
                        line.bytes, (long long)upload->limits.line_bytes_max);
     }
+    if (upload->limits.chunk_bytes_max < CHUNK_BYTES)
+        bytes_max = (size_t)upload->limits.chunk_bytes_max;
+    /* A longer line makes a chunk of its own. */
     if (chunk->count == drafts_max ||
-        chunk->body.bytes + line.bytes + 1 > bytes_max) {
+        (chunk->count > 0 && chunk->body.bytes + line.bytes + 1 > bytes_max)) {
         int rc = close_chunk(upload, err);
 
         if (rc < 0)
@@ -535,6 +542,7 @@ add(struct sheaf_upload *upload, struct slice line, uint64_t place,
     if (chunk->count == 0) {
         chunk->first = upload->index_next;
         chunk->empties = 0;
+        buf_reserve(&chunk->body, bytes_max);
     }
     chunk->places[chunk->count++] =
         (struct place){ .place = place, .is_empty = line.bytes == 0 };
