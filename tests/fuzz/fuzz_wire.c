@@ -1,0 +1,96 @@
+/*
+ * fuzz_wire.c - any bytes at all are no header, or one that can be used
+ *
+ * Each member of a header is asked for as each type; what is accepted is within
+ * its range. What is said about a bad one can be sent: it makes a header that
+ * reads again.
+ */
+/* SPDX-License-Identifier: MIT */
+#include "queue/wire.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_BYTES_MAX 64
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+
+/* Not assert(): must also hold where that is compiled away. */
+static void
+must(bool is_true)
+{
+    if (!is_true)
+        abort();
+}
+
+/* An error with this message, as the broker sends it. */
+static void
+send_error(const char *message)
+{
+    cJSON *head = wire_new("error");
+    struct buf text = { 0 };
+    struct wire wire;
+
+    wire_add_str(head, "message", message);
+    wire_print(head, &text);
+    must(wire_parse(&wire, buf_slice(&text), (struct slice){ 0 }, NULL) == 0);
+    wire_fini(&wire);
+    buf_fini(&text);
+}
+
+static void
+ask(const struct wire *wire, const char *name)
+{
+    struct err err = { 0 };
+    const cJSON *item;
+    const char *text;
+    int64_t value, tuple[3];
+    bool is_true;
+
+    if (wire_int(wire, name, wire_range(-5, 1000), &value, &err) == 0)
+        must(value >= -5 && value <= 1000);
+    else
+        must(err.code == E_INVALID);
+    if (wire_int(wire, name, wire_range_or(0, WIRE_INT_MAX, 0), &value, &err) ==
+        0) {
+        must(value >= 0 && value <= WIRE_INT_MAX);
+    }
+    if (wire_str(wire, name, TEXT_BYTES_MAX, NULL, &text, &err) == 0)
+        must(strlen(text) <= TEXT_BYTES_MAX);
+    else
+        send_error(err.msg);
+    (void)wire_bool(wire, name, false, &is_true, &err);
+    cJSON_ArrayForEach(item, wire_get(wire, name))
+    {
+        if (wire_tuple(item, 3, tuple) == 0)
+            must(tuple[0] >= 0 && tuple[1] >= 0 && tuple[2] >= 0);
+        (void)wire_tuple(item, 2, tuple);
+    }
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    static const char *const names[] = { "verb", "re",   "batch", "n",
+                                         "held", "list", "",      "after" };
+    struct slice head = { (const char *)data, bytes };
+    struct err err = { 0 };
+    struct wire wire;
+    const cJSON *item;
+
+    if (wire_parse(&wire, head, (struct slice){ 0 }, &err) < 0) {
+        must(err.code == E_PROTOCOL);
+        must(wire.head == NULL);
+        send_error(err.msg);
+        return 0;
+    }
+    must(strlen(wire_verb(&wire)) <= bytes);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        ask(&wire, names[i]);
+    cJSON_ArrayForEach(item, wire.head)
+    {
+        ask(&wire, item->string);
+    }
+    wire_fini(&wire);
+    return 0;
+}

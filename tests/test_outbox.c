@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#include "queue/outbox.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LARGE_BYTES 100000
+
+Test(outbox, keeps_letters_in_order_until_they_are_sent)
+{
+    struct outbox outbox = { 0 };
+    char want[64];
+
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 100; i++) {
+            struct link_peer peer = { .id = { (unsigned char)i }, .bytes = 1 };
+            cJSON *head = wire_new("beat");
+            struct buf *body;
+
+            wire_add_int(head, "n", i);
+            body = outbox_add(&outbox, i % 2 ? SIDE_WORKERS : SIDE_CLIENTS,
+                              &peer, head);
+            cr_expect_eq(body->bytes, 0, "no bytes of an earlier letter");
+            buf_addf(body, "body %d", i);
+            for (int j = 0; i == 7 && j < LARGE_BYTES; j++)
+                buf_add_char(body, 'x');
+        }
+        cr_assert_eq(outbox.count, 100);
+        for (int i = 0; i < 100; i++) {
+            const struct letter *letter = &outbox.letters[i];
+
+            (void)snprintf(want, sizeof(want), "{\"verb\":\"beat\",\"n\":%d}",
+                           i);
+            cr_expect_str_eq(letter->head.data, want);
+            (void)snprintf(want, sizeof(want), "body %d", i);
+            cr_expect_eq(strncmp(letter->body.data, want, strlen(want)), 0);
+            cr_expect_eq(letter->peer.id[0], i);
+            cr_expect_eq(letter->side, i % 2 ? SIDE_WORKERS : SIDE_CLIENTS);
+        }
+        outbox_reset(&outbox);
+        cr_expect_eq(outbox.count, 0);
+        cr_expect_lt(outbox.letters[7].body.capacity, LARGE_BYTES,
+                     "a large buffer is not kept");
+    }
+    outbox_fini(&outbox);
+    outbox_fini(&outbox);
+}

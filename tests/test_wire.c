@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+#include "queue/wire.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct wire wire;
+static struct err err;
+
+static int
+parse(const char *text)
+{
+    wire_fini(&wire);
+    return wire_parse(&wire, slice_of(text), slice_of("body"), &err);
+}
+
+static void
+tear_down(void)
+{
+    wire_fini(&wire);
+}
+
+Test(wire, what_is_no_header_is_refused, .fini = tear_down)
+{
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        { "", "header: empty" },
+        { "x", "header: byte 1: expected a value" },
+        { "[]", "header: not an object" },
+        { "\"verb\"", "header: not an object" },
+        { "{}", "header: no verb" },
+        { "{\"verb\":7}", "header: no verb" },
+        { "{\"verb\":null}", "header: no verb" },
+        { "{\"Verb\":\"x\"}", "header: no verb" },
+        { "{\"verb\":\"x\"}}", "header: byte 13: nothing may follow the "
+                               "value" },
+        { "{\"verb\":\"x\",\"verb\":\"y\"}",
+          "header: byte 13: the key \"verb\" stands twice" },
+        { "{\"verb\":\"x\\u0000\"}", "header: byte 11: NUL escape (\\u0000)" },
+        { "{\"verb\":\"\xff\"}", "header: byte 10: invalid UTF-8" },
+        { "{\"verb\":\"\\ud800\"}", "header: byte 10: lone surrogate escape" },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        cr_expect_eq(parse(cases[i].text), E_PROTOCOL, "%s", cases[i].text);
+        cr_expect_eq(err.code, E_PROTOCOL);
+        cr_expect_str_eq(err.msg, cases[i].message, "%s: %s", cases[i].text,
+                         err.msg);
+        cr_expect_null(wire.head);
+    }
+}
+
+Test(wire, a_header_has_a_limit, .fini = tear_down)
+{
+    struct buf text = { 0 };
+
+    buf_add_str(&text, "{\"verb\":\"x\"");
+    while (text.bytes < WIRE_HEADER_BYTES_MAX - 1)
+        buf_add_char(&text, ' ');
+    buf_add_char(&text, '}');
+    cr_expect_eq(parse(text.data), 0);
+    text.bytes--;
+    buf_add_str(&text, " }");
+    cr_expect_eq(parse(text.data), E_PROTOCOL);
+    buf_fini(&text);
+}
+
+Test(wire, a_header_is_read, .fini = tear_down)
+{
+    cr_assert_eq(parse(" {\"verb\" : \"d\\u00e4nce\", \"re\":1}\n"), 0);
+    cr_expect_str_eq(wire_verb(&wire), "d\u00e4nce");
+    cr_expect(slice_is(wire.body, "body"));
+    cr_expect_null(wire_get(&wire, "RE"));
+    wire_fini(&wire);
+    wire_fini(&wire);
+}
+
+Test(wire, integers_are_checked, .fini = tear_down)
+{
+    static const struct {
+        const char *value;
+        int rc;
+        int64_t want;
+        const char *message;
+    } cases[] = {
+        { "0", 0, 0, "" },
+        { "-7", 0, -7, "" },
+        { "9007199254740992", 0, WIRE_INT_MAX, "" },
+        { "-9007199254740992", 0, -WIRE_INT_MAX, "" },
+        { "9007199254740994", E_INVALID, 0, "n: not an integer" },
+        { "1e400", E_INVALID, 0, "n: not an integer" },
+        { "1.5", E_INVALID, 0, "n: not an integer" },
+        { "\"1\"", E_INVALID, 0, "n: not an integer" },
+        { "true", E_INVALID, 0, "n: not an integer" },
+        { "null", E_INVALID, 0, "n: not an integer" },
+        { "[1]", E_INVALID, 0, "n: not an integer" },
+    };
+    int64_t value;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf text = { 0 };
+        int rc;
+
+        buf_addf(&text, "{\"verb\":\"x\",\"n\":%s}", cases[i].value);
+        cr_assert_eq(parse(text.data), 0, "%s", text.data);
+        rc = wire_int(&wire, "n", wire_range(-WIRE_INT_MAX, WIRE_INT_MAX),
+                      &value, &err);
+        cr_expect_eq(rc, cases[i].rc, "%s", cases[i].value);
+        if (rc == 0)
+            cr_expect_eq(value, cases[i].want, "%s", cases[i].value);
+        else
+            cr_expect_str_eq(err.msg, cases[i].message);
+        buf_fini(&text);
+    }
+    cr_assert_eq(parse("{\"verb\":\"x\",\"n\":5}"), 0);
+    cr_expect_eq(wire_int(&wire, "n", wire_range_or(5, 5, 0), &value, &err), 0);
+    cr_expect_eq(wire_int(&wire, "n", wire_range_or(6, 9, 0), &value, &err),
+                 E_INVALID);
+    cr_expect_str_eq(err.msg, "n: 5 is not from 6 to 9");
+    cr_expect_eq(wire_int(&wire, "m", wire_range(0, 9), &value, &err),
+                 E_INVALID);
+    cr_expect_str_eq(err.msg, "m: missing");
+    cr_expect_eq(wire_int(&wire, "m", wire_range_or(0, 9, -1), &value, &err),
+                 0);
+    cr_expect_eq(value, -1);
+}
+
+Test(wire, strings_and_booleans_are_checked, .fini = tear_down)
+{
+    const char *text;
+    bool is_true;
+
+    cr_assert_eq(parse("{\"verb\":\"x\",\"s\":\"\\u00fcber\",\"b\":true,"
+                       "\"n\":1,\"z\":null}"),
+                 0);
+    cr_expect_eq(wire_str(&wire, "s", 5, NULL, &text, &err), 0);
+    cr_expect_str_eq(text, "\u00fcber");
+    cr_expect_eq(wire_str(&wire, "s", 4, NULL, &text, &err), E_INVALID);
+    cr_expect_str_eq(err.msg, "s: longer than 4 bytes");
+    cr_expect_eq(wire_str(&wire, "n", 9, "", &text, &err), E_INVALID);
+    cr_expect_str_eq(err.msg, "n: not a string");
+    cr_expect_eq(wire_str(&wire, "z", 9, "", &text, &err), E_INVALID);
+    cr_expect_eq(wire_str(&wire, "q", 9, NULL, &text, &err), E_INVALID);
+    cr_expect_str_eq(err.msg, "q: missing");
+    cr_expect_eq(wire_str(&wire, "q", 9, "else", &text, &err), 0);
+    cr_expect_str_eq(text, "else");
+    cr_expect_eq(wire_bool(&wire, "b", false, &is_true, &err), 0);
+    cr_expect(is_true);
+    cr_expect_eq(wire_bool(&wire, "q", true, &is_true, &err), 0);
+    cr_expect(is_true);
+    cr_expect_eq(wire_bool(&wire, "n", false, &is_true, &err), E_INVALID);
+    cr_expect_str_eq(err.msg, "n: not true or false");
+}
+
+Test(wire, leases_are_tuples, .fini = tear_down)
+{
+    static const struct {
+        const char *text;
+        int count, rc;
+    } cases[] = {
+        { "[1,2,3]", 3, 0 },         { "[1,2]", 2, 0 },
+        { "[1,2]", 3, E_INVALID },   { "[1,2,3]", 2, E_INVALID },
+        { "[]", 2, E_INVALID },      { "[1,-2]", 2, E_INVALID },
+        { "[1,2.5]", 2, E_INVALID }, { "[1,\"2\"]", 2, E_INVALID },
+        { "7", 2, E_INVALID },       { "{\"a\":1,\"b\":2}", 2, E_INVALID },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf text = { 0 };
+        int64_t values[3] = { 0 };
+
+        buf_addf(&text, "{\"verb\":\"x\",\"t\":%s}", cases[i].text);
+        cr_assert_eq(parse(text.data), 0);
+        cr_expect_eq(wire_tuple(wire_get(&wire, "t"), cases[i].count, values),
+                     cases[i].rc, "%s", cases[i].text);
+        if (cases[i].rc == 0)
+            cr_expect_eq(values[1], 2);
+        buf_fini(&text);
+    }
+}
+
+/* What is written is read again, exactly. */
+Test(wire, headers_survive_the_way, .fini = tear_down)
+{
+    static const int64_t numbers[] = { 0,
+                                       -1,
+                                       4711,
+                                       1800000000000,
+                                       999999999999999,
+                                       1000000000000001,
+                                       4503599627370497,
+                                       WIRE_INT_MAX - 1,
+                                       WIRE_INT_MAX,
+                                       -WIRE_INT_MAX };
+    cJSON *head = wire_new("test"), *list;
+    struct buf text = { 0 };
+    const char *str;
+    int64_t value, triple[3];
+    char name[16];
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        (void)snprintf(name, sizeof(name), "n%zu", i);
+        wire_add_int(head, name, numbers[i]);
+    }
+    wire_add_str(head, "none", NULL);
+    wire_add_str(head, "odd", "a \"quote\" \\ \n \x01 \u00fc \U0001f600");
+    wire_add_str(head, "cut", "ab\xf0\x9f\x98");
+    wire_add_str(head, "bad", "\xff\xc0\x80z");
+    wire_add_slice(head, "slice", (struct slice){ "slices", 5 });
+    wire_add_bool(head, "bool", true);
+    wire_add_double(head, "double", 0.25);
+    wire_add_null(head, "null");
+    list = wire_add_array(head, "list");
+    wire_add_triple(list, 1, 2, 3);
+    wire_add_pair(list, 4, 5);
+    wire_add_int(wire_add_object(head, "object"), "in", 6);
+    wire_print(head, &text);
+    cr_assert_eq(parse(text.data), 0, "%s: %s", text.data, err.msg);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        (void)snprintf(name, sizeof(name), "n%zu", i);
+        cr_assert_eq(wire_int(&wire, name,
+                              wire_range(-WIRE_INT_MAX, WIRE_INT_MAX), &value,
+                              &err),
+                     0);
+        cr_expect_eq(value, numbers[i], "%lld", (long long)value);
+    }
+    cr_assert_eq(wire_str(&wire, "odd", 99, NULL, &str, &err), 0);
+    cr_expect_str_eq(str, "a \"quote\" \\ \n \x01 \u00fc \U0001f600");
+    cr_assert_eq(wire_str(&wire, "cut", 99, NULL, &str, &err), 0);
+    cr_expect_str_eq(str, "ab\ufffd\ufffd\ufffd");
+    cr_assert_eq(wire_str(&wire, "bad", 99, NULL, &str, &err), 0);
+    cr_expect_str_eq(str, "\ufffd\ufffd\ufffdz");
+    cr_assert_eq(wire_str(&wire, "slice", 99, NULL, &str, &err), 0);
+    cr_expect_str_eq(str, "slice");
+    cr_assert_eq(wire_str(&wire, "none", 99, NULL, &str, &err), 0);
+    cr_expect_str_eq(str, "");
+    cr_expect(cJSON_IsNull(wire_get(&wire, "null")));
+    cr_expect_eq(
+        wire_tuple(cJSON_GetArrayItem(wire_get(&wire, "list"), 0), 3, triple),
+        0);
+    cr_expect_eq(triple[2], 3);
+    buf_fini(&text);
+}
