@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* lstat */
 #include "queue/link.h"
 
 #include <assert.h>
@@ -6,7 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include "base/log.h"
@@ -20,13 +24,23 @@
 #define BACKLOG              128
 #define ENDPOINT_BYTES_MAX   512
 #define FRAMES_MAX           2
+#define IPC                  "ipc://"
 
 struct link_context {
     void *zmq;
 };
 
+/* The file of a bound ipc:// endpoint. */
+struct place {
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    dev_t device;
+    ino_t inode;
+};
+
 struct link {
     void *socket;
+    struct place places[LINK_PLACES_MAX]; /* libzmq leaves them behind */
+    size_t place_count;
     void *monitor; /* connected links only: events of the connection */
     bool is_bound;
 };
@@ -77,8 +91,8 @@ check_endpoint(const char *endpoint, struct err *err)
                        "there is no encryption and authentication yet",
                        endpoint);
     }
-    if (strncmp(endpoint, "ipc://", 6) == 0 &&
-        strlen(endpoint + 6) > path_max) {
+    if (strncmp(endpoint, IPC, strlen(IPC)) == 0 &&
+        strlen(endpoint + strlen(IPC)) > path_max) {
         return err_set(err, E_USAGE,
                        "%s: a socket's path has at most %zu bytes", endpoint,
                        path_max);
@@ -141,17 +155,80 @@ link_bind(struct link_context *context, const char *endpoint,
     return link;
 }
 
+/* True if somebody listens at the path. libzmq would take it from him, and he
+ * would never know. */
+static bool
+is_taken(const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool is_there = false;
+
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    if (fd >= 0) {
+        /* EAGAIN: he does, and has many others to attend to. */
+        is_there = connect(fd, (const struct sockaddr *)&address,
+                           sizeof(address)) == 0 ||
+                   errno == EAGAIN;
+        (void)close(fd);
+    }
+    return is_there;
+}
+
+/* Remembers the file of an endpoint, to remove it at the end. */
+static void
+keep_place(struct link *link, const char *path)
+{
+    struct place *place = &link->places[link->place_count];
+    struct stat st;
+
+    if (lstat(path, &st) < 0)
+        return;
+    memcpy(place->path, path, strlen(path) + 1);
+    place->device = st.st_dev;
+    place->inode = st.st_ino;
+    link->place_count++;
+}
+
+/* Removes the files of the endpoints, unless another's stands there by now. */
+static void
+clear_places(struct link *link)
+{
+    for (size_t i = 0; i < link->place_count; i++) {
+        const struct place *place = &link->places[i];
+        struct stat st;
+
+        if (lstat(place->path, &st) == 0 && st.st_dev == place->device &&
+            st.st_ino == place->inode) {
+            (void)unlink(place->path);
+        }
+    }
+    link->place_count = 0;
+}
+
 int
 link_bind_also(struct link *link, const char *endpoint, struct err *err)
 {
+    /* Not one of the two kinds that have no file, or one of libzmq's choice. */
+    bool has_path = strncmp(endpoint, IPC, strlen(IPC)) == 0 &&
+                    !strchr("@*", endpoint[strlen(IPC)]);
+    const char *path = endpoint + strlen(IPC);
     int rc = check_endpoint(endpoint, err);
 
     if (rc < 0)
         return rc;
+    if (link->place_count == LINK_PLACES_MAX)
+        return err_set(err, E_USAGE, "too many endpoints");
+    if (has_path && is_taken(path)) {
+        return err_set(err, E_INUSE,
+                       "listen on %s: another process listens there", endpoint);
+    }
     if (zmq_bind(link->socket, endpoint) < 0) {
         return err_set(err, E_IO, "listen on %s: %s", endpoint,
                        zmq_strerror(errno));
     }
+    if (has_path)
+        keep_place(link, path);
     return 0;
 }
 
@@ -220,6 +297,7 @@ link_close(struct link *link, int linger_ms)
         (void)zmq_socket_monitor(link->socket, NULL, 0);
         (void)zmq_close(link->monitor);
     }
+    clear_places(link);
     (void)zmq_close(link->socket);
     free(link);
 }

@@ -24,6 +24,7 @@
 #include "base/err.h"
 
 #define LINK_PEER_BYTES_MAX 16 /* a ROUTER makes routing ids of five bytes */
+#define LINK_PLACES_MAX     8  /* endpoints of a bound link */
 
 /* The other end of a bound link's message. Compares with memcmp(). */
 struct link_peer {
@@ -49,7 +50,8 @@ void link_context_free(struct link_context *context);
 bool link_is_local(const char *endpoint);
 
 /* Binds a ROUTER. The runtime directory of an ipc:// endpoint must exist.
- * E_USAGE: not link_is_local(), or too long; E_IO with the reason. */
+ * E_USAGE: not link_is_local(), or too long; E_INUSE: another process listens
+ * there; E_IO with the reason. */
 struct link *link_bind(struct link_context *context, const char *endpoint,
                        struct link_limits limits, struct err *err);
 
@@ -65,8 +67,8 @@ void link_endpoint(const struct link *link, struct buf *out);
 struct link *link_connect(struct link_context *context, const char *endpoint,
                           struct link_limits limits, struct err *err);
 
-/* Closes the socket and drops what is still queued after linger_ms. NULL is
- * fine. */
+/* Closes the socket, removes the files of its endpoints, and drops what is
+ * still queued after linger_ms. NULL is fine. */
 void link_close(struct link *link, int linger_ms);
 
 /* Takes one message: 0 and *peer, *head, *body (buffers are emptied first), or
