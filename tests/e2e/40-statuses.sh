@@ -120,9 +120,7 @@ until_true 10 is_aborted
 
 stop_upstream
 start_upstream --port "$test_port"
-port_was=$UPSTREAM_PID
 "$BIN/upstream" --port "$absent_port" --log absent.log 2>>upstream.err &
-UPSTREAM_PID=$port_was
 listens() {
     "$python" -c "import socket
 socket.create_connection(('127.0.0.1', $absent_port), 1)"
