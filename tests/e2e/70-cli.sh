@@ -1,0 +1,268 @@
+#!/bin/sh
+# 70-cli.sh - the command line as a user finds it: errors, formats, exit codes
+#
+# Bad drafts are reported with file, line, field and reason while the others go
+# on. Output comes in every format, whole or not at all. Every exit code but
+# those of a full disk is had once.
+# SPDX-License-Identifier: MIT
+set -u
+. "$(dirname "$0")/lib.sh"
+
+NO_BATCH=00000000-0000-4000-8000-000000000000
+# The error of the last command is one line, and begins so.
+error_is() { # BEGINNING
+    case $(cat err) in
+    "$1"*) ;;
+    *) fail "standard error: got $(cat err), want $1" ;;
+    esac
+}
+
+# A draft for each word.
+drafts_of() { # WORD…
+    for word in "$@"; do
+        printf '{"id":"%s","text":"text of %s"}\n' "$word" "$word"
+    done
+}
+
+# Submits, waits, and leaves the results in input order in `results`.
+answers_to() { # WANTED_CODE OPTION… FILE…
+    run_sheaf "$@"
+    batch=$(cat out)
+    run_sheaf 0 results "$batch" --follow --order input -o results
+}
+
+ids() {
+    sed 's/.*"custom_id":"\([^"]*\)".*"status":"\([^"]*\)".*/\1=\2/' results |
+        tr '\n' ' '
+}
+
+# ---- bad drafts ----
+
+start_upstream
+start_broker --set line_bytes_max=2048
+
+"$python" "$here/refusals.py" write bad.jsonl
+"$python" "$here/refusals.py" text bad.jsonl >want
+answers_to 1 submit bad.jsonl
+run_sheaf 1 submit bad.jsonl
+sort -t : -k 2n err >got
+diff got want >&2 || fail 'what is said of bad drafts'
+equal "$(grep -c '"status":"ok"' results)" "$(wc -l <want)" 'good drafts'
+"$python" "$here/refusals.py" json bad.jsonl | sort >want
+run_sheaf 1 submit bad.jsonl --json
+sort err | diff - want >&2 || fail 'what is said of bad drafts as JSON'
+
+"$python" "$here/refusals.py" write bad.jsonl --only-bad
+: >empty.jsonl
+for file in bad.jsonl empty.jsonl; do
+    forget_calls
+    run_sheaf 1 submit $file
+    equal "$(cat out)" '' "output about $file"
+    contains "$(cat err)" 'no draft was accepted' "errors about $file"
+    equal "$(figure calls)" 0 "calls for $file"
+done
+say 'bad drafts are told, good ones go on'
+
+# ---- what is no error, and kinds of input ----
+
+printf '\357\273\277{"id":"a","text":"1"}\r\n\r\n \n{"id":"b","text":"2"}\r\n%s' \
+    '{"id":"c","text":"3"}' >odd.jsonl
+drafts_of a b c | sed 's/text of a/1/; s/text of b/2/; s/text of c/3/' >plain.jsonl
+answers_to 0 submit odd.jsonl
+"$python" "$here/answers.py" plain.jsonl results >/dev/null ||
+    fail 'results of a file with a byte-order mark, CRLF and blank lines'
+answers_to 0 submit - <plain.jsonl
+equal "$(ids)" 'a=ok b=ok c=ok ' 'standard input'
+
+mkdir docs
+printf 'first text' >docs/one.txt
+printf 'second\n"text"' >docs/two.md
+answers_to 0 --goal Summarize submit docs/*
+equal "$(ids)" 'docs/one.txt=ok docs/two.md=ok ' 'two texts'
+run_sheaf 1 submit docs
+error_is 'docs: file: Is a directory'
+
+printf '{"custom_id":"o%s","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[{"role":"user","content":"hello %s"}]}}\n' 1 1 2 2 >openai.jsonl
+answers_to 0 submit openai.jsonl
+run_sheaf 0 results "$batch" --order input --format openai
+"$python" - out >got <<'PYTHON' || fail 'openai lines'
+import json, sys
+for line in open(sys.argv[1]):
+    line = json.loads(line)
+    body = line["response"]["body"]
+    assert line["error"] is None and line["id"], line
+    assert body["object"] == "chat.completion", line
+    assert set(body["usage"]) == {"prompt_tokens", "completion_tokens",
+                                  "total_tokens"}, line
+    message = body["choices"][0]["message"]
+    print(line["custom_id"], line["response"]["status_code"],
+          message["role"], message["content"])
+PYTHON
+echo_of() { # TEXT
+    printf 'echo %.16s' "$(printf %s "$1" | sha256sum)"
+}
+equal "$(cat got)" "o1 200 assistant $(echo_of 'hello 1')
+o2 200 assistant $(echo_of 'hello 2')" 'openai lines'
+stop_broker
+stop_upstream
+
+# ---- formats ----
+
+# The answer has every character that CSV and terminals may trip over.
+ANSWER='{\"a\": 1}, \"q\",\r\nnext\ttab\nend'
+cat >script <<END
+match=quoted body='{"id":"1","choices":[{"message":{"role":"assistant","content":"$ANSWER"},"finish_reason":"stop"}]}'
+match=slow latency=700
+match=stuck action=hang
+END
+store=second
+start_upstream --script script
+start_broker
+drafts_of quoted plain >quoted.jsonl
+answers_to 0 submit quoted.jsonl
+run_sheaf 0 --format=csv results "$batch" --order input
+"$python" - out results <<'PYTHON' || fail 'csv'
+import csv, json, sys
+rows = list(csv.DictReader(open(sys.argv[1], newline="")))
+results = [json.loads(line) for line in open(sys.argv[2])]
+assert len(rows) == len(results) == 2
+assert results[0]["text"] == '{"a": 1}, "q",\r\nnext\ttab\nend', results[0]
+for row, result in zip(rows, results):
+    for name in ("text", "custom_id", "status", "completed_at"):
+        assert row[name] == result[name], (row, result)
+PYTHON
+head -n 1 out | grep -q "$(printf ',completed_at\r$')" || fail 'csv: no CRLF'
+
+# ---- a file appears when it is complete; results as they come ----
+
+drafts_of quick slow >slow.jsonl
+echo old >kept
+run_sheaf 0 submit slow.jsonl
+batch=$(cat out)
+"$BIN/sheaf" results "$batch" --follow >followed &
+follower=$!
+"$BIN/sheaf" results "$batch" --follow -o kept &
+writer=$!
+until_true 20 grep -q '"custom_id":"quick"' followed
+equal "$(grep -c slow followed)" 0 'results before they are there'
+equal "$(cat kept)" old 'a file that is being replaced'
+wait $follower || fail 'results --follow'
+wait $writer || fail 'results --follow -o'
+equal "$(wc -l <followed)" 2 'results that were followed'
+diff followed kept >&2 || fail 'results in a file and on standard output'
+equal "$(find . -maxdepth 1 -name '*kept*' | wc -l)" 1 'files beside the output'
+
+# ---- questions ----
+
+drafts_of a b a1 a2 | sed 's/text of a[12]/text of a/' >repeats.jsonl
+run_sheaf 0 submit --dry-run --json repeats.jsonl
+contains "$(cat out)" '{"drafts":4,"accepted":4,"refused":0,"duplicates":2,"cached":0,"joined":0,"requests":2,"groups":1,"chars":36,' 'dry run'
+run_sheaf 0 submit --dry-run quoted.jsonl
+contains "$(cat out)" 'answered by the store  2' 'dry run of what is known'
+run_sheaf 0 list --json
+equal "$(grep -c '"batch":' out)" 2 'batches after dry runs'
+first=$(sed -n '2s/.*"batch":"\([^"]*\)".*/\1/p' out)
+run_sheaf 0 list --client nobody --json
+equal "$(cat out)" '' 'batches of nobody'
+run_sheaf 0 status --json "$batch"
+contains "$(cat out)" '"state":"finished"' 'status'
+run_sheaf 0 status --json
+contains "$(cat out)" '"batches":[]' 'status without a batch'
+run_sheaf 0 stats --json
+contains "$(cat out)" '"workers":1' 'stats'
+run_sheaf 0 check-config --config sheaf.conf --set slots_max=7
+contains "$(cat out)" 'slots_max = 7' 'check-config'
+run_sheaf 0 wait "$first" "$batch" --timeout 5
+equal "$(cut -d ' ' -f 1 out)" "$first
+$batch" 'wait for two'
+run_sheaf 0 export --cursor-file cursor
+equal "$(wc -l <out)" 4 'first export'
+run_sheaf 0 export --cursor-file cursor
+equal "$(cat out)" '' 'second export'
+run_sheaf 0 export --after "$(($(cat cursor) - 1))"
+equal "$(wc -l <out)" 1 'export --after the last but one'
+
+# ---- exit codes ----
+
+run_sheaf 2 list --nonsense
+error_is 'sheaf: there is no option --nonsense'
+run_sheaf 2 list --nonsense --json
+contains "$(cat err)" '"message":"there is no option --nonsense"}}' 'JSON error'
+run_sheaf 2 status not-a-uuid
+run_sheaf 2 nonsense
+run_sheaf 2
+run_sheaf 2 list --timeout 3
+run_sheaf 3 status $NO_BATCH
+run_sheaf 3 results $NO_BATCH
+drafts_of stuck >stuck.jsonl
+run_sheaf 0 submit stuck.jsonl --key stuck
+batch=$(cat out)
+run_sheaf 4 wait --timeout 0 "$batch"
+run_sheaf 8 submit stuck.jsonl --key stuck --goal other
+run_sheaf 8 submit slow.jsonl --key stuck
+run_sheaf 0 cancel "$batch"
+"$BIN/sheafd" --store second --config sheaf.conf \
+    --listen "ipc://$XDG_RUNTIME_DIR/second" 2>second.err
+equal $? 10 'exit code of a second broker of the store'
+kill -KILL "$BROKER_PID"
+wait "$BROKER_PID" 2>/dev/null
+run_sheaf 5 list --broker-timeout 1
+cp second/data.mdb before
+dd if=/dev/zero of=second/data.mdb bs=4096 count=2 conv=notrunc 2>/dev/null
+cp second/data.mdb damaged
+"$BIN/sheafd" --store second --config sheaf.conf 2>damaged.err
+equal $? 9 'exit code over a damaged store'
+cmp second/data.mdb damaged || fail 'the damaged store was changed'
+cp before second/data.mdb
+
+# ---- where a broker may listen ----
+
+"$BIN/sheafd" --store second --config sheaf.conf --listen tcp://0.0.0.0:1234 \
+    2>tcp.err
+equal $? 2 'exit code of a broker on tcp://0.0.0.0:1234'
+"$BIN/sheafd" --store second --config sheaf.conf --listen 'tcp://127.0.0.1:*' \
+    2>tcp.err &
+BROKER_PID=$!
+endpoint() {
+    grep -o 'tcp://127.0.0.1:[0-9]*' tcp.err
+}
+until_true 20 endpoint >/dev/null
+run_sheaf 0 --broker "$(endpoint)" list --json
+equal "$(grep -c '"batch":' out)" 3 'batches, by TCP'
+stop_broker
+
+# ---- run ----
+
+run() { # WANTED_CODE OPTION… FILE
+    run_sheaf "$1" run --store mine --config sheaf.conf "$2" "$3" "$4"
+}
+forget_calls
+run 0 -o first.out quoted.jsonl
+equal "$(figure calls)" 2 'calls of the first run'
+run 0 -o second.out quoted.jsonl
+cmp first.out second.out || fail 'a run that is repeated prints otherwise'
+equal "$(figure calls)" 2 'calls after it was repeated'
+drafts_of quoted new plain >changed.jsonl
+run 0 -o changed.out changed.jsonl
+equal "$(wc -l <changed.out)" 3 'results of changed input'
+equal "$(figure calls)" 3 'calls after one draft was added'
+
+# Interrupted while one draft takes its time; the same command goes on. A shell
+# lets its background commands ignore an interrupt: python undoes that.
+drafts_of early slow late >interrupted.jsonl
+forget_calls
+"$python" -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+os.execv(sys.argv[1], sys.argv[1:])' "$BIN/sheaf" run --store mine \
+    --config sheaf.conf -o interrupted.out interrupted.jsonl 2>run.err &
+runner=$!
+until_true 20 grep -q '"event":"start"' upstream.log
+kill -INT $runner
+wait $runner
+equal $? 130 'exit code of a run that was interrupted'
+[ ! -e interrupted.out ] || fail 'half a result file'
+run 0 -o interrupted.out interrupted.jsonl
+"$python" "$here/answers.py" interrupted.jsonl interrupted.out >/dev/null ||
+    fail 'results of an interrupted run'
+equal "$(figure calls)" 3 'calls of a run that was interrupted'
+stop_upstream
