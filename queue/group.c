@@ -146,6 +146,9 @@ groups_held_until(const struct groups *groups, uint64_t number, int64_t now_ms)
 
     if (!group || group->is_closed || !is_in_window(groups, group, now_ms))
         return 0;
+    /* The one before it is full and may go; held, it would go after others. */
+    if (group->lead != group->number)
+        return 0;
     return group->opened_ms + groups->conf->group_window_ms;
 }
 

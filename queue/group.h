@@ -14,8 +14,8 @@
  *
  * While a batch is uploaded, its drafts go on joining after the window: they
  * all wait for the seal anyway. Groups of one tag that follow one another share
- * a `lead`, the number of the first, by which the ready index is ordered, so that
- * they also stay together: A B A B … becomes A … A, B … B.
+ * a `lead`, the number of the first, by which the ready index is ordered, and
+ * are not held, so that they also stay together: A B A B … becomes A … A, B … B.
  *
  * Only memory: after a restart all groups are closed, and what was in them may
  * go at once. The table is bounded; the oldest group is closed for a new one.

@@ -271,6 +271,26 @@ Test(broker_dispatch, groups_of_a_kind_stay_together, .init = set_up,
     cr_expect_str_eq(call_order(), "AAAAAAAAAAAABBBBBBBBBBBB");
 }
 
+/* The last one of a kind is not full, and must not be held until others went. */
+Test(broker_dispatch, a_group_that_is_not_full_follows_full_ones,
+     .init = set_up, .fini = tear_down)
+{
+    struct buf lines = { 0 };
+
+    for (int i = 0; i < 6; i++) {
+        buf_addf(&lines, "{'id':'%d','goal':'%c','text':'", i, 'A' + i % 2);
+        for (int j = 0; j < 1500; j++)
+            buf_add_char(&lines, 'x');
+        buf_addf(&lines, "%d%c'}\n", i, 'A' + i % 2);
+    }
+    bench_submit(&bench, "k", NULL, lines.data, uuid);
+    buf_fini(&lines);
+    bench_work(&bench);
+    pass_window();
+    bench_work(&bench);
+    cr_expect_str_eq(call_order(), "AAABBB");
+}
+
 Test(broker_dispatch, groups_go_across_batches_within_the_window,
      .init = set_up, .fini = tear_down)
 {
