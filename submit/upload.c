@@ -11,8 +11,8 @@
 #include "submit/sheaf_error.h"
 
 #define CHUNKS_MAX   64     /* on their way at one time, whatever their size */
-#define CHUNK_BYTES  131072 /* a chunk is sent when another line exceeds it */
-#define WINDOW_BYTES 524288 /* on their way, if the broker allows as many */
+#define CHUNK_BYTES  65536  /* a chunk is sent when another line exceeds it */
+#define WINDOW_BYTES 262144 /* on their way, if the broker allows as many */
 #define TICK_MS      100
 
 /* Where a line of a chunk comes from. */
