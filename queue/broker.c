@@ -316,7 +316,28 @@ broker_worker_at(const struct broker *broker, size_t nth,
     view->pid = session->pid;
     view->is_here = strcmp(session->host, broker->env.host) == 0;
     view->is_online = session->is_online;
+    view->is_leaving = session->is_leaving;
     return true;
+}
+
+static void
+dismiss(struct broker *broker, struct session *session)
+{
+    if (!session->is_online || session->is_leaving)
+        return;
+    session->is_leaving = true;
+    worker_send(broker, session, wire_new("drain"));
+}
+
+void
+broker_dismiss(struct broker *broker, const unsigned char uuid[16])
+{
+    struct session *session = sessions_find(broker->sessions, uuid);
+
+    if (!session)
+        return;
+    log_info("event=worker_dismissed worker=%s", session->name);
+    dismiss(broker, session);
 }
 
 void
@@ -328,7 +349,7 @@ broker_drain(struct broker *broker, const char *own)
     for (size_t i = 0; i < broker->sessions->count; i++) {
         struct session *session = broker->sessions->list[i];
 
-        if (session->is_online && strcmp(session->own, own) == 0)
-            worker_send(broker, session, wire_new("drain"));
+        if (strcmp(session->own, own) == 0)
+            dismiss(broker, session);
     }
 }

@@ -93,13 +93,18 @@ struct worker_view {
     const char *lock; /* borrowed until the next message */
     const char *own;
     uint32_t pid;
-    bool is_here;   /* on this host: its lock can be tried */
-    bool is_online; /* has a link now */
+    bool is_here;    /* on this host: its lock can be tried */
+    bool is_online;  /* has a link now */
+    bool is_leaving; /* was told to drain */
 };
 
 /* The nth worker from 0; false behind the last one. */
 bool broker_worker_at(const struct broker *broker, size_t nth,
                       struct worker_view *view);
+
+/* Lets one worker go: it gives back what it has not started, finishes its
+ * calls, and ends. Within a transaction. */
+void broker_dismiss(struct broker *broker, const unsigned char uuid[16]);
 
 /* Starts nothing more: new batches and chunks are refused, nothing is leased.
  * The workers that a broker of this store started (`own`) give back what they

@@ -184,7 +184,7 @@ room_of(const struct broker *broker, const struct session *session)
 {
     size_t most = session->told + (size_t)broker->env.conf->lease_ahead_max;
 
-    if (!session->is_online || session->told == 0 ||
+    if (!session->is_online || session->is_leaving || session->told == 0 ||
         session->held_count >= most) {
         return 0;
     }

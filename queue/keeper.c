@@ -30,7 +30,8 @@ struct keeper {
     struct keeper_terms terms;
     pid_t children[KEEPER_WORKERS_MAX]; /* 0: none */
     int64_t started_ms[KEEPER_WORKERS_MAX];
-    int adopted; /* that an earlier broker started */
+    int adopted; /* that an earlier broker started, and that stay */
+    int leaving; /* of those, that were told to go and live yet */
     int64_t restart_ms, not_before_ms;
 };
 
@@ -112,6 +113,16 @@ is_child(const struct keeper *keeper, uint32_t pid)
     return false;
 }
 
+static int
+count_children(const struct keeper *keeper)
+{
+    int count = 0;
+
+    for (int i = 0; i < keeper->terms.count; i++)
+        count += keeper->children[i] != 0;
+    return count;
+}
+
 /* Removes the dead from the broker and counts the living that are ours by
  * adoption. */
 static void
@@ -120,7 +131,7 @@ look_round(struct keeper *keeper, struct broker *broker, int64_t now_ms)
     struct worker_view view;
     size_t nth = 0;
 
-    keeper->adopted = 0;
+    keeper->adopted = keeper->leaving = 0;
     while (broker_worker_at(broker, nth, &view)) {
         bool is_ours = strcmp(view.own, keeper->terms.own) == 0;
 
@@ -128,9 +139,33 @@ look_round(struct keeper *keeper, struct broker *broker, int64_t now_ms)
             broker_worker_died(broker, view.uuid, now_ms);
             continue; /* the next one has taken its place */
         }
-        if (is_ours && !is_child(keeper, view.pid))
-            keeper->adopted++;
+        if (is_ours && !is_child(keeper, view.pid)) {
+            if (view.is_leaving)
+                keeper->leaving++;
+            else
+                keeper->adopted++;
+        }
         nth++;
+    }
+}
+
+/* One worker too many: an earlier broker's, which died before it had heard of
+ * it, so that another one was started. It goes again. */
+static void
+dismiss_surplus(struct keeper *keeper, struct broker *broker)
+{
+    int surplus =
+        keeper->adopted + count_children(keeper) - keeper->terms.count;
+    struct worker_view view;
+
+    for (size_t nth = 0; surplus > 0 && broker_worker_at(broker, nth, &view);
+         nth++) {
+        if (strcmp(view.own, keeper->terms.own) == 0 && view.is_online &&
+            !view.is_leaving && !is_child(keeper, view.pid)) {
+            broker_dismiss(broker, view.uuid);
+            keeper->adopted--;
+            surplus--;
+        }
     }
 }
 
@@ -223,16 +258,6 @@ start(struct keeper *keeper, int place, int64_t now_ms)
     buf_fini(&path);
 }
 
-static int
-count_children(const struct keeper *keeper)
-{
-    int count = 0;
-
-    for (int i = 0; i < keeper->terms.count; i++)
-        count += keeper->children[i] != 0;
-    return count;
-}
-
 void
 keeper_look(struct keeper *keeper, struct broker *broker, bool is_draining,
             int64_t now_ms)
@@ -241,6 +266,8 @@ keeper_look(struct keeper *keeper, struct broker *broker, bool is_draining,
 
     reap(keeper, now_ms);
     look_round(keeper, broker, now_ms);
+    if (!is_draining)
+        dismiss_surplus(keeper, broker);
     if (is_draining || now_ms < keeper->not_before_ms)
         return;
     missing = keeper->terms.count - count_children(keeper) - keeper->adopted;
@@ -255,7 +282,7 @@ keeper_look(struct keeper *keeper, struct broker *broker, bool is_draining,
 bool
 keeper_has_workers(const struct keeper *keeper)
 {
-    return count_children(keeper) + keeper->adopted > 0;
+    return count_children(keeper) + keeper->adopted + keeper->leaving > 0;
 }
 
 void

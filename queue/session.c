@@ -124,7 +124,8 @@ sessions_share(const struct sessions *sessions, const struct session *session,
         for (size_t i = 0; i < sessions->count && slots > 0; i++) {
             const struct session *other = sessions->list[i];
 
-            if (!other->is_online || other->capacity < round)
+            if (!other->is_online || other->is_leaving ||
+                other->capacity < round)
                 continue;
             if (other == session)
                 share++;

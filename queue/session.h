@@ -40,6 +40,7 @@ struct session {
     uint64_t id;
     unsigned char uuid[SESSION_UUID_BYTES];
     bool is_online;
+    bool is_leaving;       /* was told to drain: gets nothing new */
     bool has_peer;         /* it has spoken since the broker's start */
     struct link_peer peer; /* from there; what it sent last may come after it
                               has gone offline */
