@@ -17,6 +17,10 @@ TMPDIR=$work/tmp
 HOME=$work/home
 PYTHONDONTWRITEBYTECODE=1
 export TMPDIR HOME XDG_RUNTIME_DIR PYTHONDONTWRITEBYTECODE
+# The examples find the programs as a user's shell would.
+examples=${here%/tests/e2e}/examples
+PATH=$BIN:$PATH
+export PATH
 unset SHEAF_BROKER SHEAF_WORKER_BROKER SHEAF_CONFIG SHEAF_STORE \
     SHEAF_USE_OPENAI OPENAI_API_KEY OPENAI_BASE_URL XDG_STATE_HOME
 mkdir "$TMPDIR" "$HOME"
@@ -27,10 +31,14 @@ BROKER_PID=
 # Debian's python is there wherever the tests are; others are not asked for.
 python=/usr/bin/python3
 
-# The processes that were started below $work and live.
+# The processes that were started below $work and live, but for these three.
 ours() {
-    grep -lszx "TMPDIR=$work/tmp" /proc/[0-9]*/environ | cut -d / -f 3 |
-        grep -vx "$$"
+    TMPDIR=/ grep -lszx "TMPDIR=$work/tmp" /proc/[0-9]*/environ |
+        TMPDIR=/ cut -d / -f 3 | TMPDIR=/ grep -vx "$$"
+}
+
+nothing_is_left() {
+    [ -z "$(ours)" ]
 }
 
 clean_up() {
@@ -127,6 +135,7 @@ start_upstream() { # OPTION… of the test upstream; sets URL
 stop_upstream() {
     kill "$UPSTREAM_PID"
     wait "$UPSTREAM_PID"
+    equal $? 0 "exit code of the upstream that was told to stop"
     UPSTREAM_PID=
 }
 
