@@ -332,6 +332,8 @@ Test(broker_dispatch, what_is_shared_does_not_run_before_its_batch_may,
 {
     char more[64];
 
+    /* All is there when the first worker comes. */
+    hand_bye(hand);
     bench_submit(&bench, "k", NULL, "{'id':'1','goal':'A','text':'1A'}\n",
                  uuid);
     (void)snprintf(more, sizeof(more), "'not_before':%lld",
@@ -340,6 +342,8 @@ Test(broker_dispatch, what_is_shared_does_not_run_before_its_batch_may,
     bench_chunk(&bench, other, 1, "{'id':'1','goal':'A','text':'2B'}\n");
     bench_seal(&bench, other, 1, 1);
     pass_window();
+    hand_hello(hand);
+    hand->beats = true;
     bench_work(&bench);
     cr_expect_str_eq(call_order(), "A");
     bench_advance(&bench, 3600000 - bench.conf.group_window_ms);

@@ -20,7 +20,11 @@
 
 TestSuite(broker_random, .timeout = 110);
 
-#define HISTORIES  200
+#ifdef __SANITIZE_ADDRESS__
+#define HISTORIES 60 /* all is slow then */
+#else
+#define HISTORIES 240
+#endif
 #define STEPS      1200
 #define BATCHES    6
 #define CHUNKS     6

@@ -380,6 +380,69 @@ Test(broker_workers, a_worker_that_comes_back_takes_no_slots_that_were_lent,
     cr_expect_eq(slots_of_all(), 5);
 }
 
+/* A worker's answer to an earlier word says nothing about a later one. */
+Test(broker_workers, words_that_cross_lend_nothing_twice, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *first = hand_new(&bench, 5), *second, *third;
+
+    submit("k", 40, uuid);
+    cr_assert_eq(first->slots, 5);
+    bench.is_slow = true;
+    second = hand_new(&bench, 5);
+    bench_turn(&bench); /* the first is to keep 3 */
+    hand_read(second);
+    hand_bye(second);
+    bench_turn(&bench); /* and may have all again */
+    third = hand_new(&bench, 5);
+    bench_turn(&bench); /* or not */
+    for (int i = 0; i < 10 && first->slots == 5; i++)
+        hand_read_one(first);
+    cr_assert_eq(first->slots, 3);
+    bench_turn(&bench);
+    hand_read(third);
+    bench_turn(&bench);
+    hand_read(third);
+    hand_start(third);
+    hand_read_one(first);
+    hand_start(first);
+    hand_read(first);
+    bench.is_slow = false;
+    bench_work(&bench);
+    cr_expect_eq(bench.in_flight_most, 5);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+}
+
+Test(broker_workers, slots_survive_commits_that_fail, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *first = hand_new(&bench, 5), *second;
+
+    submit("k", 40, uuid);
+    hand_start(first);
+    /* What was lent before the start is still lent. */
+    bench_restart(&bench);
+    bench.fails = true;
+    second = hand_new(&bench, 5);
+    bench_advance(&bench, 5000);
+    cr_expect_eq(second->slots, 0);
+    hand_hello(first);
+    bench_run(&bench);
+    cr_expect_eq(first->slots, 3);
+    /* What was lent, and never told, is told again. */
+    for (int i = 0; i < 2; i++)
+        hand_forget(first, hand_slip(first, SLIP_RUNNING, 0));
+    bench.fails = true;
+    first->slots_told = 3;
+    hand_say(first, "{'verb':'slots','count':3}");
+    bench_run(&bench);
+    cr_expect_eq(second->slots, 2);
+    bench_advance(&bench, bench.conf.heartbeat_ms * 2);
+    bench_work(&bench);
+    cr_expect_eq(bench.in_flight_most, 5);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+}
+
 Test(broker_workers, a_stranger_is_asked_for_its_name, .init = set_up,
      .fini = tear_down)
 {
