@@ -2,7 +2,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "store/table.h"
 
 void
@@ -142,74 +141,6 @@ store_refusal_next(struct store *store, uint64_t batch, uint32_t index,
     return record_end(&record);
 }
 
-/* 1 if the draft at `index` has this id, 0 if not, or an error. */
-static int
-has_id(struct store *store, uint64_t batch, uint32_t index, struct slice id)
-{
-    struct buf decoded = { 0 };
-    struct draft draft = { 0 };
-    struct slice line = { 0 };
-    int rc = store_draft_get(store, batch, index, &draft);
-
-    if (rc == 0)
-        rc = store_draft_line(store, &draft, &line);
-    if (rc < 0)
-        return rc;
-    assert(draft.id_bytes >= 2);
-    json_decode_inner(
-        (struct slice){ line.data + draft.id_at + 1, draft.id_bytes - 2 },
-        &decoded);
-    rc = slice_equal(buf_slice(&decoded), id);
-    buf_fini(&decoded);
-    return rc;
-}
-
-/* The first eight bytes of its SHA-256: whoever chooses the ids could make
- * faster hashes collide, and every id of a batch be compared with every other
- * one. */
-static uint64_t
-name_hash(struct store *store, struct slice id)
-{
-    unsigned char digest[DIGEST_BYTES];
-
-    digest_add(store->digest, id.data, id.bytes);
-    digest_final(store->digest, digest);
-    return key_get_u64((struct slice){ (const char *)digest, 8 }, 0);
-}
-
-static struct key
-name_key(uint64_t batch, uint64_t hash)
-{
-    return key_u64(key_id(batch), hash);
-}
-
-/* Claims an id within the batch. 1: it is taken. */
-static int
-claim_name(struct store *store, const struct new_draft *draft)
-{
-    uint64_t hash = name_hash(store, draft->id);
-    struct record record;
-    int rc;
-
-    for (;; hash++) {
-        rc = table_get(store, TABLE_NAME, name_key(draft->draft.batch, hash),
-                       &record);
-        if (rc < 0)
-            break;
-        rc = has_id(store, draft->draft.batch, record_get_u32(&record),
-                    draft->id);
-        if (rc < 0)
-            return E_CORRUPT;
-        if (rc == 1)
-            return rc;
-    }
-    if (rc != E_NOTFOUND)
-        return rc;
-    record_u32(table_fields(store), draft->draft.index);
-    table_put(store, TABLE_NAME, name_key(draft->draft.batch, hash));
-    return 0;
-}
-
 enum disposition
 store_key_peek(struct store *store, const unsigned char key[DIGEST_BYTES],
                int64_t cached_after_ms)
@@ -289,7 +220,7 @@ add_draft(struct store *store, struct batch *batch, struct chunk *chunk,
     int rc;
 
     draft->batch = batch->id;
-    rc = claim_name(store, fresh);
+    rc = name_claim(store, batch->id, draft->index, fresh->id);
     if (rc < 0)
         return rc;
     if (rc == 1) {

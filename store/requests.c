@@ -62,8 +62,16 @@ void
 key_point(struct store *store, const unsigned char key[DIGEST_BYTES],
           uint64_t request)
 {
+    struct key row = key_bytes(key_start(), key, DIGEST_BYTES);
+    struct record record;
+
+    /* It mostly is: and each row of this table lies on a page of its own. */
+    if (table_get(store, TABLE_KEY, row, &record) == 0 &&
+        record_get_u64(&record) == request) {
+        return;
+    }
     record_u64(table_fields(store), request);
-    table_put(store, TABLE_KEY, key_bytes(key_start(), key, DIGEST_BYTES));
+    table_put(store, TABLE_KEY, row);
 }
 
 static struct timer

@@ -200,6 +200,10 @@ void store_chunk_put(struct store *store, uint64_t batch,
 int store_chunk_get(struct store *store, uint64_t batch, uint32_t n,
                     struct chunk *chunk);
 
+/* The draft that has an id. E_CORRUPT: one that may have it is damaged. */
+int store_draft_find(struct store *store, uint64_t batch, struct slice id,
+                     struct draft *draft);
+
 /* A draft's record; the bytes of its line, checked. */
 int store_draft_get(struct store *store, uint64_t batch, uint32_t index,
                     struct draft *draft);

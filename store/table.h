@@ -130,6 +130,11 @@ void request_leave(struct store *store, uint64_t id, const struct draft *draft);
 /* Writes a draft's record. */
 void draft_put(struct store *store, const struct draft *draft);
 
+/* Claims an id within a batch for the draft at `index` (names.c). 1: it is
+ * taken. E_CORRUPT: by a draft that is damaged. */
+int name_claim(struct store *store, uint64_t batch, uint32_t index,
+               struct slice id);
+
 /* The first draft of a batch at or after an index. E_CORRUPT also sets its
  * index. */
 int draft_next(struct store *store, uint64_t batch, uint32_t index,

@@ -35,7 +35,7 @@ add_others(struct check *check, const struct batch *batch, struct tally *tally)
     struct refusal refusal = { 0 };
     struct chunk chunk;
     struct slice found;
-    struct key key = key_u64(key_id(batch->id), 0);
+    struct key key = key_id(batch->id);
 
     while (store_refusal_next(check->store, batch->id, refusal.index,
                               &refusal) == 0) {
@@ -56,9 +56,7 @@ add_others(struct check *check, const struct batch *batch, struct tally *tally)
     }
     while (table_seek(check->store, TABLE_NAME, key, 8, &found, NULL) == 0) {
         tally->names++;
-        key = key_u64(key_id(batch->id), key_get_u64(found, 8) + 1);
-        if (key_get_u64(found, 8) == UINT64_MAX)
-            break;
+        key = key_u8(key_bytes(key_start(), found.data, found.bytes), 0);
     }
 }
 

@@ -5,9 +5,11 @@
 
 #include "tests/store_expect.h"
 
-/* Two ids whose SHA-256 begin with the same eight bytes. */
-#define TWIN_ID       "fd58ba3ca2b6fe39"
-#define OTHER_TWIN_ID "ad9c22dac5fa3bb4"
+/* Two ids with the same stem, and no number; FORM is what the stem hashes
+ * behind them (FORMAT.md). */
+#define TWIN_ID       "eedbmaijhafdjbel"
+#define OTHER_TWIN_ID "lpnicjomdhghfbkh"
+#define FORM          "\x00\x10\x00"
 
 /* ---- batches, chunks, drafts ---- */
 
@@ -126,6 +128,57 @@ CLAIM(id_is_taken_once_in_a_batch_and_again_in_another)
     cr_expect_eq(more[0].disposition, DRAFT_NEW);
 }
 
+CLAIM(ids_that_look_alike_are_told_apart_and_found)
+{
+    static const char *const ids[] = {
+        "1",
+        "01",
+        "001",
+        "10",
+        "a1",
+        "a01",
+        "1a",
+        "a1b",
+        "a01b",
+        "1a1",
+        "a-1",
+        "a-2",
+        "a",
+        "aa",
+        "18446744073709551616",
+        "000000000000000001",
+        "0000000000000000001",
+        "x000000000000000001",
+        "a9223372036854775807b",
+    };
+    enum { COUNT = sizeof(ids) / sizeof(ids[0]) };
+    struct play_draft drafts[COUNT] = { 0 };
+    uint64_t batch = play_open(play, "k");
+    struct draft draft;
+
+    for (int twice = 0; twice < 2; twice++) {
+        for (int i = 0; i < COUNT; i++)
+            drafts[i] = (struct play_draft){ .id = ids[i], .word = "x" };
+        play_add(play, batch, drafts, COUNT);
+        for (int i = 0; i < COUNT; i++) {
+            cr_expect_eq(drafts[i].disposition == DRAFT_DUPLICATE_ID, twice,
+                         "%s", ids[i]);
+        }
+    }
+    play_begin(play);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        cr_expect_eq(
+            store_draft_find(play->store, batch, slice_of(ids[i]), &draft), 0);
+        cr_expect_eq(draft.index, i);
+    }
+    cr_expect_eq(store_draft_find(play->store, batch, slice_of("2"), &draft),
+                 E_NOTFOUND);
+    cr_expect_eq(
+        store_draft_find(play->store, batch + 1, slice_of("1"), &draft),
+        E_NOTFOUND);
+    store_abort(play->store);
+}
+
 CLAIM(ids_with_the_same_hash_are_told_apart)
 {
     struct play_draft drafts[] = { { .id = TWIN_ID, .word = "x" },
@@ -135,8 +188,8 @@ CLAIM(ids_with_the_same_hash_are_told_apart)
     unsigned char one[DIGEST_BYTES], two[DIGEST_BYTES];
     uint64_t batch = play_open(play, "k");
 
-    digest_of(TWIN_ID, strlen(TWIN_ID), one);
-    digest_of(OTHER_TWIN_ID, strlen(OTHER_TWIN_ID), two);
+    digest_of(TWIN_ID FORM, sizeof(TWIN_ID FORM) - 1, one);
+    digest_of(OTHER_TWIN_ID FORM, sizeof(TWIN_ID FORM) - 1, two);
     cr_assert(memcmp(one, two, 8) == 0);
     play_add(play, batch, drafts, 4);
     cr_expect_eq(drafts[0].disposition, DRAFT_NEW);

@@ -133,6 +133,34 @@ Test(store_damage, foreign_files_are_refused)
     expect_refused(slice_of("SQLite format 3"), E_CORRUPT, "damaged");
 }
 
+/* One of the two first pages is newer, in turns. */
+Test(store_damage, newer_header_says_where_the_file_ends)
+{
+    struct play play;
+    char *path, *big = mem_zalloc(20, PAGE_BYTES);
+    uint64_t batch;
+
+    play_start(&play, PLAY_LMDB);
+    batch = play_open(&play, "k");
+    path = scratch_path(&play.scratch, "data.mdb");
+    for (uint32_t n = 0; n < 2; n++) {
+        struct slice text;
+
+        play_begin(&play);
+        store_body_put(play.store, batch, n + 1,
+                       (struct slice){ big, 20 * PAGE_BYTES });
+        play_commit(&play);
+        text = read_file(path);
+        text.bytes -= PAGE_BYTES;
+        expect_refused(text, E_CORRUPT, "cut short");
+        free((char *)text.data);
+    }
+    store_close(play.store);
+    scratch_remove(&play.scratch);
+    free(path);
+    free(big);
+}
+
 /* Bytes of the two first pages, by which LMDB finds all the others. */
 Test(store_damage, header_that_lies_is_refused)
 {

@@ -276,11 +276,23 @@ CLAIM(retry_before_the_sweep_is_through_puts_back_what_it_did_not_reach)
 
 /* ---- retry ---- */
 
+static void
+count_failures(struct play *play, uint64_t id, uint32_t count)
+{
+    struct request request = play_get_request(play, id);
+
+    request.failures = count;
+    play_begin(play);
+    store_request_put(play->store, &request);
+    play_commit(play);
+}
+
 CLAIM(retry_puts_fallbacks_back_and_the_batch_finishes_again)
 {
     uint64_t batch = play_batch(play, "k", "x x y"), ids[2], id;
 
     cr_assert_eq(play_claim(play, batch, ids, 2), 2);
+    count_failures(play, ids[0], 5);
     play_finish(play, ids[0], STATUS_SERVER_ERROR, "essence");
     play_finish(play, ids[1], STATUS_BAD_REQUEST, "error");
     expect_state(play, batch, BATCH_FINISHED);
@@ -362,6 +374,91 @@ CLAIM(retry_joins_a_newer_request_and_still_shows_the_old_result)
     cr_expect_neq(next_result(play, one, 0, &draft, text), 0);
     cr_expect_str_eq(text, "late");
     expect_status(play, two, 0, STATUS_BAD_REQUEST);
+}
+
+/* A draft with a fallback that waits for a newer request, which another batch
+ * has in flight. */
+struct joined {
+    uint64_t one, two;   /* batches: of the draft, of the newer request */
+    uint64_t old, newer; /* requests */
+};
+
+static struct joined
+join_newer(struct play *play)
+{
+    struct joined joined;
+
+    joined.one = play_batch(play, "k1", "x");
+    joined.old = claim_one(play, joined.one);
+    play_finish(play, joined.old, STATUS_SERVER_ERROR, "old essence");
+    joined.two = play_batch(play, "k2", "x");
+    joined.newer = claim_one(play, joined.two);
+    play_retry(play, joined.one, FALLBACKS);
+    play_due(play, 10);
+    cr_assert_eq(play_get_draft(play, joined.one, 0).request, joined.newer);
+    return joined;
+}
+
+CLAIM(late_failure_of_the_old_request_does_not_end_the_waiting)
+{
+    struct joined joined = join_newer(play);
+
+    play_finish(play, joined.old, STATUS_ERROR, "late");
+    cr_expect(play_get_draft(play, joined.one, 0).is_retrying);
+    cr_expect_eq(play_get_draft(play, joined.one, 0).request, joined.newer);
+    expect_state(play, joined.one, BATCH_SEALED);
+    play_finish(play, joined.newer, STATUS_OK, "answer");
+    expect_status(play, joined.one, 0, STATUS_OK);
+    expect_state(play, joined.one, BATCH_FINISHED);
+}
+
+CLAIM(dropped_draft_leaves_both_its_requests)
+{
+    struct joined joined = join_newer(play);
+    struct batch batch = play_get_batch(play, joined.one);
+    struct request request;
+    uint32_t index = 0;
+
+    batch.state = BATCH_ABANDONED;
+    play_begin(play);
+    cr_expect_not(store_drop_drafts(play->store, &batch, &index, true));
+    cr_expect_eq(store_request_get(play->store, joined.old, &request),
+                 E_NOTFOUND);
+    play_commit(play);
+    expect_request(play, joined.newer, REQUEST_LEASED);
+    /* Its timers find no batch. */
+    play->now_ms = batch.deadline_ms;
+    play_due(play, 10);
+}
+
+CLAIM(retry_becomes_the_source_of_an_orphan_in_flight)
+{
+    struct play_draft draft = { .id = "a", .word = "x" };
+    uint64_t one = play_batch(play, "k1", "x"), two, id;
+
+    play_finish(play, claim_one(play, one), STATUS_SERVER_ERROR, "essence");
+    two = play_open(play, "k2");
+    play_add(play, two, &draft, 1);
+    id = claim_one(play, two);
+    play_abort(play, two, true);
+    play_due(play, 10);
+    cr_expect_eq(play_get_request(play, id).batch, 0);
+    play_retry(play, one, FALLBACKS);
+    play_due(play, 10);
+    cr_expect_eq(play_get_request(play, id).batch, one);
+}
+
+CLAIM(answer_of_a_dropped_draft_is_kept_for_others)
+{
+    struct play_draft draft = { .id = "a", .word = "x" };
+    uint64_t one = play_open(play, "k1"), two = play_open(play, "k2");
+
+    play_add(play, one, &draft, 1);
+    play_finish(play, claim_one(play, one), STATUS_OK, "answer");
+    play_abort(play, one, true);
+    play_due(play, 10);
+    play_add(play, two, &draft, 1);
+    cr_expect_eq(draft.disposition, DRAFT_CACHED);
 }
 
 CLAIM(retry_takes_the_answer_that_a_newer_request_got)

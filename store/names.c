@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+
+#include "base/json.h"
+#include "store/table.h"
+
+#define DIGITS_MAX 18 /* of a number that surely fits into 64 bits */
+
+/* An id in two parts: the last number in it, and what is around it. */
+struct name {
+    uint64_t stem; /* a hash */
+    uint64_t number;
+};
+
+static bool
+is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Ids are mostly counted, and counted ids lie beside each other in the table if
+ * the number is taken out of the hash: a chunk then changes a few pages of it
+ * instead of a thousand. The hash is SHA-256's, as whoever chooses the ids
+ * could make faster ones collide, and each id be compared with each other. */
+static struct name
+name_of(struct store *store, struct slice id)
+{
+    unsigned char digest[DIGEST_BYTES], form[3];
+    struct name name = { 0 };
+    size_t end = id.bytes, start;
+
+    while (end > 0 && !is_digit(id.data[end - 1]))
+        end--;
+    if (end == 0)
+        end = id.bytes; /* no number */
+    for (start = end;
+         start > 0 && end - start < DIGITS_MAX && is_digit(id.data[start - 1]);
+         start--) {
+        continue;
+    }
+    for (size_t i = start; i < end; i++)
+        name.number = name.number * 10 + (uint64_t)(id.data[i] - '0');
+    form[0] = (unsigned char)(start >> 8);
+    form[1] = (unsigned char)start;
+    form[2] = (unsigned char)(end - start);
+    digest_add(store->digest, id.data, start);
+    digest_add(store->digest, id.data + end, id.bytes - end);
+    digest_add(store->digest, form, sizeof(form));
+    digest_final(store->digest, digest);
+    name.stem = key_get_u64((struct slice){ (const char *)digest, 8 }, 0);
+    return name;
+}
+
+static struct key
+name_key(uint64_t batch, struct name name)
+{
+    return key_u64(key_u64(key_id(batch), name.stem), name.number);
+}
+
+/* Reads the draft at `index` and compares: 1 if it has this id, 0 if not. */
+static int
+has_id(struct store *store, uint64_t batch, uint32_t index, struct slice id,
+       struct draft *draft)
+{
+    struct buf decoded = { 0 };
+    struct slice line;
+    int rc = store_draft_get(store, batch, index, draft);
+
+    if (rc == 0)
+        rc = store_draft_line(store, draft, &line);
+    /* A name without its draft is damage too. */
+    if (rc < 0)
+        return E_CORRUPT;
+    assert(draft->id_bytes >= 2);
+    json_decode_inner(
+        (struct slice){ line.data + draft->id_at + 1, draft->id_bytes - 2 },
+        &decoded);
+    rc = slice_equal(buf_slice(&decoded), id);
+    buf_fini(&decoded);
+    return rc;
+}
+
+/* Looks for an id. *name is where it is, or where it would be: with the same
+ * hash as others, the next free one. */
+static int
+name_find(struct store *store, uint64_t batch, struct slice id,
+          struct name *name, struct draft *draft)
+{
+    struct record record;
+    int rc;
+
+    *name = name_of(store, id);
+    for (;; name->stem++) {
+        rc = table_get(store, TABLE_NAME, name_key(batch, *name), &record);
+        if (rc == 0)
+            rc = has_id(store, batch, record_get_u32(&record), id, draft);
+        if (rc != 0)
+            break;
+    }
+    return rc < 0 ? rc : 0;
+}
+
+int
+name_claim(struct store *store, uint64_t batch, uint32_t index, struct slice id)
+{
+    struct draft draft;
+    struct name name;
+    int rc = name_find(store, batch, id, &name, &draft);
+
+    if (rc == 0)
+        return 1;
+    if (rc != E_NOTFOUND)
+        return rc;
+    record_u32(table_fields(store), index);
+    table_put(store, TABLE_NAME, name_key(batch, name));
+    return 0;
+}
+
+int
+store_draft_find(struct store *store, uint64_t batch, struct slice id,
+                 struct draft *draft)
+{
+    struct name name;
+
+    return name_find(store, batch, id, &name, draft);
+}
