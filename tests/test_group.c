@@ -87,6 +87,9 @@ Test(group, is_held_until_its_window_is_over_or_another_follows, .init = set_up,
     cr_expect_eq(groups_held_until(groups, 4711, 1000), 0);
     second = put(1, 1, 3995, 1100);
     cr_expect_eq(groups_held_until(groups, first.group, 1100), 0);
+    /* One that follows a full one of its batch goes with it. */
+    cr_expect_eq(groups_held_until(groups, second.group, 1100), 0);
+    second = put(2, 1, 10, 1100);
     cr_expect_eq(groups_held_until(groups, second.group, 1100),
                  1100 + window_ms);
     groups_reset(groups);
