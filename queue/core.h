@@ -134,8 +134,8 @@ int core_line(struct broker *broker, const struct draft *draft);
 /* What store_drafts_add() and store_retry_drafts() ask back. */
 struct intake core_intake(struct broker *broker, int64_t now_ms);
 
-/* Puts a live batch on the schedule, also one that may not run yet, or takes one
- * that is not live off it. */
+/* Puts a live batch on the schedule, also one that may not run yet, or takes
+ * one that is not live off it. */
 void core_schedule(struct broker *broker, const struct batch *batch);
 
 /* ---- handlers, by file ---- */

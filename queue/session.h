@@ -109,8 +109,9 @@ struct held *session_find(const struct session *session, uint64_t request,
 /* Takes a lease out; one that is not there is fine. */
 void session_drop(struct session *session, uint64_t request, uint32_t fence);
 
-/* When a session that holds nothing is over: none of its calls can run any more,
- * and it was silent for longer than silence_ms. INT64_MAX while it holds. */
+/* When a session that holds nothing is over: none of its calls can run any
+ * more, and it was silent for longer than silence_ms. INT64_MAX while it holds
+ * anything. */
 int64_t session_over_ms(const struct session *session, int64_t silence_ms);
 
 /* When the first lease or session of all ends; INT64_MAX if none does. */

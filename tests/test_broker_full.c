@@ -127,8 +127,8 @@ Test(broker_full, one_message_too_many_harms_no_other, .fini = tear_down)
     buf_fini(&lines);
 }
 
-/* Whatever message is the one for which there is no room: afterwards, with room,
- * all goes on. */
+/* Whichever message is the one for which there is no room: nothing is called
+ * twice, and what there is stays readable. */
 Test(broker_full, every_limit_is_survived, .fini = tear_down)
 {
     for (uint64_t bytes = 3000; bytes < 60000; bytes += 1501) {

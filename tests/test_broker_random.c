@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Histories of random events: clients that repeat themselves, leave things out
- * and vanish; workers that are slow, die, come back, and one that lies; a broker
- * that is started anew, commits that fail, time that jumps. Then calm, and all
+ * and vanish; workers that are slow, die, come back, and one that lies; brokers
+ * that are started anew, commits that fail, time that jumps. Then calm, and all
  * that was acknowledged has come to its end. A history that goes wrong is run
  * again with HISTORY=seed.
  */

@@ -1,9 +1,9 @@
 /*
  * fuzz_line.c - any line is refused with a reason, or makes a request
  *
- * The input is a batch's options and a draft, divided by a newline. What is read
- * composes to a body that is JSON, with a key that stays the same, also when the
- * request gets more room; its text and goal are valid UTF-8.
+ * The input is a batch's options and a draft, divided by a newline. What is
+ * read composes to a body that is JSON, with a key that stays the same, also
+ * when the request gets more room; its text and goal are valid UTF-8.
  */
 /* SPDX-License-Identifier: MIT */
 #include "queue/line.h"
