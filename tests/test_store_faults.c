@@ -39,15 +39,19 @@ set_plan(enum manner manner, int error, int at)
     plan.count = 0;
 }
 
+/* A sanitizer calls some of them before it is ready for code of its own. */
+#define PLAIN  __attribute__((no_sanitize("address", "undefined")))
+#define PUBLIC __attribute__((visibility("default"))) PLAIN
+
 /* True if the call that begins is the one, and how. */
-static bool
+PLAIN static bool
 is_turn(enum manner manner)
 {
     return plan.count == plan.at && plan.manner == manner;
 }
 
 /* Begins a call: true if it must fail. */
-static bool
+PLAIN static bool
 begin_call(void)
 {
     plan.count++;
@@ -59,7 +63,7 @@ begin_call(void)
     return true;
 }
 
-static long
+PLAIN static long
 end_call(long rc)
 {
     int saved = errno;
@@ -69,8 +73,6 @@ end_call(long rc)
     errno = saved;
     return rc;
 }
-
-#define PUBLIC __attribute__((visibility("default")))
 
 PUBLIC ssize_t
 pwrite(int fd, const void *data, size_t bytes, off_t at)
