@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+"""damage.py - spoils a store's data.mdb in one way
+
+  damage.py KIND FILE
+
+  half       the second half is missing
+  page       the last page is missing
+  empty      nothing is left
+  zero       the first two pages, which say how the rest is laid out, are zero
+  middle     all but the first two pages are zero
+  garbage    bytes that mean nothing
+  sqlite     a database of another kind
+  foreign    an LMDB environment without our tables
+  newer      the store of a later version of the programs
+"""
+# SPDX-License-Identifier: MIT
+
+import ctypes
+import os
+import random
+import re
+import sqlite3
+import sys
+
+PAGE = 4096
+META_TABLE = 0  # store/FORMAT.md: where `format` stands
+
+
+def cut(path, size):
+    with open(path, "r+b") as file:
+        file.truncate(size)
+
+
+def overwrite(path, begin, end):
+    with open(path, "r+b") as file:
+        file.seek(begin)
+        file.write(bytes(end - begin))
+
+
+def replace(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def sqlite(path):
+    os.unlink(path)
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE results (text)")
+
+
+def foreign(path):
+    """The two first pages of a fresh environment: no table in it."""
+    with open(path, "rb") as file:
+        pages = bytearray(file.read(2 * PAGE))
+    for begin in (0, PAGE):
+        # The main database is empty: depth, counts, and no root page.
+        main = begin + 16 + 24 + 48
+        pages[main + 6:main + 8] = bytes(2)
+        pages[main + 8:main + 40] = bytes(32)
+        pages[main + 40:main + 48] = b"\xff" * 8
+        pages[begin + 136:begin + 144] = (1).to_bytes(8, "little")
+    replace(path, bytes(pages))
+
+
+def seal(key, fields):
+    """The checksum of a record of META_TABLE."""
+    library = ctypes.CDLL("libxxhash.so.0")
+    hash64 = library.XXH3_64bits_withSeed
+    hash64.restype = ctypes.c_uint64
+    hash64.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint64)
+    seed = hash64(key, len(key), META_TABLE)
+    low = hash64(fields, len(fields), seed) & 0xFFFFFFFF
+    return fields + low.to_bytes(4, "big")
+
+
+def newer(path):
+    with open(path, "rb") as file:
+        data = file.read()
+    formats = {data[match.end():match.end() + 4]
+               for match in re.finditer(b"format", data)
+               if data[match.end():match.end() + 8] ==
+               seal(b"format", data[match.end():match.end() + 4])}
+    if len(formats) != 1:
+        sys.exit(f"formats in {path}: got {formats}, want one")
+    (now,) = formats
+    later = (int.from_bytes(now, "big") + 1).to_bytes(4, "big")
+    replace(path, data.replace(b"format" + seal(b"format", now),
+                               b"format" + seal(b"format", later)))
+
+
+def main():
+    kind, path = sys.argv[1:]
+    size = os.path.getsize(path)
+    kinds = {
+        "half": lambda: cut(path, size // PAGE // 2 * PAGE),
+        "page": lambda: cut(path, size - PAGE),
+        "empty": lambda: cut(path, 0),
+        "zero": lambda: overwrite(path, 0, 2 * PAGE),
+        "middle": lambda: overwrite(path, 2 * PAGE, size),
+        "garbage": lambda: replace(path, random.Random(1).randbytes(size)),
+        "sqlite": lambda: sqlite(path),
+        "foreign": lambda: foreign(path),
+        "newer": lambda: newer(path),
+    }
+    kinds[kind]()
+
+
+if __name__ == "__main__":
+    main()
