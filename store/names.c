@@ -63,14 +63,14 @@ has_id(struct store *store, uint64_t batch, uint32_t index, struct slice id,
        struct draft *draft)
 {
     struct buf decoded = { 0 };
-    struct slice line;
-    int rc = store_draft_get(store, batch, index, draft);
+    struct slice line = { 0 };
+    int rc;
 
-    if (rc == 0)
-        rc = store_draft_line(store, draft, &line);
     /* A name without its draft is damage too. */
-    if (rc < 0)
+    if (store_draft_get(store, batch, index, draft) != 0 ||
+        store_draft_line(store, draft, &line) != 0) {
         return E_CORRUPT;
+    }
     assert(draft->id_bytes >= 2);
     json_decode_inner(
         (struct slice){ line.data + draft->id_at + 1, draft->id_bytes - 2 },
