@@ -22,7 +22,8 @@ SOVERSION := 0
 FOLDERS := base store queue worker submit
 MAINS := queue/sheafd.c worker/sheaf_worker.c submit/main.c
 WIRE := queue/wire.c queue/link.c
-LIBRARY := submit/sheaf.c submit/upload.c submit/connection.c submit/refusals.c
+LIBRARY := $(addprefix submit/,sheaf.c upload.c connection.c pages.c \
+    refusals.c)
 
 PKGS := libcrypto libxxhash icu-uc icu-i18n inih libcjson libzmq libcurl uuid
 LIBS_base = $(call pkg,--libs,libcrypto libxxhash icu-uc inih) -lm

@@ -497,6 +497,42 @@ answer_refusals(struct call *call)
     return 0;
 }
 
+int
+answer_chunks(struct call *call)
+{
+    struct page page = { 0 };
+    struct batch batch;
+    int rc = core_batch(call, &batch);
+
+    if (rc == 0)
+        rc = read_page(call, &page);
+    if (rc < 0)
+        return rc;
+    while (page.cursor + 1 < batch.chunk_next) {
+        char hex[DIGEST_HEX_BYTES];
+        struct chunk chunk;
+
+        if (is_full(call, &page)) {
+            page.has_more = true;
+            break;
+        }
+        rc = store_chunk_get(call->broker->env.store, batch.id,
+                             (uint32_t)page.cursor + 1, &chunk);
+        if (rc < 0) {
+            buf_fini(&page.lines);
+            return err_set(call->err, rc, "chunk %lld",
+                           (long long)page.cursor + 1);
+        }
+        digest_hex(chunk.digest, hex);
+        buf_addf(&page.lines, "{\"n\":%u,\"drafts\":%u,\"digest\":\"%s\"}\n",
+                 chunk.n, chunk.draft_count, hex);
+        page.cursor++;
+        page.count++;
+    }
+    send_page(call, &page, "chunks", &batch);
+    return 0;
+}
+
 /* ---- stats ---- */
 
 int

@@ -70,9 +70,9 @@ static const struct handler client_handlers[] = {
     { "abort", intake_abort },       { "check", intake_check },
     { "status", answer_status },     { "list", answer_list },
     { "wait", answer_wait },         { "results", answer_results },
-    { "refusals", answer_refusals }, { "export", answer_export },
-    { "stats", answer_stats },       { "cancel", control_cancel },
-    { "retry", control_retry },
+    { "refusals", answer_refusals }, { "chunks", answer_chunks },
+    { "export", answer_export },     { "stats", answer_stats },
+    { "cancel", control_cancel },    { "retry", control_retry },
 };
 
 static const struct handler worker_handlers[] = {

@@ -143,7 +143,7 @@ void core_schedule(struct broker *broker, const struct batch *batch);
 handler_fn intake_open, intake_chunk, intake_seal, intake_abort, intake_check;
 handler_fn control_cancel, control_retry;
 handler_fn answer_hello, answer_status, answer_list, answer_wait,
-    answer_results, answer_refusals, answer_export, answer_stats;
+    answer_results, answer_refusals, answer_chunks, answer_export, answer_stats;
 handler_fn worker_hello, worker_beat, worker_slots, worker_result,
     worker_release, worker_bye;
 

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "submit/output.h"
 #include "submit/refusals.h"
+#include "submit/stored.h"
 
 static void
 report_json(const struct input *input, const struct sheaf_refusal *refusal,
@@ -91,36 +92,53 @@ differ(const struct feed *feed, struct err *err)
                    feed->batch, feed->submission->sheaf.key);
 }
 
-/* Passes over the drafts that the broker has, and reports again those that were
- * refused. */
+/* Reports again what was refused of a draft, here or by the broker, which tells
+ * its refusals in order. */
 static int
-pass_over(struct feed *feed, int64_t stored, struct err *err)
+report_again(struct feed *feed, const struct input_draft *draft,
+             struct refusals *refusals, struct sheaf_refusal *refusal,
+             struct err *err)
+{
+    while (refusal->index < feed->drafts) {
+        int rc = refusals_next(refusals, refusal, err);
+
+        if (rc < 0)
+            return rc;
+        if (rc == 1)
+            refusal->index = INT64_MAX;
+    }
+    if (draft->code) {
+        count_local(feed, draft, feed->drafts);
+    } else if (refusal->index == feed->drafts) {
+        refusal->place = draft->place;
+        count_refusal(feed, refusal);
+    }
+    return 0;
+}
+
+/* Passes over the drafts that the broker has, which must be these. */
+static int
+pass_over(struct feed *feed, int64_t count, struct err *err)
 {
     struct sheaf_refusal refusal = { .index = -1 };
     struct refusals refusals;
-    int rc = 0, more = 0;
+    struct stored stored;
+    int rc = 0;
 
+    stored_init(&stored, feed->command->sheaf, feed->batch);
     refusals_init(&refusals, feed->command->sheaf, feed->batch, 0);
-    for (; rc == 0 && feed->drafts < stored; feed->drafts++) {
+    for (; rc == 0 && feed->drafts < count; feed->drafts++) {
         struct input_draft draft;
 
-        if (input_next(feed->input, &draft) == 1) {
-            rc = differ(feed, err);
-            break;
-        }
-        while (more == 0 && refusal.index < feed->drafts)
-            more = refusals_next(&refusals, &refusal, err);
-        if (more < 0) {
-            rc = more;
-        } else if (draft.code) {
-            count_local(feed, &draft, feed->drafts);
-        } else if (more == 0 && refusal.index == feed->drafts) {
-            refusal.place = draft.place;
-            count_refusal(feed, &refusal);
-        }
+        rc = input_next(feed->input, &draft);
+        if (rc == 0)
+            rc = stored_take(&stored, draft.line, err);
+        if (rc == 0)
+            rc = report_again(feed, &draft, &refusals, &refusal, err);
     }
     refusals_fini(&refusals);
-    return rc;
+    stored_fini(&stored);
+    return rc == 1 ? differ(feed, err) : rc;
 }
 
 static int

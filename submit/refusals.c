@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "submit/refusals.h"
 
-#include <string.h>
-
 #define INDEX_MAX (INT64_C(1) << 53)
 
 void
 refusals_init(struct refusals *refusals, struct sheaf *sheaf, const char *batch,
               int64_t index)
 {
-    *refusals = (struct refusals){
-        .sheaf = sheaf,
-        .query = { .verb = "refusals", .batch = batch, .cursor = index },
-        .has_more = true,
-    };
+    struct sheaf_query query = { .verb = "refusals",
+                                 .batch = batch,
+                                 .cursor = index };
+
+    *refusals = (struct refusals){ .doc = { 0 } };
+    pages_init(&refusals->pages, sheaf, &query);
 }
 
 void
@@ -21,25 +20,8 @@ refusals_fini(struct refusals *refusals)
 {
     for (size_t i = 0; i < REFUSALS_TEXTS; i++)
         buf_fini(&refusals->texts[i]);
-    buf_fini(&refusals->page);
+    pages_fini(&refusals->pages);
     json_fini(&refusals->doc);
-}
-
-/* Puts the next page into the buffer, which is all used up. */
-static int
-turn(struct refusals *refusals, struct err *err)
-{
-    struct sheaf_page page;
-    struct sheaf_error error;
-    int rc = sheaf_page(refusals->sheaf, &refusals->query, &page, &error);
-
-    if (rc < 0)
-        return err_set(err, rc, "ask what was refused: %s", error.message);
-    buf_reset(&refusals->page);
-    buf_add(&refusals->page, page.lines, page.bytes);
-    refusals->used = 0;
-    refusals->has_more = page.has_more && page.count > 0;
-    return 0;
 }
 
 static int
@@ -77,21 +59,7 @@ refusals_next(struct refusals *refusals, struct sheaf_refusal *refusal,
               struct err *err)
 {
     struct slice line;
-    const char *end;
+    int rc = pages_next(&refusals->pages, &line, err);
 
-    while (refusals->used == refusals->page.bytes) {
-        int rc = refusals->has_more ? turn(refusals, err) : 1;
-
-        if (rc != 0)
-            return rc;
-    }
-    line.data = refusals->page.data + refusals->used;
-    line.bytes = refusals->page.bytes - refusals->used;
-    end = memchr(line.data, '\n', line.bytes);
-    refusals->used = refusals->page.bytes;
-    if (end) {
-        line.bytes = (size_t)(end - line.data);
-        refusals->used = (size_t)(end + 1 - refusals->page.data);
-    }
-    return parse(refusals, line, refusal, err);
+    return rc == 0 ? parse(refusals, line, refusal, err) : rc;
 }

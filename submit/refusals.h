@@ -8,21 +8,15 @@
 #ifndef SUBMIT_REFUSALS_H
 #define SUBMIT_REFUSALS_H
 
-#include <stdbool.h>
-
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
-#include "submit/sheaf.h"
+#include "submit/pages.h"
 
 #define REFUSALS_TEXTS 3
 
 struct refusals {
-    struct sheaf *sheaf; /* borrowed */
-    struct sheaf_query query;
-    struct buf page;
-    size_t used; /* of the page */
-    bool has_more;
+    struct pages pages;
     struct json_doc doc;
     struct buf texts[REFUSALS_TEXTS]; /* of the last one handed out */
 };

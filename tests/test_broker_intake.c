@@ -270,6 +270,34 @@ Test(broker_intake, bad_lines_are_refused_and_the_rest_goes_on, .init = set_up,
                               "\"field\":\"text\",\"message\":"));
 }
 
+Test(broker_intake, a_batch_tells_of_which_chunks_it_was_made, .init = set_up,
+     .fini = tear_down)
+{
+    static const char *const chunks[] = { "{'id':'a','text':'x'}\n\n",
+                                          "{'id':'b','text':'y'}\n",
+                                          "{'id':'c','text':'z'}\n" };
+    const cJSON *head;
+
+    bench_open(&bench, "k", NULL, "", uuid);
+    for (int i = 0; i < 3; i++)
+        bench_chunk(&bench, uuid, i + 1, chunks[i]);
+    bench_seal(&bench, uuid, 3, 4);
+    head =
+        bench_ask(&bench, NULL, "'verb':'chunks','batch':'%s','limit':2", uuid);
+    cr_expect_eq(at_int(head, "count"), 2);
+    cr_expect_eq(at_int(head, "cursor"), 2);
+    cr_expect_eq(at_int(head, "more"), 1);
+    head =
+        bench_ask(&bench, NULL, "'verb':'chunks','batch':'%s','after':2", uuid);
+    cr_expect_eq(at_int(head, "count"), 1);
+    cr_expect_eq(at_int(head, "more"), 0);
+    /* sha256sum of the third one's line */
+    cr_expect_str_eq(bench_body(&bench).data,
+                     "{\"n\":3,\"drafts\":1,\"digest\":"
+                     "\"aa10ef1249de24faf8f149618ad72b129dad20675053df02d6448e6"
+                     "f91b5c0dd\"}\n");
+}
+
 /* The answer's header has a limit of its own: what it cannot hold is asked for
  * with `refusals`. */
 Test(broker_intake, a_thousand_refused_lines_have_a_readable_answer,

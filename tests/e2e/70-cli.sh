@@ -200,6 +200,11 @@ batch=$(cat out)
 run_sheaf 4 wait --timeout 0 "$batch"
 run_sheaf 8 submit stuck.jsonl --key stuck --goal other
 run_sheaf 8 submit slow.jsonl --key stuck
+drafts_of stack >stack.jsonl
+run_sheaf 8 submit stack.jsonl --key stuck
+contains "$(cat err)" 'submitted with other drafts' 'other drafts, as many'
+run_sheaf 0 submit stuck.jsonl --key stuck
+equal "$(cat out)" "$batch" 'batch of the same drafts'
 run_sheaf 0 cancel "$batch"
 "$BIN/sheafd" --store second --config sheaf.conf \
     --listen "ipc://$XDG_RUNTIME_DIR/second" 2>second.err
