@@ -73,6 +73,7 @@ static const struct handler client_handlers[] = {
     { "refusals", answer_refusals }, { "chunks", answer_chunks },
     { "export", answer_export },     { "stats", answer_stats },
     { "cancel", control_cancel },    { "retry", control_retry },
+    { "pause", control_pause },      { "resume", control_resume },
 };
 
 static const struct handler worker_handlers[] = {

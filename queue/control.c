@@ -28,8 +28,8 @@ control_cancel(struct call *call)
         return answer_batch(call, core_answer(call, "cancelled"), &batch);
     if (!batch_is_live(&batch)) {
         return err_set(call->err, E_CONFLICT,
-                       "the batch is %s; only an open or sealed one can be "
-                       "cancelled",
+                       "the batch is %s; only one that is open, sealed or "
+                       "paused can be cancelled",
                        batch_state_name(batch.state));
     }
     store_timer_drop(broker->env.store,
@@ -41,7 +41,7 @@ control_cancel(struct call *call)
                      &(struct timer){ .due_ms = batch.deadline_ms,
                                       .kind = TIMER_DEADLINE,
                                       .id = batch.id });
-    batch_move(&batch, BATCH_CANCELLED);
+    store_batch_move(broker->env.store, &batch, BATCH_CANCELLED);
     batch.finished_ms = call->now_ms;
     store_batch_put(broker->env.store, &batch, call->now_ms);
     core_schedule(broker, &batch);
@@ -51,6 +51,50 @@ control_cancel(struct call *call)
                                                         .id = batch.id });
     broker->has_results = true;
     return answer_batch(call, core_answer(call, "cancelled"), &batch);
+}
+
+/* Moves between sealed and paused are one write, however large the batch is: its
+ * requests stay in the ready index, and are passed over. */
+static int
+change(struct call *call, enum batch_state to, const char *verb,
+       struct batch *batch)
+{
+    enum batch_state from = to == BATCH_PAUSED ? BATCH_SEALED : BATCH_PAUSED;
+    int rc = core_batch(call, batch);
+
+    if (rc < 0)
+        return rc;
+    if (batch->state == from) {
+        store_batch_move(call->broker->env.store, batch, to);
+        store_batch_put(call->broker->env.store, batch, call->now_ms);
+        core_schedule(call->broker, batch);
+        call->broker->has_results = true;
+    } else if (batch->state != to) {
+        return err_set(call->err, E_CONFLICT,
+                       "the batch is %s; only one that is %s can be %s",
+                       batch_state_name(batch->state), batch_state_name(from),
+                       verb);
+    }
+    return answer_batch(call, core_answer(call, verb), batch);
+}
+
+int
+control_pause(struct call *call)
+{
+    struct batch batch;
+    int rc = change(call, BATCH_PAUSED, "paused", &batch);
+
+    if (rc == 0)
+        worker_recall(call->broker);
+    return rc;
+}
+
+int
+control_resume(struct call *call)
+{
+    struct batch batch;
+
+    return change(call, BATCH_SEALED, "resumed", &batch);
 }
 
 /* The statuses to be tried again, as a mask. */
@@ -100,11 +144,11 @@ control_retry(struct call *call)
         rc = read_statuses(call, &mask);
     if (rc < 0)
         return rc;
-    if (batch.state != BATCH_SEALED && batch.state != BATCH_FINISHED &&
+    if (!batch_is_under_way(&batch) && batch.state != BATCH_FINISHED &&
         batch.state != BATCH_EXPIRED) {
         return err_set(call->err, E_CONFLICT,
-                       "the batch is %s; only a sealed, finished or expired "
-                       "one can be tried again",
+                       "the batch is %s; only one that is sealed, paused, "
+                       "finished or expired can be tried again",
                        batch_state_name(batch.state));
     }
     for (enum status status = STATUS_OK; status < STATUS_COUNT; status++) {
@@ -115,12 +159,12 @@ control_retry(struct call *call)
     wire_add_int(head, "count", count);
     if (count == 0)
         return answer_batch(call, head, &batch);
-    if (batch.state != BATCH_SEALED) {
+    if (!batch_is_under_way(&batch)) {
         if (schedule_is_full(broker->schedule)) {
             cJSON_Delete(head);
             return err_set(call->err, E_FULL, "batches_live_max is reached");
         }
-        batch_move(&batch, BATCH_SEALED);
+        store_batch_move(broker->env.store, &batch, BATCH_SEALED);
         batch.finished_ms = 0;
         batch.deadline_ms = call->now_ms + batch.lifetime_ms;
         if (batch.deadline_ms > WIRE_INT_MAX)

@@ -141,7 +141,7 @@ void core_schedule(struct broker *broker, const struct batch *batch);
 /* ---- handlers, by file ---- */
 
 handler_fn intake_open, intake_chunk, intake_seal, intake_abort, intake_check;
-handler_fn control_cancel, control_retry;
+handler_fn control_cancel, control_retry, control_pause, control_resume;
 handler_fn answer_hello, answer_status, answer_list, answer_wait,
     answer_results, answer_refusals, answer_chunks, answer_export, answer_stats;
 handler_fn worker_hello, worker_beat, worker_slots, worker_result,
@@ -183,6 +183,10 @@ void worker_expire(struct broker *broker, int64_t now_ms);
 
 /* Tells a worker that a lease is not needed any more. */
 void worker_cancel(struct broker *broker, uint64_t request, uint32_t fence);
+
+/* Asks workers to give back what they have not started and no batch that may run
+ * wants any more. */
+void worker_recall(struct broker *broker);
 
 /* Remembers a session in the store. */
 void worker_save(struct broker *broker, const struct session *session);

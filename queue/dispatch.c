@@ -67,8 +67,7 @@ starts_at(struct broker *broker, uint64_t id, int64_t now_ms)
     int64_t open_ms;
 
     if (store_batch_get(broker->env.store, id, &batch) < 0 ||
-        (batch.state != BATCH_SEALED &&
-         !(batch.state == BATCH_OPEN && batch.is_early))) {
+        !batch_may_run(&batch)) {
         return SCHEDULE_NEVER;
     }
     open_ms = batch.not_before_ms;

@@ -82,13 +82,13 @@ due_deadline(struct broker *broker, const struct timer *timer, int64_t now_ms)
     struct batch batch;
 
     if (store_batch_get(broker->env.store, timer->id, &batch) < 0 ||
-        batch.state != BATCH_SEALED) {
+        !batch_is_under_way(&batch)) {
         return;
     }
     log_warn("event=batch_expired batch=%llu done=%u drafts=%u",
              (unsigned long long)batch.id, batch_done_count(&batch),
              batch.draft_count);
-    batch_move(&batch, BATCH_EXPIRED);
+    store_batch_move(broker->env.store, &batch, BATCH_EXPIRED);
     batch.finished_ms = now_ms;
     store_batch_put(broker->env.store, &batch, now_ms);
     core_schedule(broker, &batch);
@@ -108,7 +108,7 @@ due_abandon(struct broker *broker, const struct timer *timer, int64_t now_ms)
     }
     log_warn("event=batch_abandoned batch=%llu drafts=%u",
              (unsigned long long)batch.id, batch.draft_count);
-    batch_move(&batch, BATCH_ABANDONED);
+    store_batch_move(broker->env.store, &batch, BATCH_ABANDONED);
     batch.finished_ms = now_ms;
     store_batch_put(broker->env.store, &batch, now_ms);
     store_key_free(broker->env.store, batch.id);
@@ -143,7 +143,7 @@ due_retry(struct broker *broker, const struct timer *timer, int64_t now_ms)
 
     /* Cancelled in the meantime: nothing is tried again. */
     if (store_batch_get(broker->env.store, timer->id, &batch) < 0 ||
-        batch.state != BATCH_SEALED || batch.retry_mask == 0) {
+        !batch_is_under_way(&batch) || batch.retry_mask == 0) {
         return;
     }
     if (store_retry_drafts(broker->env.store, &batch, &batch.retry_index,

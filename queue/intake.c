@@ -261,7 +261,7 @@ answer_sealed(struct call *call, const struct batch *batch, const char *state)
 static void
 drop(struct broker *broker, struct batch *batch, bool is_whole, int64_t now_ms)
 {
-    batch_move(batch, BATCH_ABANDONED);
+    store_batch_move(broker->env.store, batch, BATCH_ABANDONED);
     batch->finished_ms = now_ms;
     store_batch_put(broker->env.store, batch, now_ms);
     if (is_whole)
@@ -316,7 +316,7 @@ intake_seal(struct call *call)
         &(struct timer){ .due_ms = batch.created_ms + conf->open_ttl_ms,
                          .kind = TIMER_ABANDON,
                          .id = batch.id });
-    batch_move(&batch, BATCH_SEALED);
+    store_batch_move(broker->env.store, &batch, BATCH_SEALED);
     batch.sealed_ms = call->now_ms;
     if (batch.deadline_ms == 0)
         batch.deadline_ms = call->now_ms + conf->deadline_ms;

@@ -147,6 +147,36 @@ worker_cancel(struct broker *broker, uint64_t request, uint32_t fence)
     worker_send(broker, session, head);
 }
 
+/* True if nothing that may run needs what is held. */
+static bool
+is_idle(struct broker *broker, const struct held *held)
+{
+    return !held->is_started &&
+           !store_request_runs(broker->env.store, held->request);
+}
+
+void
+worker_recall(struct broker *broker)
+{
+    for (size_t i = 0; i < broker->sessions->count; i++) {
+        struct session *session = broker->sessions->list[i];
+        cJSON *head = wire_new("recall");
+        cJSON *list = wire_add_array(head, "requests");
+
+        for (size_t at = 0; at < session->held_count; at++) {
+            const struct held *held = &session->held[at];
+
+            if (is_idle(broker, held))
+                wire_add_pair(list, (int64_t)held->request, held->fence);
+        }
+        /* The worker alone knows what it has not started. */
+        if (session->is_online && list->child)
+            worker_send(broker, session, head);
+        else
+            cJSON_Delete(head);
+    }
+}
+
 /* ---- hello ---- */
 
 static int

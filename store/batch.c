@@ -38,7 +38,20 @@ batch_move(struct batch *batch, enum batch_state to)
 bool
 batch_is_live(const struct batch *batch)
 {
-    return batch->state == BATCH_OPEN || batch->state == BATCH_SEALED;
+    return batch->state == BATCH_OPEN || batch_is_under_way(batch);
+}
+
+bool
+batch_may_run(const struct batch *batch)
+{
+    return batch->state == BATCH_SEALED ||
+           (batch->state == BATCH_OPEN && batch->is_early);
+}
+
+bool
+batch_is_under_way(const struct batch *batch)
+{
+    return batch->state == BATCH_SEALED || batch->state == BATCH_PAUSED;
 }
 
 uint32_t

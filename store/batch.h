@@ -1,12 +1,12 @@
 /*
  * batch.h - the drafts of one submission, and where they stand
  *
- *                    seal                last draft done
- *   open ──────────────► sealed ────────────────────────► finished
- *     │ │               │  ▲ │                             │
- *     │ └► abandoned    ▼  │ ▼              retry          │
- *     ▼            cancelled expired ──────────────────────┘
- *   (dropped)
+ *              seal             last draft done
+ *   open ──────────► sealed ◄──► paused ────────► finished
+ *     │ │              │ ▲          │                │
+ *     │ └► abandoned   │ └──────────┼── retry ───────┤
+ *     ▼                ▼            ▼                │
+ *   (dropped)      cancelled     expired ────────────┘
  *
  * PROTOCOL.md has the same picture with the reasons. The record is small and
  * changes with every draft that ends; what was said at the start and never
@@ -34,11 +34,13 @@
     X(OPEN,      "open",      BATCH_TO(SEALED) | BATCH_TO(CANCELLED) |        \
                               BATCH_TO(ABANDONED) | BATCH_TO(EXPIRED))        \
     X(SEALED,    "sealed",    BATCH_TO(FINISHED) | BATCH_TO(CANCELLED) |      \
-                              BATCH_TO(EXPIRED))                              \
+                              BATCH_TO(EXPIRED) | BATCH_TO(PAUSED))           \
     X(FINISHED,  "finished",  BATCH_TO(SEALED))                               \
     X(CANCELLED, "cancelled", 0)                                              \
     X(EXPIRED,   "expired",   BATCH_TO(SEALED))                               \
-    X(ABANDONED, "abandoned", 0)
+    X(ABANDONED, "abandoned", 0)                                              \
+    X(PAUSED,    "paused",    BATCH_TO(SEALED) | BATCH_TO(FINISHED) |         \
+                              BATCH_TO(CANCELLED) | BATCH_TO(EXPIRED))
 /* clang-format on */
 
 #define BATCH_ENUM(name, text, to) BATCH_##name,
@@ -91,6 +93,13 @@ void batch_move(struct batch *batch, enum batch_state to);
 
 /* True while its drafts may still get answers in the course of things. */
 bool batch_is_live(const struct batch *batch);
+
+/* True if its requests may be sent, as far as its state goes. */
+bool batch_may_run(const struct batch *batch);
+
+/* True if all its drafts are there and not all of them are done: sealed, or
+ * paused since. */
+bool batch_is_under_way(const struct batch *batch);
 
 /* Drafts that have a result. */
 uint32_t batch_done_count(const struct batch *batch);

@@ -128,13 +128,23 @@ store_batch_add(struct store *store, struct batch *batch,
     table_put(store, TABLE_UUID, uuid_key(batch->uuid));
 }
 
+void
+store_batch_move(struct store *store, struct batch *batch, enum batch_state to)
+{
+    enum batch_state from = batch->state;
+
+    batch_move(batch, to);
+    if (store->batch_moved)
+        store->batch_moved(store->moves_context, batch->id, from, to);
+}
+
 bool
 store_batch_put(struct store *store, struct batch *batch, int64_t now_ms)
 {
-    bool is_finished = batch->state == BATCH_SEALED && batch_is_complete(batch);
+    bool is_finished = batch_is_under_way(batch) && batch_is_complete(batch);
 
     if (is_finished) {
-        batch_move(batch, BATCH_FINISHED);
+        store_batch_move(store, batch, BATCH_FINISHED);
         if (store->finished)
             store->finished(store->context, batch->id);
         batch->finished_ms = now_ms;
@@ -152,6 +162,21 @@ store_watch(struct store *store,
 {
     store->finished = finished;
     store->context = context;
+}
+
+void
+store_watch_moves(struct store *store,
+                  void (*batch_moved)(void *context, uint64_t batch,
+                                      enum batch_state from,
+                                      enum batch_state to),
+                  void (*request_moved)(void *context, uint64_t request,
+                                        enum request_state from,
+                                        enum request_state to),
+                  void *context)
+{
+    store->batch_moved = batch_moved;
+    store->request_moved = request_moved;
+    store->moves_context = context;
 }
 
 int

@@ -43,7 +43,7 @@ store_finish(struct store *store, struct request *request,
 
     assert(outcome->status != STATUS_NONE);
     request_unplace(store, request);
-    request_move(request, REQUEST_DONE);
+    request_change(store, request, REQUEST_DONE);
     /* A further try that ended no better leaves what was kept, and an answer
      * that was given out stays the answer. */
     if (request->status == STATUS_NONE ||

@@ -32,6 +32,17 @@ request_put(struct store *store, const struct request *request)
 }
 
 void
+request_change(struct store *store, struct request *request,
+               enum request_state to)
+{
+    enum request_state from = request->state;
+
+    request_move(request, to);
+    if (store->request_moved)
+        store->request_moved(store->moves_context, request->id, from, to);
+}
+
+void
 store_request_put(struct store *store, const struct request *request)
 {
     request_put(store, request);
@@ -184,7 +195,7 @@ store_claim(struct store *store, uint64_t batch, struct place place,
             continue;
         }
         request_unplace(store, request);
-        request_move(request, REQUEST_LEASED);
+        request_change(store, request, REQUEST_LEASED);
         request->fence++;
         request_put(store, request);
         lease.request = request->id;
@@ -203,7 +214,7 @@ end_unwanted(struct store *store, struct request *request)
     request_unplace(store, request);
     if (request_is_wanted(store, request->id))
         return false;
-    request_move(request, REQUEST_CANCELLED);
+    request_change(store, request, REQUEST_CANCELLED);
     request_put(store, request);
     return true;
 }
@@ -213,7 +224,7 @@ store_release(struct store *store, struct request *request)
 {
     if (end_unwanted(store, request))
         return;
-    request_move(request, REQUEST_READY);
+    request_change(store, request, REQUEST_READY);
     request_put(store, request);
     ready_put_all(store, request);
 }
@@ -225,7 +236,7 @@ store_delay(struct store *store, struct request *request, int64_t due_ms)
 
     if (end_unwanted(store, request))
         return;
-    request_move(request, REQUEST_DELAYED);
+    request_change(store, request, REQUEST_DELAYED);
     request->due_ms = due_ms;
     request_put(store, request);
     timer = delay_timer(request);

@@ -163,7 +163,7 @@ switch_to_newer(struct store *store, struct sweep *sweep, struct draft *draft,
 static void
 revive(struct store *store, struct request *request)
 {
-    request_move(request, REQUEST_READY);
+    request_change(store, request, REQUEST_READY);
     request->failures = 0;
     request->lost = 0;
     request->throttled = 0;

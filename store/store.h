@@ -131,6 +131,22 @@ void store_watch(struct store *store,
                  void (*finished)(void *context, uint64_t batch),
                  void *context);
 
+/* Changes a batch's state, which store_batch_put() writes. A move that the table
+ * of batch.h does not have is a bug. */
+void store_batch_move(struct store *store, struct batch *batch,
+                      enum batch_state to);
+
+/* Calls back for each move of a batch or a request, within the transaction; for
+ * tests that count them. */
+void store_watch_moves(struct store *store,
+                       void (*batch_moved)(void *context, uint64_t batch,
+                                           enum batch_state from,
+                                           enum batch_state to),
+                       void (*request_moved)(void *context, uint64_t request,
+                                             enum request_state from,
+                                             enum request_state to),
+                       void *context);
+
 /* What was said at its start. */
 int store_spec_get(struct store *store, uint64_t batch, struct spec *spec);
 
@@ -231,6 +247,9 @@ int store_request_get(struct store *store, uint64_t id,
 /* The last deadline of the live batches that wait for a request; INT64_MAX if
  * one of them has none yet, or nobody waits. */
 int64_t store_request_deadline(struct store *store, uint64_t request);
+
+/* True if a batch that may run waits for a request. */
+bool store_request_runs(struct store *store, uint64_t request);
 
 /* Writes a request's counters and flags. Its state is changed by the functions
  * below alone. */

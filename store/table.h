@@ -31,7 +31,13 @@ struct store {
     struct ids committed; /* as on disk */
     void (*finished)(void *context, uint64_t batch); /* may be NULL */
     void *context;                                   /* of finished */
-    struct buf fields;                               /* scratch for encoding */
+    void (*batch_moved)(void *context, uint64_t batch, enum batch_state from,
+                        enum batch_state to); /* may be NULL */
+    void (*request_moved)(void *context, uint64_t request,
+                          enum request_state from,
+                          enum request_state to); /* may be NULL */
+    void *moves_context;                          /* of these two */
+    struct buf fields;                            /* scratch for encoding */
     struct digest *digest;
 };
 
@@ -78,6 +84,10 @@ struct key key_ready(uint64_t batch, struct place place, uint64_t request);
 
 /* Writes a request's record. */
 void request_put(struct store *store, const struct request *request);
+
+/* Changes a request's state, which request_put() writes. */
+void request_change(struct store *store, struct request *request,
+                    enum request_state to);
 
 /* Takes a request out of what its state put it into: ready index, timer, or
  * lease. */

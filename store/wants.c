@@ -113,6 +113,20 @@ request_is_wanted(struct store *store, uint64_t request)
     return next_waiting(store, request, 0, &draft) != 0;
 }
 
+bool
+store_request_runs(struct store *store, uint64_t request)
+{
+    struct draft draft;
+    struct batch batch;
+
+    for (uint64_t id = next_waiting(store, request, 0, &draft); id != 0;
+         id = next_waiting(store, request, id + 1, &draft)) {
+        if (store_batch_get(store, id, &batch) == 0 && batch_may_run(&batch))
+            return true;
+    }
+    return false;
+}
+
 int64_t
 store_request_deadline(struct store *store, uint64_t request)
 {
@@ -192,7 +206,7 @@ request_let_go(struct store *store, struct request *request)
     if (request_is_wanted(store, request->id))
         return false;
     request_unplace(store, request);
-    request_move(request, REQUEST_CANCELLED);
+    request_change(store, request, REQUEST_CANCELLED);
     request_put(store, request);
     return true;
 }

@@ -138,13 +138,32 @@ cmd_status(struct command *command, struct err *err)
     return rc < 0 ? rc : ask_and_print(command, head, add_status, err);
 }
 
+/* Sends a verb that says no more than which batch, and prints its status. */
+static int
+change(struct command *command, const char *verb, struct err *err)
+{
+    cJSON *head;
+    int rc = begin(command, verb, &head, err);
+
+    return rc < 0 ? rc : ask_and_print(command, head, add_status, err);
+}
+
 int
 cmd_cancel(struct command *command, struct err *err)
 {
-    cJSON *head;
-    int rc = begin(command, "cancel", &head, err);
+    return change(command, "cancel", err);
+}
 
-    return rc < 0 ? rc : ask_and_print(command, head, add_status, err);
+int
+cmd_pause(struct command *command, struct err *err)
+{
+    return change(command, "pause", err);
+}
+
+int
+cmd_resume(struct command *command, struct err *err)
+{
+    return change(command, "resume", err);
 }
 
 static int

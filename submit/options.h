@@ -36,6 +36,10 @@
         "print the results of a batch")                                       \
     X(CANCEL,   "cancel",   "BATCH",                                          \
         "end a batch; what has no result yet is cancelled")                   \
+    X(PAUSE,    "pause",    "BATCH",                                          \
+        "start nothing more of a batch, for now")                             \
+    X(RESUME,   "resume",   "BATCH",                                          \
+        "let a paused batch go on")                                           \
     X(RETRY,    "retry",    "BATCH",                                          \
         "put fallbacks back in the queue")                                    \
     X(EXPORT,   "export",   "",                                               \

@@ -104,11 +104,27 @@ show(struct command *command, const struct standing *standing)
     progress_show(&command->progress, &counts, clock_mono_ms());
 }
 
+/* Somebody has stopped the batch: whoever waits would wonder. */
+static void
+tell_pause(struct command *command, const char *batch,
+           const struct standing *standing, bool *was_paused)
+{
+    bool is_paused = strcmp(standing->state, "paused") == 0;
+
+    if (is_paused && !*was_paused) {
+        command_note(command,
+                     "batch %s is paused; 'sheaf resume %s' lets it go on",
+                     batch, batch);
+    }
+    *was_paused = is_paused;
+}
+
 int
 standing_wait(struct command *command, const char *batch, int64_t end_ms,
               struct wire *status, struct standing *standing, struct err *err)
 {
     int wait_ms = 0; /* the first look is at once */
+    bool was_paused = false;
 
     for (;;) {
         struct sheaf_reply reply;
@@ -130,6 +146,7 @@ standing_wait(struct command *command, const char *batch, int64_t end_ms,
             progress_clear(&command->progress);
             return rc;
         }
+        tell_pause(command, batch, standing, &was_paused);
         show(command, standing);
         wire_fini(status);
         if (end_ms >= 0 && left_ms <= 0) {

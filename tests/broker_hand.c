@@ -303,6 +303,27 @@ take_away(struct hand *hand, const struct wire *wire, const char *name)
     }
 }
 
+/* Gives back what it is asked for and has not started. */
+static void
+give_back(struct hand *hand, const struct wire *wire)
+{
+    const cJSON *list = wire_get(wire, "requests"), *item;
+
+    cJSON_ArrayForEach(item, list)
+    {
+        struct slip *slip;
+        int64_t pair[2];
+
+        cr_assert_eq(wire_tuple(item, 2, pair), 0);
+        slip = find(hand, pair[0], pair[1]);
+        if (slip && slip->state == SLIP_WAITING) {
+            hand_say(hand, "{'verb':'release','held':[[%lld,%lld]]}",
+                     (long long)pair[0], (long long)pair[1]);
+            hand_forget(hand, slip);
+        }
+    }
+}
+
 /* The broker has heard what was sent then: leases run from there. */
 static void
 be_trusted(struct hand *hand)
@@ -360,6 +381,8 @@ obey(struct hand *hand, const struct wire *wire)
         be_confirmed(hand, wire);
     } else if (strcmp(verb, "cancel") == 0) {
         take_away(hand, wire, "requests");
+    } else if (strcmp(verb, "recall") == 0) {
+        give_back(hand, wire);
     } else if (strcmp(verb, "drain") == 0) {
         hand->is_draining = true;
     } else {

@@ -217,7 +217,7 @@ play_seal(struct play *play, uint64_t id)
 {
     struct batch batch = play_get_batch(play, id);
 
-    batch_move(&batch, BATCH_SEALED);
+    store_batch_move(play->store, &batch, BATCH_SEALED);
     batch.sealed_ms = play->now_ms;
     batch.deadline_ms = play->now_ms + batch.lifetime_ms;
     play_begin(play);
@@ -352,7 +352,7 @@ move(struct play *play, uint64_t id, enum batch_state to, struct timer timer)
     timer.due_ms = play->now_ms;
     timer.id = id;
     play_begin(play);
-    batch_move(&batch, to);
+    store_batch_move(play->store, &batch, to);
     batch.finished_ms = play->now_ms;
     store_batch_put(play->store, &batch, play->now_ms);
     store_timer_set(play->store, &timer);
@@ -385,7 +385,7 @@ play_retry(struct play *play, uint64_t id, uint32_t mask)
 
     play_begin(play);
     if (batch.state != BATCH_SEALED) {
-        batch_move(&batch, BATCH_SEALED);
+        store_batch_move(play->store, &batch, BATCH_SEALED);
         batch.finished_ms = 0;
         batch.deadline_ms = play->now_ms + batch.lifetime_ms;
         store_timer_set(play->store,
@@ -469,7 +469,7 @@ run_timer(struct play *play, struct timer *timer)
             batch.state != BATCH_SEALED) {
             return false;
         }
-        batch_move(&batch, BATCH_EXPIRED);
+        store_batch_move(play->store, &batch, BATCH_EXPIRED);
         store_batch_put(play->store, &batch, play->now_ms);
         timer->kind = TIMER_EXPIRE;
         return true;

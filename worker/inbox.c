@@ -256,6 +256,24 @@ handle_cancel(struct worker *worker, const struct wire *wire, int64_t now_ms,
     return for_each(worker, wire, "requests", drop, err);
 }
 
+/* Gives a lease back if its call has not started; else it goes on. */
+static void
+give_back(struct worker *worker, struct desk_lease *lease)
+{
+    if (lease->state != DESK_WAITING)
+        return;
+    (void)report_refuse(worker, lease->request, lease->fence);
+    desk_remove(worker->desk, lease);
+}
+
+static int
+handle_recall(struct worker *worker, const struct wire *wire, int64_t now_ms,
+              struct err *err)
+{
+    (void)now_ms;
+    return for_each(worker, wire, "requests", give_back, err);
+}
+
 static int
 handle_drain(struct worker *worker, const struct wire *wire, int64_t now_ms,
              struct err *err)
@@ -291,7 +309,7 @@ static const struct {
     { "slots", handle_slots },         { "lease", handle_lease },
     { "beat", handle_beat },           { "cancel", handle_cancel },
     { "confirmed", handle_confirmed }, { "drain", handle_drain },
-    { "error", handle_error },
+    { "recall", handle_recall },       { "error", handle_error },
 };
 
 static int
