@@ -164,6 +164,23 @@ is_of_client(struct broker *broker, uint64_t batch, const char *client)
                         slice_is(spec.client, client));
 }
 
+/* The next batch that is to be listed, before the one in *batch. */
+static bool
+find_listed(struct broker *broker, const char *client, struct batch *batch)
+{
+    int rc;
+
+    do {
+        rc = store_batch_before(broker->env.store, batch->id, batch);
+        if (rc == 0 && batch->state != BATCH_PURGED &&
+            is_of_client(broker, batch->id, client)) {
+            return true;
+        }
+        /* A damaged one is passed over; `verify` names it. */
+    } while (rc == 0 || rc == E_CORRUPT);
+    return false;
+}
+
 static size_t
 size_of(const cJSON *item)
 {
@@ -201,13 +218,9 @@ answer_list(struct call *call)
     }
     head = core_answer(call, "list");
     batches = wire_add_array(head, "batches");
-    while (count < limit &&
-           store_batch_before(broker->env.store, batch.id, &batch) == 0) {
-        cJSON *item;
+    while (count < limit && find_listed(broker, client, &batch)) {
+        cJSON *item = cJSON_CreateObject();
 
-        if (!is_of_client(broker, batch.id, client))
-            continue;
-        item = cJSON_CreateObject();
         if (answer_add_status(broker, item, &batch) < 0) {
             cJSON_Delete(item);
             continue;
@@ -222,7 +235,7 @@ answer_list(struct call *call)
         count++;
     }
     if (!has_more)
-        has_more = store_batch_before(broker->env.store, batch.id, &batch) == 0;
+        has_more = find_listed(broker, client, &batch);
     wire_add_bool(head, "more", has_more);
     core_send(call, head);
     return 0;
@@ -396,6 +409,8 @@ fill_by_seq(struct call *call, struct page *page, const struct batch *batch)
             else
                 core_uuid_text(of.uuid, uuid);
         }
+        if (rc == 0 && of.state == BATCH_PURGED)
+            rc = E_NOTFOUND;
         if (rc == 0 && !add_row(call, page, &row, uuid))
             break;
         /* A damaged one is passed over; `verify` names it. */

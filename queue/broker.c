@@ -34,6 +34,7 @@ broker_new(const struct broker_env *env)
     broker->waiters =
         mem_zalloc((size_t)conf->waiters_max, sizeof(broker->waiters[0]));
     store_watch(env->store, on_finished, broker);
+    store_keep_answers(env->store, conf->cache_ttl_ms);
     return broker;
 }
 
@@ -74,6 +75,7 @@ static const struct handler client_handlers[] = {
     { "export", answer_export },     { "stats", answer_stats },
     { "cancel", control_cancel },    { "retry", control_retry },
     { "pause", control_pause },      { "resume", control_resume },
+    { "purge", control_purge },
 };
 
 static const struct handler worker_handlers[] = {
@@ -233,6 +235,7 @@ void
 broker_turn(struct broker *broker, int64_t now_ms)
 {
     due_run(broker, now_ms);
+    retain_run(broker, now_ms);
     worker_expire(broker, now_ms);
     worker_balance(broker);
     dispatch_run(broker, now_ms);
@@ -268,6 +271,8 @@ broker_next_ms(const struct broker *broker)
         next_ms = other_ms;
     if (broker->timer_next_ms < next_ms)
         next_ms = broker->timer_next_ms;
+    if (broker->retain_ms < next_ms)
+        next_ms = broker->retain_ms;
     for (size_t i = 0; i < broker->waiter_count; i++) {
         if (broker->waiters[i].until_ms < next_ms)
             next_ms = broker->waiters[i].until_ms;

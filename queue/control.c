@@ -97,6 +97,31 @@ control_resume(struct call *call)
     return change(call, BATCH_SEALED, "resumed", &batch);
 }
 
+int
+control_purge(struct call *call)
+{
+    char uuid[CORE_UUID_TEXT_BYTES];
+    struct batch batch;
+    cJSON *head;
+    int rc = core_batch_even_purged(call, &batch);
+
+    if (rc < 0)
+        return rc;
+    if (batch_is_live(&batch)) {
+        return err_set(call->err, E_CONFLICT,
+                       "the batch is %s; cancel it first",
+                       batch_state_name(batch.state));
+    }
+    if (batch.state != BATCH_PURGED)
+        retain_purge(call->broker, &batch, call->now_ms);
+    core_uuid_text(batch.uuid, uuid);
+    head = core_answer(call, "purged");
+    wire_add_str(head, "batch", uuid);
+    wire_add_int(head, "drafts", batch.draft_count);
+    core_send(call, head);
+    return 0;
+}
+
 /* The statuses to be tried again, as a mask. */
 static int
 read_statuses(struct call *call, uint32_t *mask)

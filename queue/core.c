@@ -44,6 +44,16 @@ core_send(const struct call *call, cJSON *head)
 int
 core_batch(struct call *call, struct batch *batch)
 {
+    int rc = core_batch_even_purged(call, batch);
+
+    if (rc == 0 && batch->state == BATCH_PURGED)
+        rc = err_set(call->err, E_NOTFOUND, "the batch was purged");
+    return rc;
+}
+
+int
+core_batch_even_purged(struct call *call, struct batch *batch)
+{
     struct store *store = call->broker->env.store;
     unsigned char digest[DIGEST_BYTES];
     const char *text, *client, *key;

@@ -46,7 +46,8 @@
     X(long_waits)        \
     X(late_results)      \
     X(requests_done)     \
-    X(fallbacks)
+    X(fallbacks)         \
+    X(batches_purged)
 
 #define COUNTER_FIELD(name) uint64_t name;
 struct counters {
@@ -81,6 +82,9 @@ struct broker {
     bool is_draining;
     char *own;             /* while draining: whose workers end with it */
     bool has_results;      /* something ended since the last settle */
+    int64_t retain_ms;     /* when to look for what to purge */
+    uint64_t retain_after; /* the batch where that goes on; 0: from the first */
+    bool is_purging;       /* a batch on the way was purged, or is being */
     uint64_t sticky_batch; /* the group that is being dispatched */
     struct place sticky_place;
     /* Scratch of the handlers. */
@@ -118,8 +122,11 @@ struct buf *core_send(const struct call *call, cJSON *head);
 /* A number from 0 up to but not 1. */
 double core_chance(struct broker *broker);
 
-/* The batch that a message names by its UUID, or by client and key. */
+/* The batch that a message names by its UUID, or by client and key. One that was
+ * purged is not found, even while its drafts are being removed; the second finds
+ * that too. */
 int core_batch(struct call *call, struct batch *batch);
+int core_batch_even_purged(struct call *call, struct batch *batch);
 
 /* A UUID as text. */
 void core_uuid_text(const unsigned char uuid[16],
@@ -141,7 +148,8 @@ void core_schedule(struct broker *broker, const struct batch *batch);
 /* ---- handlers, by file ---- */
 
 handler_fn intake_open, intake_chunk, intake_seal, intake_abort, intake_check;
-handler_fn control_cancel, control_retry, control_pause, control_resume;
+handler_fn control_cancel, control_retry, control_pause, control_resume,
+    control_purge;
 handler_fn answer_hello, answer_status, answer_list, answer_wait,
     answer_results, answer_refusals, answer_chunks, answer_export, answer_stats;
 handler_fn worker_hello, worker_beat, worker_slots, worker_result,
@@ -230,6 +238,15 @@ void finish_unsendable(struct broker *broker, struct request *request,
 /* The essence of a draft whose batch expired (struct ending). */
 void finish_essence(void *context, const struct draft *draft, struct slice line,
                     struct buf *out);
+
+/* ---- retain.c ---- */
+
+/* Removes a batch that has ended: one write now, its drafts in slices. */
+void retain_purge(struct broker *broker, struct batch *batch, int64_t now_ms);
+
+/* Looks for what was kept long enough, or is too much, if it is time; a bounded
+ * number of batches. */
+void retain_run(struct broker *broker, int64_t now_ms);
 
 /* ---- due.c ---- */
 

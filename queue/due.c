@@ -55,8 +55,11 @@ end_slice(struct broker *broker, const struct timer *timer, enum status status,
     struct batch batch;
     bool has_more;
 
-    if (store_batch_get(broker->env.store, timer->id, &batch) < 0)
+    /* Purged in the meantime: its drafts go without another result. */
+    if (store_batch_get(broker->env.store, timer->id, &batch) < 0 ||
+        batch.state == BATCH_PURGED) {
         return;
+    }
     has_more = store_end_drafts(broker->env.store, &batch, &index, &ending);
     store_batch_put(broker->env.store, &batch, now_ms);
     broker->has_results = true;
@@ -171,14 +174,30 @@ due_drop(struct broker *broker, const struct timer *timer, int64_t now_ms)
     }
 }
 
+static void
+due_forget(struct broker *broker, const struct timer *timer, int64_t now_ms)
+{
+    (void)now_ms;
+    store_forget(broker->env.store, timer->id);
+}
+
 typedef void due_fn(struct broker *broker, const struct timer *timer,
                     int64_t now_ms);
 
-static due_fn *const handlers[] = {
-    [TIMER_REQUEST] = due_request, [TIMER_DEADLINE] = due_deadline,
-    [TIMER_ABANDON] = due_abandon, [TIMER_FAN_OUT] = due_fan_out,
-    [TIMER_CANCEL] = due_cancel,   [TIMER_EXPIRE] = due_expire,
-    [TIMER_RETRY] = due_retry,     [TIMER_DROP] = due_drop,
+/* A slice touches many drafts: one of them is enough for a transaction. */
+static const struct {
+    due_fn *handle;
+    bool is_slice;
+} handlers[] = {
+    [TIMER_REQUEST] = { due_request, false },
+    [TIMER_DEADLINE] = { due_deadline, false },
+    [TIMER_ABANDON] = { due_abandon, false },
+    [TIMER_FAN_OUT] = { due_fan_out, true },
+    [TIMER_CANCEL] = { due_cancel, true },
+    [TIMER_EXPIRE] = { due_expire, true },
+    [TIMER_RETRY] = { due_retry, true },
+    [TIMER_DROP] = { due_drop, true },
+    [TIMER_FORGET] = { due_forget, false },
 };
 
 void
@@ -186,9 +205,10 @@ due_run(struct broker *broker, int64_t now_ms)
 {
     struct store *store = broker->env.store;
     struct timer timer;
+    bool had_slice = false;
     int rc;
 
-    for (int step = 0; step < STEPS_MAX; step++) {
+    for (int step = 0; step < STEPS_MAX && !had_slice; step++) {
         rc = store_timer_first(store, &timer);
         if ((rc < 0 && rc != E_CORRUPT) || timer.due_ms > now_ms)
             break;
@@ -197,10 +217,11 @@ due_run(struct broker *broker, int64_t now_ms)
             log_error("event=timer_damaged id=%llu",
                       (unsigned long long)timer.id);
         } else if (timer.kind >= sizeof(handlers) / sizeof(handlers[0]) ||
-                   !handlers[timer.kind]) {
+                   !handlers[timer.kind].handle) {
             log_error("event=timer_unknown kind=%d", (int)timer.kind);
         } else {
-            handlers[timer.kind](broker, &timer, now_ms);
+            handlers[timer.kind].handle(broker, &timer, now_ms);
+            had_slice = handlers[timer.kind].is_slice;
         }
     }
     rc = store_timer_first(store, &timer);

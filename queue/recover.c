@@ -122,6 +122,9 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
     broker->waiter_fresh = 0;
     broker->options_batch = 0;
     broker->sticky_batch = 0;
+    broker->retain_ms = 0;
+    broker->retain_after = 0;
+    broker->is_purging = false;
     broker->counters = broker->sent;
     if (is_start)
         rc = load_sessions(broker, now_ms);

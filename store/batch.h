@@ -8,6 +8,8 @@
  *     ▼                ▼            ▼                │
  *   (dropped)      cancelled     expired ────────────┘
  *
+ *   finished, cancelled, expired, abandoned ──► purged ──► (gone)
+ *
  * PROTOCOL.md has the same picture with the reasons. The record is small and
  * changes with every draft that ends; what was said at the start and never
  * changes is its spec.
@@ -35,12 +37,13 @@
                               BATCH_TO(ABANDONED) | BATCH_TO(EXPIRED))        \
     X(SEALED,    "sealed",    BATCH_TO(FINISHED) | BATCH_TO(CANCELLED) |      \
                               BATCH_TO(EXPIRED) | BATCH_TO(PAUSED))           \
-    X(FINISHED,  "finished",  BATCH_TO(SEALED))                               \
-    X(CANCELLED, "cancelled", 0)                                              \
-    X(EXPIRED,   "expired",   BATCH_TO(SEALED))                               \
-    X(ABANDONED, "abandoned", 0)                                              \
+    X(FINISHED,  "finished",  BATCH_TO(SEALED) | BATCH_TO(PURGED))            \
+    X(CANCELLED, "cancelled", BATCH_TO(PURGED))                               \
+    X(EXPIRED,   "expired",   BATCH_TO(SEALED) | BATCH_TO(PURGED))            \
+    X(ABANDONED, "abandoned", BATCH_TO(PURGED))                               \
     X(PAUSED,    "paused",    BATCH_TO(SEALED) | BATCH_TO(FINISHED) |         \
-                              BATCH_TO(CANCELLED) | BATCH_TO(EXPIRED))
+                              BATCH_TO(CANCELLED) | BATCH_TO(EXPIRED))        \
+    X(PURGED,    "purged",    0)
 /* clang-format on */
 
 #define BATCH_ENUM(name, text, to) BATCH_##name,

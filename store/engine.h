@@ -44,6 +44,8 @@
     X(DONE, "done")             \
     X(ESSENCE, "essence")
 
+#define TABLES_OF_FORMAT_1 22 /* later ones are added to an older store */
+
 #define TABLE_ENUM(name, text) TABLE_##name,
 enum table { TABLE_LIST(TABLE_ENUM) TABLE_COUNT };
 #undef TABLE_ENUM

@@ -60,6 +60,8 @@ store_finish(struct store *store, struct request *request,
                                                 .kind = TIMER_FAN_OUT,
                                                 .id = request->id,
                                                 .cursor = cursor });
+    } else if (request->batch == 0) {
+        (void)request_forget(store, request);
     }
 }
 

@@ -457,19 +457,22 @@ close_on_exec(struct lmdb *lmdb, struct err *err)
     return 0;
 }
 
+/* Opens the tables; makes all of a new store, and those that an older store
+ * does not have yet. */
 static int
 open_tables(struct lmdb *lmdb, bool is_new, struct err *err)
 {
-    int rc =
-        mdb_txn_begin(lmdb->env, NULL, is_new ? 0 : MDB_RDONLY, &lmdb->txn);
+    int rc = mdb_txn_begin(lmdb->env, NULL, 0, &lmdb->txn);
 
     if (rc) {
         lmdb->txn = NULL;
         return lmdb_err(err, rc, "begin a transaction");
     }
     for (enum table table = 0; table < TABLE_COUNT; table++) {
-        rc = mdb_dbi_open(lmdb->txn, table_name(table), is_new ? MDB_CREATE : 0,
-                          &lmdb->tables[table]);
+        rc =
+            mdb_dbi_open(lmdb->txn, table_name(table),
+                         is_new || table >= TABLES_OF_FORMAT_1 ? MDB_CREATE : 0,
+                         &lmdb->tables[table]);
         if (rc) {
             lmdb_abort(&lmdb->engine);
             if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE) {

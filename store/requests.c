@@ -216,6 +216,7 @@ end_unwanted(struct store *store, struct request *request)
         return false;
     request_change(store, request, REQUEST_CANCELLED);
     request_put(store, request);
+    (void)request_forget(store, request);
     return true;
 }
 

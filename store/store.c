@@ -54,6 +54,13 @@ ids_get(struct store *store)
     return record_end(&record);
 }
 
+static void
+format_put(struct store *store)
+{
+    record_u32(table_fields(store), STORE_FORMAT);
+    table_put(store, TABLE_META, meta_key("format"));
+}
+
 /* Writes what makes an empty engine a store. */
 static int
 found_store(struct store *store, const unsigned char uuid[STORE_UUID_BYTES],
@@ -61,8 +68,7 @@ found_store(struct store *store, const unsigned char uuid[STORE_UUID_BYTES],
 {
     if (store_begin(store, 0, err) < 0)
         return E_IO;
-    record_u32(table_fields(store), STORE_FORMAT);
-    table_put(store, TABLE_META, meta_key("format"));
+    format_put(store);
     record_bytes(table_fields(store), uuid, STORE_UUID_BYTES);
     table_put(store, TABLE_META, meta_key("uuid"));
     ids_put(store);
@@ -83,6 +89,7 @@ recognise(struct store *store, struct err *err)
     rc = table_get(store, TABLE_META, meta_key("format"), &record);
     if (rc == 0) {
         format = record_get_u32(&record);
+        store->format = format;
         rc = record_end(&record);
     }
     if (rc == 0 && format == 0)
@@ -125,6 +132,7 @@ store_new(struct engine *engine, uint64_t bytes_max)
 
     store->engine = engine;
     store->bytes_max = bytes_max;
+    store->answers_ttl_ms = INT64_MAX;
     store->digest = digest_new();
     return store;
 }
@@ -258,6 +266,12 @@ store_open_memory(uint64_t bytes_max,
     return store;
 }
 
+void
+store_keep_answers(struct store *store, int64_t ttl_ms)
+{
+    store->answers_ttl_ms = ttl_ms;
+}
+
 int
 store_reserve(struct store *store, size_t drafts, struct err *err)
 {
@@ -306,6 +320,8 @@ store_commit(struct store *store, struct err *err)
     assert(store->is_open);
     if (store->rc == 0 && store->is_dirty)
         ids_put(store);
+    if (store->rc == 0 && store->is_dirty && store->format != STORE_FORMAT)
+        format_put(store);
     if (store->rc != 0) {
         if (err)
             *err = store->err;
@@ -319,10 +335,12 @@ store_commit(struct store *store, struct err *err)
     }
     rc = store->engine->ops->commit(store->engine, err);
     store->is_open = false;
-    if (rc < 0)
+    if (rc < 0) {
         store->ids = store->committed;
-    else
+    } else {
         store->committed = store->ids;
+        store->format = STORE_FORMAT;
+    }
     return rc;
 }
 
@@ -372,6 +390,16 @@ store_usage(struct store *store)
     usage.results = ops->rows(store->engine, TABLE_RESULT);
     usage.outcomes = ops->rows(store->engine, TABLE_OUTCOME);
     return usage;
+}
+
+uint64_t
+store_bytes(struct store *store)
+{
+    struct engine_usage usage;
+
+    assert(store->is_open);
+    store->engine->ops->usage(store->engine, &usage);
+    return usage.bytes;
 }
 
 /* What is kept of a small disk is in proportion. */

@@ -34,7 +34,7 @@
 #include "store/outcome.h"
 #include "store/request.h"
 
-#define STORE_FORMAT     1
+#define STORE_FORMAT     2
 #define STORE_UUID_BYTES 16
 #define STORE_SLICE_MAX  1000 /* drafts touched by one slice of longer work */
 #define STORE_RESERVE    (64u << 20) /* bytes kept for what was accepted */
@@ -59,6 +59,10 @@ int store_reserve(struct store *store, size_t drafts, struct err *err);
 /* A store in memory, for tests. */
 struct store *store_open_memory(uint64_t bytes_max,
                                 const unsigned char uuid[STORE_UUID_BYTES]);
+
+/* How long answers that no draft refers to any more are kept for the cache. Until
+ * it is called, they are kept. */
+void store_keep_answers(struct store *store, int64_t ttl_ms);
 
 /* Closes it; an open transaction is forgotten. NULL is fine. */
 void store_close(struct store *store);
@@ -91,6 +95,9 @@ struct store_usage {
     uint64_t batches, drafts, requests, ready, leases, results, outcomes;
 };
 struct store_usage store_usage(struct store *store);
+
+/* The size of the pages in use. */
+uint64_t store_bytes(struct store *store);
 
 /* True if bytes_max is reached, or its disk has no more than a reserve left:
  * new batches and chunks fail with E_FULL, while what is in flight can still
@@ -337,7 +344,11 @@ bool store_retry_drafts(struct store *store, struct batch *batch,
                         uint32_t *index, uint32_t mask,
                         const struct intake *intake);
 
-/* Removes a slice of an open or abandoned batch's drafts. True: there are
+/* Removes a request whose answer nobody refers to and that is no older than
+ * kept answers may be; if it is younger, it is looked at again. */
+void store_forget(struct store *store, uint64_t request);
+
+/* Removes a slice of an abandoned or purged batch's drafts. True: there are
  * more. When it is the last and is_whole, the batch goes too. A timer for a
  * request that goes with them may still come: it finds no request. */
 bool store_drop_drafts(struct store *store, struct batch *batch,
@@ -381,6 +392,7 @@ enum timer_kind {
     TIMER_EXPIRE = 6,
     TIMER_RETRY = 7,
     TIMER_DROP = 8,
+    TIMER_FORGET = 9, /* an answer that no draft refers to */
 };
 
 struct timer {

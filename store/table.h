@@ -26,6 +26,8 @@ struct store {
     bool is_dirty;      /* something was written in it */
     int64_t now_ms;     /* when it began */
     int rc;             /* the first failure of the transaction */
+    uint32_t format;    /* on disk; raised by the next commit */
+    int64_t answers_ttl_ms; /* of those that no draft refers to */
     struct err err;
     struct ids ids;       /* with what the transaction gave out */
     struct ids committed; /* as on disk */
@@ -130,6 +132,11 @@ void request_repoint(struct store *store, struct request *request);
 
 /* Cancels a request that is not done if nobody wants it. True if it did. */
 bool request_let_go(struct store *store, struct request *request);
+
+/* Removes a request that no draft refers to. Worth keeping without one: what is
+ * being called; and an answer, for the cache, as long as those are kept. True if
+ * it is gone. */
+bool request_forget(struct store *store, const struct request *request);
 
 /* Takes a draft's ref away, and what follows: a request may lose its source, be
  * wanted by nobody, or be forgotten. The draft's record was changed before. */

@@ -48,7 +48,7 @@ store_timer_first(struct store *store, struct timer *timer)
     timer->cursor.batch = record_get_u64(&record);
     timer->cursor.index = record_get_u32(&record);
     timer->argument = record_get_u32(&record);
-    if (timer->kind < TIMER_REQUEST || timer->kind > TIMER_DROP)
+    if (timer->kind < TIMER_REQUEST || timer->kind > TIMER_FORGET)
         return E_CORRUPT;
     return record_end(&record);
 }

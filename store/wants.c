@@ -213,7 +213,7 @@ request_let_go(struct store *store, struct request *request)
 
 /* Removes a request that no draft refers to. */
 static void
-forget(struct store *store, const struct request *request)
+remove_request(struct store *store, const struct request *request)
 {
     struct request newest;
 
@@ -226,6 +226,41 @@ forget(struct store *store, const struct request *request)
     table_del(store, TABLE_OUTCOME, key_id(request->id));
     table_del(store, TABLE_REPLY, key_id(request->id));
     table_del(store, TABLE_REQUEST, key_id(request->id));
+}
+
+bool
+request_forget(struct store *store, const struct request *request)
+{
+    int64_t until_ms;
+
+    if (request->state == REQUEST_LEASED ||
+        next_batch(store, request->id, 0) != 0) {
+        return false;
+    }
+    if (request->status != STATUS_OK) {
+        remove_request(store, request);
+        return true;
+    }
+    if (store->answers_ttl_ms > INT64_MAX - request->done_ms)
+        return false;
+    until_ms = request->done_ms + store->answers_ttl_ms;
+    if (until_ms <= store->now_ms) {
+        remove_request(store, request);
+        return true;
+    }
+    store_timer_set(store, &(struct timer){ .due_ms = until_ms,
+                                            .kind = TIMER_FORGET,
+                                            .id = request->id });
+    return false;
+}
+
+void
+store_forget(struct store *store, uint64_t id)
+{
+    struct request request;
+
+    if (store_request_get(store, id, &request) == 0)
+        (void)request_forget(store, &request);
 }
 
 void
@@ -241,13 +276,8 @@ request_leave(struct store *store, uint64_t id, const struct draft *draft)
     ref_del(store, id, draft->batch, draft->index);
     if (rc < 0)
         return;
-    /* Worth keeping without a draft: what is being called, and answers, as
-     * entries of the cache. */
-    if (next_batch(store, id, 0) == 0 && request.state != REQUEST_LEASED &&
-        request.status != STATUS_OK) {
-        forget(store, &request);
+    if (request_forget(store, &request))
         return;
-    }
     is_source = request.batch == draft->batch && request.index == draft->index;
     if (is_source)
         request_repoint(store, &request);

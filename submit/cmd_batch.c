@@ -167,6 +167,28 @@ cmd_resume(struct command *command, struct err *err)
 }
 
 static int
+add_purged(const struct wire *reply, struct buf *out, struct err *err)
+{
+    int64_t drafts;
+    int rc =
+        wire_int(reply, "drafts", wire_range(0, WIRE_INT_MAX), &drafts, err);
+
+    if (rc == 0)
+        buf_addf(out, "%lld draft%s gone\n", (long long)drafts,
+                 drafts == 1 ? " is" : "s are");
+    return rc;
+}
+
+int
+cmd_purge(struct command *command, struct err *err)
+{
+    cJSON *head;
+    int rc = begin(command, "purge", &head, err);
+
+    return rc < 0 ? rc : ask_and_print(command, head, add_purged, err);
+}
+
+static int
 add_retried(const struct wire *reply, struct buf *out, struct err *err)
 {
     int64_t count;

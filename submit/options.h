@@ -40,6 +40,8 @@
         "start nothing more of a batch, for now")                             \
     X(RESUME,   "resume",   "BATCH",                                          \
         "let a paused batch go on")                                           \
+    X(PURGE,    "purge",    "BATCH",                                          \
+        "remove an ended batch with all its results")                         \
     X(RETRY,    "retry",    "BATCH",                                          \
         "put fallbacks back in the queue")                                    \
     X(EXPORT,   "export",   "",                                               \

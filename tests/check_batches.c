@@ -124,6 +124,9 @@ check_batch(struct check *check, struct slice key, struct record *record)
     EXPECT(check, batch.state != BATCH_FINISHED || batch_is_complete(&batch),
            "batch %llu: finished, but not complete", id);
     /* Of a dropped batch the record stays, with the counts that it had. */
+    EXPECT(check,
+           batch.state != BATCH_PURGED || has_timer(check, TIMER_DROP, id),
+           "batch %llu: purged, and nothing removes it", id);
     if (batch.state != BATCH_ABANDONED && !has_timer(check, TIMER_DROP, id))
         compare_counters(check, &batch);
 }

@@ -107,7 +107,7 @@ visit_timer(struct check *check, struct slice key, struct record *record)
     check->timers = mem_grow(check->timers, check->timer_count + 1,
                              sizeof(check->timers[0]));
     check->timers[check->timer_count++] = timer;
-    EXPECT(check, timer.kind >= TIMER_REQUEST && timer.kind <= TIMER_DROP,
+    EXPECT(check, timer.kind >= TIMER_REQUEST && timer.kind <= TIMER_FORGET,
            "timer: kind %d", timer.kind);
     if (timer.kind != TIMER_REQUEST)
         return;

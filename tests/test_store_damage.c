@@ -231,7 +231,7 @@ Test(store_damage, first_records_decide_whether_it_is_a_store)
         int code;
         const char *words;
     } cases[] = {
-        { "format", "\0\0\0\2", 4, E_VERSION, "format 2" },
+        { "format", "\0\0\0\3", 4, E_VERSION, "format 3" },
         { "format", "\xff\xff\xff\xff", 4, E_VERSION, "newer" },
         { "format", "\0\0\0\0", 4, E_CORRUPT, "damaged" },
         { "format", "\0\0\0", 3, E_CORRUPT, "damaged" },
@@ -261,6 +261,42 @@ Test(store_damage, first_records_decide_whether_it_is_a_store)
         cr_expect(strstr(err.msg, cases[i].words), "case %zu: %s", i, err.msg);
         scratch_remove(&play.scratch);
     }
+}
+
+static uint32_t
+format_of(struct play *play)
+{
+    struct record record;
+
+    cr_assert_eq(table_get(play->store, TABLE_META,
+                           key_bytes(key_start(), "format", 6), &record),
+                 0);
+    return record_get_u32(&record);
+}
+
+Test(store_damage, an_older_store_is_opened_and_raised_by_its_first_commit)
+{
+    struct err err = { 0 };
+    struct play play;
+
+    play_start(&play, PLAY_LMDB);
+    play_begin(&play);
+    set_row(play.store, "format", "\0\0\0\1", 4);
+    cr_assert_eq(play.store->engine->ops->commit(play.store->engine, &err), 0);
+    play.store->is_open = false;
+    for (uint32_t format = 1; format <= STORE_FORMAT; format++) {
+        store_close(play.store);
+        play.store =
+            store_open(play.scratch.path, PLAY_MAP_BYTES, store_id, &err);
+        cr_assert_not_null(play.store, "%s", err.msg);
+        play_begin(&play);
+        cr_expect_eq(format_of(&play), format);
+        store_timer_set(
+            play.store,
+            &(struct timer){ .due_ms = 1, .kind = TIMER_FORGET, .id = 1 });
+        play_commit(&play);
+    }
+    play_end(&play);
 }
 
 Test(store_damage, another_programs_lmdb_is_refused)

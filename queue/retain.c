@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/log.h"
+#include "queue/core.h"
+
+#define LOOK_MS     10000 /* between two looks at all batches */
+#define AGAIN_MS    100   /* while there is too much */
+#define BATCHES_MAX 1000  /* of one turn; the next one goes on */
+
+void
+retain_purge(struct broker *broker, struct batch *batch, int64_t now_ms)
+{
+    struct store *store = broker->env.store;
+
+    log_info("event=batch_purged batch=%llu drafts=%u",
+             (unsigned long long)batch->id, batch->draft_count);
+    store_batch_move(store, batch, BATCH_PURGED);
+    store_batch_put(store, batch, now_ms);
+    store_key_free(store, batch->id);
+    store_timer_set(store, &(struct timer){ .due_ms = now_ms,
+                                            .kind = TIMER_DROP,
+                                            .id = batch->id,
+                                            .argument = true });
+    broker->counters.batches_purged++;
+    broker->has_results = true;
+}
+
+/* True if the store holds more than results may take. */
+static bool
+is_too_much(struct broker *broker)
+{
+    int64_t most = broker->env.conf->results_bytes_max;
+
+    return most > 0 && store_bytes(broker->env.store) > (uint64_t)most;
+}
+
+static bool
+is_old(const struct conf *conf, const struct batch *batch, int64_t now_ms)
+{
+    return conf->results_ttl_ms > 0 &&
+           now_ms - batch->finished_ms >= conf->results_ttl_ms;
+}
+
+/* Looks at one batch. Of those that go because there is too much, one at a time:
+ * what it frees is known when it is gone. */
+static void
+look(struct broker *broker, struct batch *batch, bool too_much, int64_t now_ms)
+{
+    if (batch->state == BATCH_PURGED) {
+        broker->is_purging = true;
+    } else if (!batch_is_live(batch) &&
+               (is_old(broker->env.conf, batch, now_ms) ||
+                (too_much && !broker->is_purging))) {
+        retain_purge(broker, batch, now_ms);
+        broker->is_purging = true;
+    }
+}
+
+void
+retain_run(struct broker *broker, int64_t now_ms)
+{
+    const struct conf *conf = broker->env.conf;
+    struct batch batch = { .id = broker->retain_after };
+    bool too_much;
+    int rc = 0;
+
+    if (now_ms < broker->retain_ms)
+        return;
+    broker->retain_ms = now_ms + LOOK_MS;
+    too_much = is_too_much(broker);
+    if (conf->results_ttl_ms == 0 && !too_much)
+        return;
+    for (int i = 0; i < BATCHES_MAX; i++) {
+        rc = store_batch_after(broker->env.store, batch.id, &batch);
+        if (rc < 0 && rc != E_CORRUPT)
+            break;
+        if (rc == 0)
+            look(broker, &batch, too_much, now_ms);
+    }
+    if (rc == 0 || rc == E_CORRUPT) {
+        broker->retain_after = batch.id;
+        broker->retain_ms = now_ms;
+        return;
+    }
+    if (broker->is_purging && too_much)
+        broker->retain_ms = now_ms + AGAIN_MS;
+    broker->retain_after = 0;
+    broker->is_purging = false;
+}
