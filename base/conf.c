@@ -27,16 +27,22 @@
 #define SETTING(name, type, initial, min, max, unit, sentence)               \
     { #name, OPTION_##type, offsetof(struct conf_upstream, name),            \
       initial, min, max, unit, sentence },
+#define SHARE(name, type, initial, min, max, unit, sentence)                 \
+    { #name, OPTION_##type, offsetof(struct conf_client, name),              \
+      initial, min, max, unit, sentence },
 /* clang-format on */
 
 static const struct option scalars[] = { CONF_LIST(SCALAR) };
 static const struct option settings[] = { CONF_UPSTREAM_LIST(SETTING) };
+static const struct option shares[] = { CONF_CLIENT_LIST(SHARE) };
 
 #undef SCALAR
 #undef SETTING
+#undef SHARE
 
 #define SCALAR_COUNT  (sizeof(scalars) / sizeof(scalars[0]))
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))
+#define SHARE_COUNT   (sizeof(shares) / sizeof(shares[0]))
 
 /* What the handler of inih and the reader below it share. */
 struct loader {
@@ -54,6 +60,7 @@ struct loader {
      * fills; and for each row the line it was given on, or 0. */
     const struct option *options;
     size_t option_count;
+    const char *place; /* what the section is, for reasons */
     void *base;
     int lines[SCALAR_COUNT > SETTING_COUNT ? SCALAR_COUNT : SETTING_COUNT];
 };
@@ -159,11 +166,10 @@ end_section(struct loader *loader)
     loader->upstream = NULL;
 }
 
-/* The quoted part of `upstream "name"`; its data is NULL if it is none. */
+/* The quoted part of `word "name"`; its data is NULL if it is none. */
 static struct slice
-upstream_name(struct slice title)
+section_name(struct slice title, const char *word)
 {
-    static const char word[] = "upstream";
     size_t at = strlen(word);
 
     if (title.bytes < at || memcmp(title.data, word, at) != 0)
@@ -177,6 +183,24 @@ upstream_name(struct slice title)
     return (struct slice){ title.data + at + 1, title.bytes - at - 2 };
 }
 
+static const struct conf_client *
+find_client(const struct conf *conf, struct slice name)
+{
+    for (size_t i = 0; i < conf->client_count; i++) {
+        if (slice_is(name, conf->clients[i].name))
+            return &conf->clients[i];
+    }
+    return NULL;
+}
+
+int64_t
+conf_client_weight(const struct conf *conf, struct slice name)
+{
+    const struct conf_client *client = find_client(conf, name);
+
+    return client ? client->weight : 1;
+}
+
 static int
 begin_scalars(struct loader *loader)
 {
@@ -188,6 +212,7 @@ begin_scalars(struct loader *loader)
     loader->options = scalars;
     loader->option_count = SCALAR_COUNT;
     loader->base = loader->conf;
+    loader->place = "[sheaf]";
     return 0;
 }
 
@@ -202,6 +227,37 @@ begin_upstream(struct loader *loader, struct slice name)
     loader->options = settings;
     loader->option_count = SETTING_COUNT;
     loader->base = loader->upstream;
+    loader->place = "an upstream";
+    return 0;
+}
+
+static int
+begin_client(struct loader *loader, struct slice name)
+{
+    struct conf *conf = loader->conf;
+    struct conf_client *client;
+
+    if (name.bytes == 0 || name.bytes > CONF_NAME_BYTES_MAX) {
+        return err_set(loader->err, E_INVALID,
+                       "the name of a client has 1 to %d bytes",
+                       CONF_NAME_BYTES_MAX);
+    }
+    if (find_client(conf, name)) {
+        return err_set(loader->err, E_INVALID, "client %.*s is given twice",
+                       (int)name.bytes, name.data);
+    }
+    if (conf->client_count == CONF_CLIENTS_MAX) {
+        return err_set(loader->err, E_FULL, "more than %d clients",
+                       CONF_CLIENTS_MAX);
+    }
+    client = &conf->clients[conf->client_count++];
+    client->name = mem_dup(name.data, name.bytes);
+    for (size_t i = 0; i < SHARE_COUNT; i++)
+        option_init(&shares[i], client);
+    loader->options = shares;
+    loader->option_count = SHARE_COUNT;
+    loader->base = client;
+    loader->place = "a client";
     return 0;
 }
 
@@ -223,11 +279,15 @@ begin_section(struct loader *loader, const char *line)
     memset(loader->lines, 0, sizeof(loader->lines));
     if (slice_is(title, "sheaf"))
         return begin_scalars(loader);
-    name = upstream_name(title);
+    name = section_name(title, "upstream");
     if (name.data)
         return begin_upstream(loader, name);
+    name = section_name(title, "client");
+    if (name.data)
+        return begin_client(loader, name);
     return err_set(loader->err, E_INVALID,
-                   "the section is neither [sheaf] nor [upstream \"name\"]");
+                   "the section is neither [sheaf] nor [upstream \"name\"] "
+                   "nor [client \"name\"]");
 }
 
 /* Reads the next line without its end. 1 at the end of the file. */
@@ -317,8 +377,7 @@ take_option(void *user, const char *section, const char *name,
     option = option_find(loader->options, loader->option_count, name);
     if (!option) {
         rc = err_set(loader->err, E_INVALID, "%.*s: no such option in %s",
-                     SHOWN_BYTES_MAX, name,
-                     loader->upstream ? "an upstream" : "[sheaf]");
+                     SHOWN_BYTES_MAX, name, loader->place);
         goto out;
     }
     line = &loader->lines[option - loader->options];
@@ -348,6 +407,8 @@ conf_fini(struct conf *conf)
 {
     while (conf->upstream_count > 0)
         drop_upstream(conf);
+    for (size_t i = 0; i < conf->client_count; i++)
+        free(conf->clients[i].name);
     *conf = (struct conf){ 0 };
 }
 
@@ -538,5 +599,10 @@ conf_dump(const struct conf *conf, struct buf *buf)
         buf_addf(buf, "\n[upstream \"%s\"]\n", upstream->name);
         for (size_t j = 0; j < SETTING_COUNT; j++)
             option_dump(&settings[j], upstream, buf);
+    }
+    for (size_t i = 0; i < conf->client_count; i++) {
+        buf_addf(buf, "\n[client \"%s\"]\n", conf->clients[i].name);
+        for (size_t j = 0; j < SHARE_COUNT; j++)
+            option_dump(&shares[j], &conf->clients[i], buf);
     }
 }

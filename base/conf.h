@@ -6,6 +6,8 @@
  *   [upstream "openai"]
  *   base_url = https://api.openai.com/v1
  *   key_env = OPENAI_API_KEY
+ *   [client "nightly"]
+ *   weight = 4
  *
  * `name = value`, a line each, no quotes around values; comments begin with #
  * or ; at the start of a line, or with ; behind a blank. What is unknown, given
@@ -30,7 +32,8 @@
 #define CONF_FILE_BYTES_MAX 1048576
 #define CONF_LINE_BYTES_MAX 4096 /* without its end */
 #define CONF_UPSTREAMS_MAX  16
-#define CONF_NAME_BYTES_MAX 64 /* of an upstream */
+#define CONF_CLIENTS_MAX    64
+#define CONF_NAME_BYTES_MAX 64 /* of an upstream or a client */
 
 /* The built-in sampler: always there, and never an entry below. */
 #define CONF_LOCAL "local"
@@ -94,6 +97,14 @@
         "size of an upstream's reply")                                        \
     X(id_bytes_max, INT, 512, 16, 4096, "bytes",                              \
         "size of a draft's id")                                               \
+    X(turn_tokens, INT, 4096, 1, 1000000, "tokens",                           \
+        "a batch takes turns of so many with the others")                     \
+    X(answer_tokens, INT, 256, 1, 1000000, "tokens",                          \
+        "an answer is thought to take so many if its length has no limit")    \
+    X(age_ms, INT, 3600000, 1000, 31536000000, "ms",                          \
+        "a batch rises by one priority in this time")                         \
+    X(oldest_share_percent, INT, 25, 0, 90, "%",                              \
+        "the oldest batch gets at least this share of the tokens")            \
     X(batches_live_max, INT, 10000, 1, 1000000, "",                           \
         "batches that are open or not finished")                              \
     X(sessions_max, INT, 256, 1, 65536, "",                                   \
@@ -141,6 +152,11 @@
     X(allow_plain_http, BOOL, "no", 0, 1, "yes or no",                        \
         "let http:// go beyond this host, readable on the way")
 
+/*    The same for [client "name"]. */
+#define CONF_CLIENT_LIST(X)                                                   \
+    X(weight, INT, "1", 1, 1000, "",                                          \
+        "a client's share of the turns, in relation to the others'")
+
 #define CONF_FIELD_INT(name)      int64_t name;
 #define CONF_FIELD_BOOL(name)     bool name;
 #define CONF_FIELD_PRICE(name)    double name;
@@ -157,10 +173,17 @@ struct conf_upstream {
     CONF_UPSTREAM_LIST(CONF_FIELD)
 };
 
+struct conf_client {
+    char *name;
+    CONF_CLIENT_LIST(CONF_FIELD)
+};
+
 struct conf {
     CONF_LIST(CONF_FIELD)
     size_t upstream_count;
     struct conf_upstream upstreams[CONF_UPSTREAMS_MAX]; /* as in the file */
+    size_t client_count;
+    struct conf_client clients[CONF_CLIENTS_MAX]; /* this too */
 };
 
 /* Looks up a variable of the environment: getenv() is one. */
@@ -196,6 +219,9 @@ int conf_check(const struct conf *conf, struct err *err);
 /* The upstream of that name, borrowed; NULL if there is none. */
 const struct conf_upstream *conf_upstream(const struct conf *conf,
                                           const char *name);
+
+/* The weight of a client; the default if it has no section. */
+int64_t conf_client_weight(const struct conf *conf, struct slice name);
 
 /* Appends the effective configuration as a file that conf_load() reads, each
  * option of [sheaf] below its sentence. */

@@ -19,6 +19,15 @@ on_finished(void *context, uint64_t batch)
     schedule_remove(broker->schedule, batch);
 }
 
+/* One that got something ready to give is looked at again. */
+static void
+on_ready(void *context, uint64_t batch)
+{
+    struct broker *broker = context;
+
+    schedule_wake(broker->schedule, batch);
+}
+
 struct broker *
 broker_new(const struct broker_env *env)
 {
@@ -28,12 +37,18 @@ broker_new(const struct broker_env *env)
     broker->env = *env;
     broker->random = env->seed;
     broker->groups = groups_new(conf);
-    broker->schedule = schedule_new((size_t)conf->batches_live_max);
+    broker->schedule = schedule_new(&(struct schedule_rules){
+        .max = (size_t)conf->batches_live_max,
+        .turn_tokens = conf->turn_tokens,
+        .age_ms = conf->age_ms,
+        .share_percent = conf->oldest_share_percent,
+    });
     broker->sessions = sessions_new((size_t)conf->sessions_max);
     broker->cache = cache_new(conf->cache_entries_max, conf->cache_bytes_max);
     broker->waiters =
         mem_zalloc((size_t)conf->waiters_max, sizeof(broker->waiters[0]));
     store_watch(env->store, on_finished, broker);
+    store_watch_ready(env->store, on_ready, broker);
     store_keep_answers(env->store, conf->cache_ttl_ms);
     return broker;
 }

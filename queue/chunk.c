@@ -7,8 +7,7 @@
 #include "base/mem.h"
 #include "queue/core.h"
 
-#define LISTED_MAX      100 /* refused drafts in one header */
-#define BYTES_PER_TOKEN 4   /* the usual estimate for a request */
+#define LISTED_MAX 100 /* refused drafts in one header */
 
 /* The drafts of a chunk on their way into the store. */
 struct gathering {
@@ -71,6 +70,7 @@ gather(struct gathering *gathering, uint32_t index, struct slice body,
         .upstream = gathering->upstreams[gathering->count],
         .tag = broker->prompt.tag,
         .chars = broker->prompt.chars,
+        .tokens = prompt_tokens(&broker->prompt, broker->env.conf),
     };
     memcpy(draft->key, broker->prompt.key, sizeof(draft->key));
     assert(broker->prompt.upstream.bytes < REQUEST_UPSTREAM_BYTES);
@@ -253,7 +253,6 @@ store_chunk(struct call *call, struct batch *batch, struct chunk *chunk)
         batch->draft_count += chunk->draft_count;
         store_chunk_put(broker->env.store, batch->id, chunk);
         store_batch_put(broker->env.store, batch, call->now_ms);
-        schedule_wake(broker->schedule, batch->id);
         if (chunk->cached)
             broker->has_results = true;
         answer_stored(call, batch, chunk);
@@ -385,7 +384,7 @@ check_line(struct call *call, struct slice text, uint32_t n, struct buf *out,
     buf_addf(out, "%.16s %016llx %s %zu %zu\n", hex,
              (unsigned long long)prompt->tag,
              names[store_key_peek(broker->env.store, prompt->key, after_ms)],
-             prompt->chars, prompt->body.bytes / BYTES_PER_TOKEN + 1);
+             prompt->chars, prompt->body.bytes / PROMPT_TOKEN_BYTES + 1);
 }
 
 int

@@ -166,8 +166,24 @@ core_intake(struct broker *broker, int64_t now_ms)
 void
 core_schedule(struct broker *broker, const struct batch *batch)
 {
-    if (batch_is_live(batch))
-        schedule_add(broker->schedule, batch->id, batch->priority);
-    else
+    struct schedule_terms terms = { .weight = 1,
+                                    .priority = batch->priority,
+                                    .is_sealed = batch->sealed_ms > 0,
+                                    .since_ms = batch->sealed_ms > 0
+                                                    ? batch->sealed_ms
+                                                    : batch->created_ms };
+    struct spec spec;
+
+    if (!batch_is_live(batch)) {
         schedule_remove(broker->schedule, batch->id);
+        return;
+    }
+    if (batch->not_before_ms > terms.since_ms)
+        terms.since_ms = batch->not_before_ms;
+    /* Without its spec it never starts, whoever it belongs to. */
+    if (store_spec_get(broker->env.store, batch->id, &spec) == 0) {
+        terms.client = digest_xxh(spec.client.data, spec.client.bytes, 0);
+        terms.weight = conf_client_weight(broker->env.conf, spec.client);
+    }
+    schedule_add(broker->schedule, batch->id, &terms);
 }

@@ -267,6 +267,7 @@ lease_to(struct broker *broker, struct session *session, size_t max,
                         max < CLAIM_MAX ? max : CLAIM_MAX);
     for (size_t i = 0; i < count; i++) {
         int rc = send_lease(broker, session, &requests[i]);
+        struct held *held;
 
         if (rc < 0) {
             finish_unsendable(
@@ -278,8 +279,10 @@ lease_to(struct broker *broker, struct session *session, size_t max,
                 now_ms);
             continue;
         }
-        session_hold(session, requests[i].id, requests[i].fence,
-                     dispatch_lease_ms(broker, &requests[i]), now_ms);
+        held = session_hold(session, requests[i].id, requests[i].fence,
+                            dispatch_lease_ms(broker, &requests[i]), now_ms);
+        held->charge = schedule_charge(broker->schedule, broker->sticky_batch,
+                                       requests[i].tokens);
         broker->counters.leases++;
     }
 }

@@ -25,7 +25,6 @@ due_request(struct broker *broker, const struct timer *timer, int64_t now_ms)
         return;
     }
     store_release(broker->env.store, &request);
-    schedule_wake_all(broker->schedule);
 }
 
 /* Sets the timer of the next slice, from an index on. */

@@ -192,7 +192,6 @@ finish_report(struct broker *broker, struct request *request,
         break;
     case RETRY_READY:
         store_release(broker->env.store, request);
-        schedule_wake_all(broker->schedule);
         break;
     }
 }

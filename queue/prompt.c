@@ -9,9 +9,10 @@
 #define SYSTEM_DEFAULT                                                   \
     "You are a careful assistant. Work on the text of the user message " \
     "and answer with the result only."
-#define CHAT_PATH      "/chat/completions"
-#define URL_PREFIX     "/v1" /* of batch lines; base URLs end with it */
-#define ENLARGE_FACTOR 2
+#define CHAT_PATH         "/chat/completions"
+#define URL_PREFIX        "/v1" /* of batch lines; base URLs end with it */
+#define ANSWER_TOKENS_MAX 1000000000
+#define ENLARGE_FACTOR    2
 
 void
 prompt_fini(struct prompt *prompt)
@@ -345,6 +346,49 @@ chars_of(const struct line *line)
     return count_chars(&line->doc, line->fields[field]);
 }
 
+/* A number of tokens as it stands in a line, where it was checked. */
+static int64_t
+read_tokens(struct slice token)
+{
+    int64_t value = 0;
+
+    for (size_t i = 0; i < token.bytes && value < ANSWER_TOKENS_MAX; i++) {
+        if (token.data[i] < '0' || token.data[i] > '9')
+            break;
+        value = value * 10 + (token.data[i] - '0');
+    }
+    return value < ANSWER_TOKENS_MAX ? value : ANSWER_TOKENS_MAX;
+}
+
+static int64_t
+answer_tokens_of(const struct line *line, const struct line *options)
+{
+    static const char *const names[] = { "max_completion_tokens",
+                                         "max_tokens" };
+    int64_t value = 0;
+
+    if (!line->is_batch_line)
+        return read_tokens(line_field(line, options, LINE_MAX_TOKENS));
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && value == 0;
+         i++) {
+        size_t at = json_member(&line->doc, line->fields[LINE_BODY], names[i]);
+
+        if (at != JSON_NONE)
+            value = read_tokens(json_raw(&line->doc, at));
+    }
+    return value;
+}
+
+uint32_t
+prompt_tokens(const struct prompt *prompt, const struct conf *conf)
+{
+    int64_t answer =
+        prompt->answer_tokens ? prompt->answer_tokens : conf->answer_tokens;
+
+    return (uint32_t)(prompt->body.bytes / PROMPT_TOKEN_BYTES + (size_t)answer +
+                      1);
+}
+
 int
 prompt_make(struct prompt *prompt, const struct line *line,
             const struct line *options, const struct conf *conf, unsigned flags,
@@ -370,6 +414,7 @@ prompt_make(struct prompt *prompt, const struct line *line,
     }
     make_tag(prompt, line, options);
     prompt->chars = chars_of(line);
+    prompt->answer_tokens = answer_tokens_of(line, options);
     if (flags != 0)
         compose(prompt, line, options, upstream, flags);
     return 0;

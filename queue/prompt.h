@@ -30,6 +30,8 @@
 /* Raised when the template below changes: old answers are then not served. */
 #define PROMPT_VERSION "1"
 
+#define PROMPT_TOKEN_BYTES 4 /* of a prompt, by the usual estimate */
+
 /* A composer; reused for many drafts. */
 struct prompt {
     struct buf body;     /* of the HTTP request */
@@ -37,8 +39,9 @@ struct prompt {
     struct buf upstream; /* its name */
     enum request_kind kind;
     unsigned char key[DIGEST_BYTES];
-    uint64_t tag; /* what its group has in common */
-    size_t chars; /* code points of its text */
+    uint64_t tag;          /* what its group has in common */
+    size_t chars;          /* code points of its text */
+    int64_t answer_tokens; /* that its answer may have; 0: it does not say */
 
     struct digest *digest; /* private, as is the rest */
     struct json_doc doc;
@@ -56,6 +59,10 @@ int prompt_make(struct prompt *prompt, const struct line *line,
                 const struct line *options, const struct conf *conf,
                 unsigned flags, struct line_fault *fault)
     __attribute__((warn_unused_result));
+
+/* What a composed request is thought to take: its prompt, and the answer that it
+ * allows, or else the configured guess. At least 1. */
+uint32_t prompt_tokens(const struct prompt *prompt, const struct conf *conf);
 
 /* True if a request that was cut off can be tried with more room: it names how
  * much it may have. */

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "queue/link.h"
+#include "queue/schedule.h"
 
 #define SESSION_UUID_BYTES   16
 #define SESSION_TEXT_BYTES   257 /* of names and paths, with their NUL */
@@ -34,6 +35,7 @@ struct held {
     unsigned missed;   /* beats in a row that did not list it */
     int64_t length_ms; /* a beat extends it by this */
     int64_t deadline_ms;
+    struct charge charge; /* what it has been charged to */
 };
 
 struct session {

@@ -87,6 +87,9 @@ worker_lose_lease(struct broker *broker, struct session *session,
     struct request request;
 
     session_drop(session, lost.request, lost.fence);
+    /* A call that may have been made has been paid for. */
+    if (!lost.is_started)
+        schedule_settle(broker->schedule, &lost.charge, 0);
     if (store_request_get(broker->env.store, lost.request, &request) < 0 ||
         request.state != REQUEST_LEASED || request.fence != lost.fence) {
         return;
@@ -98,7 +101,6 @@ worker_lose_lease(struct broker *broker, struct session *session,
                  (unsigned long long)lost.request, session->name);
     }
     store_release(broker->env.store, &request);
-    schedule_wake_all(broker->schedule);
 }
 
 void
@@ -531,6 +533,19 @@ read_report(struct call *call, struct report *report)
     return read_text_place(call, report);
 }
 
+/* Charges what the call really took, if the upstream told. A failure keeps its
+ * charge: it took its time, and its next try is charged again. */
+static void
+settle(struct broker *broker, struct held *held, const struct report *report)
+{
+    if (!held)
+        return;
+    if (report->end.class == CLASS_ABORTED)
+        schedule_settle(broker->schedule, &held->charge, 0);
+    else if (report->total_tokens > 0)
+        schedule_settle(broker->schedule, &held->charge, report->total_tokens);
+}
+
 /* Decides whether the report is of use: the lease is the worker's, or it is a
  * success and nothing better is stored. */
 static void
@@ -541,6 +556,7 @@ use_report(struct call *call, struct session *session, uint64_t id,
     struct request request;
     bool is_current;
 
+    settle(broker, session_find(session, id, fence), report);
     session_drop(session, id, fence);
     if (store_request_get(broker->env.store, id, &request) < 0)
         return;

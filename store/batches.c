@@ -165,6 +165,14 @@ store_watch(struct store *store,
 }
 
 void
+store_watch_ready(struct store *store,
+                  void (*ready)(void *context, uint64_t batch), void *context)
+{
+    store->ready = ready;
+    store->ready_context = context;
+}
+
+void
 store_watch_moves(struct store *store,
                   void (*batch_moved)(void *context, uint64_t batch,
                                       enum batch_state from,

@@ -204,6 +204,7 @@ make_request(struct store *store, struct new_draft *draft,
         .place = draft->place,
         .batch = draft->draft.batch,
         .index = draft->draft.index,
+        .tokens = draft->tokens,
     };
     memcpy(request->key, draft->key, sizeof(request->key));
     memcpy(request->upstream, draft->upstream, strlen(draft->upstream) + 1);

@@ -72,6 +72,7 @@ request_encode(const struct request *request, struct buf *out)
     record_i64(out, request->due_ms);
     record_i64(out, request->done_ms);
     record_str(out, slice_of(request->upstream));
+    record_u32(out, request->tokens);
 }
 
 int
@@ -111,5 +112,7 @@ request_decode(struct record *record, struct request *request)
     memset(request->upstream, 0, sizeof(request->upstream));
     if (upstream.bytes)
         memcpy(request->upstream, upstream.data, upstream.bytes);
+    /* Format 1 had no such field. */
+    request->tokens = record->left ? record_get_u32(record) : 0;
     return record_end(record);
 }

@@ -83,6 +83,7 @@ struct request {
     int64_t due_ms;     /* while delayed */
     int64_t done_ms;    /* when its outcome was stored; 0: none */
     char upstream[REQUEST_UPSTREAM_BYTES];
+    uint32_t tokens; /* that it is thought to take; 0: unknown */
 };
 
 /* The name of a state. */

@@ -138,6 +138,11 @@ void store_watch(struct store *store,
                  void (*finished)(void *context, uint64_t batch),
                  void *context);
 
+/* Calls back for each batch that gets a ready request, within the transaction. */
+void store_watch_ready(struct store *store,
+                       void (*ready)(void *context, uint64_t batch),
+                       void *context);
+
 /* Changes a batch's state, which store_batch_put() writes. A move that the table
  * of batch.h does not have is a bug. */
 void store_batch_move(struct store *store, struct batch *batch,
@@ -184,6 +189,7 @@ struct new_draft {
     uint64_t tag;                 /* the caller's own, for `place` */
     struct place place;           /* filled in by `place` when it is new */
     size_t chars;                 /* the caller's own too */
+    uint32_t tokens;              /* that its request may take */
     enum disposition disposition; /* out */
 };
 

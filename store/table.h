@@ -32,7 +32,9 @@ struct store {
     struct ids ids;       /* with what the transaction gave out */
     struct ids committed; /* as on disk */
     void (*finished)(void *context, uint64_t batch); /* may be NULL */
-    void *context;                                   /* of finished */
+    void (*ready)(void *context, uint64_t batch);    /* this too */
+    void *ready_context;
+    void *context; /* of finished */
     void (*batch_moved)(void *context, uint64_t batch, enum batch_state from,
                         enum batch_state to); /* may be NULL */
     void (*request_moved)(void *context, uint64_t request,

@@ -150,6 +150,8 @@ ready_put(struct store *store, const struct request *request, uint64_t batch)
     table_fields(store);
     table_put(store, TABLE_READY,
               key_ready(batch, request->place, request->id));
+    if (store->ready)
+        store->ready(store->ready_context, batch);
 }
 
 void

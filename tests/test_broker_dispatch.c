@@ -392,6 +392,9 @@ Test(broker_dispatch, urgent_batches_go_first, .init = set_up,
     static const char *const priorities[] = { "1", "0", "3", "1", "2" };
     char uuids[5][BENCH_UUID_BYTES];
 
+    bench.conf.oldest_share_percent = 0;
+    bench_restart(&bench);
+    hand_hello(hand);
     for (int i = 0; i < 5; i++) {
         char key[8], more[32], line[64];
 

@@ -50,6 +50,24 @@ load_well(struct conf *conf, const char *text)
     cr_assert_eq(load(conf, text, &err), 0, "%s", err.msg);
 }
 
+Test(conf_file, reads_the_weights_of_clients)
+{
+    struct conf conf, again;
+    struct buf dump = { 0 };
+
+    load_well(&conf, "[client \"night ly\"]\nweight = 4\n[client \"b\"]\n");
+    cr_expect_eq(conf_client_weight(&conf, slice_of("night ly")), 4);
+    cr_expect_eq(conf_client_weight(&conf, slice_of("b")), 1);
+    cr_expect_eq(conf_client_weight(&conf, slice_of("c")), 1);
+    conf_dump(&conf, &dump);
+    load_well(&again, dump.data);
+    cr_expect_eq(conf_client_weight(&again, slice_of("night ly")), 4);
+    cr_expect_eq(again.client_count, 2);
+    buf_fini(&dump);
+    conf_fini(&conf);
+    conf_fini(&again);
+}
+
 Test(conf_file, reads_both_kinds_of_sections)
 {
     struct conf conf;
@@ -131,21 +149,32 @@ static const struct {
       ":3: slots_max: given twice, first on line 2" },
     { "[sheaf]\nslots_max 5\nlease_ms = 5\n",
       ":2: the line is not name = value" },
+    { "[client \"a\"]\n[client \"a\"]\n", ":2: client a is given twice" },
+    { "[client \"\"]\n", ":1: the name of a client has 1 to 64 bytes" },
+    { "[client \"a\"]\nweight = 0\n", ":2: weight: 0 is below 1" },
+    { "[client \"a\"]\nslots_max = 1\n",
+      ":2: slots_max: no such option in a client" },
     { "# x\nslots_max = 5\n", ":2: slots_max: not in a section" },
     { "[sheaf]\n[sheaf]\n", ":2: the section [sheaf] is given twice" },
     { "\n[sheaf\n", ":2: the section has no ]" },
     { "[sheaf] x\n", ":1: text behind the section" },
     { "[sheafd]\n",
-      ":1: the section is neither [sheaf] nor [upstream \"name\"]" },
+      ":1: the section is neither [sheaf] nor [upstream \"name\"] nor "
+      "[client \"name\"]" },
     { "[upstream a]\n",
-      ":1: the section is neither [sheaf] nor [upstream \"name\"]" },
+      ":1: the section is neither [sheaf] nor [upstream \"name\"] nor "
+      "[client \"name\"]" },
     { "[upstream\"a\"]\n",
-      ":1: the section is neither [sheaf] nor [upstream \"name\"]" },
+      ":1: the section is neither [sheaf] nor [upstream \"name\"] nor "
+      "[client \"name\"]" },
     { "[upstream \"]\n",
-      ":1: the section is neither [sheaf] nor [upstream \"name\"]" },
+      ":1: the section is neither [sheaf] nor [upstream \"name\"] nor "
+      "[client \"name\"]" },
     { "[upstream]\n",
-      ":1: the section is neither [sheaf] nor [upstream \"name\"]" },
-    { "[]\n", ":1: the section is neither [sheaf] nor [upstream \"name\"]" },
+      ":1: the section is neither [sheaf] nor [upstream \"name\"] nor "
+      "[client \"name\"]" },
+    { "[]\n", ":1: the section is neither [sheaf] nor [upstream \"name\"] nor "
+              "[client \"name\"]" },
     { "[upstream \"\"]\n",
       ":1: the name of an upstream has 1 to 64 characters" },
     { "[upstream \"" NAME_64 "x\"]\n",

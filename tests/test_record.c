@@ -164,6 +164,7 @@ struct kind {
     /* Makes an arbitrary record of that kind; decodes and encodes again. */
     void (*write)(struct buf *out);
     int (*again)(struct record *record, struct buf *out);
+    size_t later; /* bytes of fields that older records do not have */
 };
 
 static void
@@ -286,7 +287,8 @@ write_request(struct buf *out)
                                       .uncertain = 10,
                                       .due_ms = 11,
                                       .done_ms = 12,
-                                      .upstream = "openai" },
+                                      .upstream = "openai",
+                                      .tokens = 13 },
                    out);
 }
 
@@ -338,11 +340,11 @@ outcome_again(struct record *record, struct buf *out)
 }
 
 static const struct kind kinds[] = {
-    { "batch", write_batch, batch_again },
-    { "spec", write_spec, spec_again },
-    { "draft", write_draft, draft_again },
-    { "request", write_request, request_again },
-    { "outcome", write_outcome, outcome_again },
+    { "batch", write_batch, batch_again, 0 },
+    { "spec", write_spec, spec_again, 0 },
+    { "draft", write_draft, draft_again, 0 },
+    { "request", write_request, request_again, 4 },
+    { "outcome", write_outcome, outcome_again, 0 },
 };
 
 static struct record
@@ -377,9 +379,11 @@ Test(record, every_kind_is_refused_when_it_is_cut_short)
         kinds[i].write(&written);
         for (size_t bytes = 0; bytes < written.bytes; bytes++) {
             struct record record = record_of(&written, bytes);
+            bool is_older = bytes == written.bytes - kinds[i].later;
 
-            cr_expect_eq(kinds[i].again(&record, &again), E_CORRUPT,
-                         "%s, %zu bytes", kinds[i].name, bytes);
+            cr_expect_eq(kinds[i].again(&record, &again),
+                         is_older ? 0 : E_CORRUPT, "%s, %zu bytes",
+                         kinds[i].name, bytes);
         }
         buf_fini(&written);
         buf_fini(&again);
