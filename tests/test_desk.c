@@ -96,6 +96,28 @@ Test(desk, does_not_extend_a_lease_that_the_beat_did_not_list)
     desk_free(desk);
 }
 
+/* It lay in the socket while the worker was stopped: the broker may have taken it
+ * back long ago, and lent its slot to another one. */
+Test(desk, takes_a_lease_that_is_read_late_for_as_old_as_it_may_be)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *late, *adopted;
+
+    desk_beat_sent(desk, 5000);
+    desk_beat_answered(desk);
+    adopted = desk_add(desk, 1, 1, 0, 6000);
+    cr_expect_eq(adopted->deadline_ms, 5000 + LEASE_MS);
+    desk_beat_sent(desk, 10000); /* has no answer yet */
+    late = desk_add(desk, 2, 1, 2 * LEASE_MS, 5000 + LEASE_MS);
+    desk_adopt(desk, adopted, 2, 5000 + LEASE_MS);
+    cr_expect_eq(desk_next_ended(desk, 5000 + LEASE_MS), adopted);
+    cr_expect_eq(late->deadline_ms, 5000 + 2 * LEASE_MS);
+    desk_beat_answered(desk);
+    cr_expect_eq(desk_add(desk, 3, 1, 0, 2 * LEASE_MS)->deadline_ms,
+                 10000 + LEASE_MS);
+    desk_free(desk);
+}
+
 Test(desk, takes_no_answer_for_a_beat_of_a_lost_connection)
 {
     struct desk *desk = fresh();

@@ -7,6 +7,8 @@
 
 #include "base/mem.h"
 
+#define HEARD_NEVER INT64_MIN
+
 /* Leases stand in a table of fixed places; `order` holds them in order, the
  * free ones behind those in use. */
 struct desk {
@@ -22,6 +24,7 @@ struct desk {
     uint64_t sent;
     uint64_t answered;
     int64_t sent_ms[DESK_BEATS_UNANSWERED_MAX];
+    int64_t heard_ms; /* when the last answered one was sent; or HEARD_NEVER */
 };
 
 struct desk *
@@ -33,6 +36,7 @@ desk_new(void)
     desk->order = mem_zalloc(DESK_LEASES_MAX, sizeof(struct desk_lease *));
     for (size_t i = 0; i < DESK_LEASES_MAX; i++)
         desk->order[i] = &desk->places[i];
+    desk->heard_ms = HEARD_NEVER;
     return desk;
 }
 
@@ -69,6 +73,17 @@ end_of(const struct desk *desk, const struct desk_lease *lease, int64_t from_ms)
                                                          : desk->lease_ms);
 }
 
+/* The broker granted it after it had answered what we have an answer to, and
+ * nobody knows how much later the message was read: it may have lain there while
+ * this process was stopped. */
+static int64_t
+first_end_of(const struct desk *desk, const struct desk_lease *lease,
+             int64_t now_ms)
+{
+    return end_of(desk, lease,
+                  desk->heard_ms == HEARD_NEVER ? now_ms : desk->heard_ms);
+}
+
 struct desk_lease *
 desk_add(struct desk *desk, int64_t request, int64_t fence, int64_t timeout_ms,
          int64_t now_ms)
@@ -87,7 +102,7 @@ desk_add(struct desk *desk, int64_t request, int64_t fence, int64_t timeout_ms,
         .timeout_ms = timeout_ms,
         .first_beat = desk->sent + 1,
     };
-    lease->deadline_ms = end_of(desk, lease, now_ms);
+    lease->deadline_ms = first_end_of(desk, lease, now_ms);
     return lease;
 }
 
@@ -122,7 +137,7 @@ desk_adopt(struct desk *desk, struct desk_lease *lease, int64_t fence,
     assert(lease->state != DESK_FINISHED);
     lease->fence = fence;
     lease->first_beat = desk->sent + 1;
-    lease->deadline_ms = end_of(desk, lease, now_ms);
+    lease->deadline_ms = first_end_of(desk, lease, now_ms);
 }
 
 struct desk_lease *
@@ -243,6 +258,7 @@ desk_beat_answered(struct desk *desk)
         return;
     desk->answered++;
     sent_ms = desk->sent_ms[desk->answered % DESK_BEATS_UNANSWERED_MAX];
+    desk->heard_ms = sent_ms;
     for (size_t i = 0; i < desk->size; i++) {
         struct desk_lease *lease = desk->order[i];
         int64_t end_ms = end_of(desk, lease, sent_ms);

@@ -9,7 +9,9 @@
  * A lease ends by the worker's own clock: the longer of lease_ms and its call's
  * time-out, after the last heartbeat that listed it was sent, provided that the
  * broker answered that heartbeat. The broker counts from when it heard the same
- * heartbeat, so the worker is never the later one to give up.
+ * heartbeat, so the worker is never the later one to give up. A new lease ends so
+ * long after the last answered heartbeat, too, as it was granted after that: one
+ * that is read late, by a worker that was stopped meanwhile, is over already.
  *
  * A finished lease has a result that is sent again until it is confirmed; it
  * does not end, as a late success is still of use. When too many of them pile
