@@ -5,6 +5,8 @@
 #   make demo           summarise real documents of this machine
 #   make check          all tests; T=json only those with json in their names
 #   make lint           formatting, clang-tidy, layers, banned words, documents
+#   make sim            10000 simulated histories; SEEDS=n, SEED=s replays one
+#   make sim-bugs       bugs planted in the broker, each found by the simulator
 #   make fuzz           every fuzzer, FUZZ_SECONDS (20) each
 #   make format         apply clang-format
 #   make install        below PREFIX (/usr/local), with DESTDIR before it
@@ -86,7 +88,7 @@ PROGRAMS := $(addprefix $(BIN)/,sheafd sheaf-worker sheaf)
 SHARED := $(OUT)/libsheaf.so.$(SOVERSION)
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check lint fuzz format install uninstall clean FORCE
+.PHONY: all deps demo check lint fuzz sim sim-bugs format install uninstall clean FORCE
 all: $(PROGRAMS) $(OUT)/libsheaf.a $(SHARED)
 
 $(call archives,$(OUT))

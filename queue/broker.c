@@ -249,12 +249,16 @@ broker_refuse(struct broker *broker, enum side side,
 void
 broker_turn(struct broker *broker, int64_t now_ms)
 {
+    worker_forgive(broker, now_ms);
     due_run(broker, now_ms);
     retain_run(broker, now_ms);
     worker_expire(broker, now_ms);
     worker_balance(broker);
     dispatch_run(broker, now_ms);
     broker->turned_ms = now_ms;
+    broker->wake_ms = broker_next_ms(broker);
+    if (broker->wake_ms < now_ms)
+        broker->wake_ms = now_ms;
 }
 
 void
@@ -263,8 +267,10 @@ broker_settle(struct broker *broker, int64_t now_ms)
     for (size_t i = 0; i < broker->sessions->count; i++) {
         struct session *session = broker->sessions->list[i];
 
+        session->is_new = session->is_back = false;
         session->told_sent = session->told;
         session->lent_sent = session->lent;
+        session->word_sent = session->word;
     }
     broker->sent = broker->counters;
     broker->waiter_count += broker->waiter_fresh;

@@ -79,6 +79,7 @@ struct broker {
     struct counters sent;  /* as of the last commit */
     int64_t timer_next_ms; /* the store's first timer; INT64_MAX: none */
     int64_t turned_ms;     /* when broker_turn() was last called */
+    int64_t wake_ms;       /* when it was to be called again at the latest */
     bool is_draining;
     char *own;             /* while draining: whose workers end with it */
     bool has_results;      /* something ended since the last settle */
@@ -185,6 +186,10 @@ void worker_end(struct broker *broker, struct session *session, int64_t now_ms);
 /* Takes a lease back; it counts as lost if its call may have been made. */
 void worker_lose_lease(struct broker *broker, struct session *session,
                        const struct held *held);
+
+/* The loop comes later than it was to: the time in which it stood still is not
+ * charged to leases and sessions, which could not make themselves heard. */
+void worker_forgive(struct broker *broker, int64_t now_ms);
 
 /* Ends leases and sessions whose time is over. */
 void worker_expire(struct broker *broker, int64_t now_ms);

@@ -94,17 +94,26 @@ load_batches(struct broker *broker)
     return rc == E_NOTFOUND ? 0 : rc;
 }
 
-/* After a failed transaction: what each session holds as the store has it. */
+/* After a failed transaction: what each session holds as the store has it. Who
+ * said hello in it was not welcomed, and is not to be sent anything. */
 static int
 reload_leases(struct broker *broker, int64_t now_ms)
 {
-    for (size_t i = 0; i < broker->sessions->count; i++) {
-        struct session *session = broker->sessions->list[i];
+    for (size_t i = broker->sessions->count; i > 0; i--) {
+        struct session *session = broker->sessions->list[i - 1];
 
+        if (session->is_new) {
+            sessions_remove(broker->sessions, session);
+            continue;
+        }
+        if (session->is_back)
+            session->is_online = false;
+        session->is_back = false;
         session->held_count = 0;
         /* What was said in the transaction was never sent. */
         session->told = session->told_sent;
         session->lent = session->lent_sent;
+        session->word = session->word_sent;
     }
     return load_leases(broker, now_ms);
 }
@@ -122,6 +131,7 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
     broker->waiter_fresh = 0;
     broker->options_batch = 0;
     broker->sticky_batch = 0;
+    broker->wake_ms = now_ms;
     broker->retain_ms = 0;
     broker->retain_after = 0;
     broker->is_purging = false;

@@ -2,9 +2,10 @@
 #include "base/log.h"
 #include "queue/core.h"
 
-#define LOOK_MS     10000 /* between two looks at all batches */
-#define AGAIN_MS    100   /* while there is too much */
-#define BATCHES_MAX 1000  /* of one turn; the next one goes on */
+#define LOOK_MS     10000 /* between two looks at all batches, at least */
+#define LOOK_MS_MAX 600000
+#define AGAIN_MS    100  /* while there is too much */
+#define BATCHES_MAX 1000 /* of one turn; the next one goes on */
 
 void
 retain_purge(struct broker *broker, struct batch *batch, int64_t now_ms)
@@ -55,6 +56,19 @@ look(struct broker *broker, struct batch *batch, bool too_much, int64_t now_ms)
     }
 }
 
+/* How long it is until the next look: precise to a part of what is kept. */
+static int64_t
+pause_ms(const struct conf *conf)
+{
+    int64_t part_ms = conf->results_ttl_ms / 16;
+
+    if (conf->results_ttl_ms == 0 && conf->results_bytes_max == 0)
+        return INT64_MAX / 2; /* never: a changed configuration is a restart */
+    if (conf->results_bytes_max > 0 || part_ms < LOOK_MS)
+        return LOOK_MS;
+    return part_ms < LOOK_MS_MAX ? part_ms : LOOK_MS_MAX;
+}
+
 void
 retain_run(struct broker *broker, int64_t now_ms)
 {
@@ -65,7 +79,7 @@ retain_run(struct broker *broker, int64_t now_ms)
 
     if (now_ms < broker->retain_ms)
         return;
-    broker->retain_ms = now_ms + LOOK_MS;
+    broker->retain_ms = now_ms + pause_ms(conf);
     too_much = is_too_much(broker);
     if (conf->results_ttl_ms == 0 && !too_much)
         return;

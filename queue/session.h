@@ -43,6 +43,8 @@ struct session {
     unsigned char uuid[SESSION_UUID_BYTES];
     bool is_online;
     bool is_leaving;       /* was told to drain: gets nothing new */
+    bool is_new;           /* it came in the transaction at hand */
+    bool is_back;          /* it said hello in it */
     bool has_peer;         /* it has spoken since the broker's start */
     struct link_peer peer; /* from there; what it sent last may come after it
                               has gone offline */
@@ -51,10 +53,11 @@ struct session {
     char lock[SESSION_TEXT_BYTES];
     char own[SESSION_TEXT_BYTES]; /* token of the broker that started it */
     uint32_t pid;
-    uint32_t capacity;             /* calls it can make */
-    uint32_t told;                 /* slots it was told to use */
-    uint32_t lent;                 /* slots it may still be using */
-    uint32_t told_sent, lent_sent; /* both as of the last commit */
+    uint32_t capacity; /* calls it can make */
+    uint32_t told;     /* slots it was told to use */
+    uint32_t lent;     /* slots it may still be using */
+    uint32_t word;     /* counts what it was told of slots */
+    uint32_t told_sent, lent_sent, word_sent; /* as of the last commit */
     int64_t heard_ms;
     int64_t until_ms; /* when all its calls have ended at the latest */
     struct held *held;

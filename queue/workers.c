@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "queue/core.h"
 
+#define LATE_MS_MIN          500 /* less is no standstill */
 #define CODE_BYTES_MAX       64
 #define ERROR_CODE_BYTES_MAX 128
 #define MESSAGE_BYTES_MAX    1024
@@ -44,11 +45,13 @@ tell_slots(struct broker *broker, struct session *session, uint32_t count)
     cJSON *head = wire_new("slots");
 
     session->told = count;
+    session->word++;
     if (count > session->lent) {
         session->lent = count;
         worker_save(broker, session);
     }
     wire_add_int(head, "count", count);
+    wire_add_int(head, "word", session->word);
     worker_send(broker, session, head);
 }
 
@@ -111,6 +114,31 @@ worker_end(struct broker *broker, struct session *session, int64_t now_ms)
         worker_lose_lease(broker, session, &session->held[0]);
     store_worker_drop(broker->env.store, session->uuid);
     sessions_remove(broker->sessions, session);
+}
+
+void
+worker_forgive(struct broker *broker, int64_t now_ms)
+{
+    int64_t late_ms = now_ms - broker->wake_ms;
+    int64_t heard_ms = now_ms + broker->env.conf->heartbeat_ms;
+
+    if (late_ms < LATE_MS_MIN)
+        return;
+    log_warn("event=loop_late ms=%lld", (long long)late_ms);
+    for (size_t i = 0; i < broker->sessions->count; i++) {
+        struct session *session = broker->sessions->list[i];
+
+        session->heard_ms += late_ms;
+        session->until_ms += late_ms;
+        for (size_t j = 0; j < session->held_count; j++) {
+            struct held *held = &session->held[j];
+
+            /* And what workers have said meanwhile is to be read first. */
+            held->deadline_ms += late_ms;
+            if (held->deadline_ms < heard_ms)
+                held->deadline_ms = heard_ms;
+        }
+    }
 }
 
 void
@@ -317,6 +345,7 @@ welcome(struct call *call, struct session *session, int64_t claimed)
     }
     keep_slots(broker, session, claimed);
     wire_add_int(head, "slots", session->told);
+    wire_add_int(head, "word", ++session->word);
     add_upstreams(head, conf);
     worker_send(broker, session, head);
     worker_save(broker, session);
@@ -348,10 +377,12 @@ worker_hello(struct call *call)
     if (uuid_parse(text, uuid) != 0)
         return err_set(call->err, E_INVALID, "worker: not a UUID");
     session = sessions_find(broker->sessions, uuid);
-    if (!session)
+    if (!session) {
         session = sessions_add(broker->sessions, uuid);
-    if (!session)
-        return err_set(call->err, E_FULL, "sessions_max is reached");
+        if (!session)
+            return err_set(call->err, E_FULL, "sessions_max is reached");
+        session->is_new = true;
+    }
     if (read_session(call, session) < 0)
         return E_INVALID;
     /* One that spoke from there before has gone. */
@@ -359,6 +390,7 @@ worker_hello(struct call *call)
     if (former)
         former->is_online = former->has_peer = false;
     session->is_online = true;
+    session->is_back = true;
     session->has_peer = true;
     session->peer = *call->peer;
     session->heard_ms = call->now_ms;
@@ -445,14 +477,20 @@ int
 worker_slots(struct call *call)
 {
     struct session *session = speaker(call);
-    int64_t count;
+    int64_t count, word;
 
     if (!session)
         return 0;
     if (wire_int(call->wire, "count", wire_range(0, SESSION_CAPACITY_MAX),
-                 &count, call->err) < 0) {
+                 &count, call->err) < 0 ||
+        wire_int(call->wire, "word",
+                 wire_range_or(0, UINT32_MAX, session->word), &word,
+                 call->err) < 0) {
         return E_INVALID;
     }
+    /* It answers what it was told earlier: meanwhile it may use more. */
+    if (word != session->word)
+        return 0;
     /* It cannot keep more than it was lent; and what it was told meanwhile
      * counts as in use, too. */
     if (count < session->lent)
@@ -554,13 +592,14 @@ use_report(struct call *call, struct session *session, uint64_t id,
 {
     struct broker *broker = call->broker;
     struct request request;
-    bool is_current;
+    bool is_holder = session_find(session, id, fence) != NULL, is_current;
 
     settle(broker, session_find(session, id, fence), report);
     session_drop(session, id, fence);
     if (store_request_get(broker->env.store, id, &request) < 0)
         return;
-    is_current = request.state == REQUEST_LEASED && request.fence == fence;
+    is_current =
+        is_holder && request.state == REQUEST_LEASED && request.fence == fence;
     if (!is_current) {
         broker->counters.late_results++;
         log_warn("event=late_result request=%llu fence=%u class=%d",

@@ -34,7 +34,7 @@
 /*    name       text         the states it may move to */
 #define BATCH_STATES(X)                                                       \
     X(OPEN,      "open",      BATCH_TO(SEALED) | BATCH_TO(CANCELLED) |        \
-                              BATCH_TO(ABANDONED) | BATCH_TO(EXPIRED))        \
+                              BATCH_TO(ABANDONED))                            \
     X(SEALED,    "sealed",    BATCH_TO(FINISHED) | BATCH_TO(CANCELLED) |      \
                               BATCH_TO(EXPIRED) | BATCH_TO(PAUSED))           \
     X(FINISHED,  "finished",  BATCH_TO(SEALED) | BATCH_TO(PURGED))            \

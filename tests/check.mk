@@ -28,7 +28,24 @@ $(BIN)/upstream: $(call objects,$(OUT),$(UPSTREAM)) $(OUT)/base.a
 	$(call run,LINK,$@)$(LINK) -pie -pthread -o $@ $^ $(LIBS_base) \
 	    $(call pkg,--libs,libmicrohttpd)
 
-check: $(UNITS) $(if $(SCRIPTS),all $(BIN)/upstream)
+# The simulator: the real core, its checker, and a world of its own.
+SIM := $(OUT)/tests/sim/sim
+SIM_PARTS = $(call objects,$(OUT),$(wildcard tests/sim/*.c) \
+    tests/store_check.c $(wildcard tests/check_*.c)) \
+    $(OUT)/queue.a $(OUT)/store.a $(OUT)/base.a
+SIM_LIBS = $(LIBS_queue) $(LIBS_wire) $(LIBS_base)
+SEEDS ?= 10000
+$(SIM): $(SIM_PARTS)
+	$(call run,LINK,$@)$(LINK) -pie -o $@ $^ $(SIM_LIBS)
+
+sim: $(SIM)
+	@$< $(if $(SEED),--seed $(SEED),$(SEEDS))
+
+sim-bugs: $(SIM)
+	@OUT=$(OUT) COMPILE='$(CC) $(COMPILE)' LINK='$(LINK)' \
+	    sh tests/sim/bugs.sh $(SIM_PARTS) $(SIM_LIBS)
+
+check: $(UNITS) $(if $(SCRIPTS),all $(BIN)/upstream $(SIM))
 	@OUT=$(OUT) SAN=$(SAN) CC='$(CC)' sh tests/run.sh $(UNITS) $(SCRIPTS)
 
 demo: all

@@ -187,12 +187,14 @@ Test(broker_purge, what_is_old_goes_by_itself, .fini = tear_down)
 {
     set_up();
     bench.conf.results_ttl_ms = 3600000;
+    bench_restart(&bench);
+    hand_hello(hand);
     submit("k", TWO, uuid);
     bench_submit(&bench, "l", NULL, "{'id':'c','text':'live'}\n", other);
     ask("pause", other);
     bench_advance(&bench, 3500000);
     cr_assert_str_eq(bench_state(&bench, uuid), "finished");
-    bench_advance(&bench, 200000);
+    bench_advance(&bench, 400000);
     cr_assert_str_eq(at_str(ask("status", uuid), "code"), "not_found");
     cr_assert_eq(usage().batches, 1);
     cr_assert_str_eq(bench_state(&bench, other), "paused",
@@ -210,6 +212,8 @@ Test(broker_purge, what_is_too_much_goes_the_oldest_first, .fini = tear_down)
     submit("l", "{'id':'c','text':'c'}\n", uuid);
     before = usage().bytes;
     bench.conf.results_bytes_max = (int64_t)before + 100;
+    bench_restart(&bench);
+    hand_hello(hand);
     submit("m", "{'id':'d','text':'d'}\n", other);
     bench_advance(&bench, 30000);
     cr_assert_str_eq(at_str(ask("status", first), "code"), "not_found");

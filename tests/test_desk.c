@@ -277,7 +277,7 @@ Test(slots, gives_back_only_what_no_call_needs)
         int64_t kept;
 
         if (step->lend >= 0)
-            slots_lend(&slots, step->lend);
+            slots_lend(&slots, step->lend, 1);
         kept = slots_kept(&slots, step->in_flight);
         cr_expect_eq(slots_free(&slots, step->in_flight), step->free,
                      "step %zu", i);

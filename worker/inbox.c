@@ -62,7 +62,7 @@ static int
 handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
                struct err *err)
 {
-    int64_t protocol, session, heartbeat_ms, lease_ms, slots;
+    int64_t protocol, session, heartbeat_ms, lease_ms, slots, word;
 
     if (wire_int(wire, "protocol", wire_range(WIRE_PROTOCOL, WIRE_PROTOCOL),
                  &protocol, err) < 0 ||
@@ -81,6 +81,8 @@ handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
                  &worker->orphan_ttl_ms, err) < 0 ||
         wire_int(wire, "slots", wire_range_or(0, WIRE_INT_MAX, 0), &slots,
                  err) < 0 ||
+        wire_int(wire, "word", wire_range_or(0, WIRE_INT_MAX, 0), &word, err) <
+            0 ||
         upstreams_read(wire, &worker->upstreams, err) < 0) {
         return E_INVALID;
     }
@@ -88,7 +90,7 @@ handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
     if (for_each(worker, wire, "drop", drop, err) < 0)
         return E_INVALID;
     desk_beat_answered(worker->desk); /* the hello listed all leases */
-    slots_lend(&worker->slots, slots);
+    slots_lend(&worker->slots, slots, word);
     worker->heartbeat_ms = heartbeat_ms;
     worker->beat_ms = now_ms + heartbeat_ms;
     worker->is_welcome = true;
@@ -118,13 +120,15 @@ static int
 handle_slots(struct worker *worker, const struct wire *wire, int64_t now_ms,
              struct err *err)
 {
-    int64_t count;
+    int64_t count, word;
 
     (void)now_ms;
-    if (wire_int(wire, "count", wire_range(0, WIRE_INT_MAX), &count, err) < 0) {
+    if (wire_int(wire, "count", wire_range(0, WIRE_INT_MAX), &count, err) < 0 ||
+        wire_int(wire, "word", wire_range_or(0, WIRE_INT_MAX, 0), &word, err) <
+            0) {
         return E_INVALID;
     }
-    slots_lend(&worker->slots, count);
+    slots_lend(&worker->slots, count, word);
     return 0;
 }
 

@@ -88,6 +88,7 @@ report_slots(struct worker *worker)
     int rc;
 
     wire_add_int(head, "count", kept);
+    wire_add_int(head, "word", worker->slots.word);
     rc = say(worker, head);
     if (rc == 0)
         slots_tell(&worker->slots, kept);

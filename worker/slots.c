@@ -4,8 +4,9 @@
 #include <assert.h>
 
 void
-slots_lend(struct slots *slots, int64_t count)
+slots_lend(struct slots *slots, int64_t count, int64_t word)
 {
+    slots->word = word;
     assert(count >= 0);
     slots->lent = count < slots->capacity ? count : slots->capacity;
     slots->must_tell = true;

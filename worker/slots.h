@@ -18,11 +18,12 @@ struct slots {
     int64_t capacity; /* never use more, whatever is lent */
     int64_t lent;     /* the broker's latest word, at most capacity */
     int64_t told;     /* what we said last */
+    int64_t word;     /* which of its words that was; told with ours */
     bool must_tell;   /* the broker waits for a word */
 };
 
-/* The broker lends `count` slots from now on. */
-void slots_lend(struct slots *slots, int64_t count);
+/* The broker lends `count` slots from now on, says its nth word. */
+void slots_lend(struct slots *slots, int64_t count, int64_t word);
 
 /* How many calls may start while in_flight are running. */
 int64_t slots_free(const struct slots *slots, int64_t in_flight);

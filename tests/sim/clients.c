@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uuid/uuid.h>
+
+#include "base/digest.h"
+#include "queue/wire.h"
+#include "tests/sim/world.h"
+
+#define NAME_BYTES 64
+#define TEXTS      8 /* so few that drafts meet */
+
+static struct client *
+client_of(struct world *world, const struct plan *plan)
+{
+    return &world->clients[plan->client];
+}
+
+static struct plan *
+any_plan(struct world *world)
+{
+    return &world->plans[dice_roll(&world->dice, WORLD_PLANS)];
+}
+
+static void
+say(struct world *world, const struct plan *plan, const char *verb)
+{
+    struct client *client = client_of(world, plan);
+
+    world_tell(world, "client %d: %s batch of key %d", plan->client, verb,
+               plan->number);
+    wire_say(world, &client->link, (struct slice){ 0 },
+             "{'verb':'%s','re':%lld,'batch':'%s'}", verb,
+             (long long)++client->re, plan->uuid);
+}
+
+/* ---- submitting ---- */
+
+static void
+open_batch(struct world *world, struct plan *plan)
+{
+    static const char *const terms[] = {
+        "",
+        ",'priority':3",
+        ",'window':'sat,sun 00:00-24:00','tz':'UTC'",
+        ",'not_before':1800000020000",
+        ",'deadline':1800000060000",
+    };
+    struct client *client = client_of(world, plan);
+
+    world->tally.opens++;
+    world_tell(world, "client %d: open key %d", plan->client, plan->number);
+    plan->open_re = ++client->re;
+    wire_say(world, &client->link,
+             slice_of(plan->number % 2 ? "{\"goal\":\"G\"}" : NULL),
+             "{'verb':'open','re':%lld,'client':'c%d','key':'%d','early':%s%s}",
+             (long long)plan->open_re, plan->client, plan->number,
+             plan->is_early ? "true" : "false", terms[plan->number]);
+}
+
+static void
+make_chunk(struct world *world, struct plan *plan, struct sent_chunk *chunk)
+{
+    long first = (chunk - plan->chunks) * WORLD_LINES;
+    struct dice *dice = &world->dice;
+    struct buf lines = { 0 };
+
+    *chunk = (struct sent_chunk){ .line_count =
+                                      (int)dice_between(dice, 1, WORLD_LINES) };
+    for (int i = 0; i < chunk->line_count; i++) {
+        chunk->is_good[i] = !dice_once_in(dice, 15);
+        if (!chunk->is_good[i]) {
+            buf_add_str(&lines, "no draft\n");
+            continue;
+        }
+        buf_addf(&lines, "{\"id\":\"%ld\",\"text\":\"text %d\"", first + i,
+                 (int)dice_roll(dice, TEXTS));
+        if (dice_once_in(dice, 3))
+            buf_addf(&lines, ",\"goal\":\"goal %d\"", (int)dice_roll(dice, 2));
+        if (dice_once_in(dice, 4))
+            buf_add_str(&lines, ",\"upstream\":\"two\"");
+        if (dice_once_in(dice, 6))
+            buf_add_str(&lines, ",\"max_tokens\":100");
+        buf_add_str(&lines, "}\n");
+    }
+    chunk->lines = buf_take(&lines);
+}
+
+static void
+send_lines(struct world *world, struct plan *plan, int n, const char *lines)
+{
+    struct client *client = client_of(world, plan);
+    unsigned char digest[DIGEST_BYTES];
+    char hex[DIGEST_HEX_BYTES];
+
+    digest_of(lines, strlen(lines), digest);
+    digest_hex(digest, hex);
+    plan->chunks[n].re = ++client->re;
+    world_tell(world, "client %d: chunk %d of key %d", plan->client, n + 1,
+               plan->number);
+    wire_say(world, &client->link, slice_of(lines),
+             "{'verb':'chunk','re':%lld,'batch':'%s','n':%d,'digest':'%s'}",
+             (long long)client->re, plan->uuid, n + 1, hex);
+}
+
+/* A new chunk, or one of those before once more. */
+static void
+send_chunk(struct world *world, struct plan *plan)
+{
+    struct dice *dice = &world->dice;
+    int n;
+
+    if (plan->chunk_count < WORLD_CHUNKS && !dice_once_in(dice, 3)) {
+        n = plan->chunk_count++;
+        make_chunk(world, plan, &plan->chunks[n]);
+        world->tally.chunks++;
+    } else if (plan->chunk_count > 0) {
+        n = (int)dice_roll(dice, (uint64_t)plan->chunk_count);
+        world->tally.chunks_repeated++;
+    } else {
+        return;
+    }
+    send_lines(world, plan, n, plan->chunks[n].lines);
+}
+
+/* What is stored under a number cannot become something else. */
+static void
+forge_chunk(struct world *world, struct plan *plan)
+{
+    int64_t re;
+
+    if (plan->chunk_count == 0 || !plan->chunks[0].is_stored)
+        return;
+    world->tally.chunks_forged++;
+    re = plan->chunks[0].re;
+    send_lines(world, plan, 0, "{\"id\":\"forged\",\"text\":\"forged\"}\n");
+    plan->chunks[0].re = re;
+}
+
+/* The chunks that are known to be stored, and their drafts. */
+static void
+seal(struct world *world, struct plan *plan)
+{
+    struct client *client = client_of(world, plan);
+    bool is_empty = true;
+    int drafts = 0;
+
+    for (int n = 0; n < plan->chunk_count; n++) {
+        if (!plan->chunks[n].is_stored)
+            return;
+        drafts += plan->chunks[n].line_count;
+        for (int i = 0; i < plan->chunks[n].line_count; i++)
+            is_empty &= !plan->chunks[n].is_good[i];
+    }
+    world->tally.seals++;
+    plan->may_vanish |= is_empty;
+    world_tell(world, "client %d: seal key %d", plan->client, plan->number);
+    wire_say(world, &client->link, (struct slice){ 0 },
+             "{'verb':'seal','re':%lld,'batch':'%s','chunks':%d,'drafts':%d}",
+             (long long)++client->re, plan->uuid, plan->chunk_count, drafts);
+}
+
+/* ---- reading ---- */
+
+static void
+ask_results(struct world *world, struct plan *plan)
+{
+    struct client *client = client_of(world, plan);
+
+    world->tally.readings++;
+    plan->read_re = ++client->re;
+    wire_say(
+        world, &client->link, (struct slice){ 0 },
+        "{'verb':'results','re':%lld,'batch':'%s','after':%lld,'limit':%d}",
+        (long long)plan->read_re, plan->uuid, (long long)plan->cursor,
+        (int)dice_between(&world->dice, 1, 8));
+}
+
+static int64_t
+int_at(struct world *world, const cJSON *head, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(head, name);
+
+    if (!cJSON_IsNumber(item))
+        world_fail(world, "an answer has no number %s", name);
+    return (int64_t)item->valuedouble;
+}
+
+static const char *
+text_at(const cJSON *head, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(head, name);
+
+    return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+/* The text that a draft of the plan has, as its client wrote it. */
+static void
+text_of(const struct plan *plan, int64_t index, char text[NAME_BYTES])
+{
+    int64_t base = 0;
+
+    *text = '\0';
+    for (int n = 0; n < plan->chunk_count; n++) {
+        const char *line = plan->chunks[n].lines, *at;
+
+        if (index - base < plan->chunks[n].line_count) {
+            for (int64_t i = base; i < index; i++)
+                line = strchr(line, '\n') + 1;
+            at = strstr(line, "\"text\":\"");
+            if (at)
+                (void)sscanf(at, "\"text\":\"%63[^\"]", text);
+            return;
+        }
+        base += plan->chunks[n].line_count;
+    }
+}
+
+/* One result: newer than what the reader has, and the answer to its draft. */
+static void
+take_row(struct world *world, struct plan *plan, const cJSON *row)
+{
+    int64_t index = int_at(world, row, "index");
+    uint32_t revision = (uint32_t)int_at(world, row, "revision");
+    char text[NAME_BYTES], wanted[NAME_BYTES + 4];
+
+    if (index < 0 || index >= WORLD_DRAFTS)
+        world_fail(world, "a result of draft %lld", (long long)index);
+    if (revision <= plan->read[index]) {
+        world_fail(world,
+                   "the reader of key %d got revision %u of draft %lld "
+                   "behind revision %u",
+                   plan->number, revision, (long long)index, plan->read[index]);
+    }
+    plan->read[index] = revision;
+    if (strcmp(text_at(row, "status"), "ok") != 0)
+        return;
+    text_of(plan, index, text);
+    (void)snprintf(wanted, sizeof(wanted), "re: %s", text);
+    if (strcmp(text_at(row, "text"), wanted) != 0) {
+        world_fail(world, "draft %lld of key %d, \"%s\", has the answer \"%s\"",
+                   (long long)index, plan->number, text, text_at(row, "text"));
+    }
+}
+
+static void
+take_results(struct world *world, struct plan *plan, const struct mail *mail)
+{
+    const char *at = mail->body.data;
+    size_t left = mail->body.bytes;
+
+    while (left > 0) {
+        const char *end = memchr(at, '\n', left);
+        cJSON *row = end ? cJSON_ParseWithLength(at, (size_t)(end - at)) : NULL;
+
+        if (!row)
+            world_fail(world, "a result line is no JSON");
+        take_row(world, plan, row);
+        cJSON_Delete(row);
+        left -= (size_t)(end + 1 - at);
+        at = end + 1;
+    }
+}
+
+/* ---- answers ---- */
+
+static void
+forget_batch(struct plan *plan)
+{
+    for (int n = 0; n < plan->chunk_count; n++) {
+        free(plan->chunks[n].lines);
+        plan->chunks[n] = (struct sent_chunk){ 0 };
+    }
+    plan->chunk_count = 0;
+    *plan->uuid = '\0';
+    plan->batch = 0;
+    plan->cursor = plan->read_re = 0;
+    memset(plan->read, 0, sizeof(plan->read));
+    plan->may_vanish = plan->was_cancelled = false;
+}
+
+static bool
+is_state(const struct batch *batch, enum batch_state state)
+{
+    return batch->state == state;
+}
+
+/* The batch of a plan as the store has it. */
+static bool
+find_batch(struct world *world, const struct plan *plan, struct batch *batch)
+{
+    struct err err = { 0 };
+    bool is_found;
+    uuid_t uuid;
+
+    if (uuid_parse(plan->uuid, uuid) != 0)
+        return false;
+    if (store_begin(world->store, world->now_ms, &err) < 0)
+        world_fail(world, "begin: %s", err.msg);
+    is_found = store_batch_find(world->store, uuid, batch) == 0;
+    store_abort(world->store);
+    return is_found;
+}
+
+/* True if the batch of a plan was left open for too long, or is removed. */
+static bool
+has_gone(struct world *world, const struct plan *plan)
+{
+    struct batch batch;
+
+    return !find_batch(world, plan, &batch) ||
+           is_state(&batch, BATCH_ABANDONED) || is_state(&batch, BATCH_PURGED);
+}
+
+/* The key has a batch; the one it has always had, unless that went. */
+static void
+take_opened(struct world *world, struct plan *plan, const cJSON *head)
+{
+    const char *uuid = text_at(head, "batch");
+
+    if (*plan->uuid && strcmp(plan->uuid, uuid) != 0) {
+        if (!plan->may_vanish && !has_gone(world, plan))
+            world_fail(world, "key %d has two batches", plan->number);
+        forget_batch(plan);
+    }
+    (void)snprintf(plan->uuid, sizeof(plan->uuid), "%s", uuid);
+}
+
+static void
+take_stored(struct world *world, struct plan *plan, struct sent_chunk *chunk,
+            const cJSON *head)
+{
+    int64_t accepted = int_at(world, head, "accepted"), good = 0;
+
+    for (int i = 0; i < chunk->line_count; i++)
+        good += chunk->is_good[i];
+    if (accepted != good) {
+        world_fail(world,
+                   "key %d: a chunk with %lld drafts was answered with "
+                   "%lld",
+                   plan->number, (long long)good, (long long)accepted);
+    }
+    chunk->is_stored = true;
+}
+
+static void
+take_for_plan(struct world *world, struct plan *plan, int64_t re,
+              const cJSON *head, const struct mail *mail)
+{
+    const char *verb = text_at(head, "verb");
+    bool is_ours = strcmp(text_at(head, "batch"), plan->uuid) == 0;
+
+    if (strcmp(verb, "opened") == 0 && re == plan->open_re)
+        take_opened(world, plan, head);
+    if (!is_ours)
+        return;
+    if (strcmp(verb, "results") == 0 && re == plan->read_re) {
+        take_results(world, plan, mail);
+        plan->cursor = int_at(world, head, "cursor");
+        plan->read_re = 0;
+    }
+    if (strcmp(verb, "sealed") == 0 &&
+        strcmp(text_at(head, "state"), "empty") == 0) {
+        plan->may_vanish = true;
+    }
+    for (int n = 0; n < plan->chunk_count; n++) {
+        if (strcmp(verb, "stored") == 0 && re == plan->chunks[n].re)
+            take_stored(world, plan, &plan->chunks[n], head);
+    }
+}
+
+static void
+take_answer(struct world *world, int number, const struct mail *mail)
+{
+    struct wire wire;
+    struct err err = { 0 };
+    int64_t re;
+
+    if (wire_parse(&wire, buf_slice(&mail->head), buf_slice(&mail->body),
+                   &err) < 0 ||
+        wire_int(&wire, "re", wire_range(0, WIRE_INT_MAX), &re, &err) < 0) {
+        world_fail(world, "an answer cannot be read: %s", err.msg);
+    }
+    world_tell(world, "client %d: %s %s %s %.300s", number, wire_verb(&wire),
+               text_at(wire.head, "code"), text_at(wire.head, "message"),
+               mail->head.data);
+    for (int i = 0; i < WORLD_PLANS; i++) {
+        if (world->plans[i].client == number)
+            take_for_plan(world, &world->plans[i], re, wire.head, mail);
+    }
+    wire_fini(&wire);
+}
+
+void
+clients_read(struct world *world)
+{
+    for (int i = 0; i < WORLD_CLIENTS; i++) {
+        struct mail mail;
+
+        while (wire_take(&world->clients[i].link, &mail)) {
+            take_answer(world, i, &mail);
+            mail_fini(&mail);
+        }
+    }
+}
+
+/* ---- acting ---- */
+
+/* Verbs that end or change a batch. */
+static void
+control(struct world *world, struct plan *plan)
+{
+    switch (dice_roll(&world->dice, 12)) {
+    case 0:
+        if (dice_once_in(&world->dice, 8)) {
+            world->tally.aborts++;
+            plan->may_vanish = true;
+            say(world, plan, "abort");
+        }
+        break;
+    case 1:
+        if (dice_once_in(&world->dice, 4)) {
+            world->tally.cancels++;
+            plan->was_cancelled = true;
+            say(world, plan, "cancel");
+        }
+        break;
+    case 2:
+    case 3:
+        world->tally.pauses++;
+        say(world, plan, "pause");
+        break;
+    case 4:
+    case 5:
+        world->tally.resumes++;
+        say(world, plan, "resume");
+        break;
+    case 6:
+        world->tally.purges++;
+        plan->may_vanish = true;
+        say(world, plan, "purge");
+        break;
+    default:
+        world->tally.retries++;
+        judge_retry(world);
+        say(world, plan, "retry");
+    }
+}
+
+static void
+look(struct world *world, struct plan *plan)
+{
+    static const char *const verbs[] = { "status", "refusals", "chunks",
+                                         "wait" };
+
+    world->tally.looks++;
+    say(world, plan, verbs[dice_roll(&world->dice, 4)]);
+}
+
+void
+client_act(struct world *world)
+{
+    struct plan *plan = any_plan(world);
+    uint64_t what = dice_roll(&world->dice, 40);
+
+    if (!*plan->uuid || what == 0) {
+        open_batch(world, plan);
+    } else if (what < 16) {
+        send_chunk(world, plan);
+    } else if (what < 22) {
+        seal(world, plan);
+    } else if (what < 31) {
+        control(world, plan);
+    } else if (what < 35) {
+        ask_results(world, plan);
+    } else if (what < 38) {
+        look(world, plan);
+    } else if (what == 38) {
+        forge_chunk(world, plan);
+    } else {
+        /* It gives up waiting, or dies, and starts anew from what it knows. */
+        world->tally.clients_lost++;
+        world_tell(world, "client %d is lost and comes back", plan->client);
+        wire_connect(world, &client_of(world, plan)->link);
+    }
+}
+
+/* ---- calm ---- */
+
+void
+clients_finish(struct world *world)
+{
+    for (int i = 0; i < WORLD_PLANS; i++) {
+        struct plan *plan = &world->plans[i];
+        struct client *client = client_of(world, plan);
+        struct batch batch;
+
+        /* One thing at a time, and not before the last one was answered. */
+        if (!find_batch(world, plan, &batch) || client->link.to_broker.count)
+            continue;
+        if (is_state(&batch, BATCH_OPEN)) {
+            for (int n = 0; n < plan->chunk_count; n++) {
+                if (!plan->chunks[n].is_stored)
+                    send_lines(world, plan, n, plan->chunks[n].lines);
+            }
+            seal(world, plan);
+        } else if (is_state(&batch, BATCH_PAUSED)) {
+            say(world, plan, "resume");
+        } else if (!is_state(&batch, BATCH_ABANDONED) &&
+                   !is_state(&batch, BATCH_PURGED) &&
+                   (uint64_t)plan->cursor < batch.last_seq) {
+            ask_results(world, plan);
+        }
+    }
+}
+
+bool
+clients_are_done(struct world *world)
+{
+    for (int i = 0; i < WORLD_PLANS; i++) {
+        struct plan *plan = &world->plans[i];
+        struct batch batch;
+
+        if (!find_batch(world, plan, &batch))
+            continue;
+        if (batch_is_live(&batch))
+            return false;
+        if (!is_state(&batch, BATCH_PURGED) &&
+            !is_state(&batch, BATCH_ABANDONED) &&
+            (uint64_t)plan->cursor < batch.last_seq) {
+            world_tell(world, "key %d: read to %lld of %llu", plan->number,
+                       (long long)plan->cursor,
+                       (unsigned long long)batch.last_seq);
+            return false;
+        }
+    }
+    return true;
+}
+
+void
+clients_free(struct world *world)
+{
+    for (int i = 0; i < WORLD_PLANS; i++)
+        forget_batch(&world->plans[i]);
+}

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uuid/uuid.h>
+
+#include "base/mem.h"
+#include "queue/wire.h"
+#include "tests/sim/world.h"
+#include "tests/store_check.h"
+
+#define EVERY_TURNS     16 /* the whole store is looked at */
+#define EVERY_HISTORIES 50 /* after each turn of one in so many */
+
+/* ---- requests, as seen from outside ---- */
+
+static struct known_request *
+known(struct world *world, int64_t request)
+{
+    struct judge *judge = &world->judge;
+
+    if (request < 0 || request > 100000)
+        world_fail(world, "a request %lld", (long long)request);
+    while (judge->request_count <= (size_t)request) {
+        judge->requests = mem_grow(judge->requests, judge->request_count + 1,
+                                   sizeof(judge->requests[0]));
+        judge->requests[judge->request_count++] =
+            (struct known_request){ .wait_ms = -1 };
+    }
+    return &judge->requests[request];
+}
+
+void
+judge_cause(struct world *world, int64_t request)
+{
+    known(world, request)->causes++;
+}
+
+void
+judge_taken(struct world *world, int64_t request, int64_t fence)
+{
+    if (fence < known(world, request)->fence)
+        judge_cause(world, request);
+}
+
+void
+judge_call(struct world *world, int64_t request)
+{
+    struct known_request *of = known(world, request);
+
+    if (world->in_flight > (uint32_t)world->conf.slots_max) {
+        world_fail(world, "%u calls in flight, %lld are allowed",
+                   world->in_flight, (long long)world->conf.slots_max);
+    }
+    if (++of->calls > 1 + of->causes) {
+        world_fail(world, "request %lld is called %u times, with %u causes",
+                   (long long)request, of->calls, of->causes);
+    }
+}
+
+void
+judge_revive(struct world *world, uint64_t request)
+{
+    struct known_request *of = known(world, (int64_t)request);
+
+    of->wait_ms = -1;
+    of->ready_ms = 0;
+    of->failures = 0;
+}
+
+void
+judge_retry(struct world *world)
+{
+    for (size_t i = 0; i < world->judge.request_count; i++) {
+        struct known_request *of = &world->judge.requests[i];
+
+        of->causes++;
+        of->failures = 0;
+        of->ready_ms = 0;
+    }
+}
+
+static int64_t
+int_of(struct world *world, const struct wire *wire, const char *name)
+{
+    int64_t value;
+
+    if (wire_int(wire, name, wire_range_or(0, WIRE_INT_MAX, 0), &value, NULL) <
+        0) {
+        world_fail(world, "a message with an odd %s", name);
+    }
+    return value;
+}
+
+/* A lease's fence is above all that were given for its request, and no wait is
+ * cut short. */
+void
+judge_letter(struct world *world, const struct letter *letter)
+{
+    struct known_request *of;
+    struct wire wire;
+    int64_t fence;
+
+    if (letter->side != SIDE_WORKERS ||
+        wire_parse(&wire, buf_slice(&letter->head), (struct slice){ 0 }, NULL) <
+            0) {
+        return;
+    }
+    if (strcmp(wire_verb(&wire), "lease") == 0) {
+        of = known(world, int_of(world, &wire, "request"));
+        fence = int_of(world, &wire, "fence");
+        if (fence <= of->fence) {
+            world_fail(world, "request %lld: fence %lld behind fence %lld",
+                       (long long)(of - world->judge.requests),
+                       (long long)fence, (long long)of->fence);
+        }
+        of->fence = fence;
+        if (world->now_ms < of->ready_ms) {
+            world_fail(world, "request %lld is leased %lld ms too early",
+                       (long long)(of - world->judge.requests),
+                       (long long)(of->ready_ms - world->now_ms));
+        }
+    }
+    wire_fini(&wire);
+}
+
+/* ---- reports ---- */
+
+/* True if a report comes under the lease that the request has now. */
+static bool
+counts(struct world *world, uint64_t request, int64_t fence)
+{
+    struct err err = { 0 };
+    struct request row;
+    bool is_leased;
+
+    if (store_begin(world->store, world->now_ms, &err) < 0)
+        world_fail(world, "begin: %s", err.msg);
+    is_leased = store_request_get(world->store, request, &row) == 0 &&
+                row.state == REQUEST_LEASED && row.fence == fence;
+    store_abort(world->store);
+    return is_leased;
+}
+
+void
+judge_expect(struct world *world, const struct mail *mail)
+{
+    struct known_request *of;
+    const char *class_name;
+    struct wire wire;
+    int64_t request;
+
+    if (mail->side != SIDE_WORKERS || world_is_liar(world, &mail->peer) ||
+        wire_parse(&wire, buf_slice(&mail->head), (struct slice){ 0 }, NULL) <
+            0) {
+        return;
+    }
+    request = int_of(world, &wire, "request");
+    if (strcmp(wire_verb(&wire), "result") == 0 &&
+        wire_str(&wire, "class", 20, "", &class_name, NULL) == 0 &&
+        counts(world, (uint64_t)request, int_of(world, &wire, "fence"))) {
+        of = known(world, request);
+        if (strcmp(class_name, "throttled") == 0) {
+            of->wait_ms = int_of(world, &wire, "wait_ms");
+        } else if (strcmp(class_name, "retryable") == 0) {
+            of->wait_ms = int_of(world, &wire, "wait_ms");
+            if (of->wait_ms == 0)
+                of->wait_ms = world->conf.backoff_base_ms;
+            of->is_failure = true;
+        }
+    }
+    wire_fini(&wire);
+}
+
+static void
+expect_nothing(struct known_request *of)
+{
+    of->wait_ms = -1;
+    of->is_failure = of->is_confirmed = false;
+}
+
+void
+judge_abort(struct world *world)
+{
+    for (size_t i = 0; i < world->judge.request_count; i++)
+        expect_nothing(&world->judge.requests[i]);
+}
+
+/* A report that came from a worker the broker does not know is not taken. */
+static void
+note_confirmed(struct world *world)
+{
+    for (size_t i = 0; i < world->outbox.count; i++) {
+        const struct letter *letter = &world->outbox.letters[i];
+        struct wire wire;
+
+        if (letter->side != SIDE_WORKERS ||
+            wire_parse(&wire, buf_slice(&letter->head), (struct slice){ 0 },
+                       NULL) < 0) {
+            continue;
+        }
+        if (strcmp(wire_verb(&wire), "confirmed") == 0) {
+            known(world, int_of(world, &wire, "request"))->is_confirmed = true;
+        }
+        wire_fini(&wire);
+    }
+}
+
+/* What became of a failure that counts: the request waits, or has ended. */
+static void
+check_wait(struct world *world, struct known_request *of)
+{
+    size_t id = (size_t)(of - world->judge.requests);
+    struct request row;
+
+    if (store_request_get(world->store, id, &row) < 0)
+        return;
+    if (row.state == REQUEST_READY || row.state == REQUEST_LEASED)
+        world_fail(world, "request %zu does not wait after a failure", id);
+    if (row.state != REQUEST_DELAYED) {
+        of->failures = 0;
+        return;
+    }
+    of->ready_ms = world->now_ms + of->wait_ms;
+    of->failures += of->is_failure;
+    if (of->failures >= (uint32_t)world->conf.attempts_max) {
+        world_fail(world, "request %zu goes on after %u failures", id,
+                   of->failures);
+    }
+}
+
+static void
+check_waits(struct world *world)
+{
+    note_confirmed(world);
+    for (size_t i = 0; i < world->judge.request_count; i++) {
+        struct known_request *of = &world->judge.requests[i];
+
+        if (of->wait_ms >= 0 && of->is_confirmed)
+            check_wait(world, of);
+        expect_nothing(of);
+    }
+}
+
+/* ---- results ---- */
+
+static struct seen_batch *
+seen_batch(struct world *world, uint64_t id)
+{
+    struct judge *judge = &world->judge;
+
+    for (size_t i = 0; i < judge->batch_count; i++) {
+        if (judge->batches[i].id == id)
+            return &judge->batches[i];
+    }
+    if (judge->batch_count == judge->batch_capacity) {
+        judge->batch_capacity = judge->batch_capacity * 2 + 8;
+        judge->batches = mem_grow(judge->batches, judge->batch_capacity,
+                                  sizeof(judge->batches[0]));
+    }
+    judge->batches[judge->batch_count] = (struct seen_batch){ .id = id };
+    return &judge->batches[judge->batch_count++];
+}
+
+/* A result is better than the one before it, and one revision newer. */
+static void
+check_result(struct world *world, const struct draft *draft)
+{
+    struct seen *seen;
+    bool is_better;
+
+    if (draft->index >= WORLD_DRAFTS)
+        world_fail(world, "a result of draft %u", draft->index);
+    seen = &seen_batch(world, draft->batch)->drafts[draft->index];
+    is_better = seen->revision == 0 ||
+                (draft->status == STATUS_OK && seen->status != STATUS_OK &&
+                 seen->status != STATUS_CANCELLED);
+    if (!is_better || draft->revision != seen->revision + 1 ||
+        draft->seq <= seen->seq) {
+        world_fail(world,
+                   "draft %llu/%u: %s, revision %u, behind %s, revision "
+                   "%u",
+                   (unsigned long long)draft->batch, draft->index,
+                   status_name(draft->status), draft->revision,
+                   status_name((enum status)seen->status), seen->revision);
+    }
+    *seen = (struct seen){ .revision = draft->revision,
+                           .status = draft->status,
+                           .seq = draft->seq };
+    world->tally.results++;
+}
+
+static void
+check_results(struct world *world)
+{
+    struct result_row row;
+
+    while (store_result_after(world->store, 0, world->judge.seq, &row) == 0) {
+        check_result(world, &row.draft);
+        world->judge.seq = row.draft.seq;
+    }
+}
+
+/* ---- the whole store ---- */
+
+/* The drafts of a chunk are there as they were sent, and the others refused. */
+static void
+check_chunk(struct world *world, const struct plan *plan,
+            const struct sent_chunk *chunk, uint32_t base)
+{
+    const char *line = chunk->lines;
+
+    for (int i = 0; i < chunk->line_count; i++) {
+        const char *end = strchr(line, '\n');
+        uint32_t index = base + (uint32_t)i;
+        struct draft draft;
+        struct slice stored = { 0 };
+        int rc = store_draft_get(world->store, plan->batch, index, &draft);
+
+        if (rc == 0)
+            rc = store_draft_line(world->store, &draft, &stored);
+        if ((rc == 0) != chunk->is_good[i] ||
+            (rc == 0 && (stored.bytes != (size_t)(end - line) ||
+                         memcmp(stored.data, line, stored.bytes) != 0))) {
+            world_fail(world,
+                       "key %d: draft %u was acknowledged, and is not "
+                       "as it was sent",
+                       plan->number, index);
+        }
+        line = end + 1;
+    }
+}
+
+static void
+check_plan(struct world *world, struct plan *plan)
+{
+    uuid_t uuid;
+    struct batch batch;
+    uint32_t base = 0, stored = 0;
+
+    if (!*plan->uuid)
+        return;
+    if (uuid_parse(plan->uuid, uuid) != 0)
+        world_fail(world, "a UUID %s", plan->uuid);
+    if (store_batch_find(world->store, uuid, &batch) < 0) {
+        /* It was removed, or kept long enough. */
+        plan->may_vanish |= world->conf.results_ttl_ms > 0;
+        if (!plan->may_vanish)
+            world_fail(world, "the batch of key %d is gone", plan->number);
+        return;
+    }
+    if (batch.state == BATCH_PURGED || batch.state == BATCH_ABANDONED) {
+        plan->may_vanish = true;
+        return;
+    }
+    plan->batch = batch.id;
+    for (int n = 0; n < plan->chunk_count; n++) {
+        const struct sent_chunk *chunk = &plan->chunks[n];
+
+        if (n + 1 < (int)batch.chunk_next)
+            stored += (uint32_t)chunk->line_count;
+        else if (chunk->is_stored)
+            world_fail(world, "key %d: chunk %d is lost", plan->number, n + 1);
+        if (chunk->is_stored)
+            check_chunk(world, plan, chunk, base);
+        base += (uint32_t)chunk->line_count;
+    }
+    if (stored != batch.draft_count) {
+        world_fail(world, "key %d has %u drafts, %u were sent", plan->number,
+                   batch.draft_count, stored);
+    }
+}
+
+/* What a reader has read to its end is what there is. */
+static void
+check_reader(struct world *world, const struct plan *plan)
+{
+    struct seen_batch *seen;
+    struct batch batch;
+
+    if (plan->batch == 0 ||
+        store_batch_get(world->store, plan->batch, &batch) < 0 ||
+        batch.state == BATCH_PURGED || batch.state == BATCH_ABANDONED) {
+        return;
+    }
+    seen = seen_batch(world, plan->batch);
+    for (uint32_t i = 0; i < WORLD_DRAFTS; i++) {
+        if (seen->drafts[i].seq <= (uint64_t)plan->cursor &&
+            seen->drafts[i].revision != plan->read[i]) {
+            world_fail(world,
+                       "the reader of key %d has revision %u of draft "
+                       "%u, which has %u",
+                       plan->number, plan->read[i], i,
+                       seen->drafts[i].revision);
+        }
+    }
+}
+
+static void
+check_store(struct world *world)
+{
+    struct buf report = { 0 };
+
+    world->tally.checks++;
+    if (store_check(world->store, &report) > 0)
+        world_fail(world, "the store is not whole:\n%s", report.data);
+    buf_fini(&report);
+    for (int i = 0; i < WORLD_PLANS; i++)
+        check_plan(world, &world->plans[i]);
+}
+
+void
+judge_commit(struct world *world)
+{
+    struct judge *judge = &world->judge;
+    struct err err = { 0 };
+
+    if (judge->every == 0)
+        judge->every = world->seed % EVERY_HISTORIES ? EVERY_TURNS : 1;
+    if (store_begin(world->store, world->now_ms, &err) < 0)
+        world_fail(world, "begin: %s", err.msg);
+    check_waits(world);
+    check_results(world);
+    if (++judge->turn % judge->every == 0)
+        check_store(world);
+    store_abort(world->store);
+}
+
+void
+judge_all(struct world *world)
+{
+    struct err err = { 0 };
+
+    if (store_begin(world->store, world->now_ms, &err) < 0)
+        world_fail(world, "begin: %s", err.msg);
+    check_results(world);
+    check_store(world);
+    for (int i = 0; i < WORLD_PLANS; i++)
+        check_reader(world, &world->plans[i]);
+    store_abort(world->store);
+}
+
+void
+judge_free(struct world *world)
+{
+    free(world->judge.batches);
+    free(world->judge.requests);
+}

@@ -1,0 +1,286 @@
+/*
+ * world.h - a simulated world around the real core of the broker
+ *
+ * One history: a broker over a store (in memory, or LMDB), clients, workers and
+ * an upstream, links between them, and a time that only the history moves. The
+ * broker's shell is played as sheafd has it: what arrived is applied in one
+ * transaction, committed, and only then answered; the process may end before,
+ * in and after each commit.
+ *
+ *   clients.c ──┐                      ┌── workers.c ── the upstream
+ *               ├── links ── world.c ──┤
+ *   reader      ┘     (shell, crashes) └── judge.c: what must hold, always
+ *
+ * Links keep the order of each peer's messages and nothing else, as ZeroMQ does.
+ * What is on its way when a link breaks is lost, or arrives late. All chance
+ * comes from the dice: a seed is a history.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_SIM_WORLD_H
+#define TESTS_SIM_WORLD_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "base/text.h"
+#include "queue/broker.h"
+#include "tests/sim/dice.h"
+#include "tests/sim/tally.h"
+
+#define WORLD_START_MS   INT64_C(1800000000000)
+#define WORLD_CLIENTS    3
+#define WORLD_WORKERS    5
+#define WORLD_PLANS      5
+#define WORLD_CHUNKS     4
+#define WORLD_LINES      5 /* of a chunk, at most */
+#define WORLD_DRAFTS     (WORLD_CHUNKS * WORLD_LINES)
+#define WORLD_UUID_BYTES 37
+#define WORLD_EVENTS_MIN 300
+#define WORLD_PATH_BYTES 128
+
+/* ---- links ---- */
+
+struct mail {
+    struct link_peer peer;
+    enum side side;
+    struct buf head, body;
+};
+
+/* A row of mails in order; zero-initialised is empty. */
+struct pipe {
+    struct mail *mails;
+    size_t count, capacity;
+};
+
+/* What a client or a worker has to the broker. */
+struct wire_link {
+    enum side side;
+    struct link_peer peer; /* as the broker sees it */
+    bool is_up;
+    struct pipe to_broker, from_broker;
+};
+
+/* ---- clients ---- */
+
+/* What a client knows of a chunk that it has sent. */
+struct sent_chunk {
+    char *lines;
+    int line_count;
+    bool is_good[WORLD_LINES]; /* else it must be refused */
+    int64_t re;                /* of the newest time it was sent */
+    bool is_stored;            /* as was acknowledged */
+};
+
+/* What a client wants, and knows, of one key. */
+struct plan {
+    int number;
+    int client;
+    bool is_early;
+    char uuid[WORLD_UUID_BYTES]; /* empty until it was told */
+    uint64_t batch;              /* its number in the store; 0: not known */
+    int64_t open_re;
+    int chunk_count;
+    struct sent_chunk chunks[WORLD_CHUNKS];
+    bool may_vanish; /* an abort, a purge, or a seal of nothing was sent */
+    bool was_cancelled;
+    /* Its reader: the cursor, and the revision it has of each draft. */
+    int64_t cursor, read_re;
+    uint32_t read[WORLD_DRAFTS];
+};
+
+struct client {
+    struct wire_link link;
+    int64_t re;
+};
+
+/* ---- workers ---- */
+
+enum slip_state { SLIP_WAITING, SLIP_RUNNING, SLIP_REPORTED };
+
+/* How the upstream answers a call. */
+struct call_fate {
+    const char *class_name;
+    int http_status;
+    int64_t wait_ms;
+    int64_t end_ms; /* when it answers */
+};
+
+/* A lease that a worker holds. */
+struct slip {
+    int64_t request, fence;
+    int64_t timeout_ms, length_ms;
+    int64_t since_ms; /* when it came */
+    enum slip_state state;
+    bool is_at_upstream; /* the upstream works on it */
+    struct call_fate fate;
+    char *body;
+    struct buf head, reply; /* of the report */
+};
+
+struct worker {
+    struct wire_link link;
+    bool is_alive, is_liar, is_welcome, is_draining;
+    char uuid[WORLD_UUID_BYTES];
+    uint32_t capacity;
+    int64_t slots, slots_told, word;
+    bool must_tell;
+    int64_t beat_ms, sent_ms, trusted_ms; /* see broker_hand.h */
+    int64_t frozen_ms;                    /* it does nothing before */
+    int64_t back_ms;                      /* cut off: it connects again then */
+    int64_t start_ms;                     /* slow: starts no call before */
+    struct slip *slips;
+    size_t slip_count, slip_capacity;
+};
+
+/* ---- what the judge keeps ---- */
+
+/* The newest result of a draft that was seen. */
+struct seen {
+    uint32_t revision;
+    unsigned status;
+    uint64_t seq;
+};
+
+struct seen_batch {
+    uint64_t id;
+    struct seen drafts[WORLD_DRAFTS];
+};
+
+/* What is known of a request from outside. */
+struct known_request {
+    int64_t fence;     /* of the newest lease that was sent */
+    int64_t ready_ms;  /* it may not be called earlier */
+    uint32_t calls;    /* that the upstream saw */
+    uint32_t causes;   /* for one more of them */
+    uint32_t failures; /* reported under a good fence since the last retry */
+    int64_t wait_ms;   /* of a report in the transaction at hand; -1: none */
+    bool is_failure;   /* it is one that counts */
+    bool is_confirmed; /* the broker took it */
+};
+
+struct judge {
+    uint64_t seq; /* of the newest result that was seen */
+    struct seen_batch *batches;
+    size_t batch_count, batch_capacity;
+    struct known_request *requests;
+    size_t request_count;
+    uint64_t turn;
+    uint64_t every; /* the whole store is looked at so often */
+};
+
+struct world {
+    uint64_t seed;
+    bool is_verbose, is_lmdb, is_calm;
+    bool is_bad_day; /* the upstream mostly fails */
+    struct dice dice;
+    struct tally tally;
+    struct conf conf;
+    struct text_rules *rules; /* borrowed */
+    struct store *store;
+    char dir[WORLD_PATH_BYTES]; /* of LMDB */
+    struct outbox outbox;
+    struct broker *broker;
+    uint64_t broker_seed;
+    int64_t now_ms;
+    int crashes;
+    int events;
+    bool fails;        /* the next commit finds no space */
+    int crash;         /* the next commit ends the broker: CRASH_… */
+    struct pipe stray; /* of links that broke: may still arrive */
+    uint32_t peers;
+    struct client clients[WORLD_CLIENTS];
+    struct plan plans[WORLD_PLANS];
+    struct worker workers[WORLD_WORKERS];
+    uint32_t in_flight; /* calls, as the upstream sees them */
+    struct judge judge;
+};
+
+enum { CRASH_NONE, CRASH_BEFORE, CRASH_IN, CRASH_AFTER };
+
+/* ---- world.c ---- */
+
+/* A world of this seed; a directory for LMDB, or NULL for memory. rules are
+ * borrowed. */
+struct world *world_new(uint64_t seed, const char *dir,
+                        struct text_rules *rules, bool is_verbose);
+void world_free(struct world *world);
+
+/* Plays the history: at least `events` events (WORLD_EVENTS_MIN if 0), then
+ * calm, until all has ended. What must not happen ends the process. */
+void world_play(struct world *world, int events);
+
+/* Says that something must not be: prints seed and reason, ends the process. */
+_Noreturn void world_fail(struct world *world, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Tells of an event, if somebody listens. */
+void world_tell(struct world *world, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Sends a message to the broker. ' stands for " in the head. */
+void wire_say(struct world *world, struct wire_link *link, struct slice body,
+              const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* Connects as a new peer; what was on its way is lost, or strays. */
+void wire_connect(struct world *world, struct wire_link *link);
+void wire_cut(struct world *world, struct wire_link *link);
+
+/* Takes the next message from the broker; false if there is none. The caller
+ * ends *mail with mail_fini(). */
+bool wire_take(struct wire_link *link, struct mail *mail);
+void mail_fini(struct mail *mail);
+
+/* True if the worker at this peer lies. */
+bool world_is_liar(const struct world *world, const struct link_peer *peer);
+
+/* ---- clients.c ---- */
+
+void client_act(struct world *world);
+void clients_read(struct world *world);
+void clients_finish(struct world *world); /* calm: seals, resumes, reads on */
+void clients_free(struct world *world);
+
+/* True if all that a client has opened has ended, and was read to its end. */
+bool clients_are_done(struct world *world);
+
+/* ---- workers.c ---- */
+
+void workers_begin(struct world *world); /* two are there at first */
+void worker_act(struct world *world);
+void workers_read(struct world *world); /* some of what they were told */
+void workers_tick(struct world *world); /* what time brings */
+void workers_calm(struct world *world); /* one good one is left */
+int64_t workers_next_ms(const struct world *world);
+void workers_free(struct world *world);
+
+/* ---- judge.c ---- */
+
+/* A message that is about to be applied: a report may have to be minded. */
+void judge_expect(struct world *world, const struct mail *mail);
+
+/* The transaction is on disk, or is lost with what was expected of it. */
+void judge_commit(struct world *world);
+void judge_abort(struct world *world);
+
+/* A letter to a worker; a call reached the upstream; one more may be needed. */
+void judge_letter(struct world *world, const struct letter *letter);
+void judge_call(struct world *world, int64_t request);
+void judge_cause(struct world *world, int64_t request);
+
+/* A worker reads of a lease; one that was lost meanwhile it cannot know. */
+void judge_taken(struct world *world, int64_t request, int64_t fence);
+
+/* A request that had ended starts anew. */
+void judge_revive(struct world *world, uint64_t request);
+
+/* Drafts are tried again: what they wait for starts anew. */
+void judge_retry(struct world *world);
+
+/* The whole store, and all that clients know. */
+void judge_all(struct world *world);
+
+void judge_free(struct world *world);
+
+#endif
