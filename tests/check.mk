@@ -48,6 +48,25 @@ sim-bugs: $(SIM)
 check: $(UNITS) $(if $(SCRIPTS),all $(BIN)/upstream $(SIM))
 	@OUT=$(OUT) SAN=$(SAN) CC='$(CC)' sh tests/run.sh $(UNITS) $(SCRIPTS)
 
+# The same simulation with each schedule: an object beats the archive's.
+SCHEDULES := ours fifo robin
+PLAIN := $(OUT)/tests/fair/schedule_plain.o
+$(OUT)/tests/fair/fairness-fifo: $(PLAIN) $(OUT)/tests/fair/schedule_fifo.o
+$(OUT)/tests/fair/fairness-robin: $(PLAIN) $(OUT)/tests/fair/schedule_robin.o
+$(SCHEDULES:%=$(OUT)/tests/fair/fairness-%): $(OUT)/tests/fair/fairness.o \
+    $(OUT)/aids.a $(OUT)/queue.a $(OUT)/store.a $(OUT)/base.a
+	$(call run,LINK,$@)$(LINK) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) \
+	    $(ALL_LIBS) $(call pkg,--libs,criterion)
+
+$(OUT)/tests/fair/lease_cost: $(OUT)/tests/fair/lease_cost.o $(OUT)/aids.a \
+    $(OUT)/queue.a $(OUT)/store.a $(OUT)/base.a
+	$(call run,LINK,$@)$(LINK) -pie -o $@ $^ $(ALL_LIBS) \
+	    $(call pkg,--libs,criterion)
+
+fairness: $(SCHEDULES:%=$(OUT)/tests/fair/fairness-%)
+	@for schedule in $(SCHEDULES); do echo "$$schedule:"; \
+	    $(OUT)/tests/fair/fairness-$$schedule -j1 || exit 1; done
+
 demo: all
 	@BIN=$(abspath $(BIN)) sh tests/demo.sh
 
