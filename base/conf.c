@@ -557,6 +557,7 @@ conf_check(const struct conf *conf, struct err *err)
         AT_MOST(line_bytes_max, chunk_bytes_max),
         AT_MOST(chunk_bytes_max, commit_bytes_max),
         AT_MOST(chunk_drafts_max, commit_items_max),
+        AT_MOST(store_soft_percent, store_hard_percent),
         LESS_THAN(t1_ms, t2_ms),
         LESS_THAN(t2_ms, t3_ms),
         LESS_THAN(t3_ms, t4_ms),

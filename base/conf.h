@@ -111,6 +111,10 @@
         "clients and workers that are connected at one time")                 \
     X(store_bytes_max, INT, 274877906944, 16777216, 17592186044416, "bytes",  \
         "size the store may grow to; beyond it, drafts are refused")          \
+    X(store_soft_percent, INT, 85, 1, 100, "%",                               \
+        "share of it, and of its disk, at which new batches are refused")     \
+    X(store_hard_percent, INT, 95, 1, 100, "%",                               \
+        "share at which more drafts are refused, also of open batches")       \
     X(commit_items_max, INT, 1000, 1, 1000000, "",                            \
         "items written to disk in one transaction")                           \
     X(commit_bytes_max, INT, 4194304, 1024, 268435456, "bytes",               \

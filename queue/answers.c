@@ -570,6 +570,9 @@ answer_stats(struct call *call)
     wire_add_int(stats, "requests_leased", (int64_t)usage.leases);
     wire_add_int(stats, "results", (int64_t)usage.results);
     wire_add_int(stats, "store_bytes", (int64_t)usage.bytes);
+    wire_add_int(stats, "store_bytes_promised", (int64_t)usage.bytes_promised);
+    wire_add_int(stats, "store_bytes_soft", (int64_t)usage.bytes_soft);
+    wire_add_int(stats, "store_bytes_hard", (int64_t)usage.bytes_hard);
     wire_add_int(stats, "store_bytes_max", (int64_t)usage.bytes_max);
     wire_add_int(stats, "workers", workers);
     wire_add_int(stats, "slots", broker->env.conf->slots_max);

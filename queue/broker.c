@@ -50,6 +50,8 @@ broker_new(const struct broker_env *env)
     store_watch(env->store, on_finished, broker);
     store_watch_ready(env->store, on_ready, broker);
     store_keep_answers(env->store, conf->cache_ttl_ms);
+    store_set_marks(env->store, (unsigned)conf->store_soft_percent,
+                    (unsigned)conf->store_hard_percent);
     return broker;
 }
 
@@ -249,6 +251,8 @@ broker_refuse(struct broker *broker, enum side side,
 void
 broker_turn(struct broker *broker, int64_t now_ms)
 {
+    if (now_ms < broker->hold_ms)
+        return;
     worker_forgive(broker, now_ms);
     due_run(broker, now_ms);
     retain_run(broker, now_ms);
@@ -259,6 +263,20 @@ broker_turn(struct broker *broker, int64_t now_ms)
     broker->wake_ms = broker_next_ms(broker);
     if (broker->wake_ms < now_ms)
         broker->wake_ms = now_ms;
+}
+
+void
+broker_hold(struct broker *broker, int64_t until_ms)
+{
+    broker->hold_ms = until_ms;
+    broker->timer_next_ms = until_ms; /* what is due is looked up anew */
+    broker->wake_ms = until_ms;       /* the wait is meant, and nobody's loss */
+}
+
+void
+broker_relieve(struct broker *broker, int64_t now_ms)
+{
+    due_relieve(broker, now_ms);
 }
 
 void
@@ -298,7 +316,7 @@ broker_next_ms(const struct broker *broker)
         if (broker->waiters[i].until_ms < next_ms)
             next_ms = broker->waiters[i].until_ms;
     }
-    return next_ms;
+    return next_ms > broker->hold_ms ? next_ms : broker->hold_ms;
 }
 
 void

@@ -70,6 +70,13 @@ void broker_refuse(struct broker *broker, enum side side,
  * transaction. */
 void broker_turn(struct broker *broker, int64_t now_ms);
 
+/* Until then broker_turn() does nothing: what is due found no room, while
+ * messages may still be answered. */
+void broker_hold(struct broker *broker, int64_t until_ms);
+
+/* Does a step of what removes, when broker_turn() finds no room. */
+void broker_relieve(struct broker *broker, int64_t now_ms);
+
 /* After a commit: answers those whose wait is over. Within a transaction of
  * the shell's, which writes nothing. */
 void broker_settle(struct broker *broker, int64_t now_ms);

@@ -238,8 +238,11 @@ store_chunk(struct call *call, struct batch *batch, struct chunk *chunk)
     struct gathering gathering = {
         .call = call, .batch = batch, .chunk = chunk, .max = chunk->draft_count
     };
-    int rc = core_options(broker, batch->id);
+    int rc = store_admit_chunk(broker->env.store, body.bytes,
+                               chunk->draft_count, call->err);
 
+    if (rc == 0)
+        rc = core_options(broker, batch->id);
     if (rc < 0)
         return rc;
     gathering.drafts = mem_zalloc(gathering.max, sizeof(gathering.drafts[0]));

@@ -78,6 +78,7 @@ struct broker {
     struct counters counters;
     struct counters sent;  /* as of the last commit */
     int64_t timer_next_ms; /* the store's first timer; INT64_MAX: none */
+    int64_t hold_ms;       /* until then broker_turn() does nothing */
     int64_t turned_ms;     /* when broker_turn() was last called */
     int64_t wake_ms;       /* when it was to be called again at the latest */
     bool is_draining;
@@ -257,5 +258,8 @@ void retain_run(struct broker *broker, int64_t now_ms);
 
 /* Does what is due, at most a bounded number of steps. */
 void due_run(struct broker *broker, int64_t now_ms);
+
+/* Does what removes, and is due, wherever it stands in the row. */
+void due_relieve(struct broker *broker, int64_t now_ms);
 
 #endif

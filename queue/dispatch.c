@@ -296,8 +296,10 @@ dispatch_run(struct broker *broker, int64_t now_ms)
         struct session *session = choose_session(broker);
         size_t room, fair;
 
-        if (!session || !choose(broker, now_ms))
+        if (!session || !store_may_lease(broker->env.store) ||
+            !choose(broker, now_ms)) {
             return;
+        }
         /* One at a time where there are several workers, so that all of them
          * work at a short queue. */
         room = room_of(broker, session);

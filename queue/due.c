@@ -4,7 +4,8 @@
 #include "base/log.h"
 #include "queue/core.h"
 
-#define STEPS_MAX 64 /* of one turn; the rest is due in the next */
+#define STEPS_MAX 64   /* of one turn; the rest is due in the next */
+#define SCAN_MAX  1000 /* timers looked at for one that removes */
 
 static void
 on_cancelled(void *context, const struct request *request)
@@ -226,4 +227,24 @@ due_run(struct broker *broker, int64_t now_ms)
     rc = store_timer_first(store, &timer);
     broker->timer_next_ms =
         rc == 0 || rc == E_CORRUPT ? timer.due_ms : INT64_MAX;
+}
+
+void
+due_relieve(struct broker *broker, int64_t now_ms)
+{
+    struct store *store = broker->env.store;
+    struct timer timer;
+    int rc = store_timer_first(store, &timer);
+
+    for (int i = 0; i < SCAN_MAX; i++) {
+        if ((rc < 0 && rc != E_CORRUPT) || timer.due_ms > now_ms)
+            return;
+        if (rc == 0 && (timer.kind == TIMER_DROP || timer.kind == TIMER_FORGET))
+            break;
+        rc = store_timer_after(store, &timer);
+    }
+    if (rc < 0 || (timer.kind != TIMER_DROP && timer.kind != TIMER_FORGET))
+        return;
+    store_timer_drop(store, &timer);
+    handlers[timer.kind].handle(broker, &timer, now_ms);
 }

@@ -186,6 +186,7 @@ create(struct call *call, const struct opening *opening)
                            .not_before_ms = opening->not_before_ms,
                            .chunk_next = 1,
                            .cost_nano = BATCH_COST_UNKNOWN };
+    int rc;
 
     if (broker->is_draining)
         return err_set(call->err, E_DRAINING, "the broker is shutting down");
@@ -193,6 +194,9 @@ create(struct call *call, const struct opening *opening)
         return err_set(call->err, E_FULL, "batches_live_max (%lld) is reached",
                        (long long)conf->batches_live_max);
     }
+    rc = store_admit_batch(broker->env.store, call->err);
+    if (rc < 0)
+        return rc;
     uuid_generate_random(batch.uuid);
     store_batch_add(broker->env.store, &batch, &spec);
     store_timer_set(broker->env.store,

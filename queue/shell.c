@@ -24,6 +24,7 @@
 
 #define EXIT_DAMAGED        9
 #define LOOK_MS             200 /* between looks at the workers */
+#define HOLD_MS             200 /* until what found no room is tried again */
 #define HOME_CHECK_MS       5000
 #define LINGER_MS           500   /* for the last answers */
 #define QUEUE_MAX           1000  /* messages held for a peer, each way */
@@ -57,6 +58,7 @@ struct shell {
     struct buf endpoint, endpoint_workers;
     int signal_fd;
     int64_t look_ms, home_check_ms;
+    bool is_short; /* there is no room for what is due */
     bool is_draining;
     int64_t drain_until_ms;
 };
@@ -118,11 +120,12 @@ look(struct shell *shell, int64_t now_ms)
     keeper_look(shell->keeper, shell->broker, shell->is_draining, now_ms);
 }
 
-/* Applies parcels in one transaction, with what is due. 0, or why it failed;
- * then nothing of it has happened. */
+/* Applies parcels in one transaction, with what is due, by `work`. 0, or why it
+ * failed; then nothing of it has happened. */
 static int
 transact(struct shell *shell, struct parcel *parcels, size_t count,
-         int64_t now_ms, struct err *err)
+         int64_t now_ms, void (*work)(struct broker *, int64_t),
+         struct err *err)
 {
     int rc = store_begin(shell->store, now_ms, err);
 
@@ -136,7 +139,7 @@ transact(struct shell *shell, struct parcel *parcels, size_t count,
                      now_ms);
     }
     look(shell, now_ms);
-    broker_turn(shell->broker, now_ms);
+    work(shell->broker, now_ms);
     rc = store_commit(shell->store, err);
     if (rc == E_IO)
         fail_stop(err);
@@ -148,14 +151,18 @@ transact(struct shell *shell, struct parcel *parcels, size_t count,
 }
 
 /* What failed together is tried one by one, so that only the message that is
- * at fault is refused. */
+ * at fault is refused; and what is due comes last, on its own, so that where
+ * there is no room for it, clients can still make some. */
 static void
 transact_each(struct shell *shell, int64_t now_ms)
 {
+    struct err none = { 0 };
+
+    broker_hold(shell->broker, now_ms + 1);
     for (size_t i = 0; i < shell->parcel_count; i++) {
         struct parcel *parcel = &shell->parcels[i];
         struct err err = { 0 };
-        int rc = transact(shell, parcel, 1, now_ms, &err);
+        int rc = transact(shell, parcel, 1, now_ms, broker_turn, &err);
 
         if (rc == 0)
             continue;
@@ -164,17 +171,25 @@ transact_each(struct shell *shell, int64_t now_ms)
                       buf_slice(&parcel->head), rc, err.msg);
         send_letters(shell);
     }
+    broker_hold(shell->broker, now_ms);
+    shell->is_short = transact(shell, NULL, 0, now_ms, broker_turn, &none) < 0;
+    if (!shell->is_short)
+        return;
+    broker_hold(shell->broker, now_ms + HOLD_MS);
+    (void)transact(shell, NULL, 0, now_ms, broker_relieve, &none);
 }
 
 static void
 turn(struct shell *shell, int64_t now_ms)
 {
     struct err err = { 0 };
-    int rc = transact(shell, shell->parcels, shell->parcel_count, now_ms, &err);
+    int rc = transact(shell, shell->parcels, shell->parcel_count, now_ms,
+                      broker_turn, &err);
 
     if (rc == 0)
         return;
-    log_warn("event=commit_failed reason=\"%s\"", err.msg);
+    if (!shell->is_short)
+        log_warn("event=commit_failed reason=\"%s\"", err.msg);
     transact_each(shell, now_ms);
 }
 

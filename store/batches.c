@@ -115,7 +115,6 @@ store_batch_add(struct store *store, struct batch *batch,
 {
     unsigned char digest[DIGEST_BYTES];
 
-    store_refuse_if_full(store);
     batch->id = ++store->ids.batch;
     /* The spec first: it may be borrowed from the store. */
     store_client_key(spec->client, spec->key, digest);

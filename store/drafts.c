@@ -8,7 +8,6 @@ void
 store_body_put(struct store *store, uint64_t batch, uint32_t n,
                struct slice body)
 {
-    store_refuse_if_full(store);
     record_bytes(table_fields(store), body.data, body.bytes);
     table_put(store, TABLE_BODY, key_draft(batch, n));
 }

@@ -162,6 +162,7 @@ store_fan_out(struct store *store, struct request *request,
 {
     struct fan fan = { .request = request, .now_ms = now_ms };
     struct outcome *outcome = &fan.outcome;
+    size_t most = store_slice(store);
     bool is_more = false;
 
     /* Numbers only: what they need of the outcome survives the writing. */
@@ -171,10 +172,10 @@ store_fan_out(struct store *store, struct request *request,
                                      .total_tokens = OUTCOME_UNKNOWN,
                                      .cost_nano = OUTCOME_UNKNOWN };
     }
-    for (int i = 0; store->rc == 0; i++) {
+    for (size_t i = 0; store->rc == 0; i++) {
         if (ref_next(store, request->id, cursor) < 0)
             break;
-        is_more = i == STORE_SLICE_MAX;
+        is_more = i == most;
         if (is_more)
             break;
         visit_ref(store, &fan, *cursor);

@@ -296,6 +296,10 @@ lmdb_usage(struct engine *engine, struct engine_usage *usage)
     file_pages = (uint64_t)info.me_last_pgno + 1;
     if (file_pages > pages)
         usage->disk_free += (file_pages - pages) * stat.ms_psize;
+    else if (usage->disk_free > (pages - file_pages) * stat.ms_psize)
+        usage->disk_free -= (pages - file_pages) * stat.ms_psize;
+    else
+        usage->disk_free = 0;
 }
 
 /* LMDB keeps the pages of its transactions for the next ones: a transaction

@@ -242,8 +242,10 @@ memory_put(struct engine *engine, enum table table, struct slice key,
            struct slice value)
 {
     struct memory *memory = memory_of(engine);
+    const struct node *old = find(memory, table, key);
+    size_t freed = old ? old->key_bytes + old->value_bytes : 0;
 
-    if (memory->bytes + key.bytes + value.bytes > memory->bytes_max)
+    if (memory->bytes - freed + key.bytes + value.bytes > memory->bytes_max)
         return E_FULL;
     remember(memory, table, key);
     set(memory, table, key, value);

@@ -11,19 +11,20 @@ struct sweep {
                   struct draft *draft);
 };
 
-/* Visits at most STORE_SLICE_MAX drafts from *index on. True: there are more. */
+/* Visits one slice of drafts, from *index on. True: there are more. */
 static bool
 run_sweep(struct store *store, struct sweep *sweep, uint32_t *index)
 {
+    size_t most = store_slice(store);
     struct draft draft;
 
-    for (int i = 0; store->rc == 0; i++) {
+    for (size_t i = 0; store->rc == 0; i++) {
         int rc = draft_next(store, sweep->batch->id, *index, &draft);
 
         if (rc < 0 && rc != E_CORRUPT)
             break;
         *index = draft.index;
-        if (i == STORE_SLICE_MAX)
+        if (i == most)
             return true;
         if (rc == 0)
             sweep->visit(store, sweep, &draft);
@@ -242,19 +243,20 @@ drop_draft(struct store *store, struct sweep *sweep, struct draft *draft)
         request_leave(store, draft->answered_by, draft);
 }
 
-/* Removes at most STORE_SLICE_MAX rows of a table that begin with the batch's
+/* Removes one slice of rows of a table that begin with the batch's
  * number. True: there are more. */
 static bool
 drop_rows(struct store *store, enum table table, uint64_t batch)
 {
+    size_t most = store_slice(store);
     struct slice found;
 
-    for (int i = 0; store->rc == 0; i++) {
+    for (size_t i = 0; store->rc == 0; i++) {
         struct key key = key_start();
 
         if (table_seek(store, table, key_id(batch), 8, &found, NULL) < 0)
             return false;
-        if (i == STORE_SLICE_MAX)
+        if (i == most)
             return true;
         key = key_bytes(key, found.data, found.bytes);
         table_del(store, table, key);

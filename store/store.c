@@ -15,8 +15,7 @@
 #include "base/mem.h"
 #include "store/table.h"
 
-#define PATH_BYTES_MAX    4096
-#define DISK_RESERVE_PART 16 /* of a disk that is small */
+#define PATH_BYTES_MAX 4096
 
 static struct key
 meta_key(const char *name)
@@ -132,6 +131,7 @@ store_new(struct engine *engine, uint64_t bytes_max)
 
     store->engine = engine;
     store->bytes_max = bytes_max;
+    store_set_marks(store, STORE_SOFT_PERCENT, STORE_HARD_PERCENT);
     store->answers_ttl_ms = INT64_MAX;
     store->digest = digest_new();
     return store;
@@ -369,70 +369,4 @@ int64_t
 store_latest_ms(const struct store *store)
 {
     return store->committed.latest_ms;
-}
-
-struct store_usage
-store_usage(struct store *store)
-{
-    const struct engine_ops *ops = store->engine->ops;
-    struct store_usage usage = { .bytes_max = store->bytes_max };
-    struct engine_usage engine;
-
-    assert(store->is_open);
-    ops->usage(store->engine, &engine);
-    usage.bytes = engine.bytes;
-    usage.disk_free = engine.disk_free;
-    usage.batches = ops->rows(store->engine, TABLE_BATCH);
-    usage.drafts = ops->rows(store->engine, TABLE_DRAFT);
-    usage.requests = ops->rows(store->engine, TABLE_REQUEST);
-    usage.ready = ops->rows(store->engine, TABLE_READY);
-    usage.leases = ops->rows(store->engine, TABLE_LEASE);
-    usage.results = ops->rows(store->engine, TABLE_RESULT);
-    usage.outcomes = ops->rows(store->engine, TABLE_OUTCOME);
-    return usage;
-}
-
-uint64_t
-store_bytes(struct store *store)
-{
-    struct engine_usage usage;
-
-    assert(store->is_open);
-    store->engine->ops->usage(store->engine, &usage);
-    return usage.bytes;
-}
-
-/* What is kept of a small disk is in proportion. */
-static bool
-is_disk_full(const struct engine_usage *usage)
-{
-    uint64_t kept = usage->disk_bytes / DISK_RESERVE_PART;
-
-    return usage->disk_free < (kept < STORE_RESERVE ? kept : STORE_RESERVE);
-}
-
-bool
-store_is_full(struct store *store)
-{
-    struct engine_usage usage;
-
-    assert(store->is_open);
-    store->engine->ops->usage(store->engine, &usage);
-    return usage.bytes >= store->bytes_max || is_disk_full(&usage);
-}
-
-void
-store_refuse_if_full(struct store *store)
-{
-    struct engine_usage usage;
-
-    if (store->rc != 0 || !store_is_full(store))
-        return;
-    store->engine->ops->usage(store->engine, &usage);
-    store->rc = err_set(&store->err, E_FULL,
-                        "the store is full: it has %llu of %llu bytes, its "
-                        "disk %llu left",
-                        (unsigned long long)usage.bytes,
-                        (unsigned long long)store->bytes_max,
-                        (unsigned long long)usage.disk_free);
 }

@@ -34,10 +34,13 @@
 #include "store/outcome.h"
 #include "store/request.h"
 
-#define STORE_FORMAT     2
-#define STORE_UUID_BYTES 16
-#define STORE_SLICE_MAX  1000 /* drafts touched by one slice of longer work */
-#define STORE_RESERVE    (64u << 20) /* bytes kept for what was accepted */
+#define STORE_FORMAT       2
+#define STORE_UUID_BYTES   16
+#define STORE_SLICE_MAX    1000 /* drafts touched by one slice of longer work */
+#define STORE_RESERVE      (64u << 20) /* bytes beyond its size, for results */
+#define STORE_RESULT_BYTES 1024 /* promised to each draft without a result */
+#define STORE_SOFT_PERCENT 85
+#define STORE_HARD_PERCENT 95
 
 struct store;
 
@@ -87,10 +90,15 @@ int64_t store_now_ms(const struct store *store);
 const unsigned char *store_uuid(const struct store *store);
 int64_t store_latest_ms(const struct store *store);
 
+/* ---- room ---- */
+
 /* What it holds. bytes: pages in use; what was freed within the file is not
- * counted. */
+ * counted. bytes_promised: kept for the results of drafts that have none yet.
+ * Both together stay below bytes_soft when a batch is opened, and below
+ * bytes_hard when a chunk is added; these two follow bytes_max and the disk. */
 struct store_usage {
-    uint64_t bytes, bytes_max;
+    uint64_t bytes, bytes_promised;
+    uint64_t bytes_soft, bytes_hard, bytes_max;
     uint64_t disk_free;
     uint64_t batches, drafts, requests, ready, leases, results, outcomes;
 };
@@ -99,10 +107,25 @@ struct store_usage store_usage(struct store *store);
 /* The size of the pages in use. */
 uint64_t store_bytes(struct store *store);
 
-/* True if bytes_max is reached, or its disk has no more than a reserve left:
- * new batches and chunks fail with E_FULL, while what is in flight can still
- * end. Nothing more should be started then. */
-bool store_is_full(struct store *store);
+/* At how many percent of bytes_max, and of its disk, new batches and chunks are
+ * refused. Until it is called: STORE_SOFT_PERCENT and STORE_HARD_PERCENT. */
+void store_set_marks(struct store *store, unsigned soft_percent,
+                     unsigned hard_percent);
+
+/* Asked before a new batch, and before a new chunk of so many bytes and drafts:
+ * E_FULL, with the limit that is reached and what to do about it. Nothing else
+ * is ever refused while there is a page left. */
+int store_admit_batch(struct store *store, struct err *err);
+int store_admit_chunk(struct store *store, size_t bytes, size_t drafts,
+                      struct err *err);
+
+/* Asked before a request is leased: false if its answer might not find room. The
+ * rest is for answers that are on their way, for cancels and purges. */
+bool store_may_lease(struct store *store);
+
+/* How many drafts a slice may touch: STORE_SLICE_MAX, or less where there is
+ * little room, as even removing takes pages until it is committed. */
+size_t store_slice(struct store *store);
 
 /* ---- batches ---- */
 
@@ -414,6 +437,9 @@ void store_timer_drop(struct store *store, const struct timer *timer);
 
 /* The one that is due first. E_NOTFOUND if there is none. */
 int store_timer_first(struct store *store, struct timer *timer);
+
+/* The one after it. */
+int store_timer_after(struct store *store, struct timer *timer);
 
 /* A worker that had slots: remembered so that a restarted broker does not lend
  * them again while the worker may still be calling. */

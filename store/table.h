@@ -21,12 +21,13 @@ struct ids {
 struct store {
     struct engine *engine;
     unsigned char uuid[STORE_UUID_BYTES];
-    uint64_t bytes_max; /* beyond it drafts are refused; the engine has more */
-    bool is_open;       /* in a transaction */
-    bool is_dirty;      /* something was written in it */
-    int64_t now_ms;     /* when it began */
-    int rc;             /* the first failure of the transaction */
-    uint32_t format;    /* on disk; raised by the next commit */
+    uint64_t bytes_max;                  /* its size; the engine has more */
+    unsigned soft_percent, hard_percent; /* of it, for what is new */
+    bool is_open;                        /* in a transaction */
+    bool is_dirty;                       /* something was written in it */
+    int64_t now_ms;                      /* when it began */
+    int rc;                 /* the first failure of the transaction */
+    uint32_t format;        /* on disk; raised by the next commit */
     int64_t answers_ttl_ms; /* of those that no draft refers to */
     struct err err;
     struct ids ids;       /* with what the transaction gave out */
@@ -48,10 +49,6 @@ struct store {
 /* Keeps the first failure of the transaction; 0 is none. */
 void store_fail(struct store *store, int rc, enum table table,
                 const char *what);
-
-/* Fails the transaction with E_FULL if the store is full: for what would let
- * new drafts in. */
-void store_refuse_if_full(struct store *store);
 
 /* Reads a row. E_NOTFOUND, E_CORRUPT; once the transaction has failed, its
  * failure. The second leaves the seal to the caller. */

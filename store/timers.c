@@ -31,12 +31,12 @@ store_timer_drop(struct store *store, const struct timer *timer)
     table_del(store, TABLE_TIMER, timer_key(timer));
 }
 
-int
-store_timer_first(struct store *store, struct timer *timer)
+static int
+timer_from(struct store *store, struct key from, struct timer *timer)
 {
     struct slice found;
     struct record record;
-    int rc = table_seek(store, TABLE_TIMER, key_start(), 0, &found, &record);
+    int rc = table_seek(store, TABLE_TIMER, from, 0, &found, &record);
 
     if (rc < 0 && rc != E_CORRUPT)
         return rc;
@@ -51,6 +51,19 @@ store_timer_first(struct store *store, struct timer *timer)
     if (timer->kind < TIMER_REQUEST || timer->kind > TIMER_FORGET)
         return E_CORRUPT;
     return record_end(&record);
+}
+
+int
+store_timer_first(struct store *store, struct timer *timer)
+{
+    return timer_from(store, key_start(), timer);
+}
+
+int
+store_timer_after(struct store *store, struct timer *timer)
+{
+    /* Its key and a byte more is the next one there can be. */
+    return timer_from(store, key_u8(timer_key(timer), 0), timer);
 }
 
 static struct key

@@ -14,6 +14,7 @@
 #include "tests/broker_hand.h"
 
 #define TURNS_MAX 5000 /* without time passing: more is a broker that spins */
+#define HOLD_MS   200  /* as sheafd has it */
 #define CLIENT    1    /* the peer that asks */
 
 static char *
@@ -260,7 +261,8 @@ hand_out(struct bench *bench)
 
 /* As sheafd's loop does it. */
 static int
-transact(struct bench *bench, struct mail *mails, size_t count)
+transact(struct bench *bench, struct mail *mails, size_t count,
+         void (*work)(struct broker *, int64_t))
 {
     struct err err = { 0 };
     int rc;
@@ -271,7 +273,7 @@ transact(struct bench *bench, struct mail *mails, size_t count)
                      buf_slice(&mails[i].head), buf_slice(&mails[i].body),
                      bench->now_ms);
     }
-    broker_turn(bench->broker, bench->now_ms);
+    work(bench->broker, bench->now_ms);
     if (bench->fails) {
         store_abort(bench->store);
         bench->fails = false;
@@ -302,15 +304,25 @@ bench_turn(struct bench *bench)
     /* What hands say meanwhile is for the next turn. */
     bench->mails = NULL;
     bench->mail_count = bench->mail_capacity = 0;
-    bench->commit_rc = transact(bench, mails, count);
+    bench->commit_rc = transact(bench, mails, count, broker_turn);
     if (bench->commit_rc == 0)
         hand_out(bench);
+    if (bench->commit_rc < 0)
+        broker_hold(bench->broker, bench->now_ms + 1);
     for (size_t i = 0; i < count && bench->commit_rc < 0; i++) {
-        int rc = transact(bench, &mails[i], 1);
+        int rc = transact(bench, &mails[i], 1, broker_turn);
 
         if (rc < 0) {
             broker_refuse(bench->broker, mails[i].side, &mails[i].peer,
                           buf_slice(&mails[i].head), rc, err_text(rc));
+        }
+        hand_out(bench);
+    }
+    if (bench->commit_rc < 0) {
+        broker_hold(bench->broker, bench->now_ms);
+        if (transact(bench, NULL, 0, broker_turn) < 0) {
+            broker_hold(bench->broker, bench->now_ms + HOLD_MS);
+            (void)transact(bench, NULL, 0, broker_relieve);
         }
         hand_out(bench);
     }

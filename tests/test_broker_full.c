@@ -171,3 +171,86 @@ Test(broker_full, every_limit_is_survived, .fini = tear_down)
     }
     cr_expect_eq(bench.call_count, 6, "the last one had room for all");
 }
+
+/* Both limits are told as they are, and change nothing for what is there. */
+Test(broker_full, limits_are_told, .fini = tear_down)
+{
+    char uuid[BENCH_UUID_BYTES];
+    const cJSON *head;
+
+    bench_init(&bench, 120000);
+    bench.conf.store_soft_percent = 40;
+    bench.conf.store_hard_percent = 80;
+    bench_start(&bench);
+    hand_new(&bench, 5);
+    cr_expect_eq(bench_stat(&bench, "store_bytes_soft"), 48000);
+    cr_expect_eq(bench_stat(&bench, "store_bytes_hard"), 96000);
+    cr_expect_eq(bench_stat(&bench, "store_bytes_max"), 120000);
+    bench_open(&bench, "k", NULL, "", uuid);
+    cr_expect_gt(fill(uuid, 1), 1);
+    cr_expect_gt(bench_stat(&bench, "store_bytes") +
+                     bench_stat(&bench, "store_bytes_promised"),
+                 48000);
+    head = bench_ask(&bench, NULL, "'verb':'open','client':'c','key':'l'");
+    expect_error(head, "full");
+    cr_expect(
+        strstr(at_str(head, "message"), "the soft limit, for new batches"),
+        "%s", at_str(head, "message"));
+    /* The same batch again is no new one. */
+    head = bench_ask(&bench, NULL, "'verb':'open','client':'c','key':'k'");
+    cr_expect_str_eq(at_str(head, "verb"), "opened");
+    bench_ask(&bench, NULL, "'verb':'abort','batch':'%s'", uuid);
+    bench_open(&bench, "l", NULL, "", uuid);
+}
+
+/* Takes all the room that there is but for some bytes. */
+static void
+take_all(uint64_t but)
+{
+    struct store_usage usage;
+    struct err err = { 0 };
+    size_t bytes;
+    char *body;
+
+    cr_assert_eq(store_begin(bench.store, bench.now_ms, &err), 0);
+    usage = store_usage(bench.store);
+    /* The engine has as much again; a row has a key and a checksum. */
+    bytes = (size_t)(2 * usage.bytes_max - usage.bytes - but - 16);
+    body = calloc(1, bytes);
+    store_body_put(bench.store, 1000, 1, (struct slice){ body, bytes });
+    cr_assert_eq(store_commit(bench.store, &err), 0, "%s", err.msg);
+    free(body);
+}
+
+/* A deadline has passed, and there is no room for the essences: clients are
+ * still answered, and what is purged makes the room. */
+Test(broker_full, what_is_due_does_not_stand_in_the_way_of_a_purge,
+     .fini = tear_down)
+{
+    char done[BENCH_UUID_BYTES], late[BENCH_UUID_BYTES];
+    struct buf lines = { 0 };
+
+    bench_init(&bench, 120000);
+    bench.conf.deadline_ms = 10000;
+    bench_start(&bench);
+    for (int i = 0; i < 20; i++)
+        add_draft(&lines, i);
+    bench_submit(&bench, "late", NULL, lines.data, late);
+    hand_new(&bench, 5);
+    bench_submit(&bench, "done", NULL, "{'id':'a','text':'x'}\n", done);
+    bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", done);
+    bench_run(&bench);
+    cr_assert_str_eq(bench_state(&bench, done), "cancelled");
+    take_all(700); /* for a slice or two */
+    bench_advance(&bench, bench.conf.deadline_ms + 1000);
+    cr_expect_gt(bench_status(&bench, late, "counts.expired"), 0);
+    cr_expect_lt(bench_status(&bench, late, "counts.expired"), 20);
+    cr_expect_eq(bench.call_count, 0, "called, and no room for the answer");
+    cr_expect_str_eq(
+        at_str(bench_ask(&bench, NULL, "'verb':'purge','batch':'%s'", done),
+               "verb"),
+        "purged");
+    bench_advance(&bench, 5000);
+    cr_expect_eq(bench_status(&bench, late, "counts.expired"), 20);
+    buf_fini(&lines);
+}

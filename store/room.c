@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+
+#include "store/table.h"
+
+/* A disk keeps the same share free as the store does, but no more than one of
+ * this size would. */
+#define DISK_BYTES_MAX (2ull << 30)
+
+#define DRAFT_BYTES 512   /* its rows, beside its line */
+#define STEP_BYTES  16384 /* pages that a row of a slice may rewrite */
+#define STEPS_MIN   8
+#define MIB         1048576.0
+
+/* How much there is, and where the limits are; all in bytes. */
+struct room {
+    struct store_usage usage;
+    uint64_t end;    /* no byte can be written beyond */
+    uint64_t by_end; /* the end as the disk has it */
+};
+
+static uint64_t
+add(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+static uint64_t
+sub(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+static uint64_t
+least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Where the store has reached a share of its size, or its disk of its own. */
+static uint64_t
+mark(const struct room *room, unsigned percent, uint64_t disk_bytes)
+{
+    uint64_t disk = least(disk_bytes, DISK_BYTES_MAX);
+
+    return least(room->usage.bytes_max / 100 * percent,
+                 sub(room->by_end, disk / 100 * (100 - percent)));
+}
+
+static struct room
+measure(struct store *store)
+{
+    const struct engine_ops *ops = store->engine->ops;
+    struct room room = { .usage = { .bytes_max = store->bytes_max } };
+    struct engine_usage engine;
+    uint64_t drafts, results;
+
+    assert(store->is_open);
+    ops->usage(store->engine, &engine);
+    drafts = ops->rows(store->engine, TABLE_DRAFT);
+    results = ops->rows(store->engine, TABLE_RESULT);
+    room.usage.bytes = engine.bytes;
+    room.usage.disk_free = engine.disk_free;
+    room.usage.bytes_promised = sub(drafts, results) * STORE_RESULT_BYTES;
+    room.by_end = add(engine.bytes, engine.disk_free);
+    room.end = least(engine.bytes_max, room.by_end);
+    room.usage.bytes_soft = mark(&room, store->soft_percent, engine.disk_bytes);
+    room.usage.bytes_hard = mark(&room, store->hard_percent, engine.disk_bytes);
+    return room;
+}
+
+struct store_usage
+store_usage(struct store *store)
+{
+    const struct engine_ops *ops = store->engine->ops;
+    struct store_usage usage = measure(store).usage;
+
+    usage.batches = ops->rows(store->engine, TABLE_BATCH);
+    usage.drafts = ops->rows(store->engine, TABLE_DRAFT);
+    usage.requests = ops->rows(store->engine, TABLE_REQUEST);
+    usage.ready = ops->rows(store->engine, TABLE_READY);
+    usage.leases = ops->rows(store->engine, TABLE_LEASE);
+    usage.results = ops->rows(store->engine, TABLE_RESULT);
+    usage.outcomes = ops->rows(store->engine, TABLE_OUTCOME);
+    return usage;
+}
+
+uint64_t
+store_bytes(struct store *store)
+{
+    struct engine_usage usage;
+
+    assert(store->is_open);
+    store->engine->ops->usage(store->engine, &usage);
+    return usage.bytes;
+}
+
+void
+store_set_marks(struct store *store, unsigned soft_percent,
+                unsigned hard_percent)
+{
+    assert(soft_percent <= hard_percent && hard_percent <= 100);
+    store->soft_percent = soft_percent;
+    store->hard_percent = hard_percent;
+}
+
+/* Refuses `coming` bytes more if they would pass a mark. */
+static int
+admit(struct store *store, bool is_soft, uint64_t coming, struct err *err)
+{
+    struct room room = measure(store);
+    const struct store_usage *usage = &room.usage;
+    uint64_t most = is_soft ? usage->bytes_soft : usage->bytes_hard;
+    unsigned percent = is_soft ? store->soft_percent : store->hard_percent;
+    bool is_disk = most < usage->bytes_max / 100 * percent;
+
+    if (add(add(usage->bytes, usage->bytes_promised), coming) <= most)
+        return 0;
+    return err_set(
+        err, E_FULL,
+        "the store is full: %.1f MiB are used and %.1f MiB kept for results "
+        "to come; the %s limit, for %s, is %.1f MiB (%u %% of %s); purge "
+        "batches, or %s",
+        (double)usage->bytes / MIB, (double)usage->bytes_promised / MIB,
+        is_soft ? "soft" : "hard", is_soft ? "new batches" : "more drafts",
+        (double)most / MIB, percent, is_disk ? "its disk" : "store_bytes_max",
+        is_disk ? "make room on the disk" : "raise store_bytes_max");
+}
+
+int
+store_admit_batch(struct store *store, struct err *err)
+{
+    return admit(store, true, 0, err);
+}
+
+int
+store_admit_chunk(struct store *store, size_t bytes, size_t drafts,
+                  struct err *err)
+{
+    return admit(store, false,
+                 bytes + drafts * (DRAFT_BYTES + STORE_RESULT_BYTES), err);
+}
+
+bool
+store_may_lease(struct store *store)
+{
+    struct room room = measure(store);
+    uint64_t leases = store->engine->ops->rows(store->engine, TABLE_LEASE);
+    uint64_t kept = sub(room.end, room.usage.bytes_hard) / 2;
+
+    return add(room.usage.bytes, (leases + 1) * STORE_RESULT_BYTES) <=
+           sub(room.end, kept);
+}
+
+size_t
+store_slice(struct store *store)
+{
+    struct room room = measure(store);
+    uint64_t steps = sub(room.end, room.usage.bytes) / STEP_BYTES;
+
+    if (steps < STEPS_MIN)
+        return STEPS_MIN;
+    return steps < STORE_SLICE_MAX ? (size_t)steps : STORE_SLICE_MAX;
+}
