@@ -456,7 +456,7 @@ note_share(struct schedule *schedule, uint64_t batch, int64_t tokens)
 {
     const struct turn *turn = oldest(schedule);
     int64_t least =
-        -PERCENT * SCHEDULE_SURPLUS_TURNS * schedule->rules.turn_tokens;
+        -schedule->rules.turn_tokens * SCHEDULE_SURPLUS_TURNS * PERCENT;
 
     if (!turn || schedule->rules.share_percent == 0)
         return;
