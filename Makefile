@@ -4,6 +4,7 @@
 #   make deps           install what is needed to build, test and lint (Debian)
 #   make demo           summarise real documents of this machine
 #   make check          all tests; T=json only those with json in their names
+#   make sampler        the sampler beside the first three sentences
 #   make fairness       mean times to completion under three schedules
 #   make lint           formatting, clang-tidy, layers, banned words, documents
 #   make sim            10000 simulated histories; SEEDS=n, SEED=s replays one
@@ -89,7 +90,7 @@ PROGRAMS := $(addprefix $(BIN)/,sheafd sheaf-worker sheaf)
 SHARED := $(OUT)/libsheaf.so.$(SOVERSION)
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check fairness lint fuzz sim sim-bugs format install uninstall clean FORCE
+.PHONY: all deps demo check sampler fairness lint fuzz sim sim-bugs format install uninstall clean FORCE
 all: $(PROGRAMS) $(OUT)/libsheaf.a $(SHARED)
 
 $(call archives,$(OUT))

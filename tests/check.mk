@@ -67,6 +67,16 @@ fairness: $(SCHEDULES:%=$(OUT)/tests/fair/fairness-%)
 	@for schedule in $(SCHEDULES); do echo "$$schedule:"; \
 	    $(OUT)/tests/fair/fairness-$$schedule -j1 || exit 1; done
 
+# The sampler beside the first three sentences, on documents of this machine.
+QUALITY := $(OUT)/tests/sampler/quality
+$(QUALITY): $(OUT)/tests/sampler/quality.o $(OUT)/aids.a $(OUT)/submit.a \
+    $(OUT)/worker.a $(OUT)/queue.a $(OUT)/store.a $(OUT)/base.a
+	$(call run,LINK,$@)$(LINK) -pie -o $@ $^ $(ALL_LIBS) \
+	    $(call pkg,--libs,criterion)
+
+sampler: $(QUALITY)
+	@QUALITY=$(abspath $<) sh tests/sampler/documents.sh
+
 demo: all
 	@BIN=$(abspath $(BIN)) sh tests/demo.sh
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/summary_score.h"
+
 #define LICENCES "/usr/share/common-licenses/*"
 
 #define INSTRUCTION                                                    \
@@ -392,6 +394,42 @@ Test(sampler, quotes_licences_within_the_limits)
         check_licence(rules, paths.gl_pathv[i], &summary);
     globfree(&paths);
     buf_fini(&summary);
+    text_rules_free(rules);
+}
+
+/* With no more sentences and words than the first three sentences have. */
+static void
+compare_with_lead(struct text_rules *rules, const char *path, double *gain)
+{
+    struct buf text = { 0 }, lead = { 0 }, summary = { 0 }, limits = { 0 };
+
+    read_all(path, &text);
+    summary_lead(rules, buf_slice(&text), 3, &lead);
+    buf_addf(&limits, "Constraints:\n- at most 3 sentences, %zu words",
+             count_words(rules, buf_slice(&lead)));
+    sample(rules, buf_slice(&text), limits.data, &summary);
+    cr_expect_leq(count_words(rules, buf_slice(&summary)),
+                  count_words(rules, buf_slice(&lead)), "%s", path);
+    *gain += summary_divergence(rules, buf_slice(&text), buf_slice(&lead)) -
+             summary_divergence(rules, buf_slice(&text), buf_slice(&summary));
+    buf_fini(&text);
+    buf_fini(&lead);
+    buf_fini(&summary);
+    buf_fini(&limits);
+}
+
+Test(sampler, says_more_of_licences_than_their_first_three_sentences)
+{
+    struct text_rules *rules = open_rules();
+    double gain = 0;
+    glob_t paths;
+
+    if (glob(LICENCES, 0, NULL, &paths) != 0)
+        cr_skip_test("no licences on this machine");
+    for (size_t i = 0; i < paths.gl_pathc; i++)
+        compare_with_lead(rules, paths.gl_pathv[i], &gain);
+    cr_expect_gt(gain / (double)paths.gl_pathc, 0.02, "%g", gain);
+    globfree(&paths);
     text_rules_free(rules);
 }
 

@@ -19,13 +19,15 @@
 #define LONG_WORDS         60
 
 /* The parts of a score, against a centrality of 1. */
-#define SCORE_GOAL     1.0
-#define SCORE_POSITION 0.15
-#define SCORE_REPEAT   0.8 /* taken off for saying the same again */
-#define SCORE_FRAGMENT 0.6 /* left of the score of what begins small */
-#define SCORE_NOISE    0.5 /* left of the score of what is full of signs */
-#define SCORE_LINK     0.6 /* left of the score of what holds an address */
-#define SCORE_LENGTH   0.7 /* left of the score of the very short or long */
+#define SCORE_GOAL 1.0
+#define SCORE_OPENING \
+    0.6 /* of the first sentence, half of it of the second ... */
+#define SCORE_POSITION 0.15 /* the same where the goal is in the text */
+#define SCORE_REPEAT   0.8  /* taken off for saying the same again */
+#define SCORE_FRAGMENT 0.6  /* left of the score of what begins small */
+#define SCORE_NOISE    0.5  /* left of the score of what is full of signs */
+#define SCORE_LINK     0.6  /* left of the score of what holds an address */
+#define SCORE_LENGTH   0.7  /* left of the score of the very short or long */
 
 #define ALIKE 0.7 /* from here on two sentences say the same */
 
@@ -209,7 +211,7 @@ score(struct sample *sample, struct slice instruction)
 {
     const struct document *document = &sample->document;
     size_t count = document->count;
-    double *near = mem_zalloc(count, sizeof(*near)), nearest = 0;
+    double *near = mem_zalloc(count, sizeof(*near)), nearest = 0, opening;
     struct buf goal = { 0 };
 
     find_goal(sample->rules, instruction, &goal);
@@ -217,10 +219,11 @@ score(struct sample *sample, struct slice instruction)
     terms_compare(sample->terms, buf_slice(&goal), near);
     for (size_t i = 0; i < count; i++)
         nearest = near[i] > nearest ? near[i] : nearest;
+    /* How a text begins mostly says what it is about, unless something else is
+     * asked for. */
+    opening = nearest > 0 ? SCORE_POSITION : SCORE_OPENING;
     for (size_t i = 0; i < count; i++) {
-        double early = 1 - (double)i / (double)count;
-
-        sample->scores[i] += SCORE_POSITION * early;
+        sample->scores[i] += opening / (1 + (double)i);
         if (nearest > 0)
             sample->scores[i] += SCORE_GOAL * near[i] / nearest;
         sample->scores[i] *=
