@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <assert.h>
-
 #include "base/json.h"
 #include "store/table.h"
 
@@ -57,24 +55,33 @@ name_key(uint64_t batch, struct name name)
     return key_u64(key_u64(key_id(batch), name.stem), name.number);
 }
 
+/* Decodes the id that a stored draft has. E_CORRUPT. */
+static int
+read_id(struct store *store, const struct draft *draft, struct buf *id)
+{
+    struct slice line = { 0 };
+
+    if (draft->id_bytes < 2 || store_draft_line(store, draft, &line) != 0)
+        return E_CORRUPT;
+    json_decode_inner(
+        (struct slice){ line.data + draft->id_at + 1, draft->id_bytes - 2 },
+        id);
+    return 0;
+}
+
 /* Reads the draft at `index` and compares: 1 if it has this id, 0 if not. */
 static int
 has_id(struct store *store, uint64_t batch, uint32_t index, struct slice id,
        struct draft *draft)
 {
     struct buf decoded = { 0 };
-    struct slice line = { 0 };
     int rc;
 
     /* A name without its draft is damage too. */
     if (store_draft_get(store, batch, index, draft) != 0 ||
-        store_draft_line(store, draft, &line) != 0) {
+        read_id(store, draft, &decoded) != 0) {
         return E_CORRUPT;
     }
-    assert(draft->id_bytes >= 2);
-    json_decode_inner(
-        (struct slice){ line.data + draft->id_at + 1, draft->id_bytes - 2 },
-        &decoded);
     rc = slice_equal(buf_slice(&decoded), id);
     buf_fini(&decoded);
     return rc;
@@ -123,4 +130,22 @@ store_draft_find(struct store *store, uint64_t batch, struct slice id,
     struct name name;
 
     return name_find(store, batch, id, &name, draft);
+}
+
+int
+name_place(struct store *store, const struct draft *draft, struct key *key)
+{
+    struct buf id = { 0 };
+    struct draft holder = { 0 };
+    struct name name;
+    int rc = read_id(store, draft, &id);
+
+    if (rc == 0)
+        rc = name_find(store, draft->batch, buf_slice(&id), &name, &holder);
+    if (rc == 0 && holder.index != draft->index)
+        rc = E_NOTFOUND;
+    if (rc == 0)
+        *key = name_key(draft->batch, name);
+    buf_fini(&id);
+    return rc;
 }

@@ -30,6 +30,12 @@ static const size_t key_widths[TABLE_COUNT] = {
     [TABLE_ESSENCE] = 12,
 };
 
+size_t
+table_key_bytes(enum table table)
+{
+    return key_widths[table];
+}
+
 void
 store_fail(struct store *store, int rc, enum table table, const char *what)
 {

@@ -50,6 +50,9 @@ struct store {
 void store_fail(struct store *store, int rc, enum table table,
                 const char *what);
 
+/* The length of a table's keys; 0 where they are names. */
+size_t table_key_bytes(enum table table);
+
 /* Reads a row. E_NOTFOUND, E_CORRUPT; once the transaction has failed, its
  * failure. The second leaves the seal to the caller. */
 int table_get(struct store *store, enum table table, struct key key,
@@ -80,6 +83,7 @@ struct key key_draft(uint64_t batch, uint32_t index);
 struct key key_id(uint64_t id);
 
 struct key key_ready(uint64_t batch, struct place place, uint64_t request);
+struct key key_ref(uint64_t request, uint64_t batch, uint32_t index);
 
 /* ---- requests (requests.c) ---- */
 
@@ -150,6 +154,10 @@ void draft_put(struct store *store, const struct draft *draft);
  * taken. E_CORRUPT: by a draft that is damaged. */
 int name_claim(struct store *store, uint64_t batch, uint32_t index,
                struct slice id);
+
+/* Where the name of a draft's id stands: its key. E_NOTFOUND: nowhere;
+ * E_CORRUPT: the draft's line is damaged, or a draft that may have its id. */
+int name_place(struct store *store, const struct draft *draft, struct key *key);
 
 /* The first draft of a batch at or after an index. E_CORRUPT also sets its
  * index. */

@@ -11,7 +11,7 @@
 #define REF_BATCH_AT 8 /* places in a ref's key */
 #define REF_INDEX_AT 16
 
-static struct key
+struct key
 key_ref(uint64_t request, uint64_t batch, uint32_t index)
 {
     return key_u32(key_u64(key_id(request), batch), index);

@@ -30,8 +30,7 @@ $(BIN)/upstream: $(call objects,$(OUT),$(UPSTREAM)) $(OUT)/base.a
 
 # The simulator: the real core, its checker, and a world of its own.
 SIM := $(OUT)/tests/sim/sim
-SIM_PARTS = $(call objects,$(OUT),$(wildcard tests/sim/*.c) \
-    tests/store_check.c $(wildcard tests/check_*.c)) \
+SIM_PARTS = $(call objects,$(OUT),$(wildcard tests/sim/*.c)) \
     $(OUT)/queue.a $(OUT)/store.a $(OUT)/base.a
 SIM_LIBS = $(LIBS_queue) $(LIBS_wire) $(LIBS_base)
 SEEDS ?= 10000

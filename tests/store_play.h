@@ -52,6 +52,9 @@ uint64_t play_open(struct play *play, const char *key);
 void play_seal(struct play *play, uint64_t batch);
 void play_abort(struct play *play, uint64_t batch, bool is_whole);
 
+/* Sets the timer that ends an open batch, within a transaction by hand. */
+void play_abandon_at(struct play *play, const struct batch *batch);
+
 /* Adds a chunk of drafts. Those with a NULL id are refused. Returns its n. */
 uint32_t play_add(struct play *play, uint64_t batch, struct play_draft *drafts,
                   size_t count);
@@ -91,7 +94,7 @@ uint64_t play_find(struct play *play, const char *word);
 /* The request key of a word. */
 void play_key(const char *word, unsigned char key[DIGEST_BYTES]);
 
-/* Fails the test if store_check() finds anything. */
+/* Fails the test if store_verify() finds anything. */
 void play_check(struct play *play);
 
 /* The digest of all rows. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 
+#include "store/verify.h"
 #include "tests/broker_fixture.h"
 #include "tests/broker_hand.h"
-#include "tests/store_check.h"
 
 TestSuite(broker_purge, .timeout = 60);
 
@@ -27,9 +27,11 @@ static void
 tear_down(void)
 {
     struct buf report = { 0 };
+    struct verify verify = { .report = &report };
 
     cr_assert_eq(store_begin(bench.store, bench.now_ms, NULL), 0);
-    cr_expect_eq(store_check(bench.store, &report), 0, "%s", report.data);
+    cr_expect_eq(store_verify(bench.store, &verify, NULL), 0);
+    cr_expect_eq(verify.findings, 0, "%s", report.data);
     store_abort(bench.store);
     buf_fini(&report);
     bench_fini(&bench);

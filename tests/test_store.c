@@ -40,7 +40,7 @@ CLAIM(batch_is_found_by_id_uuid_and_key)
     cr_expect_eq(store_batch_before(play->store, id, &other), E_NOTFOUND);
     store_key_free(play->store, id);
     cr_expect_eq(store_batch_find_key(play->store, digest, &other), E_NOTFOUND);
-    play_commit(play);
+    store_abort(play->store);
 }
 
 CLAIM(key_that_was_freed_and_taken_again_stays_taken)
@@ -57,7 +57,7 @@ CLAIM(key_that_was_freed_and_taken_again_stays_taken)
     store_key_free(play->store, id);
     cr_expect_eq(store_batch_find_key(play->store, digest, &batch), 0);
     cr_expect_neq(batch.id, id);
-    play_commit(play);
+    store_abort(play->store);
 }
 
 CLAIM(client_and_key_do_not_run_together)
@@ -472,6 +472,7 @@ CLAIM(aborted_transaction_gives_its_numbers_back)
     cr_expect_eq(store_batch_get(play->store, first, &batch), E_NOTFOUND);
     store_batch_add(play->store, &batch, &spec);
     cr_expect_eq(batch.id, first);
+    play_abandon_at(play, &batch);
     play_commit(play);
 }
 

@@ -266,6 +266,7 @@ act(struct scene *scene, struct err *err)
     store_finish(store, &request, &outcome, (struct slice){ big, 100000 },
                  scene->play.now_ms + 1);
     store_batch_add(store, &batch, &spec);
+    play_abandon_at(&scene->play, &batch);
     free(big);
     return store_commit(store, err);
 }

@@ -37,6 +37,7 @@ put_body(struct play *play, uint64_t batch, uint32_t n, struct err *err)
     int rc;
 
     record.chunk_next = n + 1;
+    digest_of(body, BODY_BYTES, chunk.digest);
     play_begin(play);
     rc = store_admit_chunk(play->store, BODY_BYTES, 0, err);
     if (rc == 0) {

@@ -6,8 +6,8 @@
 
 #include "base/mem.h"
 #include "queue/wire.h"
+#include "store/verify.h"
 #include "tests/sim/world.h"
-#include "tests/store_check.h"
 
 #define EVERY_TURNS     16 /* the whole store is looked at */
 #define EVERY_HISTORIES 50 /* after each turn of one in so many */
@@ -400,9 +400,13 @@ static void
 check_store(struct world *world)
 {
     struct buf report = { 0 };
+    struct verify verify = { .report = &report };
+    struct err err = { 0 };
 
     world->tally.checks++;
-    if (store_check(world->store, &report) > 0)
+    if (store_verify(world->store, &verify, &err) < 0)
+        world_fail(world, "the store cannot be read: %s", err.msg);
+    if (verify.findings > 0)
         world_fail(world, "the store is not whole:\n%s", report.data);
     buf_fini(&report);
     for (int i = 0; i < WORLD_PLANS; i++)

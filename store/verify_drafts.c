@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "store/verify_rows.h"
+
+/* ---- a draft and what it refers to ---- */
+
+/* Its line is in its chunk, and the chunk has its index. */
+static void
+compare_line(struct check *check, const struct draft *draft)
+{
+    struct chunk chunk;
+    struct slice line;
+
+    EXPECT(check, store_draft_line(check->store, draft, &line) == 0,
+           "its line in chunk %u is damaged", draft->chunk);
+    if (store_chunk_get(check->store, draft->batch, draft->chunk, &chunk) < 0)
+        return;
+    EXPECT(check,
+           draft->index >= chunk.index_first &&
+               draft->index - chunk.index_first < chunk.draft_count,
+           "not one of chunk %u, which has %u from %u on", draft->chunk,
+           chunk.draft_count, chunk.index_first);
+}
+
+static void
+compare_name(struct check *check, const struct draft *draft)
+{
+    struct key place;
+
+    EXPECT(check, name_place(check->store, draft, &place) != E_NOTFOUND,
+           "not found by its id");
+}
+
+static bool
+is_in_result(struct check *check, const struct draft *draft)
+{
+    struct record record;
+
+    return table_get(check->store, TABLE_RESULT, key_id(draft->seq), &record) ==
+               0 &&
+           record_get_u64(&record) == draft->batch &&
+           record_get_u32(&record) == draft->index;
+}
+
+static bool
+is_in_done(struct check *check, const struct draft *draft)
+{
+    struct record record;
+
+    return table_get(check->store, TABLE_DONE,
+                     key_u64(key_id(draft->batch), draft->seq), &record) == 0 &&
+           record_get_u32(&record) == draft->index;
+}
+
+/* A result's status is its outcome's, or will be when the outcome comes by. */
+static void
+compare_outcome(struct check *check, const struct draft *draft)
+{
+    struct outcome outcome;
+    int rc = store_outcome_get(check->store, draft->answered_by, &outcome);
+
+    EXPECT(check, rc != E_NOTFOUND, "no outcome %llu, which answered it",
+           (llu)draft->answered_by);
+    EXPECT(check,
+           rc < 0 || outcome.status == draft->status ||
+               has_work(check, TIMER_FAN_OUT, draft->answered_by),
+           "%s, and its outcome %s", status_name(draft->status),
+           status_name(outcome.status));
+}
+
+static void
+compare_result(struct check *check, const struct draft *draft)
+{
+    bool is_own =
+        draft->status == STATUS_CANCELLED || draft->status == STATUS_EXPIRED;
+    bool has_result = draft->status != STATUS_NONE;
+
+    EXPECT(check,
+           (draft->seq != 0) == has_result &&
+               (draft->revision != 0) == has_result &&
+               (draft->answered_by == 0) == (is_own || !has_result),
+           "seq, revision, status and the request that gave it disagree");
+    EXPECT(check, draft->cost_nano <= 0 || draft->tier == CACHE_NONE,
+           "costs, but is from the cache");
+    if (draft->seq != 0) {
+        EXPECT(check, draft->seq <= check->store->ids.seq,
+               "its seq is above the last one given out");
+        EXPECT(check, is_in_result(check, draft), "not in result");
+        EXPECT(check, is_in_done(check, draft), "not in done");
+    }
+    if (draft->answered_by == 0)
+        return;
+    EXPECT(check,
+           has_row(check, TABLE_REF,
+                   key_ref(draft->answered_by, draft->batch, draft->index)),
+           "no ref to request %llu, which answered it",
+           (llu)draft->answered_by);
+    compare_outcome(check, draft);
+}
+
+/* A draft that waits must have something to wait for. */
+static void
+compare_waiting(struct check *check, const struct draft *draft)
+{
+    bool is_waiting = draft->status == STATUS_NONE || draft->is_retrying;
+    struct request request;
+    int rc = store_request_get(check->store, draft->request, &request);
+
+    EXPECT(check, rc != E_NOTFOUND, "no request %llu", (llu)draft->request);
+    EXPECT(check,
+           has_row(check, TABLE_REF,
+                   key_ref(draft->request, draft->batch, draft->index)),
+           "no ref to request %llu", (llu)draft->request);
+    if (rc < 0 || !is_waiting || is_swept(check, draft->batch))
+        return;
+    EXPECT(check,
+           request_is_joinable(&request) ||
+               has_work(check, TIMER_FAN_OUT, request.id),
+           "waits for request %llu, which is %s", (llu)request.id,
+           request_state_name(request.state));
+}
+
+void
+verify_draft(struct check *check, struct slice key, struct record *record)
+{
+    struct draft draft = { .batch = key_get_u64(key, 0),
+                           .index = key_get_u32(key, 8) };
+    struct slice value;
+
+    if (draft_decode(record, &draft) < 0) {
+        fault(check, "damaged");
+        return;
+    }
+    EXPECT(check,
+           table_get_raw(check->store, TABLE_BATCH, key_id(draft.batch),
+                         &value) == 0,
+           "no batch");
+    compare_line(check, &draft);
+    compare_name(check, &draft);
+    compare_result(check, &draft);
+    compare_waiting(check, &draft);
+}
+
+/* ---- rows that lead to a draft ---- */
+
+void
+verify_name(struct check *check, struct slice key, struct record *record)
+{
+    uint64_t batch = key_get_u64(key, 0);
+    uint32_t index = record_get_u32(record);
+    struct draft draft;
+    struct key place;
+    int rc = record_end(record);
+
+    if (has_work(check, TIMER_DROP, batch))
+        return; /* drafts go first */
+    if (rc == 0)
+        rc = store_draft_get(check->store, batch, index, &draft);
+    EXPECT(check, rc == 0 || rc == E_CORRUPT, "no draft %u", index);
+    if (rc == 0)
+        rc = name_place(check->store, &draft, &place);
+    EXPECT(check,
+           rc == E_CORRUPT || (rc == 0 && slice_equal(key_slice(&place), key)),
+           "draft %u has another id", index);
+}
+
+void
+verify_refusal(struct check *check, struct slice key, struct record *record)
+{
+    uint64_t batch = key_get_u64(key, 0);
+    struct draft draft;
+    struct slice value;
+
+    (void)record_get_u32(record);
+    for (int i = 0; i < 3; i++)
+        (void)record_get_str(record);
+    EXPECT(check, record_end(record) == 0, "damaged");
+    EXPECT(check,
+           table_get_raw(check->store, TABLE_BATCH, key_id(batch), &value) == 0,
+           "no batch");
+    EXPECT(check,
+           store_draft_get(check->store, batch, key_get_u32(key, 8), &draft) ==
+               E_NOTFOUND,
+           "accepted as well");
+}
+
+/* The draft that a row of the order of completion leads to must have that
+ * number; a damaged one may. */
+static void
+compare_seq(struct check *check, uint64_t batch, uint32_t index, uint64_t seq)
+{
+    struct draft draft;
+    int rc = store_draft_get(check->store, batch, index, &draft);
+
+    EXPECT(check, rc == E_CORRUPT || (rc == 0 && draft.seq == seq),
+           "draft %llu/%u has another, or is not there", (llu)batch, index);
+}
+
+void
+verify_result(struct check *check, struct slice key, struct record *record)
+{
+    uint64_t batch = record_get_u64(record);
+    uint32_t index = record_get_u32(record);
+
+    compare_seq(check, batch, index, key_get_u64(key, 0));
+}
+
+void
+verify_done(struct check *check, struct slice key, struct record *record)
+{
+    compare_seq(check, key_get_u64(key, 0), record_get_u32(record),
+                key_get_u64(key, 8));
+}
+
+void
+verify_essence(struct check *check, struct slice key, struct record *record)
+{
+    struct draft draft;
+    int rc = store_draft_get(check->store, key_get_u64(key, 0),
+                             key_get_u32(key, 8), &draft);
+
+    (void)record_get_str(record);
+    EXPECT(check, record_end(record) == 0, "damaged");
+    EXPECT(check,
+           rc == E_CORRUPT || (rc == 0 && draft.status == STATUS_EXPIRED),
+           "of no draft that expired");
+}
