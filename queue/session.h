@@ -27,6 +27,7 @@
 #define SESSION_UUID_BYTES   16
 #define SESSION_TEXT_BYTES   257 /* of names and paths, with their NUL */
 #define SESSION_CAPACITY_MAX 1024
+#define SESSION_MISSED_MAX   2 /* beats that may leave a lease out */
 
 struct held {
     uint64_t request;

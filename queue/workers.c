@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 #include <string.h>
-#include <uuid/uuid.h>
 
 #include "base/log.h"
 #include "queue/core.h"
@@ -10,7 +9,6 @@
 #define CODE_BYTES_MAX       64
 #define ERROR_CODE_BYTES_MAX 128
 #define MESSAGE_BYTES_MAX    1024
-#define MISSED_MAX           2 /* beats that may leave a lease out */
 #define HTTP_STATUS_MAX      999
 
 struct buf *
@@ -207,201 +205,7 @@ worker_recall(struct broker *broker)
     }
 }
 
-/* ---- hello ---- */
-
-static int
-read_session(struct call *call, struct session *session)
-{
-    static const struct {
-        const char *name;
-        size_t offset;
-    } texts[] = { { "name", offsetof(struct session, name) },
-                  { "host", offsetof(struct session, host) },
-                  { "lock", offsetof(struct session, lock) },
-                  { "own", offsetof(struct session, own) } };
-    int64_t pid, capacity;
-
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        char *out = (char *)session + texts[i].offset;
-        const char *text;
-
-        if (wire_str(call->wire, texts[i].name, SESSION_TEXT_BYTES - 1, "",
-                     &text, call->err) < 0) {
-            return E_INVALID;
-        }
-        memcpy(out, text, strlen(text) + 1);
-    }
-    if (wire_int(call->wire, "pid", wire_range_or(0, UINT32_MAX, 0), &pid,
-                 call->err) < 0 ||
-        wire_int(call->wire, "capacity", wire_range(1, SESSION_CAPACITY_MAX),
-                 &capacity, call->err) < 0) {
-        return E_INVALID;
-    }
-    session->pid = (uint32_t)pid;
-    session->capacity = (uint32_t)capacity;
-    return 0;
-}
-
-/* Compares what the worker holds with what the store says: keeps what is its
- * own, adds the rest to `drop`. */
-static int
-match_held(struct call *call, struct session *session, cJSON *drop)
-{
-    struct broker *broker = call->broker;
-    const cJSON *list = wire_get(call->wire, "held"), *item;
-
-    for (size_t i = 0; i < session->held_count; i++)
-        session->held[i].missed = MISSED_MAX; /* until it is found below */
-    cJSON_ArrayForEach(item, list)
-    {
-        struct request request;
-        struct held *held;
-        int64_t values[3];
-
-        if (wire_tuple(item, 3, values) < 0)
-            return err_set(call->err, E_INVALID, "held: not triples");
-        held = session_find(session, (uint64_t)values[0], (uint32_t)values[1]);
-        if (!held && (store_request_get(broker->env.store, (uint64_t)values[0],
-                                        &request) < 0 ||
-                      request.state != REQUEST_LEASED ||
-                      request.fence != (uint32_t)values[1] ||
-                      sessions_find_holder(broker->sessions, request.id,
-                                           request.fence))) {
-            wire_add_pair(drop, values[0], values[1]);
-            continue;
-        }
-        if (!held) {
-            held =
-                session_hold(session, request.id, request.fence,
-                             dispatch_lease_ms(broker, &request), call->now_ms);
-        }
-        held->missed = 0;
-        held->is_started = values[2] != 0;
-        held->deadline_ms = call->now_ms + held->length_ms;
-    }
-    /* What was sent and never arrived comes back at once. */
-    for (size_t i = session->held_count; i > 0; i--) {
-        if (session->held[i - 1].missed == MISSED_MAX) {
-            session->held[i - 1].is_started = false;
-            worker_lose_lease(broker, session, &session->held[i - 1]);
-        }
-    }
-    return 0;
-}
-
-static void
-add_upstreams(cJSON *head, const struct conf *conf)
-{
-    cJSON *list = wire_add_array(head, "upstreams");
-
-    for (size_t i = 0; i < conf->upstream_count; i++) {
-        const struct conf_upstream *upstream = &conf->upstreams[i];
-        cJSON *item = cJSON_CreateObject();
-
-        wire_add_str(item, "name", upstream->name);
-        wire_add_str(item, "base_url", upstream->base_url);
-        wire_add_str(item, "path", upstream->path);
-        wire_add_int(item, "connect_timeout_ms", upstream->connect_timeout_ms);
-        wire_add_int(item, "request_timeout_ms", upstream->request_timeout_ms);
-        wire_add_int(item, "reply_bytes_max", conf->reply_bytes_max);
-        cJSON_AddItemToArray(list, item);
-    }
-}
-
-/* How many slots a worker that comes back keeps: what it has in use, as far as
- * the others leave it. */
-static void
-keep_slots(struct broker *broker, struct session *session, int64_t claimed)
-{
-    uint32_t others = sessions_lent(broker->sessions) - session->lent;
-    uint32_t slots = (uint32_t)broker->env.conf->slots_max;
-    uint32_t free_slots = others < slots ? slots - others : 0;
-    uint32_t keep = (uint32_t)claimed;
-
-    if (keep > session->capacity)
-        keep = session->capacity;
-    /* It may be using them whatever we would like. */
-    session->lent = keep > session->lent ? keep : session->lent;
-    session->told = keep < free_slots ? keep : free_slots;
-}
-
-static int
-welcome(struct call *call, struct session *session, int64_t claimed)
-{
-    struct broker *broker = call->broker;
-    const struct conf *conf = broker->env.conf;
-    cJSON *head = wire_new("welcome"), *drop;
-
-    wire_add_int(head, "protocol", WIRE_PROTOCOL);
-    wire_add_int(head, "session", (int64_t)session->id);
-    wire_add_int(head, "heartbeat_ms", conf->heartbeat_ms);
-    wire_add_int(head, "lease_ms", conf->lease_ms);
-    wire_add_int(head, "drain_ms", conf->drain_ms);
-    wire_add_int(head, "orphan_ttl_ms", conf->orphan_ttl_ms);
-    drop = wire_add_array(head, "drop");
-    if (match_held(call, session, drop) < 0) {
-        cJSON_Delete(head);
-        return E_INVALID;
-    }
-    keep_slots(broker, session, claimed);
-    wire_add_int(head, "slots", session->told);
-    wire_add_int(head, "word", ++session->word);
-    add_upstreams(head, conf);
-    worker_send(broker, session, head);
-    worker_save(broker, session);
-    if (broker->is_draining && strcmp(session->own, broker->own) == 0)
-        worker_send(broker, session, wire_new("drain"));
-    return 0;
-}
-
-int
-worker_hello(struct call *call)
-{
-    struct broker *broker = call->broker;
-    struct session *session, *former;
-    int64_t protocol, slots;
-    const char *text;
-    uuid_t uuid;
-
-    if (wire_int(call->wire, "protocol", wire_range(0, WIRE_INT_MAX), &protocol,
-                 call->err) < 0 ||
-        wire_str(call->wire, "worker", CORE_UUID_TEXT_BYTES - 1, NULL, &text,
-                 call->err) < 0 ||
-        wire_int(call->wire, "slots", wire_range_or(0, SESSION_CAPACITY_MAX, 0),
-                 &slots, call->err) < 0) {
-        return E_INVALID;
-    }
-    if (protocol != WIRE_PROTOCOL)
-        return err_set(call->err, E_VERSION, "protocol %lld",
-                       (long long)protocol);
-    if (uuid_parse(text, uuid) != 0)
-        return err_set(call->err, E_INVALID, "worker: not a UUID");
-    session = sessions_find(broker->sessions, uuid);
-    if (!session) {
-        session = sessions_add(broker->sessions, uuid);
-        if (!session)
-            return err_set(call->err, E_FULL, "sessions_max is reached");
-        session->is_new = true;
-    }
-    if (read_session(call, session) < 0)
-        return E_INVALID;
-    /* One that spoke from there before has gone. */
-    former = sessions_find_peer(broker->sessions, call->peer);
-    if (former)
-        former->is_online = former->has_peer = false;
-    session->is_online = true;
-    session->is_back = true;
-    session->has_peer = true;
-    session->peer = *call->peer;
-    session->heard_ms = call->now_ms;
-    if (session->until_ms < call->now_ms + broker->env.conf->lease_ms)
-        session->until_ms = call->now_ms + broker->env.conf->lease_ms;
-    log_info("event=worker_hello worker=%s slots=%lld", session->name,
-             (long long)slots);
-    return welcome(call, session, slots);
-}
-
-/* ---- the others ---- */
+/* ---- what workers say ---- */
 
 /* The session that speaks; a worker that is not known has to say hello. */
 static struct session *
@@ -466,7 +270,7 @@ worker_beat(struct call *call)
     if (renew(call, session) < 0)
         return E_INVALID;
     for (size_t i = session->held_count; i > 0; i--) {
-        if (session->held[i - 1].missed >= MISSED_MAX)
+        if (session->held[i - 1].missed >= SESSION_MISSED_MAX)
             worker_lose_lease(call->broker, session, &session->held[i - 1]);
     }
     worker_send(call->broker, session, wire_new("beat"));
