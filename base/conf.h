@@ -79,6 +79,8 @@
         "a worker renews its leases this often; twice fits in lease_ms")      \
     X(lease_ahead_max, INT, 8, 0, 1000, "",                                   \
         "leases a worker may hold beyond its slots")                          \
+    X(lost_max, INT, 3, 1, 100, "",                                           \
+        "leases a request may lose during its calls before it runs alone")    \
     X(open_ttl_ms, INT, 86400000, 1000, 2592000000, "ms",                     \
         "a batch that is not sealed in this time is dropped")                 \
     X(deadline_ms, INT, 86400000, 1000, 31536000000, "ms",                    \

@@ -96,9 +96,10 @@ static const struct handler client_handlers[] = {
 };
 
 static const struct handler worker_handlers[] = {
-    { "hello", worker_hello },     { "beat", worker_beat },
-    { "slots", worker_slots },     { "result", worker_result },
-    { "release", worker_release }, { "bye", worker_bye },
+    { "hello", worker_hello },   { "beat", worker_beat },
+    { "slots", worker_slots },   { "started", worker_started },
+    { "result", worker_result }, { "release", worker_release },
+    { "bye", worker_bye },
 };
 
 static handler_fn *

@@ -34,6 +34,8 @@
     X(cache_store_hits)  \
     X(leases)            \
     X(leases_lost)       \
+    X(suspects)          \
+    X(poisoned)          \
     X(calls)             \
     X(calls_ok)          \
     X(calls_failed)      \
@@ -64,6 +66,15 @@ struct waiter {
     int64_t until_ms;
 };
 
+/* A request that runs alone, on a worker that gets nothing else. */
+struct alone {
+    uint64_t session; /* 0: there is none */
+    uint64_t request;
+    uint32_t fence; /* 0: the worker is not free for it yet */
+    uint64_t batch; /* that gives it */
+    struct place place;
+};
+
 struct broker {
     struct broker_env env;
     uint64_t random; /* state of the chance */
@@ -89,6 +100,7 @@ struct broker {
     bool is_purging;       /* a batch on the way was purged, or is being */
     uint64_t sticky_batch; /* the group that is being dispatched */
     struct place sticky_place;
+    struct alone alone;
     /* Scratch of the handlers. */
     struct line line, options;
     uint64_t options_batch; /* whose options are read in `options`; 0: none */
@@ -154,8 +166,8 @@ handler_fn control_cancel, control_retry, control_pause, control_resume,
     control_purge;
 handler_fn answer_hello, answer_status, answer_list, answer_wait,
     answer_results, answer_refusals, answer_chunks, answer_export, answer_stats;
-handler_fn worker_hello, worker_beat, worker_slots, worker_result,
-    worker_release, worker_bye;
+handler_fn worker_hello, worker_beat, worker_slots, worker_started,
+    worker_result, worker_release, worker_bye;
 
 /* ---- answers.c ---- */
 
@@ -184,7 +196,9 @@ void worker_balance(struct broker *broker);
 /* Ends a session: its leases are given back, its slots are free. */
 void worker_end(struct broker *broker, struct session *session, int64_t now_ms);
 
-/* Takes a lease back; it counts as lost if its call may have been made. */
+/* Takes a lease back. If its call had started, that counts against its request,
+ * which has to run alone when it happens too often, and ends when it happens
+ * then. */
 void worker_lose_lease(struct broker *broker, struct session *session,
                        const struct held *held);
 
@@ -201,6 +215,9 @@ void worker_cancel(struct broker *broker, uint64_t request, uint32_t fence);
 /* Asks workers to give back what they have not started and no batch that may run
  * wants any more. */
 void worker_recall(struct broker *broker);
+
+/* Asks one worker to give back all that it has not started. */
+void worker_recall_all(struct broker *broker, const struct session *session);
 
 /* Remembers a session in the store. */
 void worker_save(struct broker *broker, const struct session *session);
@@ -240,6 +257,11 @@ void finish_report(struct broker *broker, struct request *request,
 /* Ends a request without a call: it cannot be sent. */
 void finish_unsendable(struct broker *broker, struct request *request,
                        const char *code, const char *message, int64_t now_ms);
+
+/* Ends a request that took its workers with it, the last time while it ran
+ * alone. */
+void finish_poison(struct broker *broker, struct request *request,
+                   int64_t now_ms);
 
 /* The essence of a draft whose batch expired (struct ending). */
 void finish_essence(void *context, const struct draft *draft, struct slice line,

@@ -54,6 +54,53 @@ dispatch_lease_ms(const struct broker *broker, const struct request *request)
     return call_ms > conf->lease_ms ? call_ms : conf->lease_ms;
 }
 
+/* ---- requests that run alone ---- */
+
+/* True if a worker may get a request that runs alone. */
+static bool
+is_fit(const struct session *session)
+{
+    return session->is_online && !session->is_leaving && session->told > 0;
+}
+
+/* Keeps a worker free for a request: it gets nothing more, gives back what it
+ * has not started, and finishes its calls, while the others go on. One at a
+ * time, whatever is suspected. */
+static void
+ask_alone(struct broker *broker, uint64_t batch, const struct request *request)
+{
+    const struct session *best = NULL;
+
+    if (broker->alone.session != 0)
+        return;
+    for (size_t i = 0; i < broker->sessions->count; i++) {
+        const struct session *session = broker->sessions->list[i];
+
+        if (is_fit(session) &&
+            (!best || session->held_count < best->held_count))
+            best = session;
+    }
+    if (!best)
+        return;
+    broker->alone = (struct alone){ .session = best->id,
+                                    .request = request->id,
+                                    .batch = batch,
+                                    .place = request->place };
+    log_info("event=worker_kept_free worker=%s request=%llu", best->name,
+             (unsigned long long)request->id);
+    worker_recall_all(broker, best);
+}
+
+static struct session *
+alone_session(const struct broker *broker)
+{
+    for (size_t i = 0; i < broker->sessions->count; i++) {
+        if (broker->sessions->list[i]->id == broker->alone.session)
+            return broker->sessions->list[i];
+    }
+    return NULL;
+}
+
 /* ---- which place comes next ---- */
 
 /* When a batch may start by its own terms; the past: it may. */
@@ -87,7 +134,8 @@ starts_at(struct broker *broker, uint64_t id, int64_t now_ms)
 }
 
 /* Until when the requests at a place have to wait: their group is held, or their
- * upstream is. All requests of a place go to the same upstream. */
+ * upstream is. All requests of a place go to the same upstream. One that runs
+ * alone has a place of its own, and is not given in turn. */
 static int64_t
 waits_until(struct broker *broker, uint64_t batch, struct place place,
             int64_t now_ms)
@@ -101,7 +149,12 @@ waits_until(struct broker *broker, uint64_t batch, struct place place,
     if (store_ready_peek(broker->env.store, batch, place, &request) < 0)
         return 0;
     paused_ms = paused_until(broker, request.upstream);
-    return paused_ms > now_ms ? paused_ms : 0;
+    if (paused_ms > now_ms)
+        return paused_ms;
+    if (!(request.flags & REQUEST_SUSPECT))
+        return 0;
+    ask_alone(broker, batch, &request);
+    return SCHEDULE_NEVER;
 }
 
 /* Finds the first place of a batch that may be dispatched now. False: there is
@@ -184,7 +237,7 @@ room_of(const struct broker *broker, const struct session *session)
     size_t most = session->told + (size_t)broker->env.conf->lease_ahead_max;
 
     if (!session->is_online || session->is_leaving || session->told == 0 ||
-        session->held_count >= most) {
+        session->held_count >= most || session->id == broker->alone.session) {
         return 0;
     }
     return most - session->held_count;
@@ -251,10 +304,10 @@ send_lease(struct broker *broker, struct session *session,
     return 0;
 }
 
-/* Leases requests of the chosen place to a session. */
+/* Leases requests of a batch at a place to a session. */
 static void
-lease_to(struct broker *broker, struct session *session, size_t max,
-         int64_t now_ms)
+lease_to(struct broker *broker, struct session *session, uint64_t batch,
+         struct place place, size_t max, int64_t now_ms)
 {
     struct request requests[CLAIM_MAX];
     struct lease terms = { .granted_ms = now_ms,
@@ -262,8 +315,7 @@ lease_to(struct broker *broker, struct session *session, size_t max,
     size_t count;
 
     memcpy(terms.worker, session->uuid, sizeof(terms.worker));
-    count = store_claim(broker->env.store, broker->sticky_batch,
-                        broker->sticky_place, &terms, requests,
+    count = store_claim(broker->env.store, batch, place, &terms, requests,
                         max < CLAIM_MAX ? max : CLAIM_MAX);
     for (size_t i = 0; i < count; i++) {
         int rc = send_lease(broker, session, &requests[i]);
@@ -281,9 +333,72 @@ lease_to(struct broker *broker, struct session *session, size_t max,
         }
         held = session_hold(session, requests[i].id, requests[i].fence,
                             dispatch_lease_ms(broker, &requests[i]), now_ms);
-        held->charge = schedule_charge(broker->schedule, broker->sticky_batch,
-                                       requests[i].tokens);
+        held->charge =
+            schedule_charge(broker->schedule, batch, requests[i].tokens);
         broker->counters.leases++;
+    }
+}
+
+/* True if the request that waits for a worker of its own may be sent now. */
+static bool
+is_alone_due(struct broker *broker, int64_t now_ms)
+{
+    const struct alone *alone = &broker->alone;
+    struct request request;
+
+    return starts_at(broker, alone->batch, now_ms) <= now_ms &&
+           store_ready_peek(broker->env.store, alone->batch, alone->place,
+                            &request) == 0 &&
+           request.id == alone->request &&
+           paused_until(broker, request.upstream) <= now_ms;
+}
+
+/* Leases the request that runs alone as soon as its worker holds nothing. True
+ * if it is over, or cannot be: others may have their turn. */
+static bool
+run_alone(struct broker *broker, int64_t now_ms)
+{
+    struct alone *alone = &broker->alone;
+    struct session *session = alone_session(broker);
+
+    if (alone->session == 0)
+        return false;
+    if (alone->fence == 0 && session && is_fit(session) &&
+        is_alone_due(broker, now_ms)) {
+        if (session->held_count > 0)
+            return false;
+        lease_to(broker, session, alone->batch, alone->place, 1, now_ms);
+        if (session->held_count > 0)
+            alone->fence = session->held[0].fence;
+    }
+    if (alone->fence != 0 && session &&
+        session_find(session, alone->request, alone->fence)) {
+        return false;
+    }
+    broker->alone = (struct alone){ 0 };
+    schedule_wake_all(broker->schedule);
+    return true;
+}
+
+/* Leases what is next in turn to workers with room. */
+static void
+give(struct broker *broker, size_t *budget, int64_t now_ms)
+{
+    for (; *budget > 0 && store_may_lease(broker->env.store); --*budget) {
+        struct session *session = choose_session(broker);
+        size_t room, fair;
+
+        if (!session || !choose(broker, now_ms))
+            return;
+        /* It may be kept free since, for what was found on the way. */
+        room = room_of(broker, session);
+        /* One at a time where there are several workers, so that all of them
+         * work at a short queue. */
+        fair = broker->sessions->count > 1 && room > 1 ? 1 : room;
+        if (fair > 0) {
+            lease_to(broker, session, broker->sticky_batch,
+                     broker->sticky_place, fair, now_ms);
+        }
     }
 }
 
@@ -292,19 +407,10 @@ dispatch_run(struct broker *broker, int64_t now_ms)
 {
     size_t budget = (size_t)broker->env.conf->commit_items_max;
 
-    while (budget > 0 && !broker->is_draining) {
-        struct session *session = choose_session(broker);
-        size_t room, fair;
-
-        if (!session || !store_may_lease(broker->env.store) ||
-            !choose(broker, now_ms)) {
-            return;
-        }
-        /* One at a time where there are several workers, so that all of them
-         * work at a short queue. */
-        room = room_of(broker, session);
-        fair = broker->sessions->count > 1 ? 1 : room;
-        lease_to(broker, session, fair, now_ms);
-        budget--;
-    }
+    if (broker->is_draining || !store_may_lease(broker->env.store))
+        return;
+    (void)run_alone(broker, now_ms);
+    do
+        give(broker, &budget, now_ms);
+    while (budget > 0 && run_alone(broker, now_ms));
 }

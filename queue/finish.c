@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
+#include <stdio.h>
 
 #include "base/essence.h"
 #include "base/log.h"
@@ -7,6 +8,7 @@
 #include "queue/core.h"
 
 #define NANO_PER_USD_MICROTOKEN 1000 /* 1e9 nano-dollars, 1e6 tokens */
+#define POISON_TEXT_BYTES       128
 #define COST_NANO_MAX           INT64_C(1000000000000000) /* of one call */
 
 /* What the call cost by the configured prices; unknown without them. */
@@ -144,6 +146,8 @@ static void
 count(struct counters *counters, const struct conf *conf,
       const struct report *report)
 {
+    if (retry_is_uncertain(&report->end))
+        counters->calls_uncertain++;
     if (report->end.class == CLASS_ABORTED)
         return;
     counters->calls++;
@@ -153,10 +157,6 @@ count(struct counters *counters, const struct conf *conf,
         counters->calls_throttled++;
     else
         counters->calls_failed++;
-    if (report->end.class == CLASS_RETRYABLE && report->end.was_sent &&
-        report->end.http_status == 0) {
-        counters->calls_uncertain++;
-    }
     count_slow(counters, conf, report);
 }
 
@@ -196,9 +196,10 @@ finish_report(struct broker *broker, struct request *request,
     }
 }
 
-void
-finish_unsendable(struct broker *broker, struct request *request,
-                  const char *code, const char *message, int64_t now_ms)
+/* Ends a request for which no call is to be made any more. */
+static void
+end_uncalled(struct broker *broker, struct request *request, const char *code,
+             const char *message, int64_t now_ms)
 {
     struct report report = { .end = { .class = CLASS_PERMANENT },
                              .code = code,
@@ -210,7 +211,29 @@ finish_unsendable(struct broker *broker, struct request *request,
                              .completion_tokens = OUTCOME_UNKNOWN,
                              .total_tokens = OUTCOME_UNKNOWN };
 
+    end_request(broker, request, STATUS_ERROR, &report, now_ms);
+}
+
+void
+finish_unsendable(struct broker *broker, struct request *request,
+                  const char *code, const char *message, int64_t now_ms)
+{
     log_error("event=request_unsendable request=%llu reason=\"%s\"",
               (unsigned long long)request->id, message);
-    end_request(broker, request, STATUS_ERROR, &report, now_ms);
+    end_uncalled(broker, request, code, message, now_ms);
+}
+
+void
+finish_poison(struct broker *broker, struct request *request, int64_t now_ms)
+{
+    char message[POISON_TEXT_BYTES];
+
+    (void)snprintf(message, sizeof(message),
+                   "%u workers were lost while they called it, the last one "
+                   "with nothing else to do",
+                   request->lost);
+    log_error("event=request_poisoned request=%llu lost=%u",
+              (unsigned long long)request->id, request->lost);
+    broker->counters.poisoned++;
+    end_uncalled(broker, request, "poison", message, now_ms);
 }

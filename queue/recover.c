@@ -74,10 +74,15 @@ load_leases(struct broker *broker, int64_t now_ms)
             store_release(broker->env.store, &request);
             continue;
         }
-        /* It may have been started, for all that is known. */
+        /* Whether its call was started, its worker will say; until then nothing
+         * is held against it. */
         session_hold(session, lease.request, lease.fence,
-                     dispatch_lease_ms(broker, &request), now_ms)
-            ->is_started = true;
+                     dispatch_lease_ms(broker, &request), now_ms);
+        if (request.flags & REQUEST_SUSPECT) {
+            broker->alone = (struct alone){ .session = session->id,
+                                            .request = request.id,
+                                            .fence = request.fence };
+        }
     }
     return rc == E_NOTFOUND ? 0 : rc;
 }
@@ -131,6 +136,7 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
     broker->waiter_fresh = 0;
     broker->options_batch = 0;
     broker->sticky_batch = 0;
+    broker->alone = (struct alone){ 0 };
     broker->wake_ms = now_ms;
     broker->retain_ms = 0;
     broker->retain_after = 0;

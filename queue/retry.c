@@ -60,18 +60,29 @@ retry_backoff_ms(uint32_t failures, const struct conf *conf, double chance)
                                (double)conf->backoff_jitter_percent / 100);
 }
 
+bool
+retry_is_uncertain(const struct call_end *end)
+{
+    return end->was_sent && end->http_status == 0 &&
+           (end->class == CLASS_RETRYABLE || end->class == CLASS_ABORTED);
+}
+
 static void
 count(struct request *request, const struct call_end *end)
 {
+    request->uncertain += retry_is_uncertain(end);
     if (end->class == CLASS_ABORTED)
         return;
     request->attempts++;
+    /* It ran alone, and its worker lives to tell. */
+    if (request->flags & REQUEST_SUSPECT) {
+        request->flags &= ~REQUEST_SUSPECT;
+        request->lost = 0;
+    }
     if (end->class == CLASS_THROTTLED)
         request->throttled++;
     if (end->class == CLASS_RETRYABLE)
         request->failures++;
-    if (end->class == CLASS_RETRYABLE && end->http_status == 0 && end->was_sent)
-        request->uncertain++;
 }
 
 /* When to try again, after a wait that the server named or our own. */

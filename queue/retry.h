@@ -63,6 +63,10 @@ struct retry_verdict retry_decide(struct request *request,
                                   const struct conf *conf, int64_t now_ms,
                                   int64_t deadline_ms, double chance);
 
+/* True if it may be paid for though nothing came of it: the request was sent,
+ * and no answer has come. */
+bool retry_is_uncertain(const struct call_end *end);
+
 /* The status that stands for an HTTP status and a class. */
 enum status retry_status(enum call_class class, uint32_t http_status);
 

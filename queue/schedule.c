@@ -402,6 +402,17 @@ schedule_wake(struct schedule *schedule, uint64_t batch)
     enter(schedule, turn);
 }
 
+void
+schedule_wake_all(struct schedule *schedule)
+{
+    struct turn *turn;
+
+    while ((turn = first_timed(&schedule->sleepers))) {
+        leave(schedule, turn);
+        enter(schedule, turn);
+    }
+}
+
 bool
 schedule_is_awake(const struct schedule *schedule, uint64_t batch,
                   int64_t now_ms)

@@ -89,6 +89,9 @@ void schedule_sleep(struct schedule *schedule, uint64_t batch,
 /* Wakes a batch: it may have something to give. */
 void schedule_wake(struct schedule *schedule, uint64_t batch);
 
+/* Wakes all batches. */
+void schedule_wake_all(struct schedule *schedule);
+
 /* The batch that is served next. 0 if none is awake. */
 uint64_t schedule_next(struct schedule *schedule, int64_t now_ms);
 

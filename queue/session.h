@@ -32,7 +32,7 @@
 struct held {
     uint64_t request;
     uint32_t fence;
-    bool is_started;   /* its call was, as far as is known */
+    bool is_started;   /* its call was, as the worker has said */
     unsigned missed;   /* beats in a row that did not list it */
     int64_t length_ms; /* a beat extends it by this */
     int64_t deadline_ms;

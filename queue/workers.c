@@ -80,6 +80,33 @@ worker_balance(struct broker *broker)
 
 /* ---- leases that end without a result ---- */
 
+/* A request that loses its lease during its call, again and again, may be what
+ * its workers die of: it has to run alone. If it is lost even so, nothing else
+ * can have been the reason, and it ends. True if it did. */
+static bool
+count_loss(struct broker *broker, struct request *request, const char *worker)
+{
+    struct store *store = broker->env.store;
+
+    request->lost++;
+    broker->counters.leases_lost++;
+    log_warn("event=lease_expired request=%llu worker=%s lost=%u",
+             (unsigned long long)request->id, worker, request->lost);
+    if (request->flags & REQUEST_SUSPECT) {
+        finish_poison(broker, request, store_now_ms(store));
+        return true;
+    }
+    if (request->lost >= (uint32_t)broker->env.conf->lost_max) {
+        /* A group of its own: those that stay in its old one go on. */
+        request->place.lead = request->place.group = store_group_next(store);
+        request->flags |= REQUEST_SUSPECT;
+        broker->counters.suspects++;
+        log_warn("event=request_suspected request=%llu lost=%u",
+                 (unsigned long long)request->id, request->lost);
+    }
+    return false;
+}
+
 void
 worker_lose_lease(struct broker *broker, struct session *session,
                   const struct held *held)
@@ -95,12 +122,8 @@ worker_lose_lease(struct broker *broker, struct session *session,
         request.state != REQUEST_LEASED || request.fence != lost.fence) {
         return;
     }
-    if (lost.is_started) {
-        request.lost++;
-        broker->counters.leases_lost++;
-        log_warn("event=lease_expired request=%llu worker=%s",
-                 (unsigned long long)lost.request, session->name);
-    }
+    if (lost.is_started && count_loss(broker, &request, session->name))
+        return;
     store_release(broker->env.store, &request);
 }
 
@@ -175,34 +198,38 @@ worker_cancel(struct broker *broker, uint64_t request, uint32_t fence)
     worker_send(broker, session, head);
 }
 
-/* True if nothing that may run needs what is held. */
-static bool
-is_idle(struct broker *broker, const struct held *held)
+/* Asks for what is held and not started, or for that part of it which no batch
+ * that may run wants. The worker alone knows what it has not started. */
+static void
+recall(struct broker *broker, const struct session *session, bool is_all)
 {
-    return !held->is_started &&
-           !store_request_runs(broker->env.store, held->request);
+    cJSON *head = wire_new("recall");
+    cJSON *list = wire_add_array(head, "requests");
+
+    for (size_t at = 0; at < session->held_count; at++) {
+        const struct held *held = &session->held[at];
+
+        if (!held->is_started &&
+            (is_all || !store_request_runs(broker->env.store, held->request)))
+            wire_add_pair(list, (int64_t)held->request, held->fence);
+    }
+    if (session->is_online && list->child)
+        worker_send(broker, session, head);
+    else
+        cJSON_Delete(head);
 }
 
 void
 worker_recall(struct broker *broker)
 {
-    for (size_t i = 0; i < broker->sessions->count; i++) {
-        struct session *session = broker->sessions->list[i];
-        cJSON *head = wire_new("recall");
-        cJSON *list = wire_add_array(head, "requests");
+    for (size_t i = 0; i < broker->sessions->count; i++)
+        recall(broker, broker->sessions->list[i], false);
+}
 
-        for (size_t at = 0; at < session->held_count; at++) {
-            const struct held *held = &session->held[at];
-
-            if (is_idle(broker, held))
-                wire_add_pair(list, (int64_t)held->request, held->fence);
-        }
-        /* The worker alone knows what it has not started. */
-        if (session->is_online && list->child)
-            worker_send(broker, session, head);
-        else
-            cJSON_Delete(head);
-    }
+void
+worker_recall_all(struct broker *broker, const struct session *session)
+{
+    recall(broker, session, true);
 }
 
 /* ---- what workers say ---- */
@@ -302,6 +329,28 @@ worker_slots(struct call *call)
     if (session->lent < session->told)
         session->lent = session->told;
     worker_save(call->broker, session);
+    return 0;
+}
+
+int
+worker_started(struct call *call)
+{
+    struct session *session = speaker(call);
+    const cJSON *list = wire_get(call->wire, "held"), *item;
+
+    if (!session)
+        return 0;
+    cJSON_ArrayForEach(item, list)
+    {
+        struct held *held;
+        int64_t values[2];
+
+        if (wire_tuple(item, 2, values) < 0)
+            return err_set(call->err, E_INVALID, "held: not pairs");
+        held = session_find(session, (uint64_t)values[0], (uint32_t)values[1]);
+        if (held)
+            held->is_started = true;
+    }
     return 0;
 }
 

@@ -56,6 +56,7 @@ enum request_kind {
 
 /* flags */
 #define REQUEST_ENLARGED 1u /* was cut off once, has more room now */
+#define REQUEST_SUSPECT  2u /* was lost with its workers: runs alone */
 
 /* Where a ready request stands in the order of dispatch. */
 struct place {
@@ -77,7 +78,7 @@ struct request {
     uint32_t index;
     uint32_t attempts;  /* exchanges with an upstream */
     uint32_t failures;  /* those that count */
-    uint32_t lost;      /* leases lost */
+    uint32_t lost;      /* leases lost while its call ran */
     uint32_t throttled; /* answers that named a wait */
     uint32_t uncertain; /* sent, and no answer came: maybe paid */
     int64_t due_ms;     /* while delayed */

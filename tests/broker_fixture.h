@@ -22,7 +22,7 @@
 #define BENCH_START_MS   INT64_C(1800000000000)
 #define BENCH_STORE_MAX  (UINT64_C(1) << 32)
 #define BENCH_UUID_BYTES 37
-#define BENCH_HANDS_MAX  8
+#define BENCH_HANDS_MAX  16
 #define BENCH_HOST       "bench"
 #define BENCH_OWN        "the-bench's-own"
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uuid/uuid.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -165,6 +166,22 @@ hand_die(struct hand *hand)
     hand->beats = false;
     while (hand->slip_count)
         hand_forget(hand, &hand->slips[0]);
+}
+
+void
+hand_kill(struct hand *hand)
+{
+    struct bench *bench = hand->bench;
+    struct err err = { 0 };
+    uuid_t id;
+
+    bench_run(bench); /* what it has said before arrives */
+    cr_assert_eq(uuid_parse(hand->uuid, id), 0);
+    hand_die(hand);
+    cr_assert_eq(store_begin(bench->store, bench->now_ms, &err), 0);
+    broker_worker_died(bench->broker, id, bench->now_ms);
+    cr_assert_eq(store_commit(bench->store, &err), 0);
+    bench_run(bench);
 }
 
 void
@@ -524,6 +541,8 @@ hand_start(struct hand *hand)
             break;
         }
         slip->state = SLIP_RUNNING;
+        hand_say(hand, "{'verb':'started','held':[[%lld,%lld]]}",
+                 (long long)slip->request, (long long)slip->fence);
         note_call(hand->bench, slip->body);
         started++;
     }

@@ -67,6 +67,9 @@ void hand_disconnect(struct hand *hand);
 /* The process ends at once. */
 void hand_die(struct hand *hand);
 
+/* The same, and the broker comes to know of it. */
+void hand_kill(struct hand *hand);
+
 /* Posts a message; ' for ". */
 void hand_say(struct hand *hand, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -2,7 +2,6 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
-#include <uuid/uuid.h>
 
 #include "base/buf.h"
 #include "tests/broker_fixture.h"
@@ -56,20 +55,6 @@ slots_of_all(void)
     return sum;
 }
 
-static void
-kill_known(struct hand *hand)
-{
-    struct err err = { 0 };
-    uuid_t id;
-
-    cr_assert_eq(uuid_parse(hand->uuid, id), 0);
-    hand_die(hand);
-    cr_assert_eq(store_begin(bench.store, bench.now_ms, &err), 0);
-    broker_worker_died(bench.broker, id, bench.now_ms);
-    cr_assert_eq(store_commit(bench.store, &err), 0);
-    bench_run(&bench);
-}
-
 Test(broker_workers, slots_are_shared_and_never_exceed_the_limit,
      .init = set_up, .fini = tear_down)
 {
@@ -104,7 +89,7 @@ Test(broker_workers, slots_are_shared_and_never_exceed_the_limit,
     while (first->slip_count)
         hand_forget(first, &first->slips[0]);
     first->slots = 0;
-    kill_known(second);
+    hand_kill(second);
     bench_run(&bench);
     cr_expect_eq(third->slots, 5);
     bench_work(&bench);
@@ -167,7 +152,7 @@ Test(broker_workers, a_dead_worker_frees_its_slots_at_once, .init = set_up,
     cr_expect(view.is_online);
     cr_expect_eq(view.pid, (uint32_t)dead->number);
     cr_expect_str_eq(view.own, BENCH_OWN);
-    kill_known(dead);
+    hand_kill(dead);
     cr_expect_eq(next->slots, 5);
     cr_expect_eq(next->slip_count, 3);
     cr_expect_eq(next->slips[0].fence, 2);

@@ -123,7 +123,8 @@ Test(retry, counters_say_what_happened, .init = set_up, .fini = tear_down)
         { { .class = CLASS_PERMANENT, .http_status = 400 }, 1, 0, 0, 0 },
         { { .class = CLASS_TRUNCATED, .http_status = 200 }, 1, 0, 0, 0 },
         { { .class = CLASS_REFUSED, .http_status = 200 }, 1, 0, 0, 0 },
-        { { .class = CLASS_ABORTED, .was_sent = true }, 0, 0, 0, 0 },
+        { { .class = CLASS_ABORTED, .was_sent = true }, 0, 0, 0, 1 },
+        { { .class = CLASS_ABORTED }, 0, 0, 0, 0 },
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

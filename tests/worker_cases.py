@@ -203,6 +203,9 @@ def case_leases_start_in_order(stage):
         broker.lease(request, chat("n %d" % request))
     results = broker.wait_results(8)
     check("order", [head["request"] for head in results], list(range(8)))
+    told = [head["held"] for head, _ in broker.heard
+            if head["verb"] == "started"]
+    check("each start is told", told, [[[n, 1]] for n in range(8)])
 
 
 def case_unconfirmed_results_are_sent_again(stage):

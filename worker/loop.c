@@ -112,6 +112,7 @@ start(struct worker *worker, int64_t now_ms)
            (lease = desk_next_waiting(worker->desk))) {
         is_local = strcmp(lease->upstream, CONF_LOCAL) == 0;
         is_any = true;
+        (void)report_started(worker, lease); /* else the next beat says so */
         errand_start(worker, lease, now_ms);
     }
     if (is_any)

@@ -96,6 +96,15 @@ report_slots(struct worker *worker)
 }
 
 int
+report_started(struct worker *worker, const struct desk_lease *lease)
+{
+    cJSON *head = wire_new("started");
+
+    wire_add_pair(wire_add_array(head, "held"), lease->request, lease->fence);
+    return say(worker, head);
+}
+
+int
 report_result(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
 {
     int rc;

@@ -23,6 +23,10 @@ int report_beat(struct worker *worker, int64_t now_ms);
 /* Says how many slots are kept. */
 int report_slots(struct worker *worker);
 
+/* Says that the call of a lease is started now: should it be the end of this
+ * worker, the broker knows of it. */
+int report_started(struct worker *worker, const struct desk_lease *lease);
+
 /* Reports a finished lease and notes that it was sent; if it could not be, the
  * lease is put off. */
 int report_result(struct worker *worker, struct desk_lease *lease,

@@ -439,6 +439,9 @@ start_calls(struct world *world, struct worker *worker)
         slip->state = SLIP_RUNNING;
         slip->is_at_upstream = true;
         slip->fate = choose_fate(world, slip);
+        wire_say(world, &worker->link, (struct slice){ 0 },
+                 "{'verb':'started','held':[[%lld,%lld]]}",
+                 (long long)slip->request, (long long)slip->fence);
         world->in_flight++;
         world->tally.calls++;
         world_tell(world, "worker %d: calls request %lld",
