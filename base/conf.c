@@ -553,6 +553,7 @@ conf_check(const struct conf *conf, struct err *err)
 #a, conf->a, "above half of", #b, conf->b / 2 \
     }
         TWICE(heartbeat_ms, lease_ms),
+        AT_MOST(lease_ms, lease_run_max_ms),
         AT_MOST(backoff_base_ms, backoff_cap_ms),
         AT_MOST(line_bytes_max, chunk_bytes_max),
         AT_MOST(chunk_bytes_max, commit_bytes_max),
@@ -571,6 +572,19 @@ conf_check(const struct conf *conf, struct err *err)
             return err_set(err, E_INVALID, "%s: %lld is %s %s", rules[i].name,
                            (long long)rules[i].value, rules[i].what,
                            rules[i].limit_name);
+        }
+    }
+    for (size_t i = 0; i < conf->upstream_count; i++) {
+        const struct conf_upstream *upstream = &conf->upstreams[i];
+
+        if (upstream->request_timeout_ms + CONF_LEASE_MARGIN_MS >
+            conf->lease_run_max_ms) {
+            return err_set(
+                err, E_INVALID,
+                "upstream %s: request_timeout_ms: %lld and %d more "
+                "are above lease_run_max_ms (%lld); raise that",
+                upstream->name, (long long)upstream->request_timeout_ms,
+                CONF_LEASE_MARGIN_MS, (long long)conf->lease_run_max_ms);
         }
     }
     return 0;

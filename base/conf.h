@@ -35,6 +35,9 @@
 #define CONF_CLIENTS_MAX    64
 #define CONF_NAME_BYTES_MAX 64 /* of an upstream or a client */
 
+/* A lease outlasts its call by this: the answer has to be reported. */
+#define CONF_LEASE_MARGIN_MS 15000
+
 /* The built-in sampler: always there, and never an entry below. */
 #define CONF_LOCAL "local"
 
@@ -75,6 +78,8 @@
         "times a request may be told to wait before it ends")                 \
     X(lease_ms, INT, 60000, 1000, 86400000, "ms",                             \
         "a lease lasts this long, or as long as the call may take")           \
+    X(lease_run_max_ms, INT, 14400000, 1000, 172800000, "ms",                 \
+        "no lease lasts longer than this, however often it is renewed")       \
     X(heartbeat_ms, INT, 5000, 100, 600000, "ms",                             \
         "a worker renews its leases this often; twice fits in lease_ms")      \
     X(lease_ahead_max, INT, 8, 0, 1000, "",                                   \

@@ -196,6 +196,11 @@ void worker_balance(struct broker *broker);
 /* Ends a session: its leases are given back, its slots are free. */
 void worker_end(struct broker *broker, struct session *session, int64_t now_ms);
 
+/* Notes that a session holds a lease on a request since granted_ms. */
+struct held *worker_hold(struct broker *broker, struct session *session,
+                         const struct request *request, int64_t granted_ms,
+                         int64_t now_ms);
+
 /* Takes a lease back. If its call had started, that counts against its request,
  * which has to run alone when it happens too often, and ends when it happens
  * then. */

@@ -8,9 +8,7 @@
 #include "queue/core.h"
 #include "queue/window.h"
 
-/* A lease outlasts its call by this: the answer has to be reported. */
-#define LEASE_MARGIN_MS 15000
-#define CLAIM_MAX       64 /* leases of one claim */
+#define CLAIM_MAX 64 /* leases of one claim */
 
 /* ---- upstreams that wait ---- */
 
@@ -49,7 +47,7 @@ dispatch_lease_ms(const struct broker *broker, const struct request *request)
     const struct conf_upstream *upstream =
         conf_upstream(conf, request->upstream);
     int64_t call_ms =
-        upstream ? upstream->request_timeout_ms + LEASE_MARGIN_MS : 0;
+        upstream ? upstream->request_timeout_ms + CONF_LEASE_MARGIN_MS : 0;
 
     return call_ms > conf->lease_ms ? call_ms : conf->lease_ms;
 }
@@ -331,8 +329,7 @@ lease_to(struct broker *broker, struct session *session, uint64_t batch,
                 now_ms);
             continue;
         }
-        held = session_hold(session, requests[i].id, requests[i].fence,
-                            dispatch_lease_ms(broker, &requests[i]), now_ms);
+        held = worker_hold(broker, session, &requests[i], now_ms, now_ms);
         held->charge =
             schedule_charge(broker->schedule, batch, requests[i].tokens);
         broker->counters.leases++;

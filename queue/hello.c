@@ -38,49 +38,59 @@ read_session(struct call *call, struct session *session)
     return 0;
 }
 
+/* Takes up a lease that the store says is a worker's, and no session holds. */
+static struct held *
+take_up(struct call *call, struct session *session, uint64_t id, uint32_t fence)
+{
+    struct broker *broker = call->broker;
+    struct request request;
+    struct lease lease;
+
+    if (store_request_get(broker->env.store, id, &request) < 0 ||
+        request.state != REQUEST_LEASED || request.fence != fence ||
+        sessions_find_holder(broker->sessions, id, fence) ||
+        store_lease_after(broker->env.store, id - 1, &lease) < 0 ||
+        lease.request != id) {
+        return NULL;
+    }
+    return worker_hold(broker, session, &request, lease.granted_ms,
+                       call->now_ms);
+}
+
 /* Compares what the worker holds with what the store says: keeps what is its
  * own, adds the rest to `drop`. */
 static int
 match_held(struct call *call, struct session *session, cJSON *drop)
 {
-    struct broker *broker = call->broker;
     const cJSON *list = wire_get(call->wire, "held"), *item;
 
     for (size_t i = 0; i < session->held_count; i++)
-        session->held[i].missed =
-            SESSION_MISSED_MAX; /* until it is found below */
+        session->held[i].missed = SESSION_MISSED_MAX; /* until it is found */
     cJSON_ArrayForEach(item, list)
     {
-        struct request request;
         struct held *held;
         int64_t values[3];
 
         if (wire_tuple(item, 3, values) < 0)
             return err_set(call->err, E_INVALID, "held: not triples");
         held = session_find(session, (uint64_t)values[0], (uint32_t)values[1]);
-        if (!held && (store_request_get(broker->env.store, (uint64_t)values[0],
-                                        &request) < 0 ||
-                      request.state != REQUEST_LEASED ||
-                      request.fence != (uint32_t)values[1] ||
-                      sessions_find_holder(broker->sessions, request.id,
-                                           request.fence))) {
+        if (!held) {
+            held = take_up(call, session, (uint64_t)values[0],
+                           (uint32_t)values[1]);
+        }
+        if (!held) {
             wire_add_pair(drop, values[0], values[1]);
             continue;
         }
-        if (!held) {
-            held =
-                session_hold(session, request.id, request.fence,
-                             dispatch_lease_ms(broker, &request), call->now_ms);
-        }
         held->missed = 0;
         held->is_started = values[2] != 0;
-        held->deadline_ms = call->now_ms + held->length_ms;
+        session_extend(session, held, call->now_ms);
     }
     /* What was sent and never arrived comes back at once. */
     for (size_t i = session->held_count; i > 0; i--) {
         if (session->held[i - 1].missed == SESSION_MISSED_MAX) {
             session->held[i - 1].is_started = false;
-            worker_lose_lease(broker, session, &session->held[i - 1]);
+            worker_lose_lease(call->broker, session, &session->held[i - 1]);
         }
     }
     return 0;
@@ -133,6 +143,7 @@ welcome(struct call *call, struct session *session, int64_t claimed)
     wire_add_int(head, "session", (int64_t)session->id);
     wire_add_int(head, "heartbeat_ms", conf->heartbeat_ms);
     wire_add_int(head, "lease_ms", conf->lease_ms);
+    wire_add_int(head, "lease_run_max_ms", conf->lease_run_max_ms);
     wire_add_int(head, "drain_ms", conf->drain_ms);
     wire_add_int(head, "orphan_ttl_ms", conf->orphan_ttl_ms);
     drop = wire_add_array(head, "drop");

@@ -54,8 +54,8 @@ load_sessions(struct broker *broker, int64_t now_ms)
     return rc == E_NOTFOUND ? 0 : rc;
 }
 
-/* Leases get a full new period: the time in which there was no broker is not
- * the workers' fault. */
+/* Leases get a new period, as far as they may last: the time in which there was
+ * no broker is not the workers' fault. */
 static int
 load_leases(struct broker *broker, int64_t now_ms)
 {
@@ -76,8 +76,7 @@ load_leases(struct broker *broker, int64_t now_ms)
         }
         /* Whether its call was started, its worker will say; until then nothing
          * is held against it. */
-        session_hold(session, lease.request, lease.fence,
-                     dispatch_lease_ms(broker, &request), now_ms);
+        worker_hold(broker, session, &request, lease.granted_ms, now_ms);
         if (request.flags & REQUEST_SUSPECT) {
             broker->alone = (struct alone){ .session = session->id,
                                             .request = request.id,

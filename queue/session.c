@@ -148,9 +148,19 @@ session_find(const struct session *session, uint64_t request, uint32_t fence)
     return NULL;
 }
 
+void
+session_extend(struct session *session, struct held *held, int64_t now_ms)
+{
+    held->deadline_ms = now_ms + held->length_ms;
+    if (held->deadline_ms > held->end_ms)
+        held->deadline_ms = held->end_ms;
+    if (held->deadline_ms > session->until_ms)
+        session->until_ms = held->deadline_ms;
+}
+
 struct held *
 session_hold(struct session *session, uint64_t request, uint32_t fence,
-             int64_t length_ms, int64_t now_ms)
+             int64_t length_ms, int64_t end_ms, int64_t now_ms)
 {
     struct held *held;
 
@@ -164,9 +174,8 @@ session_hold(struct session *session, uint64_t request, uint32_t fence,
     *held = (struct held){ .request = request,
                            .fence = fence,
                            .length_ms = length_ms,
-                           .deadline_ms = now_ms + length_ms };
-    if (held->deadline_ms > session->until_ms)
-        session->until_ms = held->deadline_ms;
+                           .end_ms = end_ms };
+    session_extend(session, held, now_ms);
     return held;
 }
 

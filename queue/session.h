@@ -35,6 +35,7 @@ struct held {
     bool is_started;   /* its call was, as the worker has said */
     unsigned missed;   /* beats in a row that did not list it */
     int64_t length_ms; /* a beat extends it by this */
+    int64_t end_ms;    /* and never beyond */
     int64_t deadline_ms;
     struct charge charge; /* what it has been charged to */
 };
@@ -104,9 +105,14 @@ uint32_t sessions_lent(const struct sessions *sessions);
 uint32_t sessions_share(const struct sessions *sessions,
                         const struct session *session, uint32_t slots);
 
-/* Adds a lease to what a session holds. */
+/* Adds a lease to what a session holds: it ends after length_ms, or at end_ms.
+ */
 struct held *session_hold(struct session *session, uint64_t request,
-                          uint32_t fence, int64_t length_ms, int64_t now_ms);
+                          uint32_t fence, int64_t length_ms, int64_t end_ms,
+                          int64_t now_ms);
+
+/* A lease was listed: it lasts its length from now, but not beyond its end. */
+void session_extend(struct session *session, struct held *held, int64_t now_ms);
 
 /* The lease, or NULL. */
 struct held *session_find(const struct session *session, uint64_t request,

@@ -80,6 +80,21 @@ worker_balance(struct broker *broker)
 
 /* ---- leases that end without a result ---- */
 
+struct held *
+worker_hold(struct broker *broker, struct session *session,
+            const struct request *request, int64_t granted_ms, int64_t now_ms)
+{
+    const struct conf *conf = broker->env.conf;
+    int64_t end_ms = granted_ms + conf->lease_run_max_ms;
+    int64_t heard_ms = now_ms + SESSION_MISSED_MAX * conf->heartbeat_ms;
+
+    /* It may have ended while there was no broker: what its worker has to say
+     * of it is to be heard first. */
+    return session_hold(session, request->id, request->fence,
+                        dispatch_lease_ms(broker, request),
+                        end_ms > heard_ms ? end_ms : heard_ms, now_ms);
+}
+
 /* A request that loses its lease during its call, again and again, may be what
  * its workers die of: it has to run alone. If it is lost even so, nothing else
  * can have been the reason, and it ends. True if it did. */
@@ -156,10 +171,39 @@ worker_forgive(struct broker *broker, int64_t now_ms)
 
             /* And what workers have said meanwhile is to be read first. */
             held->deadline_ms += late_ms;
+            held->end_ms += late_ms;
             if (held->deadline_ms < heard_ms)
                 held->deadline_ms = heard_ms;
         }
     }
+}
+
+static void
+say_cancel(struct broker *broker, const struct session *session,
+           uint64_t request, uint32_t fence)
+{
+    cJSON *head;
+
+    if (!session->is_online)
+        return;
+    head = wire_new("cancel");
+    wire_add_pair(wire_add_array(head, "requests"), (int64_t)request, fence);
+    worker_send(broker, session, head);
+}
+
+/* A worker that went on listing a lease until the last moment it can have is to
+ * give it up. */
+static void
+expire_lease(struct broker *broker, struct session *session,
+             const struct held *held, int64_t now_ms)
+{
+    if (held->end_ms <= now_ms) {
+        log_warn("event=lease_too_long request=%llu worker=%s run_max_ms=%lld",
+                 (unsigned long long)held->request, session->name,
+                 (long long)broker->env.conf->lease_run_max_ms);
+        say_cancel(broker, session, held->request, held->fence);
+    }
+    worker_lose_lease(broker, session, held);
 }
 
 void
@@ -170,7 +214,7 @@ worker_expire(struct broker *broker, int64_t now_ms)
 
         for (size_t j = session->held_count; j > 0; j--) {
             if (session->held[j - 1].deadline_ms <= now_ms)
-                worker_lose_lease(broker, session, &session->held[j - 1]);
+                expire_lease(broker, session, &session->held[j - 1], now_ms);
         }
         /* Its slots are lent again only when none of its calls can run. */
         if (now_ms >= session_over_ms(session, broker->env.conf->lease_ms)) {
@@ -186,16 +230,11 @@ worker_cancel(struct broker *broker, uint64_t request, uint32_t fence)
 {
     struct session *session =
         sessions_find_holder(broker->sessions, request, fence);
-    cJSON *head;
 
     if (!session)
         return;
     session_drop(session, request, fence);
-    if (!session->is_online)
-        return;
-    head = wire_new("cancel");
-    wire_add_pair(wire_add_array(head, "requests"), (int64_t)request, fence);
-    worker_send(broker, session, head);
+    say_cancel(broker, session, request, fence);
 }
 
 /* Asks for what is held and not started, or for that part of it which no batch
@@ -271,9 +310,7 @@ renew(struct call *call, struct session *session)
         if (held) {
             held->missed = 0;
             held->is_started = values[2] != 0;
-            held->deadline_ms = call->now_ms + held->length_ms;
-            if (held->deadline_ms > session->until_ms)
-                session->until_ms = held->deadline_ms;
+            session_extend(session, held, call->now_ms);
             continue;
         }
         if (!head) {

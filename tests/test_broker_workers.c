@@ -181,17 +181,49 @@ Test(broker_workers, a_lease_that_beats_leave_out_is_lost, .init = set_up,
     cr_expect_eq(bench_stat(&bench, "leases_lost"), 0, "it was not started");
 }
 
-Test(broker_workers, beats_keep_a_lease_for_any_time, .init = set_up,
-     .fini = tear_down)
+Test(broker_workers, beats_keep_a_lease_for_as_long_as_one_may_last,
+     .init = set_up, .fini = tear_down)
 {
     struct hand *hand = hand_new(&bench, 5);
+    int64_t most_ms = bench.conf.lease_run_max_ms;
 
     submit("k", 1, uuid);
     hand_start(hand);
-    bench_advance(&bench, 20 * 3600000);
+    bench_advance(&bench, most_ms - 1000);
     cr_expect_eq(hand_count(hand, SLIP_RUNNING), 1);
+    cr_expect_eq(hand->cancel_count, 0);
+    bench_advance(&bench, 2000);
+    cr_expect_eq(hand->cancel_count, 1, "it is told");
+    cr_expect_eq(bench_stat(&bench, "leases_lost"), 1);
+    cr_assert_eq(hand_count(hand, SLIP_WAITING), 1);
+    cr_expect_eq(hand->slips[0].fence, 2);
     bench_work(&bench);
-    cr_expect_eq(bench.call_count, 1);
+    cr_expect_eq(bench.call_count, 2);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+}
+
+Test(broker_workers, a_restart_does_not_make_a_lease_young_again,
+     .init = set_up, .fini = tear_down)
+{
+    struct hand *hand = hand_new(&bench, 5);
+    int64_t most_ms = bench.conf.lease_run_max_ms;
+
+    submit("k", 1, uuid);
+    hand_start(hand);
+    bench_advance(&bench, most_ms / 2);
+    bench_restart(&bench);
+    hand_hello(hand);
+    bench_advance(&bench, most_ms / 2 - 10000);
+    cr_expect_eq(hand_count(hand, SLIP_RUNNING), 1);
+    cr_expect_eq(hand->cancel_count, 0);
+    /* What ended while there was no broker is heard all the same. */
+    bench_restart(&bench);
+    bench.now_ms += 60000;
+    hand_hello(hand);
+    bench_advance(&bench, bench.conf.heartbeat_ms);
+    cr_expect_eq(hand->cancel_count, 0);
+    bench_advance(&bench, 60000);
+    cr_expect_eq(hand->cancel_count, 1);
 }
 
 /* A worker that was cut off comes back with the answers of calls that were made

@@ -74,6 +74,9 @@ Test(conf, checks_options_against_each_other)
     } cases[] = {
         { "lease_ms", "10000", NULL },
         { "lease_ms", "9999", "heartbeat_ms: 5000 is above half of lease_ms" },
+        { "lease_run_max_ms", "60000", NULL },
+        { "lease_run_max_ms", "59999",
+          "lease_ms: 60000 is above lease_run_max_ms" },
         { "backoff_cap_ms", "500", NULL },
         { "backoff_cap_ms", "499",
           "backoff_base_ms: 500 is above backoff_cap_ms" },
@@ -105,6 +108,25 @@ Test(conf, checks_options_against_each_other)
                          "got \"%s\"", err.msg);
         conf_fini(&conf);
     }
+}
+
+Test(conf, a_lease_may_last_as_long_as_any_call)
+{
+    static const char text[] = "[upstream \"slow\"]\n"
+                               "base_url = https://a.example\n"
+                               "model = m\n"
+                               "request_timeout_ms = 14385001\n";
+    struct conf conf;
+    struct err err = { 0 };
+
+    load_well(&conf, text);
+    cr_expect_eq(conf_check(&conf, &err), E_INVALID);
+    cr_expect_str_eq(err.msg,
+                     "upstream slow: request_timeout_ms: 14385001 and 15000 "
+                     "more are above lease_run_max_ms (14400000); raise that");
+    cr_assert_eq(conf_set(&conf, "lease_run_max_ms", "14400001", &err), 0);
+    cr_expect_eq(conf_check(&conf, &err), 0);
+    conf_fini(&conf);
 }
 
 /* An environment of the tests' own. */

@@ -6,14 +6,15 @@
 
 #include "worker/slots.h"
 
-#define LEASE_MS 60000
+#define LEASE_MS   60000
+#define RUN_MAX_MS 1000000
 
 static struct desk *
 fresh(void)
 {
     struct desk *desk = desk_new();
 
-    desk_set_lease_ms(desk, LEASE_MS);
+    desk_set_lease_ms(desk, LEASE_MS, RUN_MAX_MS);
     return desk;
 }
 
@@ -25,6 +26,24 @@ finish(struct desk *desk, struct desk_lease *lease, size_t bytes)
     memset(buf_reserve(&lease->result.body, bytes), 'x', bytes);
     buf_commit(&lease->result.body, bytes);
     desk_finish(desk, lease);
+}
+
+Test(desk, extends_no_lease_beyond_what_it_may_last)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *lease = desk_add(desk, 1, 1, 50000, 1000);
+
+    for (int64_t now_ms = 2000; now_ms < 2 * RUN_MAX_MS; now_ms += 5000) {
+        desk_beat_sent(desk, now_ms);
+        desk_beat_answered(desk);
+        cr_expect_leq(lease->deadline_ms, 1000 + RUN_MAX_MS);
+    }
+    cr_expect_eq(lease->deadline_ms, 1000 + RUN_MAX_MS);
+    /* A call that could not end in time is none to be started. */
+    cr_expect(desk_has_time(lease, 1000 + RUN_MAX_MS - 50000));
+    cr_expect_not(desk_has_time(lease, 1000 + RUN_MAX_MS - 49999));
+    cr_expect_eq(desk_next_ended(desk, 1000 + RUN_MAX_MS), lease);
+    desk_free(desk);
 }
 
 Test(desk, starts_leases_in_the_order_they_came)

@@ -4,6 +4,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#define NEVER INT64_MAX
+
 static struct session *
 add(struct sessions *sessions, unsigned char name, uint32_t capacity)
 {
@@ -25,7 +27,7 @@ Test(session, is_found_by_its_name_its_link_and_its_leases)
     struct link_peer nobody = { .id = { 9 }, .bytes = 5 };
     unsigned char uuid[SESSION_UUID_BYTES] = { 9 };
 
-    session_hold(b, 7, 2, 100, 0);
+    session_hold(b, 7, 2, 100, NEVER, 0);
     cr_expect_eq(sessions_find(sessions, a->uuid), a);
     cr_expect_null(sessions_find(sessions, uuid));
     cr_expect_eq(sessions_find_peer(sessions, &b->peer), b);
@@ -81,7 +83,7 @@ Test(session, holds_leases_until_they_are_dropped)
     struct session *session = add(sessions, 1, 5);
 
     for (uint32_t i = 1; i <= 100; i++) {
-        struct held *held = session_hold(session, i, i, 1000 + i, 50);
+        struct held *held = session_hold(session, i, i, 1000 + i, NEVER, 50);
 
         cr_expect_eq(held->deadline_ms, 1050 + i);
         cr_expect_not(held->is_started);
@@ -110,7 +112,7 @@ Test(session, ends_when_its_calls_have_and_it_is_silent)
     cr_expect_eq(session_over_ms(session, 2000), 5000);
     cr_expect_eq(session_over_ms(session, 60000), 61001);
     cr_expect_eq(sessions_next_ms(sessions, 60000), 61001);
-    session_hold(session, 1, 1, 3000, 1000);
+    session_hold(session, 1, 1, 3000, NEVER, 1000);
     cr_expect_eq(session_over_ms(session, 2000), INT64_MAX);
     cr_expect_eq(sessions_next_ms(sessions, 2000), 4000);
     add(sessions, 2, 5)->heard_ms = 1000;

@@ -526,6 +526,17 @@ def case_answered_heartbeats_extend_a_lease(stage):
     check("still held", broker.held, [[1, 1, 0]])
 
 
+def case_a_lease_has_a_last_moment(stage):
+    broker = stage.start_all(slots=0, lease_ms=800, lease_run_max_ms=3000,
+                             heartbeat_ms=200)
+    broker.lease(1, chat("wait"), timeout_ms=2500)
+    broker.during(0.8)
+    broker.say("slots", count=1)
+    broker.until("it is given back", lambda: broker.last("release"))
+    check("the lease", broker.last("release")["held"], [[1, 1]])
+    check("what had no time to end was not called", stage.stats()["calls"], 0)
+
+
 def case_a_wait_gives_back_what_has_not_started(stage):
     broker = stage.start_all(
         "times=1 status=429 header='retry-after-ms: 500'\n", slots=1)

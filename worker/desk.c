@@ -18,6 +18,7 @@ struct desk {
     size_t counts[DESK_STATE_COUNT];
     size_t unconfirmed_bytes;
     int64_t lease_ms;
+    int64_t run_max_ms;
 
     /* Heartbeats are numbered from 1. Those from `answered` + 1 to `sent` are
      * not answered; when each was sent is in a ring. */
@@ -61,27 +62,33 @@ desk_free(struct desk *desk)
 }
 
 void
-desk_set_lease_ms(struct desk *desk, int64_t lease_ms)
+desk_set_lease_ms(struct desk *desk, int64_t lease_ms, int64_t run_max_ms)
 {
     desk->lease_ms = lease_ms;
+    desk->run_max_ms = run_max_ms;
 }
 
 static int64_t
 end_of(const struct desk *desk, const struct desk_lease *lease, int64_t from_ms)
 {
-    return from_ms + (lease->timeout_ms > desk->lease_ms ? lease->timeout_ms
-                                                         : desk->lease_ms);
+    int64_t end_ms =
+        from_ms + (lease->timeout_ms > desk->lease_ms ? lease->timeout_ms
+                                                      : desk->lease_ms);
+
+    return end_ms < lease->end_ms ? end_ms : lease->end_ms;
 }
 
 /* The broker granted it after it had answered what we have an answer to, and
  * nobody knows how much later the message was read: it may have lain there while
  * this process was stopped. */
-static int64_t
-first_end_of(const struct desk *desk, const struct desk_lease *lease,
-             int64_t now_ms)
+static void
+begin(const struct desk *desk, struct desk_lease *lease, int64_t now_ms)
 {
-    return end_of(desk, lease,
-                  desk->heard_ms == HEARD_NEVER ? now_ms : desk->heard_ms);
+    int64_t from_ms = desk->heard_ms == HEARD_NEVER ? now_ms : desk->heard_ms;
+
+    lease->first_beat = desk->sent + 1;
+    lease->end_ms = from_ms + desk->run_max_ms;
+    lease->deadline_ms = end_of(desk, lease, from_ms);
 }
 
 struct desk_lease *
@@ -100,9 +107,8 @@ desk_add(struct desk *desk, int64_t request, int64_t fence, int64_t timeout_ms,
         .fence = fence,
         .state = DESK_WAITING,
         .timeout_ms = timeout_ms,
-        .first_beat = desk->sent + 1,
     };
-    lease->deadline_ms = first_end_of(desk, lease, now_ms);
+    begin(desk, lease, now_ms);
     return lease;
 }
 
@@ -136,8 +142,7 @@ desk_adopt(struct desk *desk, struct desk_lease *lease, int64_t fence,
 {
     assert(lease->state != DESK_FINISHED);
     lease->fence = fence;
-    lease->first_beat = desk->sent + 1;
-    lease->deadline_ms = first_end_of(desk, lease, now_ms);
+    begin(desk, lease, now_ms);
 }
 
 struct desk_lease *
@@ -200,6 +205,12 @@ move(struct desk *desk, struct desk_lease *lease, enum desk_state to)
     desk->counts[lease->state]--;
     desk->counts[to]++;
     lease->state = to;
+}
+
+bool
+desk_has_time(const struct desk_lease *lease, int64_t now_ms)
+{
+    return now_ms + lease->timeout_ms <= lease->end_ms;
 }
 
 void

@@ -11,7 +11,8 @@
  * broker answered that heartbeat. The broker counts from when it heard the same
  * heartbeat, so the worker is never the later one to give up. A new lease ends so
  * long after the last answered heartbeat, too, as it was granted after that: one
- * that is read late, by a worker that was stopped meanwhile, is over already.
+ * that is read late, by a worker that was stopped meanwhile, is over already. And
+ * from there counts how long it may last at most.
  *
  * A finished lease has a result that is sent again until it is confirmed; it
  * does not end, as a late success is still of use. When too many of them pile
@@ -51,6 +52,7 @@ struct desk_lease {
     int64_t fence;
     enum desk_state state;
     int64_t deadline_ms; /* by our own clock; of no meaning when finished */
+    int64_t end_ms;      /* it is never extended beyond */
     int64_t timeout_ms;  /* of its call */
     bool is_raw;
     char upstream[DESK_UPSTREAM_BYTES_MAX + 1];
@@ -70,8 +72,9 @@ struct desk;
 struct desk *desk_new(void);
 void desk_free(struct desk *desk);
 
-/* How long a lease lasts; from the broker's welcome. */
-void desk_set_lease_ms(struct desk *desk, int64_t lease_ms);
+/* How long a lease lasts, and how long one that is granted from now on may last
+ * at most, however often it is extended; from the broker's welcome. */
+void desk_set_lease_ms(struct desk *desk, int64_t lease_ms, int64_t run_max_ms);
 
 /* Takes a lease on, to be filled in by the caller: waiting at the end of the
  * row. NULL if the desk is full. desk_find_live() must not find its request. */
@@ -100,6 +103,9 @@ size_t desk_size(const struct desk *desk);
  * for the confirmation of a result of the same request; none at all if too many
  * results are unconfirmed. */
 struct desk_lease *desk_next_waiting(struct desk *desk);
+
+/* True if the call of a lease has time to end before the lease has to. */
+bool desk_has_time(const struct desk_lease *lease, int64_t now_ms);
 
 /* The call of a waiting lease has started. */
 void desk_start(struct desk *desk, struct desk_lease *lease);

@@ -12,6 +12,7 @@
 #define HEARTBEAT_MS_MIN     10
 #define HEARTBEAT_MS_MAX     600000
 #define LEASE_MS_MAX         INT64_C(86400000)
+#define RUN_MS_MAX           INT64_C(172800000)
 #define KIND_BYTES_MAX       16
 
 typedef int handle_fn(struct worker *worker, const struct wire *wire,
@@ -62,7 +63,7 @@ static int
 handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
                struct err *err)
 {
-    int64_t protocol, session, heartbeat_ms, lease_ms, slots, word;
+    int64_t protocol, session, heartbeat_ms, lease_ms, run_max_ms, slots, word;
 
     if (wire_int(wire, "protocol", wire_range(WIRE_PROTOCOL, WIRE_PROTOCOL),
                  &protocol, err) < 0 ||
@@ -72,6 +73,9 @@ handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
                  wire_range(HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX), &heartbeat_ms,
                  err) < 0 ||
         wire_int(wire, "lease_ms", wire_range(1, LEASE_MS_MAX), &lease_ms,
+                 err) < 0 ||
+        wire_int(wire, "lease_run_max_ms",
+                 wire_range_or(lease_ms, RUN_MS_MAX, RUN_MS_MAX), &run_max_ms,
                  err) < 0 ||
         wire_int(wire, "drain_ms",
                  wire_range_or(0, WIRE_INT_MAX, worker->drain_ms),
@@ -86,7 +90,7 @@ handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
         upstreams_read(wire, &worker->upstreams, err) < 0) {
         return E_INVALID;
     }
-    desk_set_lease_ms(worker->desk, lease_ms);
+    desk_set_lease_ms(worker->desk, lease_ms, run_max_ms);
     if (for_each(worker, wire, "drop", drop, err) < 0)
         return E_INVALID;
     desk_beat_answered(worker->desk); /* the hello listed all leases */

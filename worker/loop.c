@@ -110,6 +110,13 @@ start(struct worker *worker, int64_t now_ms)
            slots_free(&worker->slots,
                       (int64_t)desk_count(worker->desk, DESK_RUNNING)) > 0 &&
            (lease = desk_next_waiting(worker->desk))) {
+        if (!desk_has_time(lease, now_ms)) {
+            log_warn("event=lease_too_old request=%lld fence=%lld",
+                     (long long)lease->request, (long long)lease->fence);
+            (void)report_refuse(worker, lease->request, lease->fence);
+            desk_remove(worker->desk, lease);
+            continue;
+        }
         is_local = strcmp(lease->upstream, CONF_LOCAL) == 0;
         is_any = true;
         (void)report_started(worker, lease); /* else the next beat says so */

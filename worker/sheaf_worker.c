@@ -275,7 +275,8 @@ work(struct worker *worker, const struct options *options, int signal_fd)
     worker->heartbeat_ms = worker->conf->heartbeat_ms;
     worker->drain_ms = worker->conf->drain_ms;
     worker->orphan_ttl_ms = worker->conf->orphan_ttl_ms;
-    desk_set_lease_ms(worker->desk, worker->conf->lease_ms);
+    desk_set_lease_ms(worker->desk, worker->conf->lease_ms,
+                      worker->conf->lease_run_max_ms);
     log_info("event=worker_started worker=%s name=\"%s\" pid=%ld capacity=%lld",
              worker->identity.uuid, worker->identity.name, (long)getpid(),
              (long long)options->capacity);
