@@ -3,12 +3,18 @@
 #include "base/clock.h"
 
 #include <ctype.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/err.h"
 
+#define BOOT_PATH       "/proc/sys/kernel/random/boot_id"
+#define BOOT_TEXT_BYTES 64
+#define HEX             "0123456789abcdef"
 #define RELATIVE_MS_MAX (INT64_C(3650) * 86400 * 1000) /* ten years */
 
 static int64_t
@@ -16,7 +22,7 @@ read_us(clockid_t id)
 {
     struct timespec now = { 0 };
 
-    /* Cannot fail for the two clocks that every Linux has. */
+    /* Cannot fail for the clocks that every Linux has. */
     (void)clock_gettime(id, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
@@ -39,20 +45,85 @@ clock_mono_us(void)
     return read_us(CLOCK_MONOTONIC);
 }
 
-struct clock
-clock_start(int64_t floor_ms)
+/* Zeros if it cannot be read: then every start is one after a boot. */
+static void
+read_boot(unsigned char boot[CLOCK_BOOT_BYTES])
 {
-    int64_t wall_ms = clock_wall_ms();
+    char text[BOOT_TEXT_BYTES] = "";
+    int fd = open(BOOT_PATH, O_RDONLY | O_CLOEXEC);
+    ssize_t bytes = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+    size_t digits = 0;
 
-    if (wall_ms < floor_ms)
-        wall_ms = floor_ms;
-    return (struct clock){ .offset_ms = wall_ms - clock_mono_ms() };
+    if (fd >= 0)
+        (void)close(fd);
+    memset(boot, 0, CLOCK_BOOT_BYTES);
+    for (ssize_t i = 0; i < bytes && digits / 2 < CLOCK_BOOT_BYTES; i++) {
+        const char *at = text[i] ? strchr(HEX, text[i]) : NULL;
+
+        if (!at)
+            continue;
+        boot[digits / 2] = (unsigned char)(boot[digits / 2] << 4 | (at - HEX));
+        digits++;
+    }
+}
+
+static bool
+is_same_boot(const struct clock_mark *a, const struct clock_mark *b)
+{
+    static const unsigned char unknown[CLOCK_BOOT_BYTES] = { 0 };
+
+    return memcmp(a->boot, b->boot, sizeof(a->boot)) == 0 &&
+           memcmp(a->boot, unknown, sizeof(a->boot)) != 0;
+}
+
+int64_t
+clock_resume_ms(const struct clock_mark *then, int64_t latest_ms,
+                const struct clock_mark *now)
+{
+    int64_t passed_ms = now->wall_ms - then->wall_ms;
+
+    if (then->wall_ms == 0)
+        return now->wall_ms > latest_ms ? now->wall_ms : latest_ms;
+    /* Of a machine that was put back to an earlier state, it shows less. */
+    if (is_same_boot(then, now) && now->boot_ms >= then->boot_ms)
+        passed_ms = now->boot_ms - then->boot_ms;
+    return latest_ms + (passed_ms > 0 ? passed_ms : 0);
+}
+
+struct clock_mark
+clock_look(const struct clock *clock)
+{
+    struct clock_mark mark = { .boot_ms = read_us(CLOCK_BOOTTIME) / 1000,
+                               .wall_ms = clock_wall_ms() };
+
+    memcpy(mark.boot, clock->boot, sizeof(mark.boot));
+    return mark;
+}
+
+int64_t
+clock_at_ms(const struct clock *clock, const struct clock_mark *mark)
+{
+    return mark->boot_ms + clock->ahead_ms;
+}
+
+struct clock
+clock_start(const struct clock_mark *then, int64_t latest_ms)
+{
+    static const struct clock_mark none = { .wall_ms = 0 };
+    struct clock clock = { .ahead_ms = 0 };
+    struct clock_mark now;
+
+    read_boot(clock.boot);
+    now = clock_look(&clock);
+    clock.ahead_ms =
+        clock_resume_ms(then ? then : &none, latest_ms, &now) - now.boot_ms;
+    return clock;
 }
 
 int64_t
 clock_now_ms(const struct clock *clock)
 {
-    return clock->offset_ms + clock_mono_ms();
+    return read_us(CLOCK_BOOTTIME) / 1000 + clock->ahead_ms;
 }
 
 void

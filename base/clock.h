@@ -4,9 +4,18 @@
  * Everything below the programs' loops takes `now_ms` as a parameter. Only the
  * loops, log lines and main files call the functions that read a clock.
  *
- * A steady clock joins the two system clocks: it starts at the wall time and
- * then advances with the monotonic clock. It is comparable with stored times,
- * and no jump of the wall clock during a run can expire or delay anything.
+ * A steady clock is what stored times are in. It begins at the wall time, never
+ * goes back, and lets as much time pass as really does, as far as that can be
+ * known:
+ *
+ *   while it runs, and over a restart        by the clock that counts from the
+ *   within one boot of the host              boot, suspends included
+ *   over a boot                              by the wall clock; not at all if
+ *                                            that shows less than before
+ *
+ * For this, a mark is kept of what the clocks showed at the latest stored time.
+ * A wall clock that jumps changes no length of anything; what it shows beyond
+ * the steady time matters where a person's clock is meant.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef BASE_CLOCK_H
@@ -18,8 +27,19 @@
 /* "2026-01-31T12:00:00.123Z" and its NUL, with room for odd years. */
 #define CLOCK_TEXT_BYTES 40
 
+#define CLOCK_BOOT_BYTES 16
+
+/* What the clocks showed at one moment. */
+struct clock_mark {
+    unsigned char boot[CLOCK_BOOT_BYTES]; /* the id of the host's boot; 0: not
+                                             known */
+    int64_t boot_ms;                      /* since then, suspends included */
+    int64_t wall_ms; /* since 1970; 0: nothing was marked */
+};
+
 struct clock {
-    int64_t offset_ms; /* wall minus monotonic time, when it was started */
+    unsigned char boot[CLOCK_BOOT_BYTES];
+    int64_t ahead_ms; /* of the time since the boot */
 };
 
 /* Milliseconds since 1970 by the wall clock; may jump. */
@@ -31,11 +51,19 @@ int64_t clock_mono_ms(void);
 /* Microseconds of the monotonic clock, for measuring latencies. */
 int64_t clock_mono_us(void);
 
-/* Starts a steady clock at the wall time, but never before `floor_ms` (the
- * latest time known from the store; 0 if there is none). */
-struct clock clock_start(int64_t floor_ms);
+/* The steady time at which a clock goes on: `then` is the mark of the latest
+ * time that is known, latest_ms. Pure. */
+int64_t clock_resume_ms(const struct clock_mark *then, int64_t latest_ms,
+                        const struct clock_mark *now);
 
-/* The steady time: milliseconds since 1970 that never go back. */
+/* Starts a steady clock; then may be NULL, and latest_ms 0: at the wall time. */
+struct clock clock_start(const struct clock_mark *then, int64_t latest_ms);
+
+/* What the clocks show now, and the steady time at such a moment. */
+struct clock_mark clock_look(const struct clock *clock);
+int64_t clock_at_ms(const struct clock *clock, const struct clock_mark *mark);
+
+/* The steady time now: milliseconds since 1970 that never go back. */
 int64_t clock_now_ms(const struct clock *clock);
 
 /* Writes a time as RFC 3339 in UTC with milliseconds. */

@@ -101,6 +101,13 @@ add_usage(cJSON *head, const struct batch *batch)
         wire_add_double(head, "cost_usd", (double)batch->cost_nano / NANO);
 }
 
+/* A time that is a person's; 0 is none. */
+static void
+add_wall(const struct broker *broker, cJSON *head, const char *name, int64_t ms)
+{
+    wire_add_int(head, name, ms > 0 ? core_to_wall_ms(broker, ms) : 0);
+}
+
 int
 answer_add_status(struct broker *broker, cJSON *head, const struct batch *batch)
 {
@@ -125,8 +132,8 @@ answer_add_status(struct broker *broker, cJSON *head, const struct batch *batch)
     wire_add_int(head, "created_at", batch->created_ms);
     wire_add_int(head, "sealed_at", batch->sealed_ms);
     wire_add_int(head, "finished_at", batch->finished_ms);
-    wire_add_int(head, "deadline", batch->deadline_ms);
-    wire_add_int(head, "not_before", batch->not_before_ms);
+    add_wall(broker, head, "deadline", batch->deadline_ms);
+    add_wall(broker, head, "not_before", batch->not_before_ms);
     wire_add_slice(head, "window", spec.window);
     wire_add_slice(head, "tz", spec.tz);
     wire_add_int(head, "next_chunk", batch->chunk_next);

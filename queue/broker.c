@@ -347,6 +347,22 @@ broker_worker_died(struct broker *broker, const unsigned char uuid[16],
     worker_end(broker, session, now_ms);
 }
 
+void
+broker_note_wall(struct broker *broker, int64_t ahead_ms)
+{
+    int64_t change_ms = ahead_ms - broker->wall_ahead_ms;
+
+    if (change_ms < BROKER_WALL_MS_MIN && -change_ms < BROKER_WALL_MS_MIN)
+        return;
+    if (ahead_ms < BROKER_WALL_MS_MIN && -ahead_ms < BROKER_WALL_MS_MIN)
+        ahead_ms = 0;
+    log_warn("event=clock_jumped wall_ahead_ms=%lld before_ms=%lld",
+             (long long)ahead_ms, (long long)broker->wall_ahead_ms);
+    broker->wall_ahead_ms = ahead_ms;
+    /* Their windows may be open now. */
+    schedule_wake_all(broker->schedule);
+}
+
 bool
 broker_worker_at(const struct broker *broker, size_t nth,
                  struct worker_view *view)

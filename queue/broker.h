@@ -51,6 +51,12 @@ void broker_free(struct broker *broker);
 int broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
                    struct err *err) __attribute__((warn_unused_result));
 
+/* What the wall clock shows beyond the time that is passed in. Less than
+ * BROKER_WALL_MS_MIN is nothing: clocks are not read in one moment. Only a
+ * person's times depend on it: those that clients name, and windows. */
+#define BROKER_WALL_MS_MIN 1000
+void broker_note_wall(struct broker *broker, int64_t ahead_ms);
+
 /* Applies one message from a peer, within a transaction. Answers go to the
  * outbox. */
 void broker_apply(struct broker *broker, enum side side,

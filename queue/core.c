@@ -20,6 +20,36 @@ core_chance(struct broker *broker)
     return (double)(z >> 11) / (double)(UINT64_C(1) << 53);
 }
 
+static int64_t
+bounded(int64_t ms)
+{
+    if (ms < 1)
+        return 1;
+    return ms < WIRE_INT_MAX ? ms : WIRE_INT_MAX;
+}
+
+int64_t
+core_to_wall_ms(const struct broker *broker, int64_t ms)
+{
+    return bounded(ms + broker->wall_ahead_ms);
+}
+
+int64_t
+core_from_wall_ms(const struct broker *broker, int64_t wall_ms)
+{
+    return bounded(wall_ms - broker->wall_ahead_ms);
+}
+
+int64_t
+core_grace_ms(const struct broker *broker, int64_t due_ms, int64_t length_ms)
+{
+    int64_t grace_ms = broker->env.conf->start_grace_ms;
+
+    if (due_ms > broker->start_ms)
+        return due_ms;
+    return broker->start_ms + (grace_ms < length_ms ? grace_ms : length_ms);
+}
+
 void
 core_uuid_text(const unsigned char uuid[16], char text[CORE_UUID_TEXT_BYTES])
 {

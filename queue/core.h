@@ -88,6 +88,8 @@ struct broker {
     int64_t paused_until_ms[CONF_UPSTREAMS_MAX]; /* by a server's wait */
     struct counters counters;
     struct counters sent;  /* as of the last commit */
+    int64_t start_ms;      /* when this broker was started */
+    int64_t wall_ahead_ms; /* what the wall clock shows beyond our time */
     int64_t timer_next_ms; /* the store's first timer; INT64_MAX: none */
     int64_t hold_ms;       /* until then broker_turn() does nothing */
     int64_t turned_ms;     /* when broker_turn() was last called */
@@ -132,6 +134,16 @@ cJSON *core_answer(const struct call *call, const char *verb);
 
 /* Sends an answer; returns the body to be filled. */
 struct buf *core_send(const struct call *call, cJSON *head);
+
+/* Our time in what the wall clock shows then, and back. At least 1 and at most
+ * WIRE_INT_MAX. */
+int64_t core_to_wall_ms(const struct broker *broker, int64_t ms);
+int64_t core_from_wall_ms(const struct broker *broker, int64_t wall_ms);
+
+/* Until when something lasts that ran out at due_ms, after length_ms: longer, if
+ * there was no broker then. */
+int64_t core_grace_ms(const struct broker *broker, int64_t due_ms,
+                      int64_t length_ms);
 
 /* A number from 0 up to but not 1. */
 double core_chance(struct broker *broker);

@@ -124,7 +124,8 @@ starts_at(struct broker *broker, uint64_t id, int64_t now_ms)
     zone = mem_dup(spec.tz.data, spec.tz.bytes);
     /* It was read when the batch was opened. */
     if (window_parse(text, zone, &window, NULL) == 0)
-        open_ms = window_next_open(window, now_ms);
+        open_ms = core_from_wall_ms(
+            broker, window_next_open(window, core_to_wall_ms(broker, now_ms)));
     window_free(window);
     free(text);
     free(zone);

@@ -79,13 +79,33 @@ due_expire(struct broker *broker, const struct timer *timer, int64_t now_ms)
     end_slice(broker, timer, STATUS_EXPIRED, now_ms);
 }
 
+/* It came due while there was no broker, or a wrong clock says so. */
+static void
+put_off(struct broker *broker, const struct timer *timer, int64_t due_ms)
+{
+    struct timer later = *timer;
+
+    log_info("event=grace batch=%llu ms=%lld", (unsigned long long)timer->id,
+             (long long)(due_ms - broker->start_ms));
+    later.due_ms = due_ms;
+    store_timer_set(broker->env.store, &later);
+}
+
 static void
 due_deadline(struct broker *broker, const struct timer *timer, int64_t now_ms)
 {
     struct batch batch;
+    int64_t end_ms;
 
     if (store_batch_get(broker->env.store, timer->id, &batch) < 0 ||
         !batch_is_under_way(&batch)) {
+        return;
+    }
+    end_ms = core_grace_ms(broker, batch.deadline_ms, batch.lifetime_ms);
+    if (end_ms > now_ms) {
+        batch.deadline_ms = end_ms;
+        store_batch_put(broker->env.store, &batch, now_ms);
+        put_off(broker, timer, end_ms);
         return;
     }
     log_warn("event=batch_expired batch=%llu done=%u drafts=%u",
@@ -104,9 +124,16 @@ static void
 due_abandon(struct broker *broker, const struct timer *timer, int64_t now_ms)
 {
     struct batch batch;
+    int64_t end_ms;
 
     if (store_batch_get(broker->env.store, timer->id, &batch) < 0 ||
         batch.state != BATCH_OPEN) {
+        return;
+    }
+    end_ms =
+        core_grace_ms(broker, timer->due_ms, broker->env.conf->open_ttl_ms);
+    if (end_ms > now_ms) {
+        put_off(broker, timer, end_ms);
         return;
     }
     log_warn("event=batch_abandoned batch=%llu drafts=%u",

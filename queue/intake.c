@@ -95,6 +95,15 @@ read_opening(struct call *call, struct opening *opening)
                  &opening->deadline_ms, err) < 0) {
         return E_INVALID;
     }
+    /* Named by a clock on the wall. */
+    if (opening->not_before_ms > 0) {
+        opening->not_before_ms =
+            core_from_wall_ms(call->broker, opening->not_before_ms);
+    }
+    if (opening->deadline_ms > 0) {
+        opening->deadline_ms =
+            core_from_wall_ms(call->broker, opening->deadline_ms);
+    }
     if (!*opening->client || !*opening->key) {
         return err_set(err, E_INVALID, "%s: must not be empty",
                        *opening->client ? "key" : "client");

@@ -141,8 +141,10 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
     broker->retain_after = 0;
     broker->is_purging = false;
     broker->counters = broker->sent;
-    if (is_start)
+    if (is_start) {
+        broker->start_ms = now_ms;
         rc = load_sessions(broker, now_ms);
+    }
     if (rc == 0)
         rc = is_start ? load_leases(broker, now_ms)
                       : reload_leases(broker, now_ms);

@@ -35,10 +35,12 @@ is_too_much(struct broker *broker)
 }
 
 static bool
-is_old(const struct conf *conf, const struct batch *batch, int64_t now_ms)
+is_old(const struct broker *broker, const struct batch *batch, int64_t now_ms)
 {
-    return conf->results_ttl_ms > 0 &&
-           now_ms - batch->finished_ms >= conf->results_ttl_ms;
+    int64_t ttl_ms = broker->env.conf->results_ttl_ms;
+
+    return ttl_ms > 0 &&
+           now_ms >= core_grace_ms(broker, batch->finished_ms + ttl_ms, ttl_ms);
 }
 
 /* Looks at one batch. Of those that go because there is too much, one at a time:
@@ -48,9 +50,8 @@ look(struct broker *broker, struct batch *batch, bool too_much, int64_t now_ms)
 {
     if (batch->state == BATCH_PURGED) {
         broker->is_purging = true;
-    } else if (!batch_is_live(batch) &&
-               (is_old(broker->env.conf, batch, now_ms) ||
-                (too_much && !broker->is_purging))) {
+    } else if (!batch_is_live(batch) && (is_old(broker, batch, now_ms) ||
+                                         (too_much && !broker->is_purging))) {
         retain_purge(broker, batch, now_ms);
         broker->is_purging = true;
     }

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -30,7 +29,6 @@
 #define QUEUE_MAX           1000  /* messages held for a peer, each way */
 #define BODY_KEEP_BYTES_MAX 65536 /* a larger buffer is not kept for reuse */
 #define UUID_TEXT_BYTES     37
-#define HOST_BYTES          64
 
 /* A message that was received. */
 struct parcel {
@@ -54,7 +52,7 @@ struct shell {
     struct parcel *parcels;
     size_t parcel_count;
     char own[UUID_TEXT_BYTES];
-    char host[HOST_BYTES];
+    char host[UUID_TEXT_BYTES]; /* the id of its boot: workers tell theirs */
     struct buf endpoint, endpoint_workers;
     int signal_fd;
     int64_t look_ms, home_check_ms;
@@ -86,6 +84,19 @@ send_letters(struct shell *shell)
             log_warn("event=answer_dropped reason=\"%s\"", err_text(rc));
     }
     outbox_reset(&shell->outbox);
+}
+
+/* Reads the clocks, once a turn: the store keeps what they show, and the core is
+ * told how far the wall clock is from its time. */
+static int64_t
+read_clocks(struct shell *shell)
+{
+    struct clock_mark mark = clock_look(&shell->clock);
+    int64_t now_ms = clock_at_ms(&shell->clock, &mark);
+
+    store_mark(shell->store, &mark);
+    broker_note_wall(shell->broker, mark.wall_ms - now_ms);
+    return now_ms;
 }
 
 /* Makes the state in memory match the store again. */
@@ -404,19 +415,6 @@ open_links(struct shell *shell, struct err *err)
     return rc;
 }
 
-/* The identity of this host while it is up: workers tell theirs. */
-static void
-read_host(char host[HOST_BYTES])
-{
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t bytes = fd < 0 ? 0 : read(fd, host, HOST_BYTES - 1);
-
-    if (fd >= 0)
-        (void)close(fd);
-    host[bytes > 0 ? bytes : 0] = '\0';
-    host[strcspn(host, "\n")] = '\0';
-}
-
 static int
 open_broker(struct shell *shell, struct err *err)
 {
@@ -430,13 +428,13 @@ open_broker(struct shell *shell, struct err *err)
     if (!shell->rules)
         return err->code;
     env.rules = shell->rules;
-    read_host(shell->host);
     if (getrandom(&env.seed, sizeof(env.seed), 0) != sizeof(env.seed))
         env.seed = (uint64_t)clock_mono_us();
-    shell->clock = clock_start(store_latest_ms(shell->store));
+    shell->clock = clock_start(store_latest_mark(shell->store),
+                               store_latest_ms(shell->store));
+    uuid_unparse_lower(shell->clock.boot, shell->host);
     shell->broker = broker_new(&env);
-    return broker_recover(shell->broker, clock_now_ms(&shell->clock), true,
-                          err);
+    return broker_recover(shell->broker, read_clocks(shell), true, err);
 }
 
 static void
@@ -572,7 +570,7 @@ shell_run(struct shell *shell)
         int64_t now_ms;
 
         receive(shell);
-        now_ms = clock_now_ms(&shell->clock);
+        now_ms = read_clocks(shell);
         if (shell->parcel_count > 0 ||
             broker_next_ms(shell->broker) <= now_ms ||
             shell->look_ms <= now_ms) {

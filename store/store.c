@@ -33,6 +33,10 @@ ids_put(struct store *store)
     record_u64(out, store->ids.seq);
     record_u64(out, store->ids.group);
     record_i64(out, store->ids.latest_ms);
+    store->ids.mark = store->mark;
+    record_bytes(out, store->ids.mark.boot, sizeof(store->ids.mark.boot));
+    record_i64(out, store->ids.mark.boot_ms);
+    record_i64(out, store->ids.mark.wall_ms);
     table_put(store, TABLE_META, meta_key("ids"));
 }
 
@@ -49,6 +53,13 @@ ids_get(struct store *store)
     store->ids.seq = record_get_u64(&record);
     store->ids.group = record_get_u64(&record);
     store->ids.latest_ms = record_get_i64(&record);
+    /* Formats 1 and 2 had no mark. */
+    if (record.left) {
+        record_get_bytes(&record, store->ids.mark.boot,
+                         sizeof(store->ids.mark.boot));
+        store->ids.mark.boot_ms = record_get_i64(&record);
+        store->ids.mark.wall_ms = record_get_i64(&record);
+    }
     store->committed = store->ids;
     return record_end(&record);
 }
@@ -294,6 +305,12 @@ store_close(struct store *store)
     free(store);
 }
 
+void
+store_mark(struct store *store, const struct clock_mark *mark)
+{
+    store->mark = *mark;
+}
+
 int
 store_begin(struct store *store, int64_t now_ms, struct err *err)
 {
@@ -369,4 +386,10 @@ int64_t
 store_latest_ms(const struct store *store)
 {
     return store->committed.latest_ms;
+}
+
+const struct clock_mark *
+store_latest_mark(const struct store *store)
+{
+    return &store->committed.mark;
 }

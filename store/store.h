@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "store/batch.h"
@@ -34,7 +35,7 @@
 #include "store/outcome.h"
 #include "store/request.h"
 
-#define STORE_FORMAT       2
+#define STORE_FORMAT       3
 #define STORE_UUID_BYTES   16
 #define STORE_SLICE_MAX    1000 /* drafts touched by one slice of longer work */
 #define STORE_RESERVE      (64u << 20) /* bytes beyond its size, for results */
@@ -74,6 +75,9 @@ void store_close(struct store *store);
 int store_begin(struct store *store, int64_t now_ms, struct err *err)
     __attribute__((warn_unused_result));
 
+/* What the clocks show as the next transaction begins: kept with its time. */
+void store_mark(struct store *store, const struct clock_mark *mark);
+
 /* Makes it durable. E_FULL: no space, nothing was changed; reading and removing
  * go on. E_IO: the outcome is unknown, or the file is damaged; the process must
  * end. */
@@ -86,9 +90,11 @@ void store_abort(struct store *store);
 /* The time at which the open transaction began. */
 int64_t store_now_ms(const struct store *store);
 
-/* The store's identity; the latest time it has seen, 0 for a new one. */
+/* The store's identity; the latest time of a commit, 0 for a new one, and the
+ * mark that was kept with it. */
 const unsigned char *store_uuid(const struct store *store);
 int64_t store_latest_ms(const struct store *store);
+const struct clock_mark *store_latest_mark(const struct store *store);
 
 /* ---- room ---- */
 

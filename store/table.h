@@ -16,6 +16,7 @@
 struct ids {
     uint64_t batch, request, seq, group; /* the last ones given out */
     int64_t latest_ms;
+    struct clock_mark mark; /* of that time */
 };
 
 struct store {
@@ -26,6 +27,7 @@ struct store {
     bool is_open;                        /* in a transaction */
     bool is_dirty;                       /* something was written in it */
     int64_t now_ms;                      /* when it began */
+    struct clock_mark mark;              /* what the clocks showed then */
     int rc;                 /* the first failure of the transaction */
     uint32_t format;        /* on disk; raised by the next commit */
     int64_t answers_ttl_ms; /* of those that no draft refers to */

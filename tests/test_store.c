@@ -495,6 +495,30 @@ CLAIM(group_numbers_and_the_latest_time_survive)
     store_abort(play->store);
 }
 
+CLAIM(what_the_clocks_showed_at_the_latest_time_survives)
+{
+    struct clock_mark mark = { .boot = "the boot's own", .boot_ms = 5 };
+    const struct clock_mark *kept;
+
+    mark.wall_ms = 1234567890123;
+    store_mark(play->store, &mark);
+    play_begin(play);
+    store_group_next(play->store);
+    store_worker_put(play->store, &(struct worker_row){ .pid = 1 });
+    play_commit(play);
+    /* Of a transaction that was nothing, nothing is kept. */
+    mark.wall_ms++;
+    store_mark(play->store, &mark);
+    play_begin(play);
+    store_worker_put(play->store, &(struct worker_row){ .pid = 2 });
+    store_abort(play->store);
+    play_reopen(play);
+    kept = store_latest_mark(play->store);
+    cr_expect_arr_eq(kept->boot, mark.boot, sizeof(mark.boot));
+    cr_expect_eq(kept->boot_ms, 5);
+    cr_expect_eq(kept->wall_ms, 1234567890123);
+}
+
 CLAIM(key_of_a_request_that_was_changed_serves_nobody)
 {
     struct play_draft draft = { .id = "a", .word = "x" };

@@ -271,7 +271,7 @@ work(struct worker *worker, const struct options *options, int signal_fd)
 
     worker->desk = desk_new();
     worker->slots.capacity = options->capacity;
-    worker->clock = clock_start(0);
+    worker->clock = clock_start(NULL, 0);
     worker->heartbeat_ms = worker->conf->heartbeat_ms;
     worker->drain_ms = worker->conf->drain_ms;
     worker->orphan_ttl_ms = worker->conf->orphan_ttl_ms;
