@@ -23,6 +23,7 @@
 #define RESTART_MS_MAX   30000
 #define SETTLED_MS       10000 /* a worker that lived so long starts anew at once */
 #define ARGUMENTS_MAX    24
+#define DEAD_MAX         64 /* whose locks wait to be removed; more stay there */
 
 extern char **environ;
 
@@ -33,6 +34,8 @@ struct keeper {
     int adopted; /* that an earlier broker started, and that stay */
     int leaving; /* of those, that were told to go and live yet */
     int64_t restart_ms, not_before_ms;
+    char *dead_locks[DEAD_MAX]; /* of workers that were found dead */
+    size_t dead_count;
 };
 
 struct keeper *
@@ -48,6 +51,10 @@ keeper_new(const struct keeper_terms *terms)
 void
 keeper_free(struct keeper *keeper)
 {
+    if (!keeper)
+        return;
+    for (size_t i = 0; i < keeper->dead_count; i++)
+        free(keeper->dead_locks[i]);
     free(keeper);
 }
 
@@ -71,10 +78,43 @@ is_dead(const struct worker_view *view, bool is_ours)
     if (fd < 0)
         return is_ours && errno == ENOENT;
     is_taken = flock(fd, LOCK_EX | LOCK_NB) == 0;
-    if (is_taken)
-        (void)unlink(view->lock);
     (void)close(fd);
     return is_taken;
+}
+
+/* The lock is the proof that the worker is dead, and is needed until the store
+ * has forgotten the worker: a broker that is killed before that commit would
+ * leave its successor without one. */
+static void
+keep_lock(struct keeper *keeper, const char *lock)
+{
+    if (*lock && keeper->dead_count < DEAD_MAX)
+        keeper->dead_locks[keeper->dead_count++] = mem_dup_str(lock);
+}
+
+static bool
+has_lock(const struct broker *broker, const char *lock)
+{
+    struct worker_view view;
+
+    for (size_t nth = 0; broker_worker_at(broker, nth, &view); nth++) {
+        if (strcmp(view.lock, lock) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Removes the locks of workers found dead at an earlier look: its transaction
+ * is over, and who is still there was not forgotten in it. */
+static void
+remove_locks(struct keeper *keeper, const struct broker *broker)
+{
+    for (size_t i = 0; i < keeper->dead_count; i++) {
+        if (!has_lock(broker, keeper->dead_locks[i]))
+            (void)unlink(keeper->dead_locks[i]);
+        free(keeper->dead_locks[i]);
+    }
+    keeper->dead_count = 0;
 }
 
 /* Takes note of children that ended. */
@@ -136,6 +176,7 @@ look_round(struct keeper *keeper, struct broker *broker, int64_t now_ms)
         bool is_ours = strcmp(view.own, keeper->terms.own) == 0;
 
         if (is_dead(&view, is_ours)) {
+            keep_lock(keeper, view.lock);
             broker_worker_died(broker, view.uuid, now_ms);
             continue; /* the next one has taken its place */
         }
@@ -265,6 +306,7 @@ keeper_look(struct keeper *keeper, struct broker *broker, bool is_draining,
     int missing;
 
     reap(keeper, now_ms);
+    remove_locks(keeper, broker);
     look_round(keeper, broker, now_ms);
     if (!is_draining)
         dismiss_surplus(keeper, broker);

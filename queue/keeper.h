@@ -4,7 +4,8 @@
  * One command is a working system: sheafd starts its workers, starts them again
  * when they die, and adopts those that a broker of the same store left behind.
  * It knows that a worker of this host is dead when it can take the worker's
- * lock, whoever started it.
+ * lock, whoever started it. The lock is removed once the store has forgotten the
+ * worker.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_KEEPER_H
