@@ -44,7 +44,13 @@ sim-bugs: $(SIM)
 	@OUT=$(OUT) COMPILE='$(CC) $(COMPILE)' LINK='$(LINK)' \
 	    sh tests/sim/bugs.sh $(SIM_PARTS) $(SIM_LIBS)
 
-check: $(UNITS) $(if $(SCRIPTS),all $(BIN)/upstream $(SIM))
+# Tells what is in a store; power.py asks it of a thousand.
+SURVEY := $(OUT)/tests/power/survey
+$(SURVEY): $(call objects,$(OUT),$(wildcard tests/power/*.c)) \
+    $(OUT)/queue.a $(OUT)/store.a $(OUT)/base.a
+	$(call run,LINK,$@)$(LINK) -pie -o $@ $^ $(SIM_LIBS)
+
+check: $(UNITS) $(if $(SCRIPTS),all $(BIN)/upstream $(SIM) $(SURVEY))
 	@OUT=$(OUT) SAN=$(SAN) CC='$(CC)' sh tests/run.sh $(UNITS) $(SCRIPTS)
 
 # The same simulation with each schedule: an object beats the archive's.
