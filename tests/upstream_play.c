@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -18,6 +19,7 @@
 #define PADDING_BYTES       1024 /* of one header, without its name */
 #define COMPLETION_TOKENS   5    /* of an "echo …" answer, for the usage */
 #define WAIT_FOREVER        (-1L)
+#define LOOK_MS             10L /* between two looks for a file */
 
 static const char type_json[] = "application/json";
 static const char type_html[] = "text/html";
@@ -35,6 +37,18 @@ wait_ms(const struct exchange *exchange, long ms)
         if (rc > 0 || (rc < 0 && errno != EINTR))
             return false;
         left_ms = end_ms - clock_mono_ms();
+    }
+    return true;
+}
+
+/* Waits until a file is there; NULL is no file. False as soon as the client has
+ * left. */
+static bool
+wait_for_file(const struct exchange *exchange, const char *path)
+{
+    while (path && access(path, F_OK) != 0) {
+        if (!wait_ms(exchange, LOOK_MS))
+            return false;
     }
     return true;
 }
@@ -415,8 +429,10 @@ exchange_play(struct exchange *exchange, long latency_ms)
 
     if (rule->latency != RULE_ALL)
         latency_ms = rule->latency;
-    if (!wait_ms(exchange, latency_ms))
+    if (!wait_ms(exchange, latency_ms) ||
+        !wait_for_file(exchange, rule->until)) {
         return close_silently(exchange, 0, BY_CLIENT);
+    }
     buf_reset(&exchange->body);
     buf_reset(&exchange->wire);
     return plays[rule->action](exchange);

@@ -213,6 +213,8 @@ set_key(struct rule *rule, unsigned *given, const char *key, const char *value,
         return set_header(rule, value, err);
     if (strcmp(key, "match") == 0)
         return set_text(&rule->match, key, value, err);
+    if (strcmp(key, "until") == 0)
+        return set_text(&rule->until, key, value, err);
     if (strcmp(key, "body") == 0)
         return set_text(&rule->body, key, value, err);
     while (i < NUMBER_KEYS && strcmp(key, number_keys[i].name) != 0)
@@ -246,6 +248,7 @@ rule_fini(struct rule *rule)
         free(rule->header[i].value);
     }
     free(rule->match);
+    free(rule->until);
     free(rule->body);
     tally_fini(&rule->seen);
 }

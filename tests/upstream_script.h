@@ -17,6 +17,7 @@
  *   times=N        then apply to N calls and to no more (all)
  *   each=1         count after= and times= apart for each distinct body
  *   latency=MS     wait before acting (--latency-ms)
+ *   until=FILE     then wait until there is such a file
  *   status=N       the reply's status, 200 to 599 (200)
  *   header="N: V"  a header of the reply; may stand several times
  *   body=TEXT      the reply's body; default: the answer for 200, an error
@@ -79,6 +80,7 @@ struct rule_header {
 struct rule {
     long line;      /* in the file, from 1; 0: no rule applied */
     char *match;    /* NULL: every call */
+    char *until;    /* a file to wait for; NULL: none */
     long after;     /* calls */
     long times;     /* calls, or RULE_ALL */
     long each;      /* 1: count each distinct body apart */

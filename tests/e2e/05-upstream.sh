@@ -260,6 +260,7 @@ status=+200
 status=20x
 status=200 status=200
 match=a match=b
+until=a until=b
 action=hang action=hang
 action=explode
 times=0
@@ -303,7 +304,8 @@ give_up_often() {
 }
 
 test_in_flight() {
-    printf 'match=stuck action=hang\nmatch=later latency=60\n' >"$dir/script"
+    printf '%s\n' 'match=stuck action=hang' 'match=later latency=60' \
+        "match=held until=$dir/gate" >"$dir/script"
     start --script "$dir/script" --latency-ms 20
     clients=
     for i in 1 2 3 4 5 6; do
@@ -338,12 +340,23 @@ test_in_flight() {
     check "a rule's latency is stronger" "$(post later)" "0 200"
     check "it passes between start and end, too" "$(has_lasted 60)" yes
 
+    request held | curl -s -o "$dir/body" --data-binary @- "$url/" &
+    held=$!
+    await "a call waits for a file" grep -q '"n":48' "$dir/log"
+    check "a call that comes later goes past it" "$(post later)" "0 200"
+    check "it is in flight until then" \
+        "$(count_events '"event":"end","n":48')" 0
+    : >"$dir/gate"
+    wait $held
+    check "it is answered when the file is there" \
+        "$(count_events '"event":"end","n":48,.*"status":200,')" 1
+
     request stuck | curl -s -o "$dir/body" --data-binary @- "$url/" &
-    await "a call hangs" grep -q '"n":48' "$dir/log"
+    await "a call hangs" grep -q '"n":50' "$dir/log"
     stop
     wait
     check "a hanging call is ended by the end of the program" \
-        "$(count_events '"event":"end","n":48')" 1
+        "$(count_events '"event":"end","n":50')" 1
 }
 
 test_life() {
