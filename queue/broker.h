@@ -108,7 +108,7 @@ struct worker_view {
     uint32_t pid;
     bool is_here;    /* on this host: its lock can be tried */
     bool is_online;  /* has a link now */
-    bool is_leaving; /* was told to drain */
+    bool is_leaving; /* drains: by our word, or as it says */
 };
 
 /* The nth worker from 0; false behind the last one. */

@@ -133,7 +133,8 @@ keep_slots(struct broker *broker, struct session *session, int64_t claimed)
 }
 
 static int
-welcome(struct call *call, struct session *session, int64_t claimed)
+welcome(struct call *call, struct session *session, int64_t claimed,
+        bool says_leaving)
 {
     struct broker *broker = call->broker;
     const struct conf *conf = broker->env.conf;
@@ -158,7 +159,11 @@ welcome(struct call *call, struct session *session, int64_t claimed)
     worker_send(broker, session, head);
     worker_save(broker, session);
     if (broker->is_draining && strcmp(session->own, broker->own) == 0)
+        session->is_leaving = true;
+    /* The word that told it may have been lost with its link. */
+    if (session->is_leaving && !says_leaving)
         worker_send(broker, session, wire_new("drain"));
+    session->is_leaving = session->is_leaving || says_leaving;
     return 0;
 }
 
@@ -168,6 +173,7 @@ worker_hello(struct call *call)
     struct broker *broker = call->broker;
     struct session *session, *former;
     int64_t protocol, slots;
+    bool is_leaving;
     const char *text;
     uuid_t uuid;
 
@@ -176,7 +182,8 @@ worker_hello(struct call *call)
         wire_str(call->wire, "worker", CORE_UUID_TEXT_BYTES - 1, NULL, &text,
                  call->err) < 0 ||
         wire_int(call->wire, "slots", wire_range_or(0, SESSION_CAPACITY_MAX, 0),
-                 &slots, call->err) < 0) {
+                 &slots, call->err) < 0 ||
+        wire_bool(call->wire, "leaving", false, &is_leaving, call->err) < 0) {
         return E_INVALID;
     }
     if (protocol != WIRE_PROTOCOL)
@@ -206,5 +213,5 @@ worker_hello(struct call *call)
         session->until_ms = call->now_ms + broker->env.conf->lease_ms;
     log_info("event=worker_hello worker=%s slots=%lld", session->name,
              (long long)slots);
-    return welcome(call, session, slots);
+    return welcome(call, session, slots, is_leaving);
 }

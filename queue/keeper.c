@@ -32,7 +32,7 @@ struct keeper {
     pid_t children[KEEPER_WORKERS_MAX]; /* 0: none */
     int64_t started_ms[KEEPER_WORKERS_MAX];
     int adopted; /* that an earlier broker started, and that stay */
-    int leaving; /* of those, that were told to go and live yet */
+    int leaving; /* of those, that drain and live yet */
     int64_t restart_ms, not_before_ms;
     char *dead_locks[DEAD_MAX]; /* of workers that were found dead */
     size_t dead_count;
@@ -325,13 +325,4 @@ bool
 keeper_has_workers(const struct keeper *keeper)
 {
     return count_children(keeper) + keeper->adopted + keeper->leaving > 0;
-}
-
-void
-keeper_kill(struct keeper *keeper)
-{
-    for (int i = 0; i < keeper->terms.count; i++) {
-        if (keeper->children[i] > 0)
-            (void)kill(keeper->children[i], SIGTERM);
-    }
 }

@@ -47,7 +47,4 @@ void keeper_look(struct keeper *keeper, struct broker *broker, bool is_draining,
 /* True while a worker of ours lives. */
 bool keeper_has_workers(const struct keeper *keeper);
 
-/* Ends the workers that are still there. */
-void keeper_kill(struct keeper *keeper);
-
 #endif

@@ -44,7 +44,7 @@ struct session {
     uint64_t id;
     unsigned char uuid[SESSION_UUID_BYTES];
     bool is_online;
-    bool is_leaving;       /* was told to drain: gets nothing new */
+    bool is_leaving;       /* drains: gets nothing new */
     bool is_new;           /* it came in the transaction at hand */
     bool is_back;          /* it said hello in it */
     bool has_peer;         /* it has spoken since the broker's start */

@@ -521,8 +521,6 @@ shell_close(struct shell *shell)
 {
     if (!shell)
         return;
-    if (shell->keeper)
-        keeper_kill(shell->keeper);
     keeper_free(shell->keeper);
     link_close(shell->links[SIDE_CLIENTS], LINGER_MS);
     link_close(shell->links[SIDE_WORKERS], LINGER_MS);

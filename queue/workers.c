@@ -328,11 +328,15 @@ int
 worker_beat(struct call *call)
 {
     struct session *session = speaker(call);
+    bool is_leaving;
 
     if (!session)
         return 0;
-    if (renew(call, session) < 0)
+    if (wire_bool(call->wire, "leaving", false, &is_leaving, call->err) < 0 ||
+        renew(call, session) < 0) {
         return E_INVALID;
+    }
+    session->is_leaving = session->is_leaving || is_leaving;
     for (size_t i = session->held_count; i > 0; i--) {
         if (session->held[i - 1].missed >= SESSION_MISSED_MAX)
             worker_lose_lease(call->broker, session, &session->held[i - 1]);

@@ -141,9 +141,10 @@ hand_hello(struct hand *hand)
     buf_addf(&head,
              "{\"verb\":\"hello\",\"protocol\":1,\"worker\":\"%s\",\"name\":"
              "\"w%d\",\"host\":\"" BENCH_HOST "\",\"pid\":%d,\"lock\":\"\","
-             "\"own\":\"" BENCH_OWN "\",\"capacity\":%u,\"slots\":%lld,",
+             "\"own\":\"" BENCH_OWN "\",\"capacity\":%u,\"slots\":%lld,"
+             "\"leaving\":%s,",
              hand->uuid, hand->number, hand->number, hand->capacity,
-             (long long)kept(hand));
+             (long long)kept(hand), hand->is_draining ? "true" : "false");
     add_held(hand, &head);
     buf_add_char(&head, '}');
     say(hand, buf_slice(&head), (struct slice){ 0 });
@@ -483,8 +484,8 @@ hand_beat(struct hand *hand)
     if (!hand->is_welcome || hand->sent_ms != 0)
         return;
     hand->sent_ms = hand->bench->now_ms;
-    buf_addf(&head, "{\"verb\":\"beat\",\"slots\":%lld,",
-             (long long)kept(hand));
+    buf_addf(&head, "{\"verb\":\"beat\",\"slots\":%lld,\"leaving\":%s,",
+             (long long)kept(hand), hand->is_draining ? "true" : "false");
     add_held(hand, &head);
     buf_add_char(&head, '}');
     say(hand, buf_slice(&head), (struct slice){ 0 });

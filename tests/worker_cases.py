@@ -621,14 +621,23 @@ def case_a_second_signal_ends_at_once(stage):
     check("the lock is removed", stage.locks(), [])
 
 
-def case_a_drain_has_an_end(stage):
+def case_only_a_signal_gives_a_drain_an_end(stage):
     stage.start_upstream("action=hang\n")
     broker = stage.start_broker()
     stage.start_worker(conf="[sheaf]\ndrain_ms = 300\n")
-    broker.wait_hello()
+    check("it stays", broker.wait_hello()["leaving"], False)
     broker.lease(1, chat("x"))
     broker.until("the call runs", lambda: stage.calls("start"))
     broker.say("drain")
+    broker.until("it says that it leaves",
+                 lambda: broker.last("beat") and broker.last("beat")["leaving"])
+    broker.during(0.6)
+    check("the call runs on", (stage.worker.poll(), broker.results),
+          (None, []))
+    # The next broker is told, too.
+    broker = stage.restart_broker(broker)
+    check("it leaves", broker.wait_hello()["leaving"], True)
+    stage.worker.send_signal(signal.SIGTERM)
     head, _ = broker.result_of(1)
     check("given up", (head["class"], head["code"]), ("aborted", "drained"))
     stage.wait_end(broker, 0)

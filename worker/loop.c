@@ -23,8 +23,20 @@ worker_drain(struct worker *worker, const char *reason, int64_t now_ms)
              desk_count(worker->desk, DESK_RUNNING),
              desk_count(worker->desk, DESK_WAITING));
     worker->is_draining = true;
-    worker->drain_end_ms = now_ms + worker->drain_ms;
+    worker->drain_end_ms = DESK_NEVER;
+    /* In this order, or the broker may lease to us what comes back. */
+    if (worker->is_welcome)
+        (void)report_beat(worker, now_ms);
     (void)report_release(worker);
+}
+
+/* A drain that somebody waits for, who is not the broker. */
+static void
+drain_soon(struct worker *worker, const char *reason, int64_t now_ms)
+{
+    worker_drain(worker, reason, now_ms);
+    if (worker->drain_end_ms == DESK_NEVER)
+        worker->drain_end_ms = now_ms + worker->drain_ms;
 }
 
 /* Says hello after each connection, and again while nobody answers. The sign of
@@ -165,12 +177,12 @@ is_drained(struct worker *worker, int64_t now_ms)
 
     if (!worker->is_draining)
         return false;
-    if (desk_size(worker->desk) == 0 ||
-        now_ms >= worker->drain_end_ms + LOOP_REPORT_MS_MAX) {
+    if (desk_size(worker->desk) == 0)
         return true;
-    }
     if (now_ms < worker->drain_end_ms)
         return false;
+    if (now_ms >= worker->drain_end_ms + LOOP_REPORT_MS_MAX)
+        return true;
     while ((lease = desk_at(worker->desk, at++))) {
         if (lease->state == DESK_RUNNING)
             errand_abort(worker, lease, "drained", "the worker has to go");
@@ -206,11 +218,12 @@ take_signals(struct worker *worker, int signal_fd, int64_t now_ms)
     struct signalfd_siginfo info;
 
     while (read(signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        if (worker->is_draining) {
+        if (worker->is_signalled) {
             return leave(worker, "second_signal",
                          LOOP_EXIT_SIGNAL + (int)info.ssi_signo);
         }
-        worker_drain(worker, "signal", now_ms);
+        worker->is_signalled = true;
+        drain_soon(worker, "signal", now_ms);
     }
     return GO_ON;
 }
@@ -229,7 +242,7 @@ watch_parent(struct worker *worker, int parent_fd, int64_t now_ms)
     while (bytes > 0);
     if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
         return parent_fd;
-    worker_drain(worker, "parent_gone", now_ms);
+    drain_soon(worker, "parent_gone", now_ms);
     return LOOP_NO_FD;
 }
 

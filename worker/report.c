@@ -56,6 +56,7 @@ report_hello(struct worker *worker, int64_t now_ms)
     wire_add_str(head, "own", identity->own);
     wire_add_int(head, "capacity", worker->slots.capacity);
     wire_add_int(head, "slots", kept_slots(worker));
+    wire_add_bool(head, "leaving", worker->is_draining);
     add_held(worker, head);
     rc = say(worker, head);
     desk_beats_forget(worker->desk);
@@ -73,6 +74,7 @@ report_beat(struct worker *worker, int64_t now_ms)
     int rc;
 
     wire_add_int(head, "slots", kept_slots(worker));
+    wire_add_bool(head, "leaving", worker->is_draining);
     add_held(worker, head);
     rc = say(worker, head);
     if (rc == 0)

@@ -8,6 +8,10 @@
  *   HELLO ──welcome──► WORKING ──drain, signal, parent gone──► DRAINING ──► end
  *     ▲                   │
  *     └──rehello, lost────┘
+ *
+ * A drain lets calls that run finish. One that the broker asks for has no end but
+ * theirs, as its next life may still want them; one by a signal, or by the end of
+ * the parent, gives them up after drain_ms.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef WORKER_WORKER_H
@@ -56,7 +60,8 @@ struct worker {
 
     bool is_told_to_wait; /* by an upstream; the broker is not told yet */
     bool is_draining;
-    int64_t drain_end_ms; /* running calls are given up then */
+    bool is_signalled;    /* the next signal demands the end */
+    int64_t drain_end_ms; /* running calls are given up then, if ever */
     bool is_broken;       /* broker and worker cannot understand each other */
 
     struct extract extract; /* kept for its memory, as are these: */
@@ -65,8 +70,8 @@ struct worker {
     struct buf out; /* header of the message that is sent */
 };
 
-/* Starts to drain, for the reason given in the log: releases what has not
- * started, and lets what runs finish for a while. Does nothing if it has begun
+/* Starts to drain, for the reason given in the log: tells the broker, releases
+ * what has not started, and lets what runs finish. Does nothing if it has begun
  * already. */
 void worker_drain(struct worker *worker, const char *reason, int64_t now_ms);
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """answers.py - holds results against the drafts that they answer
 
-  answers.py DRAFTS RESULTS [--cache TIER,…] [--revision N]
+  answers.py DRAFTS RESULTS [--cache TIER,…] [--revision N] [--attempts N]
 
 Every draft must have exactly one result, with its index, which is `ok` and has
 the text that the test upstream gives for it: "echo " and the first 16 digits of
@@ -41,6 +41,8 @@ def differences(draft, index, result, args):
     }
     if args.revision:
         want["revision"] = args.revision
+    if args.attempts:
+        want["attempts"] = args.attempts
     for key, value in want.items():
         if result.get(key) != value:
             yield f"{draft['id']}: {key}: got {result.get(key)!r}, " \
@@ -58,6 +60,7 @@ def main():
     parser.add_argument("results")
     parser.add_argument("--cache")
     parser.add_argument("--revision", type=int)
+    parser.add_argument("--attempts", type=int)
     args = parser.parse_args()
     with open(args.drafts, encoding="utf-8") as file:
         drafts = [json.loads(line) for line in file if line.strip()]
