@@ -1,5 +1,5 @@
 #!/bin/sh
-# 80-pipe.sh - what stands around the work: stores, sockets, signals, full disks
+# 80-pipe.sh - what stands around the work: stores, sockets, signals, limits
 #
 # A store that is damaged, foreign or newer is refused and not touched; one
 # that is in use is refused. Nobody but the user comes near the sockets. A
@@ -184,57 +184,43 @@ say 'TERM: what runs is finished, what is new is refused'
 
 # ---- no room ----
 
-# Submits batches until one is refused, and goes on reading; then, with room
-# made, looks whether all that was accepted is answered, and paid for once.
-fill() { # WHAT OPTION… of sheafd
-    what=$1
-    shift
-    forget_calls
-    start_upstream --latency-ms 2
-    start_broker "$@"
-    submit 0 --wait fifty.jsonl
-    early=$batch
-    accepted=
-    for number in $(seq 40); do
-        "$python" "$here/drafts.py" 150 --bytes 8000 --prefix "f$number" \
-            >"full$number.jsonl"
-        "$BIN/sheaf" submit --goal Summarize "full$number.jsonl" >out 2>err
-        got=$?
-        [ $got -eq 0 ] || break
-        accepted="$accepted $number:$(cat out)"
-    done
-    equal "$got" 6 "exit code of a submission with $what: $(cat err)"
-    equal "$(cat out)" '' "output of a submission with $what"
-    [ -n "$accepted" ] || fail "$what: nothing was accepted"
-    check fifty.jsonl "$early"
-    run_sheaf 0 export
-    run_sheaf 0 list
-    kill -0 "$BROKER_PID" || fail "$what: the broker has ended"
-    rm -f disk/ballast
-    for one in $accepted; do
-        run_sheaf 0 wait --timeout 60 "${one#*:}"
-        check "full${one%%:*}.jsonl" "${one#*:}"
-    done
-    equal "$(figure repeated)" 0 "calls that were made twice with $what"
-    run_sheaf 0 export
-    say "$what: refused after $(wc -l <out) drafts, which were answered"
-    stop_broker
-    start_broker "$@"
-    check fifty.jsonl "$early"
-    stop_broker
-    stop_upstream
-    rm -f full*.jsonl
-}
-
+# Submits batches until one is refused, and goes on reading; then looks whether
+# all that was accepted is answered, and paid for once. 81-full.sh has a disk.
+limit='a store at its limit'
 store=small
-fill 'a store at its limit' --set store_bytes_max=16777216
-
-mkdir disk
-if mount -t tmpfs -o size=24m,mode=700 tmpfs disk 2>/dev/null; then
-    trap 'code=$?; umount -l "$work/disk"; (exit $code); clean_up' EXIT
-    head -c 14m /dev/zero >disk/ballast
-    store=disk/store
-    fill 'a full disk'
-else
-    say 'no full disk: a file system cannot be mounted here'
-fi
+small() {
+    start_broker --set store_bytes_max=16777216
+}
+forget_calls
+start_upstream --latency-ms 2
+small
+submit 0 --wait fifty.jsonl
+early=$batch
+accepted=
+for number in $(seq 40); do
+    "$python" "$here/drafts.py" 150 --bytes 8000 --prefix "f$number" \
+        >"full$number.jsonl"
+    "$BIN/sheaf" submit --goal Summarize "full$number.jsonl" >out 2>err
+    got=$?
+    [ $got -eq 0 ] || break
+    accepted="$accepted $number:$(cat out)"
+done
+equal "$got" 6 "exit code of a submission to $limit: $(cat err)"
+equal "$(cat out)" '' "output of a submission to $limit"
+[ -n "$accepted" ] || fail "$limit: nothing was accepted"
+check fifty.jsonl "$early"
+run_sheaf 0 export
+run_sheaf 0 list
+kill -0 "$BROKER_PID" || fail "$limit: the broker has ended"
+for one in $accepted; do
+    run_sheaf 0 wait --timeout 60 "${one#*:}"
+    check "full${one%%:*}.jsonl" "${one#*:}"
+done
+equal "$(figure repeated)" 0 "calls that were made twice with $limit"
+run_sheaf 0 export
+say "$limit: refused after $(wc -l <out) drafts, which were answered"
+stop_broker
+small
+check fifty.jsonl "$early"
+stop_broker
+stop_upstream
