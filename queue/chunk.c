@@ -57,7 +57,6 @@ gather(struct gathering *gathering, uint32_t index, struct slice body,
     *draft = (struct new_draft){
         .draft = { .batch = gathering->batch->id,
                    .index = index,
-                   .chunk = gathering->chunk->n,
                    .at = offset_in(body, text),
                    .bytes = (uint32_t)text.bytes,
                    .line_check = draft_line_check(text),
@@ -248,8 +247,9 @@ store_chunk(struct call *call, struct batch *batch, struct chunk *chunk)
     gathering.drafts = mem_zalloc(gathering.max, sizeof(gathering.drafts[0]));
     gathering.upstreams =
         mem_zalloc(gathering.max, sizeof(gathering.upstreams[0]));
-    store_body_put(broker->env.store, batch->id, chunk->n, body);
     read_lines(&gathering, body);
+    store_body_put(broker->env.store, batch->id, chunk, body, gathering.drafts,
+                   gathering.count);
     rc = add_gathered(&gathering);
     if (rc == 0) {
         batch->chunk_next++;

@@ -42,7 +42,7 @@ draft_encode(const struct draft *draft, struct buf *out)
 {
     record_u64(out, draft->request);
     record_u64(out, draft->answered_by);
-    record_u32(out, draft->chunk);
+    record_u32(out, draft->part);
     record_u32(out, draft->at);
     record_u32(out, draft->bytes);
     record_u32(out, draft->line_check);
@@ -66,7 +66,7 @@ draft_decode(struct record *record, struct draft *draft)
 
     draft->request = record_get_u64(record);
     draft->answered_by = record_get_u64(record);
-    draft->chunk = record_get_u32(record);
+    draft->part = record_get_u32(record);
     draft->at = record_get_u32(record);
     draft->bytes = record_get_u32(record);
     draft->line_check = record_get_u32(record);

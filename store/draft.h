@@ -1,8 +1,8 @@
 /*
  * draft.h - one input, and its current result
  *
- * A draft's own bytes stay in the chunk in which they came; the record says
- * where, and which request answers it. The result part changes only upward: a
+ * A draft's own bytes stay in the part of a chunk in which they came; the record
+ * says where, and which request answers it. The result part changes only upward: a
  * fallback may become an answer, an answer stays.
  */
 /* SPDX-License-Identifier: MIT */
@@ -26,7 +26,8 @@ struct draft {
     uint64_t request;     /* that it waits for, or waited for last */
     uint64_t answered_by; /* whose outcome its result is; 0: it has none, or one
                              of its own (cancelled, expired) */
-    uint32_t chunk;       /* its line: chunk number, offset and length in it */
+    uint32_t part;        /* its line: number of the part, place and length in
+                             it */
     uint32_t at;
     uint32_t bytes;
     uint32_t line_check;          /* low half of XXH3 of the line */

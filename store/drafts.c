@@ -4,12 +4,69 @@
 
 #include "store/table.h"
 
-void
-store_body_put(struct store *store, uint64_t batch, uint32_t n,
-               struct slice body)
+/* A part of a chunk, with its seal and what LMDB adds, fills eight pages. In one
+ * piece, a chunk of 1 MiB would need as much unbroken space in the file, which
+ * smaller rows have long taken pages out of: the file grew with every chunk. */
+#define PART_BYTES (8 * 4096 - 16 - RECORD_SEAL_BYTES)
+
+/* Takes the next part off a body: whole lines, as many as fit, one at least. An
+ * empty body has an empty part. */
+static struct slice
+next_part(struct slice *rest)
 {
-    record_bytes(table_fields(store), body.data, body.bytes);
-    table_put(store, TABLE_BODY, key_draft(batch, n));
+    struct slice part = { rest->data, 0 };
+
+    while (part.bytes < rest->bytes) {
+        const char *from = part.data + part.bytes;
+        size_t left = rest->bytes - part.bytes;
+        const char *end = memchr(from, '\n', left);
+        size_t line = end ? (size_t)(end - from) + 1 : left;
+
+        if (part.bytes > 0 && part.bytes + line > PART_BYTES)
+            break;
+        part.bytes += line;
+    }
+    rest->data += part.bytes;
+    rest->bytes -= part.bytes;
+    return part;
+}
+
+/* The number behind that of the batch's last part. */
+static uint32_t
+new_part(struct store *store, uint64_t batch)
+{
+    struct slice found;
+
+    if (table_before(store, TABLE_BODY, key_draft(batch, UINT32_MAX), 8, &found,
+                     NULL) < 0) {
+        return 1;
+    }
+    return key_get_u32(found, 8) + 1;
+}
+
+void
+store_body_put(struct store *store, uint64_t batch, struct chunk *chunk,
+               struct slice body, struct new_draft *drafts, size_t count)
+{
+    struct slice rest = body;
+    size_t i = 0;
+
+    chunk->part_first = new_part(store, batch);
+    chunk->part_count = 0;
+    do {
+        uint32_t number = chunk->part_first + chunk->part_count++;
+        struct slice part = next_part(&rest);
+        size_t from = (size_t)(part.data - body.data);
+
+        record_bytes(table_fields(store), part.data, part.bytes);
+        table_put(store, TABLE_BODY, key_draft(batch, number));
+        for (; i < count && drafts[i].draft.at < from + part.bytes; i++) {
+            assert(drafts[i].draft.at >= from);
+            drafts[i].draft.part = number;
+            drafts[i].draft.at -= (uint32_t)from;
+        }
+    } while (rest.bytes > 0);
+    assert(i == count);
 }
 
 void
@@ -24,6 +81,8 @@ store_chunk_put(struct store *store, uint64_t batch, const struct chunk *chunk)
     record_u32(out, chunk->joined);
     record_u32(out, chunk->cached);
     record_u32(out, chunk->refused);
+    record_u32(out, chunk->part_first);
+    record_u32(out, chunk->part_count);
     table_put(store, TABLE_CHUNK, key_draft(batch, chunk->n));
 }
 
@@ -44,6 +103,9 @@ store_chunk_get(struct store *store, uint64_t batch, uint32_t n,
     chunk->joined = record_get_u32(&record);
     chunk->cached = record_get_u32(&record);
     chunk->refused = record_get_u32(&record);
+    /* In formats 1 and 2 a chunk was one part, of its own number. */
+    chunk->part_first = record.left ? record_get_u32(&record) : n;
+    chunk->part_count = record.left ? record_get_u32(&record) : 1;
     return record_end(&record);
 }
 
@@ -86,19 +148,19 @@ int
 store_draft_line(struct store *store, const struct draft *draft,
                  struct slice *line)
 {
-    struct slice body;
+    struct slice part;
     int rc = table_get_raw(store, TABLE_BODY,
-                           key_draft(draft->batch, draft->chunk), &body);
+                           key_draft(draft->batch, draft->part), &part);
 
     if (rc < 0)
         return rc;
-    /* The line's own checksum: checking the whole chunk's for each of its
-     * thousand lines would read it a thousand times. */
-    if (body.bytes < RECORD_SEAL_BYTES ||
-        (uint64_t)draft->at + draft->bytes > body.bytes - RECORD_SEAL_BYTES) {
+    /* The line's own checksum: checking the whole part's for each of its lines
+     * would read it as often as it has lines. */
+    if (part.bytes < RECORD_SEAL_BYTES ||
+        (uint64_t)draft->at + draft->bytes > part.bytes - RECORD_SEAL_BYTES) {
         return E_CORRUPT;
     }
-    *line = (struct slice){ body.data + draft->at, draft->bytes };
+    *line = (struct slice){ part.data + draft->at, draft->bytes };
     if (draft_line_check(*line) != draft->line_check ||
         (uint64_t)draft->id_at + draft->id_bytes > line->bytes ||
         (uint64_t)draft->meta_at + draft->meta_bytes > line->bytes) {

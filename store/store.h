@@ -198,6 +198,7 @@ struct chunk {
     unsigned char digest[DIGEST_BYTES];
     uint32_t index_first;
     uint32_t draft_count, accepted, joined, cached, refused;
+    uint32_t part_first, part_count; /* that its lines lie in */
 };
 
 enum disposition {
@@ -209,8 +210,8 @@ enum disposition {
 
 /* A draft of a chunk that is to be added. */
 struct new_draft {
-    struct draft draft; /* index, chunk, place of line, id, metadata; the rest
-                           is filled in */
+    struct draft draft; /* index, place of line, id, metadata; the rest is
+                           filled in */
     struct slice id;    /* decoded */
     unsigned char key[DIGEST_BYTES];
     enum request_kind kind;
@@ -249,10 +250,12 @@ enum disposition store_key_peek(struct store *store,
 /* A new group's number. */
 uint64_t store_group_next(struct store *store);
 
-/* A chunk's bytes, which come before its drafts, and its record, which comes
- * after them. */
-void store_body_put(struct store *store, uint64_t batch, uint32_t n,
-                    struct slice body);
+/* Stores a chunk's lines byte for byte, in parts that end with a line, which
+ * *chunk then names. The places of its drafts, which are within the chunk and
+ * ascend, become places within these parts. Comes before the drafts are added;
+ * the chunk's record comes after them. */
+void store_body_put(struct store *store, uint64_t batch, struct chunk *chunk,
+                    struct slice body, struct new_draft *drafts, size_t count);
 void store_chunk_put(struct store *store, uint64_t batch,
                      const struct chunk *chunk);
 int store_chunk_get(struct store *store, uint64_t batch, uint32_t n,

@@ -13,13 +13,13 @@ compare_line(struct check *check, const struct draft *draft)
     struct slice line;
 
     EXPECT(check, store_draft_line(check->store, draft, &line) == 0,
-           "its line in chunk %u is damaged", draft->chunk);
-    if (store_chunk_get(check->store, draft->batch, draft->chunk, &chunk) < 0)
+           "its line in part %u is damaged", draft->part);
+    if (find_chunk(check, draft->batch, draft->part, &chunk) < 0)
         return;
     EXPECT(check,
            draft->index >= chunk.index_first &&
                draft->index - chunk.index_first < chunk.draft_count,
-           "not one of chunk %u, which has %u from %u on", draft->chunk,
+           "not one of chunk %u, which has %u from %u on", chunk.n,
            chunk.draft_count, chunk.index_first);
 }
 

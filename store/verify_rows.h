@@ -58,6 +58,10 @@ bool has_timer(struct check *check, int64_t due_ms, enum timer_kind kind,
 row_fn verify_batch, verify_spec, verify_uuid, verify_client_key, verify_chunk,
     verify_body;
 
+/* The chunk in which a part lies. E_NOTFOUND; E_CORRUPT if that cannot be told. */
+int find_chunk(struct check *check, uint64_t batch, uint32_t part,
+               struct chunk *chunk);
+
 /* Drafts and results (verify_drafts.c). */
 row_fn verify_draft, verify_name, verify_refusal, verify_result, verify_done,
     verify_essence;

@@ -213,11 +213,11 @@ play_add(struct play *play, uint64_t id, struct play_draft *drafts,
         }
         write_line(&fresh[fresh_count], &drafts[i], &body);
         fresh[fresh_count].draft.index = index;
-        fresh[fresh_count].draft.chunk = chunk.n;
         fresh[fresh_count++].tag = i;
     }
     digest_of(body.data, body.bytes, chunk.digest);
-    store_body_put(play->store, id, chunk.n, buf_slice(&body));
+    store_body_put(play->store, id, &chunk, buf_slice(&body), fresh,
+                   fresh_count);
     cr_assert_eq(store_drafts_add(play->store, &batch, &chunk, fresh,
                                   fresh_count, &intake),
                  0);

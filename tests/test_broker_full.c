@@ -208,6 +208,7 @@ static void
 take_all(uint64_t but)
 {
     struct store_usage usage;
+    struct chunk chunk = { 0 };
     struct err err = { 0 };
     size_t bytes;
     char *body;
@@ -217,7 +218,8 @@ take_all(uint64_t but)
     /* The engine has as much again; a row has a key and a checksum. */
     bytes = (size_t)(2 * usage.bytes_max - usage.bytes - but - 16);
     body = calloc(1, bytes);
-    store_body_put(bench.store, 1000, 1, (struct slice){ body, bytes });
+    store_body_put(bench.store, 1000, &chunk, (struct slice){ body, bytes },
+                   NULL, 0);
     cr_assert_eq(store_commit(bench.store, &err), 0, "%s", err.msg);
     free(body);
 }

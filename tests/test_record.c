@@ -239,7 +239,7 @@ write_draft(struct buf *out)
 {
     draft_encode(&(struct draft){ .request = 1,
                                   .answered_by = 2,
-                                  .chunk = 3,
+                                  .part = 3,
                                   .at = 4,
                                   .bytes = 5,
                                   .line_check = 6,

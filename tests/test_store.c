@@ -108,6 +108,66 @@ CLAIM(chunk_keeps_its_lines_byte_for_byte)
     play_commit(play);
 }
 
+#define LINES_SHORT 500
+#define LINE_BYTES  100
+#define LONG_BYTES  100000
+
+/* Appends a line to a body, and the draft that stands there. */
+static void
+add_line(struct buf *body, struct new_draft *draft, size_t bytes, char fill)
+{
+    draft->draft.at = (uint32_t)body->bytes;
+    draft->draft.bytes = (uint32_t)bytes;
+    for (size_t i = 0; i < bytes; i++)
+        buf_add_char(body, fill);
+    draft->draft.line_check =
+        draft_line_check((struct slice){ body->data + draft->draft.at, bytes });
+    buf_add_char(body, '\n');
+}
+
+CLAIM(chunk_lies_in_parts_of_whole_lines)
+{
+    struct new_draft drafts[2 * LINES_SHORT + 1] = { 0 };
+    size_t count = sizeof(drafts) / sizeof(drafts[0]);
+    uint64_t batch = play_open(play, "k");
+    struct chunk chunk = { .n = 1 };
+    struct buf body = { 0 };
+    struct slice line;
+
+    for (size_t i = 0; i < count; i++) {
+        drafts[i].draft.batch = batch;
+        add_line(&body, &drafts[i], i == LINES_SHORT ? LONG_BYTES : LINE_BYTES,
+                 (char)('a' + i % 26));
+    }
+    play_begin(play);
+    store_body_put(play->store, batch, &chunk, buf_slice(&body), drafts, count);
+    store_chunk_put(play->store, batch, &chunk);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t last = i > 0 ? drafts[i - 1].draft.part : 1;
+
+        cr_assert_eq(store_draft_line(play->store, &drafts[i].draft, &line), 0);
+        cr_expect_eq(line.data[0], (char)('a' + i % 26));
+        cr_expect_leq(drafts[i].draft.part - last, 1);
+    }
+    /* A long line has one of its own; short ones share theirs. */
+    cr_expect_eq(drafts[0].draft.part, 1);
+    cr_expect_eq(drafts[LINES_SHORT].draft.at, 0);
+    cr_expect_eq(drafts[LINES_SHORT].draft.part, 3);
+    cr_expect_eq(drafts[count - 1].draft.part, 5);
+    cr_assert_eq(store_chunk_get(play->store, batch, 1, &chunk), 0);
+    cr_expect_eq(chunk.part_first, 1);
+    cr_expect_eq(chunk.part_count, 5);
+    /* What comes next goes behind them. */
+    drafts[0].draft.at = 0;
+    store_body_put(play->store, batch, &chunk,
+                   (struct slice){ body.data, LINE_BYTES }, drafts, 1);
+    cr_expect_eq(chunk.part_first, 6);
+    cr_expect_eq(drafts[0].draft.part, 6);
+    cr_expect_eq(store_draft_line(play->store, &drafts[0].draft, &line), 0);
+    store_abort(play->store);
+    buf_fini(&body);
+}
+
 CLAIM(id_is_taken_once_in_a_batch_and_again_in_another)
 {
     struct play_draft drafts[] = { { .id = "a", .word = "x" },

@@ -137,6 +137,7 @@ Test(store_damage, foreign_files_are_refused)
 Test(store_damage, newer_header_says_where_the_file_ends)
 {
     struct play play;
+    struct chunk chunk = { .n = 1 };
     char *path, *big = mem_zalloc(20, PAGE_BYTES);
     uint64_t batch;
 
@@ -147,8 +148,8 @@ Test(store_damage, newer_header_says_where_the_file_ends)
         struct slice text;
 
         play_begin(&play);
-        store_body_put(play.store, batch, n + 1,
-                       (struct slice){ big, 20 * PAGE_BYTES });
+        store_body_put(play.store, batch, &chunk,
+                       (struct slice){ big, 20 * PAGE_BYTES }, NULL, 0);
         play_commit(&play);
         text = read_file(path);
         text.bytes -= PAGE_BYTES;

@@ -41,8 +41,8 @@ put_body(struct play *play, uint64_t batch, uint32_t n, struct err *err)
     play_begin(play);
     rc = store_admit_chunk(play->store, BODY_BYTES, 0, err);
     if (rc == 0) {
-        store_body_put(play->store, batch, n,
-                       (struct slice){ body, BODY_BYTES });
+        store_body_put(play->store, batch, &chunk,
+                       (struct slice){ body, BODY_BYTES }, NULL, 0);
         store_chunk_put(play->store, batch, &chunk);
         store_batch_put(play->store, &record, play->now_ms);
         rc = store_commit(play->store, err);
