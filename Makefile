@@ -6,6 +6,7 @@
 #   make check          all tests; T=json only those with json in their names
 #   make sampler        the sampler beside the first three sentences
 #   make fairness       mean times to completion under three schedules
+#   make churn          the store's size over ten simulated hours, and its plot
 #   make lint           formatting, clang-tidy, layers, banned words, documents
 #   make sim            10000 simulated histories; SEEDS=n, SEED=s replays one
 #   make sim-bugs       bugs planted in the broker, each found by the simulator
@@ -90,7 +91,7 @@ PROGRAMS := $(addprefix $(BIN)/,sheafd sheaf-worker sheaf)
 SHARED := $(OUT)/libsheaf.so.$(SOVERSION)
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check sampler fairness lint fuzz sim sim-bugs format install uninstall clean FORCE
+.PHONY: all deps demo check sampler fairness churn lint fuzz sim sim-bugs format install uninstall clean FORCE
 all: $(PROGRAMS) $(OUT)/libsheaf.a $(SHARED)
 
 $(call archives,$(OUT))

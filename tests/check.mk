@@ -28,6 +28,8 @@ $(BIN)/upstream: $(call objects,$(OUT),$(UPSTREAM)) $(OUT)/base.a
 	$(call run,LINK,$@)$(LINK) -pie -pthread -o $@ $^ $(LIBS_base) \
 	    $(call pkg,--libs,libmicrohttpd)
 
+CHURN := $(OUT)/tests/churn/churn
+
 # The simulator: the real core, its checker, and a world of its own.
 SIM := $(OUT)/tests/sim/sim
 SIM_PARTS = $(call objects,$(OUT),$(wildcard tests/sim/*.c)) \
@@ -50,7 +52,7 @@ $(SURVEY): $(call objects,$(OUT),$(wildcard tests/power/*.c)) \
     $(OUT)/queue.a $(OUT)/store.a $(OUT)/base.a
 	$(call run,LINK,$@)$(LINK) -pie -o $@ $^ $(SIM_LIBS)
 
-check: $(UNITS) $(if $(SCRIPTS),all $(BIN)/upstream $(SIM) $(SURVEY))
+check: $(UNITS) $(if $(SCRIPTS),all $(BIN)/upstream $(SIM) $(SURVEY) $(CHURN))
 	@OUT=$(OUT) SAN=$(SAN) CC='$(CC)' sh tests/run.sh $(UNITS) $(SCRIPTS)
 
 # The same simulation with each schedule: an object beats the archive's.
@@ -67,6 +69,19 @@ $(OUT)/tests/fair/lease_cost: $(OUT)/tests/fair/lease_cost.o $(OUT)/aids.a \
     $(OUT)/queue.a $(OUT)/store.a $(OUT)/base.a
 	$(call run,LINK,$@)$(LINK) -pie -o $@ $^ $(ALL_LIBS) \
 	    $(call pkg,--libs,criterion)
+
+# Ten hours of work that comes and goes, and what becomes of the file.
+$(CHURN): $(OUT)/tests/churn/churn.o $(OUT)/aids.a $(OUT)/queue.a \
+    $(OUT)/store.a $(OUT)/base.a
+	$(call run,LINK,$@)$(LINK) -pie -o $@ $^ $(ALL_LIBS) \
+	    $(call pkg,--libs,criterion)
+
+# The plot is kept beside the description of the file.
+churn: $(CHURN)
+	@$< --table $(OUT)/churn.table
+	@if command -v gnuplot >/dev/null; then gnuplot -e \
+	    "table='$(OUT)/churn.table'" tests/churn/plot.gp >store/churn.svg; \
+	else echo 'no plot: gnuplot is not there (Debian: gnuplot-nox)'; fi
 
 fairness: $(SCHEDULES:%=$(OUT)/tests/fair/fairness-%)
 	@for schedule in $(SCHEDULES); do echo "$$schedule:"; \

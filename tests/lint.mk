@@ -6,7 +6,8 @@
 HEADERS := $(wildcard $(FOLDERS:%=%/*.h))
 SOURCES := $(wildcard $(FOLDERS:%=%/*.c))
 FORMATTED := $(HEADERS) $(SOURCES) $(wildcard tests/*.[ch] tests/fuzz/*.[ch] \
-    tests/sim/*.[ch] tests/fair/*.[ch] tests/sampler/*.[ch] tests/power/*.[ch] \
+    tests/sim/*.[ch] tests/fair/*.[ch] tests/churn/*.[ch] tests/sampler/*.[ch] \
+    tests/power/*.[ch] \
     examples/*.[ch])
 LINTS := lint-format lint-layers lint-banned lint-docs lint-headers lint-tidy
 # Runs a command for each file, as many at a time as there are processors, and
