@@ -63,7 +63,7 @@
     X(results_ttl_ms, INT, 0, 0, 9007199254740992, "ms",                      \
         "a batch is purged so long after its end; 0: not by itself")          \
     X(results_bytes_max, INT, 0, 0, 17592186044416, "bytes",                  \
-        "a larger store has its oldest ended batches purged; 0: no limit")    \
+        "a larger store loses unused answers, then old batches; 0: no limit")    \
     X(attempts_max, INT, 5, 1, 100, "",                                       \
         "failed attempts after which a request ends with a fallback")         \
     X(backoff_base_ms, INT, 500, 1, 3600000, "ms",                            \

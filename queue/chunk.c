@@ -240,8 +240,11 @@ store_chunk(struct call *call, struct batch *batch, struct chunk *chunk)
     int rc = store_admit_chunk(broker->env.store, body.bytes,
                                chunk->draft_count, call->err);
 
-    if (rc == 0)
-        rc = core_options(broker, batch->id);
+    if (rc < 0) {
+        retain_want_room(broker, call->now_ms);
+        return rc;
+    }
+    rc = core_options(broker, batch->id);
     if (rc < 0)
         return rc;
     gathering.drafts = mem_zalloc(gathering.max, sizeof(gathering.drafts[0]));

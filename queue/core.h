@@ -100,6 +100,9 @@ struct broker {
     int64_t retain_ms;     /* when to look for what to purge */
     uint64_t retain_after; /* the batch where that goes on; 0: from the first */
     bool is_purging;       /* a batch on the way was purged, or is being */
+    bool wants_room;       /* something was refused, or waits, for want of it */
+    struct timer forgot;   /* where to look for answers to forget; 0: from the
+                              first timer */
     uint64_t sticky_batch; /* the group that is being dispatched */
     struct place sticky_place;
     struct alone alone;
@@ -289,8 +292,13 @@ void finish_essence(void *context, const struct draft *draft, struct slice line,
 /* Removes a batch that has ended: one write now, its drafts in slices. */
 void retain_purge(struct broker *broker, struct batch *batch, int64_t now_ms);
 
+/* Something was refused, or waits, as the store is full: answers that no draft
+ * refers to go soon, until new batches find room. */
+void retain_want_room(struct broker *broker, int64_t now_ms);
+
 /* Looks for what was kept long enough, or is too much, if it is time; a bounded
- * number of batches. */
+ * number of batches. What is too much loses answers that no draft refers to
+ * first. */
 void retain_run(struct broker *broker, int64_t now_ms);
 
 /* ---- due.c ---- */

@@ -405,8 +405,12 @@ dispatch_run(struct broker *broker, int64_t now_ms)
 {
     size_t budget = (size_t)broker->env.conf->commit_items_max;
 
-    if (broker->is_draining || !store_may_lease(broker->env.store))
+    if (broker->is_draining)
         return;
+    if (!store_may_lease(broker->env.store)) {
+        retain_want_room(broker, now_ms);
+        return;
+    }
     (void)run_alone(broker, now_ms);
     do
         give(broker, &budget, now_ms);

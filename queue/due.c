@@ -205,7 +205,7 @@ static void
 due_forget(struct broker *broker, const struct timer *timer, int64_t now_ms)
 {
     (void)now_ms;
-    store_forget(broker->env.store, timer->id);
+    (void)store_forget(broker->env.store, timer->id, false);
 }
 
 typedef void due_fn(struct broker *broker, const struct timer *timer,

@@ -204,8 +204,10 @@ create(struct call *call, const struct opening *opening)
                        (long long)conf->batches_live_max);
     }
     rc = store_admit_batch(broker->env.store, call->err);
-    if (rc < 0)
+    if (rc < 0) {
+        retain_want_room(broker, call->now_ms);
         return rc;
+    }
     uuid_generate_random(batch.uuid);
     store_batch_add(broker->env.store, &batch, &spec);
     store_timer_set(broker->env.store,

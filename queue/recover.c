@@ -140,6 +140,8 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
     broker->retain_ms = 0;
     broker->retain_after = 0;
     broker->is_purging = false;
+    broker->wants_room = false;
+    broker->forgot = (struct timer){ 0 };
     broker->counters = broker->sent;
     if (is_start) {
         broker->start_ms = now_ms;

@@ -6,6 +6,8 @@
 #define LOOK_MS_MAX 600000
 #define AGAIN_MS    100  /* while there is too much */
 #define BATCHES_MAX 1000 /* of one turn; the next one goes on */
+#define ANSWERS_MAX 100  /* the same for answers that are forgotten early */
+#define TIMERS_MAX  5000 /* and for timers that are looked at for them */
 
 void
 retain_purge(struct broker *broker, struct batch *batch, int64_t now_ms)
@@ -34,6 +36,42 @@ is_too_much(struct broker *broker)
     return most > 0 && store_bytes(broker->env.store) > (uint64_t)most;
 }
 
+/* True if new batches were refused, and would be now. */
+static bool
+is_tight(struct broker *broker)
+{
+    return broker->wants_room && store_admit_batch(broker->env.store, NULL) < 0;
+}
+
+/* Forgets some answers that no draft refers to, the oldest first, before their
+ * time has come, until there is room: their timers lead to them. False: there
+ * are none. */
+static bool
+forget_some(struct broker *broker)
+{
+    struct store *store = broker->env.store;
+    int forgotten = 0;
+
+    for (int i = 0; i < TIMERS_MAX && forgotten < ANSWERS_MAX; i++) {
+        int rc = store_timer_after(store, &broker->forgot);
+
+        if (rc < 0 && rc != E_CORRUPT) {
+            broker->forgot = (struct timer){ 0 };
+            return forgotten > 0;
+        }
+        if (rc < 0 || broker->forgot.kind != TIMER_FORGET)
+            continue;
+        store_timer_drop(store, &broker->forgot);
+        /* One that a draft refers to again gets a new timer in time. */
+        if (!store_forget(store, broker->forgot.id, true))
+            continue;
+        forgotten++;
+        if (!is_too_much(broker) && !is_tight(broker))
+            break;
+    }
+    return true;
+}
+
 static bool
 is_old(const struct broker *broker, const struct batch *batch, int64_t now_ms)
 {
@@ -59,31 +97,37 @@ look(struct broker *broker, struct batch *batch, bool too_much, int64_t now_ms)
 
 /* How long it is until the next look: precise to a part of what is kept. */
 static int64_t
-pause_ms(const struct conf *conf)
+pause_ms(const struct broker *broker)
 {
+    const struct conf *conf = broker->env.conf;
     int64_t part_ms = conf->results_ttl_ms / 16;
 
-    if (conf->results_ttl_ms == 0 && conf->results_bytes_max == 0)
+    if (conf->results_bytes_max > 0 || broker->wants_room)
+        return LOOK_MS;
+    if (conf->results_ttl_ms == 0)
         return INT64_MAX / 2; /* never: a changed configuration is a restart */
-    if (conf->results_bytes_max > 0 || part_ms < LOOK_MS)
+    if (part_ms < LOOK_MS)
         return LOOK_MS;
     return part_ms < LOOK_MS_MAX ? part_ms : LOOK_MS_MAX;
 }
 
 void
-retain_run(struct broker *broker, int64_t now_ms)
+retain_want_room(struct broker *broker, int64_t now_ms)
 {
-    const struct conf *conf = broker->env.conf;
+    if (broker->wants_room)
+        return;
+    broker->wants_room = true;
+    if (broker->retain_ms > now_ms + AGAIN_MS)
+        broker->retain_ms = now_ms + AGAIN_MS;
+}
+
+/* Looks at some batches; the next turn goes on. */
+static void
+look_round(struct broker *broker, bool too_much, int64_t now_ms)
+{
     struct batch batch = { .id = broker->retain_after };
-    bool too_much;
     int rc = 0;
 
-    if (now_ms < broker->retain_ms)
-        return;
-    broker->retain_ms = now_ms + pause_ms(conf);
-    too_much = is_too_much(broker);
-    if (conf->results_ttl_ms == 0 && !too_much)
-        return;
     for (int i = 0; i < BATCHES_MAX; i++) {
         rc = store_batch_after(broker->env.store, batch.id, &batch);
         if (rc < 0 && rc != E_CORRUPT)
@@ -100,4 +144,23 @@ retain_run(struct broker *broker, int64_t now_ms)
         broker->retain_ms = now_ms + AGAIN_MS;
     broker->retain_after = 0;
     broker->is_purging = false;
+}
+
+void
+retain_run(struct broker *broker, int64_t now_ms)
+{
+    bool too_much;
+
+    if (now_ms < broker->retain_ms)
+        return;
+    too_much = is_too_much(broker);
+    broker->wants_room = is_tight(broker);
+    broker->retain_ms = now_ms + pause_ms(broker);
+    if ((too_much || broker->wants_room) && broker->retain_after == 0 &&
+        forget_some(broker)) {
+        broker->retain_ms = now_ms + AGAIN_MS;
+        return;
+    }
+    if (broker->env.conf->results_ttl_ms > 0 || too_much)
+        look_round(broker, too_much, now_ms);
 }

@@ -382,9 +382,10 @@ bool store_retry_drafts(struct store *store, struct batch *batch,
                         uint32_t *index, uint32_t mask,
                         const struct intake *intake);
 
-/* Removes a request whose answer nobody refers to and that is no older than
- * kept answers may be; if it is younger, it is looked at again. */
-void store_forget(struct store *store, uint64_t request);
+/* Removes a request whose answer nobody refers to: at once, or only if it is as
+ * old as kept answers become; if it is younger then, it is looked at again. True
+ * if it is gone. */
+bool store_forget(struct store *store, uint64_t request, bool at_once);
 
 /* Removes a slice of an abandoned or purged batch's drafts. True: there are
  * more. When it is the last and is_whole, the batch goes too. A timer for a

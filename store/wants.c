@@ -230,15 +230,21 @@ remove_request(struct store *store, const struct request *request)
     table_del(store, TABLE_REQUEST, key_id(request->id));
 }
 
+/* True if no draft refers to a request and no worker has it. */
+static bool
+is_unused(struct store *store, const struct request *request)
+{
+    return request->state != REQUEST_LEASED &&
+           next_batch(store, request->id, 0) == 0;
+}
+
 bool
 request_forget(struct store *store, const struct request *request)
 {
     int64_t until_ms;
 
-    if (request->state == REQUEST_LEASED ||
-        next_batch(store, request->id, 0) != 0) {
+    if (!is_unused(store, request))
         return false;
-    }
     if (request->status != STATUS_OK) {
         remove_request(store, request);
         return true;
@@ -256,13 +262,17 @@ request_forget(struct store *store, const struct request *request)
     return false;
 }
 
-void
-store_forget(struct store *store, uint64_t id)
+bool
+store_forget(struct store *store, uint64_t id, bool at_once)
 {
     struct request request;
 
-    if (store_request_get(store, id, &request) == 0)
-        (void)request_forget(store, &request);
+    if (store_request_get(store, id, &request) < 0)
+        return false;
+    if (!at_once || !is_unused(store, &request))
+        return request_forget(store, &request);
+    remove_request(store, &request);
+    return true;
 }
 
 void

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "store/verify.h"
 #include "tests/broker_fixture.h"
@@ -202,6 +204,106 @@ Test(broker_purge, what_is_old_goes_by_itself, .fini = tear_down)
     cr_assert_str_eq(bench_state(&bench, other), "paused",
                      "what lives is not old");
     cr_assert_eq(bench_stat(&bench, "batches_purged"), 1);
+}
+
+/* The cache's answers are of less worth than what somebody may still ask for. */
+Test(broker_purge, unused_answers_go_before_any_batch, .fini = tear_down)
+{
+    set_up();
+    submit("k", TWO, uuid);
+    submit("l", "{'id':'c','text':'c'}\n", other);
+    ask("purge", uuid);
+    bench_advance(&bench, 1000);
+    cr_assert_eq(usage().requests, 3, "answers stay for the cache");
+    bench.conf.results_bytes_max = (int64_t)usage().bytes - 1;
+    bench_restart(&bench);
+    hand_hello(hand);
+    bench_advance(&bench, 30000);
+    cr_expect_eq(usage().requests, 2, "one was enough");
+    cr_expect_str_eq(bench_state(&bench, other), "finished");
+    cr_expect_eq(bench_stat(&bench, "batches_purged"), 0);
+}
+
+/* An answer that is wanted again has a draft again. */
+Test(broker_purge, answers_in_use_are_kept, .fini = tear_down)
+{
+    cJSON *results;
+
+    set_up();
+    submit("k", TWO, uuid);
+    ask("purge", uuid);
+    bench_advance(&bench, 1000);
+    submit("l", "{'id':'c','text':'a'}\n", other);
+    cr_assert_eq(bench.call_count, 2, "the cache answers");
+    bench.conf.results_bytes_max = (int64_t)usage().bytes - 1;
+    bench_restart(&bench);
+    hand_hello(hand);
+    bench_advance(&bench, 30000);
+    cr_expect_eq(usage().requests, 1);
+    results = bench_results(&bench, other, 0);
+    cr_expect_str_eq(at_str(result_of(results, "c"), "text"), "answer");
+    cJSON_Delete(results);
+}
+
+#define ANSWER_BYTES 3000
+#define FULL_BYTES   120000 /* of the whole store */
+
+/* A batch of five drafts with long answers, which is purged. False: the store is
+ * full. */
+static bool
+submit_and_purge(int number)
+{
+    char key[16], lines[512] = "", text[ANSWER_BYTES + 1];
+    const cJSON *head;
+    size_t used = 0;
+
+    (void)snprintf(key, sizeof(key), "%d", number);
+    head =
+        bench_ask(&bench, NULL, "'verb':'open','client':'c','key':'%s'", key);
+    if (strcmp(at_str(head, "verb"), "opened") != 0) {
+        cr_assert_str_eq(at_str(head, "code"), "full");
+        return false;
+    }
+    for (int i = 0; i < 5; i++) {
+        used +=
+            (size_t)snprintf(lines + used, sizeof(lines) - used,
+                             "{'id':'%d','text':'%d of %d'}\n", i, i, number);
+    }
+    bench_submit(&bench, key, NULL, lines, uuid);
+    bench_advance(&bench, bench.conf.group_window_ms);
+    memset(text, 'x', ANSWER_BYTES);
+    text[ANSWER_BYTES] = '\0';
+    hand_start(hand);
+    while (hand_slip(hand, SLIP_RUNNING, 0))
+        hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), text);
+    bench_run(&bench);
+    cr_assert_str_eq(bench_state(&bench, uuid), "finished");
+    ask("purge", uuid);
+    bench_advance(&bench, 10);
+    return true;
+}
+
+/* No purge can help any more: nothing but answers of the cache is there. */
+Test(broker_purge, a_store_full_of_unused_answers_takes_new_batches,
+     .fini = tear_down)
+{
+    int64_t began_ms;
+    int number = 0;
+
+    bench_init(&bench, FULL_BYTES);
+    bench_start(&bench);
+    hand = hand_new(&bench, 5);
+    bench_run(&bench);
+    began_ms = bench.now_ms;
+    while (submit_and_purge(number))
+        cr_assert_lt(number++, 100, "the store is never full");
+    cr_expect_gt(number, 3);
+    cr_expect_eq(usage().drafts, 0);
+    cr_expect_geq(usage().requests, 5 * 3);
+    bench_advance(&bench, 1000);
+    cr_assert_lt(bench.now_ms - began_ms, bench.conf.cache_ttl_ms);
+    cr_expect(submit_and_purge(number));
+    cr_expect_gt(usage().requests, 5, "no more went than had to");
 }
 
 Test(broker_purge, what_is_too_much_goes_the_oldest_first, .fini = tear_down)
