@@ -81,13 +81,21 @@ class Broker:
         elif verb == "beat":
             self.held = head["held"]
             if self.answers_beats:
-                self.say("beat")
+                self.answer_beat()
         elif verb == "slots":
             self.slots.append(head["count"])
         elif verb == "result":
             self.results.append((head, body))
             if self.confirms:
                 self.confirm(head)
+
+    def answer_beat(self):
+        """The last one may be of a worker that has gone already."""
+        try:
+            self.say("beat")
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
 
     def confirm(self, result):
         self.say("confirmed", request=result["request"],
