@@ -181,6 +181,7 @@ def case_leases_are_called_and_reported(stage):
         text = body[head["text_at"]:head["text_at"] + head["text_bytes"]]
         for name, want in {"fence": 7, "class": "ok", "http_status": 200,
                            "code": "", "message": "", "wait_ms": 0,
+                           "wait_from": "",
                            "model": "m", "finish": "stop", "prompt_tokens": 2,
                            "completion_tokens": 5, "total_tokens": 7,
                            "text_follows": 0, "sent": 1}.items():
@@ -277,6 +278,9 @@ FAILURES = {
     # text: (script, class, http_status, code, wait_ms)
     "limited": ("status=429 header='Retry-After: 2'",
                 "throttled", 429, None, 2000),
+    "advised": ("status=429 body='{\"error\":{\"message\":\"busy\",\"details\":"
+                "[{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\","
+                "\"retryDelay\":\"2s\"}]}}'", "throttled", 429, None, 2000),
     "crowded": ("status=429", "retryable", 429, None, 0),
     "broke": ("status=429 body='{\"error\":{\"message\":\"m\",\"code\":"
               "\"insufficient_quota\"}}' header='Retry-After: 2'",
@@ -313,6 +317,9 @@ FAILURES = {
     "hangs": ("action=hang", "retryable", 0, "timeout", 0),
     "drips": ("action=drip every=1", "ok", 200, "", 0),
 }
+# Where a wait stood, of those that name one.
+WAITS_FROM = {"limited": "retry-after", "loading": "retry-after-ms",
+              "advised": "error.details.retryDelay"}
 
 
 def case_every_failure_has_its_class(stage):
@@ -335,6 +342,8 @@ def case_every_failure_has_its_class(stage):
         check(text + ": class", (head["class"], head["http_status"],
                                  head["wait_ms"], head["sent"]),
               (kind, status, wait_ms, 1))
+        check(text + ": wait_from", head["wait_from"],
+              WAITS_FROM.get(text, ""))
         if code is not None:
             check(text + ": code", head["code"], code)
         check_that(text + ": has a message",

@@ -22,11 +22,11 @@ log_call(const struct desk_lease *lease)
 
     (is_well ? log_info : log_warn)(
         "event=upstream_call request=%lld fence=%lld upstream=%s status=%d "
-        "class=%s code=\"%s\" latency_ms=%lld wait_ms=%lld wait_source=\"%s\"",
+        "class=%s code=\"%s\" latency_ms=%lld wait_ms=%lld wait_from=\"%s\"",
         (long long)lease->request, (long long)lease->fence, lease->upstream,
         outcome->http_status, outcome_class_name(outcome->class), outcome->code,
         (long long)result->latency_ms, (long long)outcome->wait_ms,
-        outcome->wait_source);
+        outcome->wait_from);
 }
 
 /* Upstreams quote what they were sent, keys too. */

@@ -33,6 +33,8 @@ static const struct reset {
 
 static const char *const in_ms[] = { "retry-after-ms", "x-ms-retry-after-ms" };
 static const char in_seconds[] = "retry-after";
+static const char in_details[] = "error.details.retryDelay";
+static const char in_message[] = "error.message";
 static const char should_retry[] = "x-should-retry";
 
 static bool
@@ -243,7 +245,7 @@ hint_wait_ms(const struct hint_reply *reply, bool only_explicit, int64_t now_ms,
     wait_ms = value ? delay_parse(value, now_ms) : DELAY_NONE;
     if (wait_ms != DELAY_NONE)
         return wait_ms;
-    *source = "body";
+    *source = in_details;
     wait_ms = from_body(reply->doc);
     if (wait_ms != DELAY_NONE)
         return wait_ms;
@@ -254,6 +256,6 @@ hint_wait_ms(const struct hint_reply *reply, bool only_explicit, int64_t now_ms,
     if (wait_ms != DELAY_NONE)
         return wait_ms;
     wait_ms = delay_find(reply->message);
-    *source = wait_ms != DELAY_NONE ? "message" : "";
+    *source = wait_ms != DELAY_NONE ? in_message : "";
     return wait_ms;
 }

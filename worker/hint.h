@@ -51,9 +51,10 @@ void hint_keep(struct hint_headers *headers, struct slice name,
 /* The value of a header, or NULL. The name is in lower case. */
 const char *hint_get(const struct hint_headers *headers, const char *name);
 
-/* The wait a reply names, or DELAY_NONE, and in *source where it stands, for the
- * log ("retry-after", "body" …; "" if nowhere). With only_explicit the headers
- * that every reply carries, such as those of a rate limit, don't count. */
+/* The wait a reply names, or DELAY_NONE, and in *source where it stands: the
+ * name of a header ("retry-after"), or the path of a member of the body
+ * ("error.message"); "" if nowhere. With only_explicit the headers that every
+ * reply carries, such as those of a rate limit, don't count. */
 int64_t hint_wait_ms(const struct hint_reply *reply, bool only_explicit,
                      int64_t now_ms, const char **source);
 

@@ -118,7 +118,7 @@ void
 outcome_set(struct outcome *out, enum outcome_class class, const char *code,
             const char *message)
 {
-    *out = (struct outcome){ .wait_source = "" };
+    *out = (struct outcome){ .wait_from = "" };
     put(out, class, code, message);
 }
 
@@ -162,8 +162,8 @@ take_wait(const struct outcome_input *input, int64_t now_ms,
         .message = input->extract->error_message,
         .tokens_wanted = input->tokens_wanted,
     };
-    int64_t wait_ms = hint_wait_ms(&reply, out->http_status != 429, now_ms,
-                                   &out->wait_source);
+    int64_t wait_ms =
+        hint_wait_ms(&reply, out->http_status != 429, now_ms, &out->wait_from);
 
     if (wait_ms == DELAY_NONE)
         return;

@@ -37,9 +37,9 @@ enum outcome_class { OUTCOME_CLASS_LIST(OUTCOME_ENUM) OUTCOME_CLASS_COUNT };
 
 struct outcome {
     enum outcome_class class;
-    int http_status;         /* 0 if no reply came */
-    int64_t wait_ms;         /* that the server named; 0: none */
-    const char *wait_source; /* where, for the log; "" if nowhere */
+    int http_status;       /* 0 if no reply came */
+    int64_t wait_ms;       /* that the server named; 0: none */
+    const char *wait_from; /* where it stood, see hint.h; "" if nowhere */
     char code[OUTCOME_CODE_BYTES_MAX + 1];
     char message[OUTCOME_MESSAGE_BYTES_MAX + 1];
 };

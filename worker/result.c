@@ -50,6 +50,7 @@ result_print(const struct result *result, int64_t request, int64_t fence,
     wire_add_str(head, "code", outcome->code);
     wire_add_str(head, "message", outcome->message);
     wire_add_int(head, "wait_ms", outcome->wait_ms);
+    wire_add_str(head, "wait_from", outcome->wait_from);
     wire_add_str(head, "model", result->model);
     wire_add_str(head, "finish", result->finish);
     wire_add_int(head, "prompt_tokens", result->prompt_tokens);
