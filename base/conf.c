@@ -128,10 +128,34 @@ drop_upstream(struct conf *conf)
     *upstream = (struct conf_upstream){ 0 };
 }
 
+/* What an upstream's dialect fills in where nothing else is given. */
+static void
+apply_dialect(struct conf_upstream *upstream, const struct dialect *dialect)
+{
+    struct buf path = { 0 };
+
+    if (!upstream->api_version)
+        upstream->api_version = mem_dup_str(dialect->api_version);
+    if (upstream->max_tokens_default == 0)
+        upstream->max_tokens_default = dialect->max_tokens;
+    dialect_add_path(upstream->path ? upstream->path : dialect->path,
+                     upstream->api_version, &path);
+    free(upstream->path);
+    upstream->path = buf_take(&path);
+}
+
 /* What can be said only when all of an upstream is known. */
 static int
-check_upstream(const struct conf_upstream *upstream, struct err *err)
+check_upstream(struct conf_upstream *upstream, struct err *err)
 {
+    const struct dialect *dialect = dialect_find(upstream->dialect);
+
+    if (!dialect) {
+        return err_set(err, E_INVALID,
+                       "upstream %s: dialect: none of openai, responses, "
+                       "azure, anthropic, gemini, ollama and salesforce",
+                       upstream->name);
+    }
     if (!upstream->base_url) {
         return err_set(err, E_INVALID, "upstream %s: base_url is missing",
                        upstream->name);
@@ -148,6 +172,7 @@ check_upstream(const struct conf_upstream *upstream, struct err *err)
                        "allow_plain_http = yes in a section for it",
                        upstream->name);
     }
+    apply_dialect(upstream, dialect);
     return 0;
 }
 
@@ -598,6 +623,15 @@ conf_upstream(const struct conf *conf, const char *name)
             return &conf->upstreams[i];
     }
     return NULL;
+}
+
+const struct dialect *
+conf_dialect(const struct conf_upstream *upstream)
+{
+    const struct dialect *dialect = dialect_find(upstream->dialect);
+
+    assert(dialect); /* it was checked with the file */
+    return dialect;
 }
 
 void

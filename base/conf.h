@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/dialect.h"
 #include "base/err.h"
 
 #define CONF_PATH_DEFAULT   "/etc/sheaf/sheaf.conf"
@@ -146,10 +147,16 @@
 #define CONF_UPSTREAM_LIST(X)                                                 \
     X(base_url, URL, NULL, 1, 1024, "bytes",                                  \
         "where the API begins, such as https://api.openai.com/v1")            \
-    X(path, URL_PATH, "/chat/completions", 1, 1024, "bytes",                  \
-        "what is added to base_url for a chat completion")                    \
+    X(dialect, WORD, DIALECT_DEFAULT, 1, 32, "bytes",                         \
+        "the API that is spoken there")                                       \
+    X(api_version, WORD, NULL, 1, 64, "bytes",                                \
+        "the version that azure is asked for; unset: the dialect's own")      \
+    X(path, URL_PATH, NULL, 1, 1024, "bytes",                                 \
+        "added to base_url for a chat completion; unset: the dialect's")      \
     X(model, WORD, NULL, 1, 256, "bytes",                                     \
         "the model of drafts that name none")                                 \
+    X(max_tokens_default, INT, "0", 0, 1000000, "tokens",                     \
+        "limit of answers that name none; 0: none, or the dialect's")         \
     X(key_file, FILE, NULL, 1, 1024, "bytes",                                 \
         "absolute path of a file that holds the API key")                     \
     X(key_env, VARIABLE, NULL, 1, 128, "bytes",                               \
@@ -232,6 +239,9 @@ int conf_check(const struct conf *conf, struct err *err);
 /* The upstream of that name, borrowed; NULL if there is none. */
 const struct conf_upstream *conf_upstream(const struct conf *conf,
                                           const char *name);
+
+/* The dialect of an upstream. */
+const struct dialect *conf_dialect(const struct conf_upstream *upstream);
 
 /* The weight of a client; the default if it has no section. */
 int64_t conf_client_weight(const struct conf *conf, struct slice name);

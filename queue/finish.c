@@ -167,9 +167,10 @@ finish_report(struct broker *broker, struct request *request,
     struct call_end end = report->end;
     struct retry_verdict verdict;
 
-    end.can_enlarge = end.class == CLASS_TRUNCATED &&
-                      read_source(broker, request) == 0 &&
-                      prompt_can_enlarge(&broker->line, &broker->options);
+    end.can_enlarge =
+        end.class == CLASS_TRUNCATED && read_source(broker, request) == 0 &&
+        prompt_can_enlarge(&broker->line, &broker->options,
+                           conf_upstream(broker->env.conf, request->upstream));
     count(&broker->counters, broker->env.conf, report);
     verdict =
         retry_decide(request, &end, broker->env.conf, now_ms,

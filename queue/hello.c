@@ -108,6 +108,8 @@ add_upstreams(cJSON *head, const struct conf *conf)
         wire_add_str(item, "name", upstream->name);
         wire_add_str(item, "base_url", upstream->base_url);
         wire_add_str(item, "path", upstream->path);
+        wire_add_str(item, "dialect", conf_dialect(upstream)->name);
+        wire_add_int(item, "max_tokens_default", upstream->max_tokens_default);
         wire_add_int(item, "connect_timeout_ms", upstream->connect_timeout_ms);
         wire_add_int(item, "request_timeout_ms", upstream->request_timeout_ms);
         wire_add_int(item, "reply_bytes_max", conf->reply_bytes_max);

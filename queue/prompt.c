@@ -9,10 +9,12 @@
 #define SYSTEM_DEFAULT                                                   \
     "You are a careful assistant. Work on the text of the user message " \
     "and answer with the result only."
-#define CHAT_PATH         "/chat/completions"
 #define URL_PREFIX        "/v1" /* of batch lines; base URLs end with it */
 #define ANSWER_TOKENS_MAX 1000000000
 #define ENLARGE_FACTOR    2
+
+/* What a body may call the limit of its answer. */
+static const char *const limits[] = { "max_completion_tokens", "max_tokens" };
 
 void
 prompt_fini(struct prompt *prompt)
@@ -50,32 +52,54 @@ choose_upstream(struct prompt *prompt, const struct line *line,
         buf_add_str(&prompt->upstream, CONF_LOCAL);
 }
 
+static const struct line_fault other_local = {
+    .code = "bad_url",
+    .field = "url",
+    .message = "the local upstream serves only /v1/chat/completions"
+};
+static const struct line_fault other_dialect = {
+    .code = "bad_url",
+    .field = "url",
+    .message = "an upstream of this dialect serves only /v1/chat/completions"
+};
+
+/* True if an upstream takes bodies for other endpoints than chat completions:
+ * they cannot be translated. */
+static bool
+takes_all(const struct conf_upstream *upstream)
+{
+    return upstream && conf_dialect(upstream)->is_openai;
+}
+
 static int
 choose_path(struct prompt *prompt, const struct line *line,
             const struct conf_upstream *upstream, struct line_fault *fault)
 {
+    struct buf *path = &prompt->path;
+    struct buf endpoint = { 0 };
     bool is_chat;
 
-    buf_reset(&prompt->path);
+    buf_reset(path);
     if (!line->is_batch_line) {
-        buf_add_str(&prompt->path, upstream ? upstream->path : CHAT_PATH);
+        buf_add_str(path, upstream ? upstream->path : DIALECT_CHAT_PATH);
         return 0;
     }
-    json_decode(&line->doc, line->fields[LINE_URL], &prompt->path);
-    buf_drop(&prompt->path, strlen(URL_PREFIX));
-    is_chat = slice_is(buf_slice(&prompt->path), CHAT_PATH);
-    if (!upstream && !is_chat) {
-        *fault = (struct line_fault){ .code = "bad_url",
-                                      .field = "url",
-                                      .message = "the local upstream serves "
-                                                 "only /v1/chat/completions" };
+    json_decode(&line->doc, line->fields[LINE_URL], &endpoint);
+    buf_drop(&endpoint, strlen(URL_PREFIX));
+    is_chat = slice_is(buf_slice(&endpoint), DIALECT_CHAT_PATH);
+    if (!is_chat && !takes_all(upstream)) {
+        buf_fini(&endpoint);
+        *fault = upstream ? other_dialect : other_local;
         return E_INVALID;
     }
     /* An upstream may have its chat completions somewhere else. */
-    if (upstream && is_chat) {
-        buf_reset(&prompt->path);
-        buf_add_str(&prompt->path, upstream->path);
+    if (is_chat) {
+        buf_add_str(path, upstream ? upstream->path : DIALECT_CHAT_PATH);
+    } else {
+        dialect_add_endpoint(conf_dialect(upstream), upstream->path,
+                             buf_slice(&endpoint), path);
     }
+    buf_fini(&endpoint);
     return 0;
 }
 
@@ -181,24 +205,50 @@ add_messages(struct prompt *prompt, const struct line *line,
     }
 }
 
+/* The limit of an answer that its draft does not limit, under any name: the
+ * upstream's, or 0. */
+static int64_t
+default_limit(const struct line *line, const struct line *options,
+              const struct conf_upstream *upstream)
+{
+    struct slice extra = line_field(line, options, LINE_EXTRA);
+    struct json_doc doc = { 0 };
+    int64_t limit = upstream ? upstream->max_tokens_default : 0;
+
+    if (limit == 0 || extra.bytes == 0)
+        return limit;
+    if (json_parse(&doc, extra.data, extra.bytes, JSON_INPUT, NULL) < 0)
+        assert(!"extra was read before");
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        if (json_member(&doc, 0, limits[i]) != JSON_NONE)
+            limit = 0;
+    }
+    json_fini(&doc);
+    return limit;
+}
+
 static void
 add_max_tokens(struct prompt *prompt, const struct line *line,
-               const struct line *options, unsigned flags)
+               const struct line *options, const struct conf_upstream *upstream,
+               unsigned flags)
 {
     struct slice token = line_field(line, options, LINE_MAX_TOKENS);
-    int64_t value;
+    int64_t value = default_limit(line, options, upstream);
 
-    if (!token.bytes || !(flags & REQUEST_ENLARGED)) {
+    if (token.bytes && !(flags & REQUEST_ENLARGED)) {
         add_member(&prompt->body, "max_tokens", token);
         return;
     }
-    if (json_parse(&prompt->doc, token.data, token.bytes, JSON_INPUT, NULL) <
-            0 ||
-        json_int(&prompt->doc, 0, 1, INT32_MAX, &value) < 0) {
+    if (token.bytes && (json_parse(&prompt->doc, token.data, token.bytes,
+                                   JSON_INPUT, NULL) < 0 ||
+                        json_int(&prompt->doc, 0, 1, INT32_MAX, &value) < 0)) {
         assert(!"max_tokens was read before");
     }
-    buf_addf(&prompt->body, ",\"max_tokens\":%lld",
-             (long long)value * ENLARGE_FACTOR);
+    if (value > 0) {
+        buf_addf(&prompt->body, ",\"max_tokens\":%lld",
+                 (long long)value *
+                     (flags & REQUEST_ENLARGED ? ENLARGE_FACTOR : 1));
+    }
 }
 
 static void
@@ -227,7 +277,7 @@ compose(struct prompt *prompt, const struct line *line,
         add_member(&prompt->body, line_field_name(plain[i]),
                    line_field(line, options, plain[i]));
     }
-    add_max_tokens(prompt, line, options, flags);
+    add_max_tokens(prompt, line, options, upstream, flags);
     if (extra.bytes) {
         struct slice members = inner(extra);
 
@@ -363,15 +413,13 @@ read_tokens(struct slice token)
 static int64_t
 answer_tokens_of(const struct line *line, const struct line *options)
 {
-    static const char *const names[] = { "max_completion_tokens",
-                                         "max_tokens" };
     int64_t value = 0;
 
     if (!line->is_batch_line)
         return read_tokens(line_field(line, options, LINE_MAX_TOKENS));
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && value == 0;
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]) && value == 0;
          i++) {
-        size_t at = json_member(&line->doc, line->fields[LINE_BODY], names[i]);
+        size_t at = json_member(&line->doc, line->fields[LINE_BODY], limits[i]);
 
         if (at != JSON_NONE)
             value = read_tokens(json_raw(&line->doc, at));
@@ -421,10 +469,12 @@ prompt_make(struct prompt *prompt, const struct line *line,
 }
 
 bool
-prompt_can_enlarge(const struct line *line, const struct line *options)
+prompt_can_enlarge(const struct line *line, const struct line *options,
+                   const struct conf_upstream *upstream)
 {
     return !line->is_batch_line &&
-           line_field(line, options, LINE_MAX_TOKENS).bytes > 0;
+           (line_field(line, options, LINE_MAX_TOKENS).bytes > 0 ||
+            default_limit(line, options, upstream) > 0);
 }
 
 /* ---- for essences ---- */

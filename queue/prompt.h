@@ -64,9 +64,11 @@ int prompt_make(struct prompt *prompt, const struct line *line,
  * allows, or else the configured guess. At least 1. */
 uint32_t prompt_tokens(const struct prompt *prompt, const struct conf *conf);
 
-/* True if a request that was cut off can be tried with more room: it names how
- * much it may have. */
-bool prompt_can_enlarge(const struct line *line, const struct line *options);
+/* True if a request that was cut off can be tried with more room: how much it
+ * may have is named by its draft, or by its upstream (NULL: none) for all that
+ * name nothing. Without a limit of ours the model ran into its own. */
+bool prompt_can_enlarge(const struct line *line, const struct line *options,
+                        const struct conf_upstream *upstream);
 
 /* Appends what a person would call the draft's text: decoded, for messages the
  * last user message; and its goal. For essences. */

@@ -120,9 +120,59 @@ Test(conf_file, reads_both_kinds_of_sections)
     cr_expect_eq(upstream->request_timeout_ms, 600000);
     cr_expect(upstream->allow_plain_http);
 
+    cr_expect_str_eq(upstream->dialect, "openai");
+    cr_expect_null(upstream->api_version);
+    cr_expect_eq(upstream->max_tokens_default, 0);
+
     cr_expect_null(conf_upstream(&conf, "b"));
     cr_expect_null(conf_upstream(&conf, CONF_LOCAL));
     conf_fini(&conf);
+}
+
+Test(conf_file, fills_in_what_a_dialect_brings)
+{
+    static const struct {
+        const char *given, *path, *version;
+        int64_t max_tokens;
+    } cases[] = {
+        { "dialect = responses", "/responses", NULL, 0 },
+        { "dialect = azure",
+          "/deployments/{model}/chat/completions?api-version=2024-10-21",
+          "2024-10-21", 0 },
+        { "dialect = azure\napi_version = v7",
+          "/deployments/{model}/chat/completions?api-version=v7", "v7", 0 },
+        { "dialect = azure\npath = /chat/completions", "/chat/completions",
+          "2024-10-21", 0 },
+        { "dialect = azure\npath = /x?a={api_version}&b=1",
+          "/x?a=2024-10-21&b=1", "2024-10-21", 0 },
+        { "path = /x?a={api_version}", "/x?a={api_version}", NULL, 0 },
+        { "dialect = anthropic", "/messages", NULL, 4096 },
+        { "dialect = anthropic\nmax_tokens_default = 9", "/messages", NULL, 9 },
+        { "dialect = gemini", "/models/{model}:generateContent", NULL, 0 },
+        { "dialect = ollama", "/api/chat", NULL, 0 },
+        { "dialect = salesforce", "/models/{model}/chat-generations", NULL, 0 },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct conf_upstream *upstream;
+        struct buf text = { 0 };
+        struct conf conf;
+
+        buf_addf(&text, "[upstream \"u\"]\nbase_url = https://a\n%s\n",
+                 cases[i].given);
+        load_well(&conf, text.data);
+        upstream = &conf.upstreams[0];
+        cr_expect_str_eq(upstream->path, cases[i].path, "got %s",
+                         upstream->path);
+        if (cases[i].version)
+            cr_expect_str_eq(upstream->api_version, cases[i].version);
+        else
+            cr_expect_null(upstream->api_version);
+        cr_expect_eq(upstream->max_tokens_default, cases[i].max_tokens);
+        cr_expect_str_eq(conf_dialect(upstream)->name, upstream->dialect);
+        conf_fini(&conf);
+        buf_fini(&text);
+    }
 }
 
 #define UP "[upstream \"u\"]\n"
@@ -192,6 +242,9 @@ static const struct {
     { UP "model = a b\n",
       ":2: model: holds a blank, a control character or a byte beyond "
       "ASCII" },
+    { UP "base_url = https://a\ndialect = cohere\n",
+      ":1: upstream u: dialect: none of openai, responses, azure, anthropic, "
+      "gemini, ollama and salesforce" },
     { UP "path = chat\n", ":2: path: does not begin with a /" },
     { UP "path = /chat#x\n", ":2: path: holds a fragment" },
     { UP "key_file = a.key\n", ":2: key_file: is not an absolute path" },

@@ -2,6 +2,7 @@
 #include "queue/prompt.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -38,6 +39,13 @@ tear_down(void)
     line_fini(&line);
     line_fini(&options);
     conf_fini(&conf);
+}
+
+static bool
+can_enlarge(void)
+{
+    return prompt_can_enlarge(&line, &options,
+                              conf_upstream(&conf, prompt.upstream.data));
 }
 
 /* Composes a draft. What comes out must be JSON. */
@@ -216,24 +224,63 @@ Test(prompt, what_was_cut_off_gets_more_room_and_keeps_its_key, .init = set_up,
     unsigned char key[DIGEST_BYTES];
 
     cr_assert_eq(make(text, "", 0), 0);
-    cr_expect(prompt_can_enlarge(&line, &options));
+    cr_expect(can_enlarge());
     memcpy(key, prompt.key, sizeof(key));
     cr_assert_eq(make(text, "", REQUEST_ENLARGED), 0);
     cr_expect_not_null(strstr(prompt.body.data, ",\"max_tokens\":2000000000}"));
     cr_expect_arr_eq(key, prompt.key, sizeof(key));
     cr_assert_eq(make("{\"id\":\"a\",\"text\":\"x\"}", "{\"max_tokens\":7}", 1),
                  0);
-    cr_expect(prompt_can_enlarge(&line, &options));
+    cr_expect(can_enlarge());
     cr_expect_not_null(strstr(prompt.body.data, ",\"max_tokens\":14}"));
     cr_assert_eq(make("{\"id\":\"a\",\"text\":\"x\"}", "", 1), 0);
-    cr_expect_not(prompt_can_enlarge(&line, &options));
+    cr_expect_not(can_enlarge());
     cr_expect_null(strstr(prompt.body.data, "max_tokens"));
     cr_assert_eq(make("{\"id\":\"a\",\"method\":\"POST\",\"url\":"
                       "\"/v1/chat/completions\",\"body\":{\"max_tokens\":5}}",
                       "{\"max_tokens\":7}", 1),
                  0);
-    cr_expect_not(prompt_can_enlarge(&line, &options));
+    cr_expect_not(can_enlarge());
     cr_expect_str_eq(prompt.body.data, "{\"max_tokens\":5}");
+}
+
+Test(prompt, the_upstreams_limit_holds_where_none_is_named, .init = set_up,
+     .fini = tear_down)
+{
+    static const char text[] = "{\"id\":\"a\",\"text\":\"x\"}";
+
+    conf.upstreams[0].max_tokens_default = 100;
+    cr_assert_eq(make(text, "", 0), 0);
+    cr_expect_not_null(strstr(prompt.body.data, ",\"max_tokens\":100}"));
+    cr_expect(can_enlarge());
+    cr_assert_eq(make(text, "", REQUEST_ENLARGED), 0);
+    cr_expect_not_null(strstr(prompt.body.data, ",\"max_tokens\":200}"));
+    cr_assert_eq(make(text, "{\"max_tokens\":7}", 0), 0);
+    cr_expect_not_null(strstr(prompt.body.data, ",\"max_tokens\":7}"));
+    cr_assert_eq(make(text, "{\"extra\":{\"max_completion_tokens\":8}}", 0), 0);
+    cr_expect_null(strstr(prompt.body.data, "max_tokens"));
+    cr_expect_not(can_enlarge());
+}
+
+Test(prompt, only_openais_dialects_take_other_endpoints, .init = set_up,
+     .fini = tear_down)
+{
+    static const char text[] = "{\"id\":\"a\",\"method\":\"POST\",\"url\":"
+                               "\"/v1/embeddings\",\"body\":{\"input\":[]}}";
+
+    cr_assert_eq(make(text, "", 0), 0);
+    cr_expect_str_eq(prompt.path.data, "/embeddings");
+    conf.upstreams[0].dialect = mem_dup_str("anthropic");
+    cr_expect_eq(make(text, "", 0), E_INVALID);
+    cr_expect_str_eq(fault.code, "bad_url");
+    free(conf.upstreams[0].dialect);
+    free(conf.upstreams[0].path);
+    conf.upstreams[0].dialect = mem_dup_str("azure");
+    conf.upstreams[0].path =
+        mem_dup_str("/deployments/{model}/chat/completions?api-version=7");
+    cr_assert_eq(make(text, "", 0), 0);
+    cr_expect_str_eq(prompt.path.data,
+                     "/deployments/{model}/embeddings?api-version=7");
 }
 
 /* ---- identity ---- */

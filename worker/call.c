@@ -319,7 +319,9 @@ add_headers(struct call *call, const struct call_order *order)
     add_header(call, "Idempotency-Key: ", slice_of(order->attempt));
     add_header(call, "X-Request-Id: ", slice_of(order->attempt));
     if (order->key.bytes > 0)
-        add_header(call, "Authorization: Bearer ", order->key);
+        add_header(call, order->key_header, order->key);
+    for (size_t i = 0; i < DIALECT_HEADERS_MAX && order->headers[i]; i++)
+        add_header(call, order->headers[i], slice_of(""));
 }
 
 /* The path comes from the broker: it must stay a path, in one line, and can

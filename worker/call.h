@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/dialect.h"
 #include "base/err.h"
 #include "worker/reply.h"
 
@@ -33,7 +34,10 @@ struct call_order {
     const char *base_url;
     const char *path;    /* begins with a slash */
     const char *attempt; /* names this attempt; the same if it is sent again */
-    struct slice key;    /* empty: none is sent */
+    const char *key_header;     /* the key stands behind it */
+    struct slice key;           /* empty: none is sent */
+    const char *const *headers; /* more of them, DIALECT_HEADERS_MAX or up to
+                                   NULL */
     struct slice body;
     int64_t connect_timeout_ms;
     int64_t timeout_ms;

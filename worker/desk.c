@@ -45,6 +45,7 @@ static void
 clear(struct desk_lease *lease)
 {
     buf_fini(&lease->body);
+    buf_fini(&lease->translated);
     result_fini(&lease->result);
     *lease = (struct desk_lease){ 0 };
 }
@@ -224,6 +225,7 @@ desk_finish(struct desk *desk, struct desk_lease *lease)
 {
     move(desk, lease, DESK_FINISHED);
     buf_fini(&lease->body);
+    buf_fini(&lease->translated);
     lease->call = NULL;
     lease->resend_ms = 0;
     desk->unconfirmed_bytes += lease->result.body.bytes;

@@ -40,6 +40,7 @@
 #define DESK_RESEND_MAX_MS        16000 /* doubling up to this */
 #define DESK_UPSTREAM_BYTES_MAX   64
 #define DESK_PATH_BYTES_MAX       1024
+#define DESK_MODEL_BYTES_MAX      256
 #define DESK_NEVER                INT64_MAX
 #define DESK_BEATS_UNANSWERED_MAX 256
 
@@ -57,12 +58,14 @@ struct desk_lease {
     bool is_raw;
     char upstream[DESK_UPSTREAM_BYTES_MAX + 1];
     char path[DESK_PATH_BYTES_MAX + 1];
-    struct buf body;      /* of the HTTP request; empty when finished */
-    struct call *call;    /* while running; borrowed from the calls */
-    struct result result; /* once finished */
-    int64_t resend_ms;    /* when the result is due; 0: at once */
-    int times_sent;       /* how often it was sent */
-    uint64_t first_beat;  /* private: the first heartbeat that lists it */
+    char model[DESK_MODEL_BYTES_MAX + 1]; /* at the upstream; "": in the body */
+    struct buf body;       /* as the broker sent it; empty when finished */
+    struct buf translated; /* while running: what is sent instead, if it is */
+    struct call *call;     /* while running; borrowed from the calls */
+    struct result result;  /* once finished */
+    int64_t resend_ms;     /* when the result is due; 0: at once */
+    int times_sent;        /* how often it was sent */
+    uint64_t first_beat;   /* private: the first heartbeat that lists it */
 };
 
 struct desk;

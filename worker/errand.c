@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "worker/local.h"
 #include "worker/outcome.h"
+#include "worker/translation.h"
 
 #define BYTES_PER_TOKEN      4  /* an estimate */
 #define ATTEMPT_DIGEST_CHARS 32 /* of the body's digest */
@@ -138,14 +139,57 @@ find_key(const struct worker *worker, const struct upstream *upstream)
     return key;
 }
 
+/* Puts the lease into the words of its upstream and starts the call; if it
+ * cannot be made, the code says why. */
+static int
+start_call(struct worker *worker, struct desk_lease *lease,
+           const struct upstream *upstream, const char **code, struct err *err)
+{
+    const struct translation_order wish = {
+        .dialect = upstream->dialect,
+        .path = lease->path,
+        .model = lease->model,
+        .body = buf_slice(&lease->body),
+        .max_tokens = upstream->max_tokens,
+    };
+    char attempt[CALL_ATTEMPT_BYTES_MAX];
+    struct buf path = { 0 };
+    struct call_order order;
+    int rc;
+
+    *code = "unsupported_by_dialect";
+    rc = translation_make(&wish, &path, &lease->translated, err);
+    if (rc < 0)
+        goto out;
+    *code = "bad_url";
+    name_attempt(lease, attempt);
+    order = (struct call_order){
+        .base_url = upstream->base_url,
+        .path = path.data ? path.data : "",
+        .attempt = attempt,
+        .key_header = upstream->dialect->key_header,
+        .key = find_key(worker, upstream),
+        .headers = upstream->dialect->headers,
+        .body = buf_slice(lease->translated.bytes ? &lease->translated
+                                                  : &lease->body),
+        .connect_timeout_ms = upstream->connect_timeout_ms,
+        .timeout_ms = lease->timeout_ms,
+        .reply_bytes_max = upstream->reply_bytes_max,
+    };
+    rc = calls_start(worker->calls, &order, &lease->call, err);
+    if (rc == E_IO)
+        log_fatal("event=curl_failed reason=\"%s\"", err->msg);
+out:
+    buf_fini(&path);
+    return rc;
+}
+
 void
 errand_start(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
 {
     const struct upstream *upstream;
-    char attempt[CALL_ATTEMPT_BYTES_MAX];
-    struct call_order order;
     struct err err = { 0 };
-    int rc;
+    const char *code;
 
     if (strcmp(lease->upstream, CONF_LOCAL) == 0) {
         run_local(worker, lease, now_ms);
@@ -157,22 +201,8 @@ errand_start(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
                 "the broker named no upstream of this name");
         return;
     }
-    name_attempt(lease, attempt);
-    order = (struct call_order){
-        .base_url = upstream->base_url,
-        .path = lease->path,
-        .attempt = attempt,
-        .key = find_key(worker, upstream),
-        .body = buf_slice(&lease->body),
-        .connect_timeout_ms = upstream->connect_timeout_ms,
-        .timeout_ms = lease->timeout_ms,
-        .reply_bytes_max = upstream->reply_bytes_max,
-    };
-    rc = calls_start(worker->calls, &order, &lease->call, &err);
-    if (rc == E_IO)
-        log_fatal("event=curl_failed reason=\"%s\"", err.msg);
-    if (rc < 0)
-        decline(worker, lease, "bad_url", err.msg);
+    if (start_call(worker, lease, upstream, &code, &err) < 0)
+        decline(worker, lease, code, err.msg);
     else
         desk_start(worker->desk, lease);
 }

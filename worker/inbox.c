@@ -139,7 +139,7 @@ handle_slots(struct worker *worker, const struct wire *wire, int64_t now_ms,
 /* What a lease message asks for; strings are borrowed from it. */
 struct offer {
     int64_t request, fence, timeout_ms;
-    const char *upstream, *path;
+    const char *upstream, *path, *model;
     bool is_raw;
 };
 
@@ -155,6 +155,8 @@ read_offer(const struct wire *wire, struct offer *offer, struct err *err)
         wire_str(wire, "upstream", DESK_UPSTREAM_BYTES_MAX, NULL,
                  &offer->upstream, err) < 0 ||
         wire_str(wire, "path", DESK_PATH_BYTES_MAX, "", &offer->path, err) <
+            0 ||
+        wire_str(wire, "model", DESK_MODEL_BYTES_MAX, "", &offer->model, err) <
             0 ||
         wire_int(wire, "timeout_ms", wire_range(1, UPSTREAM_TIMEOUT_MS_MAX),
                  &offer->timeout_ms, err) < 0 ||
@@ -182,7 +184,8 @@ goes_on(struct worker *worker, const struct offer *offer, struct slice body,
     if (lease->state == DESK_RUNNING &&
         slice_equal(buf_slice(&lease->body), body) &&
         strcmp(lease->upstream, offer->upstream) == 0 &&
-        strcmp(lease->path, offer->path) == 0) {
+        strcmp(lease->path, offer->path) == 0 &&
+        strcmp(lease->model, offer->model) == 0) {
         log_warn("event=lease_adopted request=%lld fence=%lld old_fence=%lld",
                  (long long)offer->request, (long long)offer->fence,
                  (long long)lease->fence);
@@ -220,6 +223,7 @@ handle_lease(struct worker *worker, const struct wire *wire, int64_t now_ms,
     lease->is_raw = offer.is_raw;
     memcpy(lease->upstream, offer.upstream, strlen(offer.upstream) + 1);
     memcpy(lease->path, offer.path, strlen(offer.path) + 1);
+    memcpy(lease->model, offer.model, strlen(offer.model) + 1);
     /* The message's buffer becomes the lease's: bodies are large. */
     lease->body = worker->body;
     worker->body = (struct buf){ 0 };

@@ -5,17 +5,22 @@
 
 #define CONNECT_TIMEOUT_MS 10000
 #define REPLY_BYTES        8388608
+#define DIALECT_BYTES_MAX  32
 
 static int
 read_one(cJSON *item, struct upstream *out, struct err *err)
 {
     const struct wire wire = { .head = item };
-    const char *name, *base_url;
+    const char *name, *base_url, *dialect;
 
     if (!cJSON_IsObject(item))
         return err_set(err, E_INVALID, "not an object");
     if (wire_str(&wire, "name", CONF_NAME_BYTES_MAX, NULL, &name, err) < 0 ||
         wire_str(&wire, "base_url", URL_BYTES_MAX, "", &base_url, err) < 0 ||
+        wire_str(&wire, "dialect", DIALECT_BYTES_MAX, DIALECT_DEFAULT, &dialect,
+                 err) < 0 ||
+        wire_int(&wire, "max_tokens_default", wire_range_or(0, WIRE_INT_MAX, 0),
+                 &out->max_tokens, err) < 0 ||
         wire_int(&wire, "connect_timeout_ms",
                  wire_range_or(1, UPSTREAM_TIMEOUT_MS_MAX, CONNECT_TIMEOUT_MS),
                  &out->connect_timeout_ms, err) < 0 ||
@@ -23,6 +28,13 @@ read_one(cJSON *item, struct upstream *out, struct err *err)
                  wire_range_or(1, UPSTREAM_REPLY_BYTES_MAX, REPLY_BYTES),
                  &out->reply_bytes_max, err) < 0) {
         return E_INVALID;
+    }
+    out->dialect = dialect_find(dialect);
+    if (!out->dialect) {
+        return err_set(err, E_INVALID,
+                       "%s: dialect %s: not known to this worker; use programs "
+                       "of the same version",
+                       name, dialect);
     }
     memcpy(out->name, name, strlen(name) + 1);
     memcpy(out->base_url, base_url, strlen(base_url) + 1);

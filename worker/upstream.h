@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/conf.h"
+#include "base/dialect.h"
 #include "base/err.h"
 #include "base/url.h"
 #include "queue/wire.h"
@@ -22,6 +23,8 @@
 struct upstream {
     char name[CONF_NAME_BYTES_MAX + 1];
     char base_url[URL_BYTES_MAX + 1];
+    const struct dialect *dialect;
+    int64_t max_tokens; /* see translation.h */
     int64_t connect_timeout_ms;
     int64_t reply_bytes_max;
 };

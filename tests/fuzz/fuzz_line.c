@@ -76,7 +76,7 @@ compose(const struct line *line, const struct line *options,
     must(memcmp(prompt.key, again.key, sizeof(prompt.key)) == 0);
     must(prompt.tag == again.tag);
     must(prompt.chars == again.chars);
-    if (!prompt_can_enlarge(line, options))
+    if (!prompt_can_enlarge(line, options, NULL))
         must(slice_equal(buf_slice(&prompt.body), buf_slice(&again.body)));
     prompt_text(line, &text);
     must_be_utf8(&text);
