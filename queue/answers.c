@@ -557,6 +557,18 @@ answer_chunks(struct call *call)
 
 /* ---- stats ---- */
 
+/* The share of replies that had another shape than was expected, to a tenth. */
+static double
+fallback_percent(const struct counters *counters)
+{
+    uint64_t fallback = counters->replies_fallback_path;
+    uint64_t replies = fallback + counters->replies_priority_path;
+
+    uint64_t tenths = replies ? fallback * 1000 / replies : 0;
+
+    return (double)tenths / 10;
+}
+
 int
 answer_stats(struct call *call)
 {
@@ -588,6 +600,8 @@ answer_stats(struct call *call)
     wire_add_int(stats, #name, (int64_t)broker->counters.name);
     COUNTER_LIST(COUNTER_ADD)
 #undef COUNTER_ADD
+    wire_add_double(stats, "replies_fallback_percent",
+                    fallback_percent(&broker->counters));
     core_send(call, head);
     return 0;
 }

@@ -23,6 +23,27 @@
 #define CORE_UUID_TEXT_BYTES 37
 #define CORE_WINDOW_CHUNKS   4 /* chunks that a client may send ahead */
 
+/* Replies that have the shape which their upstream's dialect promises, those
+ * that have another one, and how often each came (extract.h has the names). */
+#define REPLY_COUNTER_LIST(X)        \
+    X(replies_priority_path)         \
+    X(replies_fallback_path)         \
+    X(replies_chat)                  \
+    X(replies_completions)           \
+    X(replies_responses)             \
+    X(replies_anthropic)             \
+    X(replies_gemini)                \
+    X(replies_gemini_blocked)        \
+    X(replies_ollama_chat)           \
+    X(replies_ollama_generate)       \
+    X(replies_llama)                 \
+    X(replies_salesforce)            \
+    X(replies_salesforce_chat)       \
+    X(replies_generations_text)      \
+    X(replies_generations_content)   \
+    X(replies_generations_generated) \
+    X(replies_other)
+
 /* Counted since the start; `stats` prints them all. */
 #define COUNTER_LIST(X)  \
     X(bad_messages)      \
@@ -49,7 +70,8 @@
     X(late_results)      \
     X(requests_done)     \
     X(fallbacks)         \
-    X(batches_purged)
+    X(batches_purged)    \
+    REPLY_COUNTER_LIST(X)
 
 #define COUNTER_FIELD(name) uint64_t name;
 struct counters {
@@ -261,6 +283,7 @@ void dispatch_pause(struct broker *broker, const char *upstream,
 struct report {
     struct call_end end;
     const char *code, *message, *model, *finish;
+    const char *shape; /* of the reply, "" if it had none */
     int64_t prompt_tokens, completion_tokens, total_tokens; /* -1: unknown */
     int64_t latency_ms;
     struct slice reply; /* as it came; put-together text behind it */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/essence.h"
 #include "base/log.h"
@@ -9,6 +11,7 @@
 
 #define NANO_PER_USD_MICROTOKEN 1000 /* 1e9 nano-dollars, 1e6 tokens */
 #define POISON_TEXT_BYTES       128
+#define SHAPE_PREFIX            "replies_" /* of the counters of shapes */
 #define COST_NANO_MAX           INT64_C(1000000000000000) /* of one call */
 
 /* What the call cost by the configured prices; unknown without them. */
@@ -142,6 +145,39 @@ count_slow(struct counters *counters, const struct conf *conf,
     counters->long_waits += report->end.wait_ms > conf->retry_after_max_ms;
 }
 
+/* Which shapes replies have, and how many of them are what their upstream's
+ * dialect makes one expect. */
+static void
+count_shape(struct broker *broker, const struct request *request,
+            const struct report *report)
+{
+    static const struct {
+        const char *name;
+        size_t place;
+    } places[] = {
+#define COUNTER_PLACE(name) { #name, offsetof(struct counters, name) },
+        REPLY_COUNTER_LIST(COUNTER_PLACE)
+#undef COUNTER_PLACE
+    };
+    const struct conf_upstream *upstream =
+        conf_upstream(broker->env.conf, request->upstream);
+    const char *expected =
+        upstream ? conf_dialect(upstream)->shape : dialect_find(NULL)->shape;
+    struct counters *counters = &broker->counters;
+
+    if (!*report->shape)
+        return;
+    if (strcmp(report->shape, expected) == 0)
+        counters->replies_priority_path++;
+    else
+        counters->replies_fallback_path++;
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        if (strncmp(places[i].name, SHAPE_PREFIX, strlen(SHAPE_PREFIX)) == 0 &&
+            strcmp(places[i].name + strlen(SHAPE_PREFIX), report->shape) == 0)
+            ++*(uint64_t *)((char *)counters + places[i].place);
+    }
+}
+
 static void
 count(struct counters *counters, const struct conf *conf,
       const struct report *report)
@@ -172,6 +208,7 @@ finish_report(struct broker *broker, struct request *request,
         prompt_can_enlarge(&broker->line, &broker->options,
                            conf_upstream(broker->env.conf, request->upstream));
     count(&broker->counters, broker->env.conf, report);
+    count_shape(broker, request, report);
     verdict =
         retry_decide(request, &end, broker->env.conf, now_ms,
                      store_request_deadline(broker->env.store, request->id),
@@ -206,6 +243,7 @@ end_uncalled(struct broker *broker, struct request *request, const char *code,
                              .code = code,
                              .message = message,
                              .model = "",
+                             .shape = "",
                              .finish = "",
                              .latency_ms = OUTCOME_UNKNOWN,
                              .prompt_tokens = OUTCOME_UNKNOWN,

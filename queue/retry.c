@@ -63,8 +63,8 @@ retry_backoff_ms(uint32_t failures, const struct conf *conf, double chance)
 bool
 retry_is_uncertain(const struct call_end *end)
 {
-    return end->was_sent && end->http_status == 0 &&
-           (end->class == CLASS_RETRYABLE || end->class == CLASS_ABORTED);
+    return end->class == CLASS_UNCERTAIN ||
+           (end->class == CLASS_ABORTED && end->was_sent);
 }
 
 static void
@@ -81,7 +81,7 @@ count(struct request *request, const struct call_end *end)
     }
     if (end->class == CLASS_THROTTLED)
         request->throttled++;
-    if (end->class == CLASS_RETRYABLE)
+    if (end->class == CLASS_RETRYABLE || end->class == CLASS_UNCERTAIN)
         request->failures++;
 }
 
@@ -107,7 +107,7 @@ has_tries_left(const struct request *request, const struct call_end *end,
 {
     if (end->class == CLASS_THROTTLED)
         return request->throttled < (uint32_t)conf->throttle_max;
-    return end->class == CLASS_RETRYABLE &&
+    return (end->class == CLASS_RETRYABLE || end->class == CLASS_UNCERTAIN) &&
            request->failures < (uint32_t)conf->attempts_max;
 }
 

@@ -22,6 +22,8 @@
     X(OK, "ok")               \
     X(RETRYABLE, "retryable") \
     X(THROTTLED, "throttled") \
+    X(UNCERTAIN, "uncertain") \
+    X(STOP, "stop")           \
     X(PERMANENT, "permanent") \
     X(TRUNCATED, "truncated") \
     X(REFUSED, "refused")     \

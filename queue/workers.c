@@ -441,6 +441,7 @@ read_report(struct call *call, struct report *report)
                  err) < 0 ||
         wire_str(wire, "model", MESSAGE_BYTES_MAX, "", &report->model, err) <
             0 ||
+        wire_str(wire, "shape", CODE_BYTES_MAX, "", &report->shape, err) < 0 ||
         wire_str(wire, "finish", MESSAGE_BYTES_MAX, "", &report->finish, err) <
             0 ||
         wire_int(wire, "wait_ms", wire_range_or(0, WIRE_INT_MAX, 0),

@@ -53,10 +53,10 @@ class Broker:
         self.socket.send_multipart(frames)
 
     def lease(self, request, body, fence=1, upstream="test", kind="text",
-              timeout_ms=20000, path="/v1/chat/completions"):
+              timeout_ms=20000, path="/v1/chat/completions", **members):
         self.say("lease", body, request=request, fence=fence,
                  upstream=upstream, path=path, timeout_ms=timeout_ms,
-                 kind=kind)
+                 kind=kind, **members)
 
     def turn(self, wait_ms):
         """Takes one message, if one comes in time."""

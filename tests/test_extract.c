@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dialect.h"
+#include "queue/core.h"
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 struct row {
@@ -163,8 +166,8 @@ Test(extract, reads_every_shape_of_the_table)
         const struct row *row = &rows[i];
         struct err err = { 0 };
 
-        cr_assert_eq(extract_read(&out, of(row->reply), &err), 0, "%s: %s",
-                     row->reply, err.msg);
+        cr_assert_eq(extract_read(&out, of(row->reply), EXTRACT_CHAT, &err), 0,
+                     "%s: %s", row->reply, err.msg);
         cr_expect_str_eq(out.shape, row->shape, "got %s, want %s for %s",
                          out.shape, row->shape, row->reply);
         check_text(row, &out);
@@ -181,53 +184,113 @@ Test(extract, reads_every_shape_of_the_table)
     extract_fini(&out);
 }
 
+Test(extract, finds_the_expected_shape_first)
+{
+    static const char both[] = "{\"message\":{\"content\":\"O\"},\"choices\":"
+                               "[{\"message\":{\"content\":\"C\"}}]}";
+    struct extract out = { 0 };
+
+    /* Whatever is expected, what is there is found. */
+    for (size_t i = 0; i + 1 < COUNT(rows); i++) {
+        for (int first = 0; first < EXTRACT_SHAPE_COUNT; first++) {
+            cr_assert_eq(extract_read(&out, of(rows[i].reply),
+                                      (enum extract_shape)first, NULL),
+                         0);
+            cr_expect_str_eq(out.shape, rows[i].shape, "%d: %s", first,
+                             rows[i].reply);
+        }
+        cr_assert_eq(extract_read(&out, of(rows[i].reply),
+                                  extract_shape_of(rows[i].shape), NULL),
+                     0);
+        cr_expect_str_eq(out.shape, rows[i].shape);
+    }
+    cr_assert_eq(extract_read(&out, of(both), EXTRACT_OLLAMA_CHAT, NULL), 0);
+    cr_expect_str_eq(out.shape, "ollama_chat");
+    cr_assert_eq(extract_read(&out, of(both), EXTRACT_GEMINI, NULL), 0);
+    cr_expect_str_eq(out.shape, "chat");
+    cr_expect_eq(extract_shape_of("ollama_chat"), EXTRACT_OLLAMA_CHAT);
+    cr_expect_eq(extract_shape_of("unheard of"), EXTRACT_OTHER);
+    extract_fini(&out);
+}
+
+Test(extract, knows_the_shape_of_every_dialect)
+{
+    const struct dialect *dialect;
+
+    for (size_t i = 0; (dialect = dialect_at(i)); i++)
+        cr_expect_neq(extract_shape_of(dialect->shape), EXTRACT_OTHER, "%s",
+                      dialect->name);
+}
+
+Test(extract, finds_shapes_that_the_broker_counts)
+{
+    static const char *const counters[] = {
+#define COUNTER_NAME(name) #name,
+        COUNTER_LIST(COUNTER_NAME)
+#undef COUNTER_NAME
+    };
+    static const char *const names[] = {
+#define COUNTED(name, text) "replies_" text,
+        EXTRACT_SHAPE_LIST(COUNTED)
+#undef COUNTED
+    };
+
+    for (size_t i = 0; i < COUNT(names); i++) {
+        bool is_there = false;
+
+        for (size_t j = 0; j < COUNT(counters); j++)
+            is_there |= strcmp(names[i], counters[j]) == 0;
+        cr_expect(is_there, "%s is no counter", names[i]);
+    }
+}
+
 /* clang-format off */
 static const struct {
     const char *reply;
     const char *code;
     const char *message;
     bool is_error;
-    bool is_quota;
+    int64_t number;
 } errors[] = {
     { "{\"error\":{\"message\":\"Too long\",\"type\":\"invalid_request_error\","
       "\"param\":null,\"code\":\"context_length_exceeded\"}}",
-      "context_length_exceeded", "Too long", true, false },
+      "context_length_exceeded", "Too long", true, 0 },
     { "{\"error\":{\"message\":\"No\",\"type\":\"invalid_request_error\","
       "\"param\":\"id\",\"code\":null}}",
-      "invalid_request_error", "No", true, false },
+      "invalid_request_error", "No", true, 0 },
     { "{\"error\":{\"message\":\"You exceeded\",\"type\":"
       "\"insufficient_quota\",\"code\":\"insufficient_quota\"}}",
-      "insufficient_quota", "You exceeded", true, true },
+      "insufficient_quota", "You exceeded", true, 0 },
     { "{\"error\":{\"message\":\"m\",\"code\":\"x\",\"type\":"
       "\"billing_error\"}}",
-      "x", "m", true, true },
+      "x", "m", true, 0 },
     { "{\"object\":\"error\",\"message\":\"flat\",\"type\":"
       "\"BadRequestError\",\"param\":null,\"code\":400}",
-      "BadRequestError", "flat", true, false },
+      "BadRequestError", "flat", true, 400 },
     { "{\"object\":\"error\",\"message\":\"flat\",\"code\":400}",
-      "400", "flat", true, false },
+      "400", "flat", true, 400 },
     { "{\"error\":{\"code\":503,\"message\":\"Loading model\",\"type\":"
       "\"unavailable_error\"}}",
-      "unavailable_error", "Loading model", true, false },
+      "unavailable_error", "Loading model", true, 503 },
     { "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\","
       "\"message\":\"Overloaded\"},\"request_id\":\"r\"}",
-      "overloaded_error", "Overloaded", true, false },
+      "overloaded_error", "Overloaded", true, 0 },
     { "{\"error\":{\"code\":429,\"message\":\"Quota\",\"status\":"
       "\"RESOURCE_EXHAUSTED\",\"details\":[]}}",
-      "RESOURCE_EXHAUSTED", "Quota", true, false },
+      "RESOURCE_EXHAUSTED", "Quota", true, 429 },
     { "[{\"error\":{\"code\":400,\"message\":\"Bad\",\"status\":"
       "\"INVALID_ARGUMENT\"}}]",
-      "INVALID_ARGUMENT", "Bad", true, false },
+      "INVALID_ARGUMENT", "Bad", true, 400 },
     { "[{\"message\":\"expired\",\"errorCode\":\"INVALID_SESSION_ID\"}]",
-      "INVALID_SESSION_ID", "expired", false, false },
-    { "{\"error\":\"model not found\"}", "", "model not found", true, false },
-    { "{\"detail\":\"Not Found\"}", "", "Not Found", false, false },
+      "INVALID_SESSION_ID", "expired", false, 0 },
+    { "{\"error\":\"model not found\"}", "", "model not found", true, 0 },
+    { "{\"detail\":\"Not Found\"}", "", "Not Found", false, 0 },
     { "{\"detail\":[{\"msg\":\"field required\",\"type\":\"missing\"}]}",
-      "missing", "field required", false, false },
-    { "{\"message\":\"no route\"}", "", "no route", false, false },
-    { "{\"error\":{}}", "", "", false, false },
+      "missing", "field required", false, 0 },
+    { "{\"message\":\"no route\"}", "", "no route", false, 0 },
+    { "{\"error\":{}}", "", "", false, 0 },
     { "{\"error\":{\"message\":\"late\"},\"choices\":[{\"message\":{"
-      "\"content\":\"x\"}}]}", "", "late", false, false },
+      "\"content\":\"x\"}}]}", "", "", false, 0 },
 };
 /* clang-format on */
 
@@ -238,13 +301,14 @@ Test(extract, reads_every_form_of_error)
     for (size_t i = 0; i < COUNT(errors); i++) {
         const char *reply = errors[i].reply;
 
-        cr_assert_eq(extract_read(&out, of(reply), NULL), 0, "%s", reply);
+        cr_assert_eq(extract_read(&out, of(reply), EXTRACT_CHAT, NULL), 0, "%s",
+                     reply);
         cr_expect_str_eq(out.error_code, errors[i].code, "got %s for %s",
                          out.error_code, reply);
         cr_expect_str_eq(out.error_message, errors[i].message, "got %s for %s",
                          out.error_message, reply);
         cr_expect_eq(out.is_error, errors[i].is_error, "%s", reply);
-        cr_expect_eq(out.is_quota, errors[i].is_quota, "%s", reply);
+        cr_expect_eq(out.error_number, errors[i].number, "%s", reply);
     }
     extract_fini(&out);
 }
@@ -267,14 +331,15 @@ Test(extract, finds_nothing_in_what_is_no_object)
     for (size_t i = 0; i < COUNT(texts); i++) {
         struct err err = { 0 };
 
-        cr_expect_eq(extract_read(&out, of(texts[i]), &err), E_INVALID, "%s",
-                     texts[i]);
+        cr_expect_eq(extract_read(&out, of(texts[i]), EXTRACT_CHAT, &err),
+                     E_INVALID, "%s", texts[i]);
         cr_expect_eq(out.root, JSON_NONE, "%s", texts[i]);
         cr_expect_not(out.has_text);
         cr_expect_neq(err.msg[0], '\0');
     }
-    cr_expect_eq(extract_read(&out, (struct slice){ NULL, 0 }, NULL),
-                 E_INVALID);
+    cr_expect_eq(
+        extract_read(&out, (struct slice){ NULL, 0 }, EXTRACT_CHAT, NULL),
+        E_INVALID);
     extract_fini(&out);
 }
 
@@ -309,7 +374,7 @@ Test(extract, cuts_a_long_message_between_characters)
     for (int i = 0; i < 400; i++)
         buf_add_str(&reply, "\xc3\xa9");
     buf_add_str(&reply, "\",\"code\":\"\\u0000hidden\"}}");
-    cr_assert_eq(extract_read(&out, buf_slice(&reply), NULL), 0);
+    cr_assert_eq(extract_read(&out, buf_slice(&reply), EXTRACT_CHAT, NULL), 0);
     cr_expect_eq(strlen(out.error_message), 511); /* 1 + 255 times 2 */
     cr_expect_str_eq(out.error_message + 509, "\xc3\xa9");
     cr_expect_str_eq(out.error_code, "");

@@ -60,6 +60,18 @@ static const struct row rows[] = {
         { "anthropic-ratelimit-input-tokens-reset", "2026-10-21T07:27:31Z" },
         { "anthropic-ratelimit-output-tokens-reset", "2026-10-21T07:27:10Z" } },
       NULL, "", 31000, "anthropic-ratelimit-input-tokens-reset", DELAY_NONE },
+    /* Generic ones, with an end in Unix seconds or milliseconds. */
+    { { { "x-ratelimit-reset", "1792567680000" },
+        { "x-ratelimit-remaining", "0" } },
+      NULL, "", 60000, "x-ratelimit-reset", DELAY_NONE },
+    { { { "ratelimit-reset", "1792567650" }, { "ratelimit-remaining", "0" } },
+      NULL, "", 30000, "ratelimit-reset", DELAY_NONE },
+    { { { "ratelimit-reset", "30" }, { "ratelimit-remaining", "3" } },
+      NULL, "", DELAY_NONE, "", DELAY_NONE },
+    /* Azure: unknown, and now. */
+    { { { "x-ratelimit-reset-requests", "-1" },
+        { "x-ratelimit-reset-tokens", "0" } },
+      NULL, "retry after 26 seconds", 26000, "error.message", DELAY_NONE },
     { { { "x-unknown", "7" } }, "{\"error\":{\"details\":7}}", "busy",
       DELAY_NONE, "", DELAY_NONE },
     { { { NULL } }, NULL, "", DELAY_NONE, "", DELAY_NONE },
@@ -123,6 +135,51 @@ Test(hint, keeps_only_headers_of_interest_that_fit)
     for (int i = 0; i < 100; i++)
         keep(&headers, "x-should-retry", "");
     cr_expect_eq(headers.count, 3);
+}
+
+Test(hint, reads_the_limits_that_a_reply_tells_of)
+{
+    static const struct {
+        const char *headers[7][2];
+        struct hint_limits want;
+    } cases[] = {
+        { { { "x-ratelimit-limit-requests", "5000" },
+            { "x-ratelimit-remaining-requests", "4999" },
+            { "x-ratelimit-reset-requests", "12ms" },
+            { "x-ratelimit-limit-tokens", "160000" },
+            { "x-ratelimit-remaining-tokens", "159976" },
+            { "x-ratelimit-reset-tokens", "9s" } },
+          { { 5000, 4999, 12 }, { 160000, 159976, 9000 } } },
+        { { { "anthropic-ratelimit-requests-limit", "50" },
+            { "anthropic-ratelimit-requests-remaining", "0" },
+            { "anthropic-ratelimit-requests-reset", "2026-10-21T07:27:05Z" },
+            { "anthropic-ratelimit-input-tokens-remaining", "7" } },
+          { { 50, 0, 5000 }, { -1, 7, -1 } } },
+        { { { "x-ratelimit-remaining", "19" } },
+          { { -1, 19, -1 }, { -1, -1, -1 } } },
+        { { { "x-ratelimit-remaining-requests", "-1" },
+            { "x-ratelimit-limit-tokens", "99999999999999999999" },
+            { "x-ratelimit-reset-tokens", "0" },
+            { "ratelimit-limit", "100, 100;w=60" } },
+          { { 100, -1, -1 }, { -1, -1, -1 } } },
+        { { { "retry-after", "7" } }, { { -1, -1, -1 }, { -1, -1, -1 } } },
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct hint_limits *want = &cases[i].want;
+        struct hint_headers headers = { 0 };
+        struct hint_limits got;
+
+        for (size_t j = 0; j < 7 && cases[i].headers[j][0]; j++)
+            keep(&headers, cases[i].headers[j][0], cases[i].headers[j][1]);
+        cr_expect_eq(hint_limits(&headers, NOW_MS, &got), i < 4, "case %zu", i);
+        cr_expect_eq(
+            memcmp(&got, want, sizeof(got)), 0,
+            "case %zu: got %lld %lld %lld, %lld %lld %lld", i,
+            (long long)got.requests.limit, (long long)got.requests.remaining,
+            (long long)got.requests.reset_ms, (long long)got.tokens.limit,
+            (long long)got.tokens.remaining, (long long)got.tokens.reset_ms);
+    }
 }
 
 Test(hint, reads_what_should_be_retried)

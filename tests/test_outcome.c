@@ -12,6 +12,11 @@
     "\"finish_reason\":\"" finish "\"}]}"
 #define ERROR(code) \
     "{\"error\":{\"message\":\"M\",\"type\":\"t\",\"code\":\"" code "\"}}"
+#define NUMBERED(code, message) \
+    "{\"error\":{\"message\":\"" message "\",\"type\":\"t\",\"code\":" code "}}"
+#define SAID(message) "{\"error\":{\"message\":\"" message "\",\"type\":\"t\"}}"
+/* NOW_MS is 07:27 UTC; the day of California's winter ends at 08:00. */
+#define DAY_REST_MS INT64_C(1980000)
 #define DAILY                                                             \
     "{\"error\":{\"code\":429,\"message\":\"Q\",\"details\":[{\"@type\":" \
     "\"google.rpc.QuotaFailure\",\"violations\":[{\"quotaId\":"           \
@@ -69,8 +74,32 @@ static const struct row rows[] = {
       "M", 0 },
     { 200, "[{\"message\":\"odd\"}]", NULL, NULL, true, OUTCOME_RETRYABLE,
       "error_reply", "odd", 0 },
-    { 200, ERROR("insufficient_quota"), NULL, NULL, true, OUTCOME_PERMANENT,
+    { 200, ERROR("insufficient_quota"), NULL, NULL, true, OUTCOME_STOP,
       "insufficient_quota", "M", 0 },
+    { 200, NUMBERED("400", "M"), NULL, NULL, true, OUTCOME_PERMANENT, "t",
+      "M", 0 },
+    { 200, NUMBERED("502", "M"), NULL, NULL, true, OUTCOME_RETRYABLE, "t",
+      "M", 0 },
+    { 200, NUMBERED("402", "M"), NULL, NULL, true, OUTCOME_STOP, "t", "M",
+      0 },
+    { 200, NUMBERED("7", "M"), NULL, NULL, true, OUTCOME_RETRYABLE, "t", "M",
+      0 },
+    { 200, "{\"status\":\"failed\",\"error\":{\"code\":\"invalid_prompt\","
+      "\"message\":\"M\"},\"output\":[]}", NULL, NULL, true,
+      OUTCOME_PERMANENT, "invalid_prompt", "M", 0 },
+    /* the body says what it is, whatever its type says */
+    { 200, ANSWER("\"x\"", "stop"), "content-type", "text/html", false,
+      OUTCOME_OK, "", "", 0 },
+    { 200, "<html>", "content-type", "application/json", false,
+      OUTCOME_RETRYABLE, "malformed_reply", NULL, 0 },
+    { 200, ANSWER("\"a\\ud800\"", "stop"), NULL, NULL, false, OUTCOME_OK, "",
+      "", 0 },
+    { 200, ANSWER("null,\"tool_calls\":[{}]", "tool_calls"), NULL, NULL,
+      false, OUTCOME_RETRYABLE, "no_text", "the reply holds no text", 0 },
+    { 200, ANSWER("null,\"tool_calls\":[{}]", "tool_calls"), NULL, NULL, true,
+      OUTCOME_OK, "", "", 0 },
+    { 200, ANSWER("null,\"refusal\":\"no\"", "stop"), NULL, NULL, false,
+      OUTCOME_REFUSED, "refused", "the model refused to answer (stop)", 0 },
     { 202, "{}", NULL, NULL, true, OUTCOME_PERMANENT, "http_202",
       "HTTP status 202", 0 },
     { 204, "", NULL, NULL, true, OUTCOME_PERMANENT, "http_204",
@@ -82,9 +111,9 @@ static const struct row rows[] = {
       "Temporary Redirect", 0 },
     { 400, ERROR("context_length_exceeded"), NULL, NULL, false,
       OUTCOME_PERMANENT, "context_length_exceeded", "M", 0 },
-    { 401, "nope", NULL, NULL, false, OUTCOME_PERMANENT, "http_401",
+    { 401, "nope", NULL, NULL, false, OUTCOME_STOP, "http_401",
       "Unauthorized", 0 },
-    { 402, "", NULL, NULL, false, OUTCOME_PERMANENT, "http_402",
+    { 402, "", NULL, NULL, false, OUTCOME_STOP, "http_402",
       "Payment Required", 0 },
     { 403, "<html>secret page</html>", NULL, NULL, false, OUTCOME_PERMANENT,
       "http_403", "Forbidden", 0 },
@@ -129,9 +158,50 @@ static const struct row rows[] = {
     { 429, "{\"error\":\"try again in 2s\"}", NULL, NULL, false,
       OUTCOME_THROTTLED, "http_429", "try again in 2s", 2000 },
     { 429, ERROR("insufficient_quota"), "retry-after", "3", false,
-      OUTCOME_PERMANENT, "insufficient_quota", "M", 0 },
-    { 429, DAILY, NULL, NULL, false, OUTCOME_PERMANENT, "quota_exhausted",
-      "Q", 0 },
+      OUTCOME_STOP, "insufficient_quota", "M", 0 },
+    { 429, DAILY, NULL, NULL, false, OUTCOME_STOP, "quota_exhausted", "Q",
+      DAY_REST_MS },
+    { 429, SAID("Limit 200, Used 200 on requests per day (RPD)"), NULL, NULL,
+      false, OUTCOME_STOP, "t", NULL, 0 },
+    { 429, SAID("tokens per day (TPD). Please try again in 7m12s."), NULL,
+      NULL, false, OUTCOME_THROTTLED, "t", NULL, 432000 },
+    { 429, SAID("Rate limit exceeded: free-models-per-day"),
+      "x-ratelimit-reset", "1792567680000", false, OUTCOME_THROTTLED, "t",
+      NULL, 60000 },
+    { 429, SAID("Request too large for m on tokens per min (TPM): Limit 3"),
+      "retry-after", "3", false, OUTCOME_PERMANENT, "t", NULL, 0 },
+    /* the words of providers */
+    { 400, SAID("Your credit balance is too low to access the API"), NULL,
+      NULL, false, OUTCOME_STOP, "t", NULL, 0 },
+    { 400, "[{\"error\":{\"code\":400,\"message\":\"API key not valid. Please"
+      " pass a valid API key.\",\"status\":\"INVALID_ARGUMENT\"}}]", NULL,
+      NULL, false, OUTCOME_STOP, "INVALID_ARGUMENT", NULL, 0 },
+    { 403, SAID("Your API key was reported as leaked."), NULL, NULL, false,
+      OUTCOME_STOP, "t", NULL, 0 },
+    { 403, "{\"type\":\"error\",\"error\":{\"type\":\"billing_error\","
+      "\"message\":\"M\"}}", NULL, NULL, false, OUTCOME_STOP,
+      "billing_error", "M", 0 },
+    { 429, ERROR("billing_not_active"), NULL, NULL, false, OUTCOME_STOP,
+      "billing_not_active", "M", 0 },
+    { 529, "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\","
+      "\"message\":\"Overloaded\"}}", NULL, NULL, false, OUTCOME_RETRYABLE,
+      "overloaded_error", "Overloaded", 0 },
+    { 498, ERROR("capacity_exceeded"), NULL, NULL, false, OUTCOME_RETRYABLE,
+      "capacity_exceeded", "M", 0 },
+    { 503, NUMBERED("503", "Loading model"), NULL, NULL, false,
+      OUTCOME_RETRYABLE, "t", "Loading model", 0 },
+    { 503, "{\"error\":\"server busy, please try again.  maximum pending "
+      "requests exceeded\"}", NULL, NULL, false, OUTCOME_RETRYABLE,
+      "http_503", NULL, 0 },
+    { 400, ERROR("content_filter"), NULL, NULL, false, OUTCOME_PERMANENT,
+      "content_filter", "M", 0 },
+    { 500, "{\"error\":{\"code\":500,\"message\":\"M\",\"type\":"
+      "\"exceed_context_size_error\"}}", NULL, NULL, false,
+      OUTCOME_PERMANENT, "exceed_context_size_error", "M", 0 },
+    { 500, SAID("the request exceeds the available context size"), NULL, NULL,
+      false, OUTCOME_PERMANENT, "t", NULL, 0 },
+    { 404, "{\"error\":\"model \\\"x\\\" not found, try pulling it first\"}",
+      NULL, NULL, false, OUTCOME_PERMANENT, "http_404", NULL, 0 },
     /* x-should-retry beats the table */
     { 400, "", "x-should-retry", "true", false, OUTCOME_RETRYABLE, "http_400",
       "Bad Request", 0 },
@@ -139,8 +209,11 @@ static const struct row rows[] = {
       "http_503", "Service Unavailable", 0 },
     { 429, "", "x-should-retry", "false", false, OUTCOME_PERMANENT,
       "http_429", "Too Many Requests", 0 },
+    /* but where the account is empty */
     { 429, ERROR("insufficient_quota"), "x-should-retry", "true", false,
-      OUTCOME_PERMANENT, "insufficient_quota", "M", 0 },
+      OUTCOME_STOP, "insufficient_quota", "M", 0 },
+    { 401, "", "x-should-retry", "false", false, OUTCOME_STOP, "http_401",
+      "Unauthorized", 0 },
 };
 /* clang-format on */
 
@@ -152,7 +225,8 @@ judge(const struct reply *reply, bool is_raw, struct outcome *out)
     struct outcome_input input = {
         .reply = reply,
         .extract = &extract,
-        .read_rc = extract_read(&extract, buf_slice(&reply->body), &err),
+        .read_rc =
+            extract_read(&extract, buf_slice(&reply->body), EXTRACT_CHAT, &err),
         .read_reason = err.msg,
         .is_raw = is_raw,
     };
@@ -196,32 +270,42 @@ Test(outcome, judges_every_way_to_end_without_a_reply)
 {
     static const struct {
         enum reply_end end;
-        enum outcome_class class;
+        enum outcome_class class, sent_class;
         const char *code;
     } ends[] = {
-        { REPLY_TIMEOUT, OUTCOME_RETRYABLE, "timeout" },
-        { REPLY_UNRESOLVED, OUTCOME_RETRYABLE, "name_not_resolved" },
-        { REPLY_UNCONNECTED, OUTCOME_RETRYABLE, "connect_failed" },
-        { REPLY_CUT, OUTCOME_RETRYABLE, "connection_lost" },
-        { REPLY_GARBLED, OUTCOME_RETRYABLE, "malformed_reply" },
-        { REPLY_TLS, OUTCOME_RETRYABLE, "tls_failed" },
-        { REPLY_UNTRUSTED, OUTCOME_PERMANENT, "tls_untrusted" },
-        { REPLY_TOO_LARGE, OUTCOME_PERMANENT, "reply_too_large" },
-        { REPLY_BAD_URL, OUTCOME_PERMANENT, "bad_url" },
-        { REPLY_BROKEN, OUTCOME_RETRYABLE, "call_failed" },
-        { REPLY_ABORTED, OUTCOME_ABORTED, "aborted" },
+        { REPLY_TIMEOUT, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "timeout" },
+        { REPLY_UNRESOLVED, OUTCOME_RETRYABLE, OUTCOME_RETRYABLE,
+          "name_not_resolved" },
+        { REPLY_UNCONNECTED, OUTCOME_RETRYABLE, OUTCOME_RETRYABLE,
+          "connect_failed" },
+        { REPLY_CUT, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "connection_lost" },
+        { REPLY_GARBLED, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN,
+          "malformed_reply" },
+        { REPLY_TLS, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "tls_failed" },
+        { REPLY_UNTRUSTED, OUTCOME_PERMANENT, OUTCOME_PERMANENT,
+          "tls_untrusted" },
+        { REPLY_TOO_LARGE, OUTCOME_PERMANENT, OUTCOME_PERMANENT,
+          "reply_too_large" },
+        { REPLY_BAD_URL, OUTCOME_PERMANENT, OUTCOME_PERMANENT, "bad_url" },
+        { REPLY_BROKEN, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "call_failed" },
+        { REPLY_ABORTED, OUTCOME_ABORTED, OUTCOME_ABORTED, "aborted" },
     };
 
     cr_assert_eq(COUNT(ends), REPLY_END_COUNT - 1);
-    for (size_t i = 0; i < COUNT(ends); i++) {
-        struct reply reply = { .end = ends[i].end, .http_status = 200 };
+    for (size_t i = 0; i < 2 * COUNT(ends); i++) {
+        bool is_sent = i >= COUNT(ends);
+        size_t at = i % COUNT(ends);
+        struct reply reply = { .end = ends[at].end,
+                               .http_status = 200,
+                               .is_sent = is_sent };
         struct outcome out;
 
         judge(&reply, false, &out);
-        cr_expect_eq(out.class, ends[i].class, "%s", ends[i].code);
-        cr_expect_str_eq(out.code, ends[i].code);
+        cr_expect_eq(out.class, is_sent ? ends[at].sent_class : ends[at].class,
+                     "%s, sent %d", ends[at].code, is_sent);
+        cr_expect_str_eq(out.code, ends[at].code);
         cr_expect_neq(out.message[0], '\0');
-        cr_expect_eq(out.http_status, 0, "%s", ends[i].code);
+        cr_expect_eq(out.http_status, 0, "%s", ends[at].code);
     }
 }
 
@@ -232,7 +316,7 @@ Test(outcome, takes_an_error_for_what_its_status_says_if_the_body_is_cut)
         int status;
         enum outcome_class class;
     } cuts[] = {
-        { REPLY_CUT, 401, OUTCOME_PERMANENT },
+        { REPLY_CUT, 401, OUTCOME_STOP },
         { REPLY_TIMEOUT, 404, OUTCOME_PERMANENT },
         { REPLY_TOO_LARGE, 500, OUTCOME_RETRYABLE },
         { REPLY_ABORTED, 404, OUTCOME_ABORTED },

@@ -69,6 +69,13 @@ Test(retry, every_end_has_its_status_and_its_action, .init = set_up,
           RETRY_DONE,
           STATUS_SERVER_ERROR },
         { { .class = CLASS_RETRYABLE }, RETRY_DELAY, STATUS_ERROR },
+        { { .class = CLASS_UNCERTAIN }, RETRY_DELAY, STATUS_ERROR },
+        { { .class = CLASS_STOP, .http_status = 401 },
+          RETRY_DONE,
+          STATUS_AUTH_ERROR },
+        { { .class = CLASS_STOP, .http_status = 429 },
+          RETRY_DONE,
+          STATUS_RATE_LIMITED },
         { { .class = CLASS_RETRYABLE, .http_status = 408 },
           RETRY_DELAY,
           STATUS_ERROR },
@@ -117,7 +124,8 @@ Test(retry, counters_say_what_happened, .init = set_up, .fini = tear_down)
           1,
           0,
           0 },
-        { { .class = CLASS_RETRYABLE, .was_sent = true }, 1, 1, 0, 1 },
+        { { .class = CLASS_UNCERTAIN, .was_sent = true }, 1, 1, 0, 1 },
+        { { .class = CLASS_STOP, .http_status = 401 }, 1, 0, 0, 0 },
         { { .class = CLASS_RETRYABLE }, 1, 1, 0, 0 },
         { { .class = CLASS_THROTTLED, .http_status = 429 }, 1, 0, 1, 0 },
         { { .class = CLASS_PERMANENT, .http_status = 400 }, 1, 0, 0, 0 },
@@ -251,8 +259,8 @@ Test(retry, more_room_is_given_once, .init = set_up, .fini = tear_down)
 Test(retry, classes_have_names)
 {
     static const char *const names[] = { "ok",        "retryable", "throttled",
-                                         "permanent", "truncated", "refused",
-                                         "aborted" };
+                                         "uncertain", "stop",      "permanent",
+                                         "truncated", "refused",   "aborted" };
 
     for (int i = 0; i < CLASS_COUNT; i++)
         cr_expect_eq(retry_class_parse(names[i]), i);

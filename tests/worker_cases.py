@@ -8,6 +8,7 @@
 #
 # SPDX-License-Identifier: MIT
 import hashlib
+import http.server
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import urllib.request
@@ -284,7 +286,7 @@ FAILURES = {
     "crowded": ("status=429", "retryable", 429, None, 0),
     "broke": ("status=429 body='{\"error\":{\"message\":\"m\",\"code\":"
               "\"insufficient_quota\"}}' header='Retry-After: 2'",
-              "permanent", 429, "insufficient_quota", 0),
+              "stop", 429, "insufficient_quota", 0),
     "failing": ("status=500", "retryable", 500, None, 0),
     "loading": ("status=503 header='retry-after-ms: 1500'",
                 "retryable", 503, None, 1500),
@@ -293,7 +295,7 @@ FAILURES = {
     "wrong": ("status=400", "permanent", 400, None, 0),
     "secret": ("status=401 body='{\"error\":{\"message\":\"Incorrect API "
                "key: sk-abcdefghijklmnop\",\"code\":\"invalid_api_key\"}}'",
-               "permanent", 401, "invalid_api_key", 0),
+               "stop", 401, "invalid_api_key", 0),
     "moved": ("status=302 header='Location: /elsewhere'",
               "permanent", 302, None, 0),
     "refused": ("action=refuse", "refused", 200, "refused", 0),
@@ -305,16 +307,16 @@ FAILURES = {
               "retryable", 200, "odd", 0),
     "mute": ("body='{\"choices\":[{\"message\":{\"content\":\"\"}}]}'",
              "retryable", 200, "no_text", 0),
-    "cut1": ("action=cut_before", "retryable", 0, "connection_lost", 0),
-    "reset": ("action=reset", "retryable", 0, "connection_lost", 0),
-    "cut2": ("action=cut_headers", "retryable", 0, None, 0),
-    "cut3": ("action=cut_body", "retryable", 0, "connection_lost", 0),
+    "cut1": ("action=cut_before", "uncertain", 0, "connection_lost", 0),
+    "reset": ("action=reset", "uncertain", 0, "connection_lost", 0),
+    "cut2": ("action=cut_headers", "uncertain", 0, None, 0),
+    "cut3": ("action=cut_body", "uncertain", 0, "connection_lost", 0),
     "short": ("action=wrong_length", "retryable", 200, "malformed_reply", 0),
-    "noise": ("action=garbage", "retryable", 0, "malformed_reply", 0),
+    "noise": ("action=garbage", "uncertain", 0, "malformed_reply", 0),
     "vast": ("action=huge size=2048", "permanent", 0, "reply_too_large", 0),
     "heads": ("action=huge_headers size=128",
               "permanent", 0, "reply_too_large", 0),
-    "hangs": ("action=hang", "retryable", 0, "timeout", 0),
+    "hangs": ("action=hang", "uncertain", 0, "timeout", 0),
     "drips": ("action=drip every=1", "ok", 200, "", 0),
 }
 # Where a wait stood, of those that name one.
@@ -328,7 +330,7 @@ def case_every_failure_has_its_class(stage):
     broker = stage.start_all("".join(rules))
     for request, text in enumerate(FAILURES):
         # One that is told to wait would give back those that wait behind it.
-        is_alone = FAILURES[text][1] == "throttled"
+        is_alone = FAILURES[text][1] in ("throttled", "stop")
         if is_alone:
             broker.wait_results(request)
         broker.lease(request, chat("is-" + text),
@@ -740,6 +742,122 @@ def case_a_key_goes_to_its_own_url_only(stage):
     log = stage.read_log()
     check_that("it is logged", "event=upstream_mismatch" in log)
     check_that("no log holds the key", CANARY not in log)
+
+
+def case_a_reply_tells_its_shape_and_limits(stage):
+    broker = stage.start_all(
+        "match=told header='x-ratelimit-limit-requests: 60' "
+        "header='x-ratelimit-remaining-requests: 59' "
+        "header='x-ratelimit-reset-requests: 1s' "
+        "header='x-ratelimit-remaining-tokens: 7'\n"
+        "match=wrong status=500 header='x-ratelimit-remaining-requests: 0'\n"
+        "match=other body='{\"response\":\"R\"}'\n")
+    for request, text in enumerate(["told", "wrong", "other", "plain"]):
+        broker.lease(request, chat(text))
+    broker.wait_results(4)
+    heads = [broker.result_of(request)[0] for request in range(4)]
+    check("limits", [head.get("limits") for head in heads],
+          [{"requests": [60, 59, 1000], "tokens": [-1, 7, -1]},
+           {"requests": [-1, 0, -1], "tokens": [-1, -1, -1]}, None, None])
+    check("shapes", [head.get("shape") for head in heads],
+          ["chat", None, "ollama_generate", "chat"])
+
+
+class Recorder(http.server.BaseHTTPRequestHandler):
+    """Keeps what it was sent, and answers as its server is told to."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.calls.append((self.path, dict(self.headers), body))
+        answer = json.dumps(self.server.answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+SPOKEN = {
+    # dialect: (path, header of the key, what stands before it, other header,
+    #           answer, shape, path to the user's text)
+    "openai": ("/chat/completions", "Authorization", "Bearer ", None,
+               {"choices": [{"message": {"content": "A"}}]}, "chat",
+               ("messages", 1, "content")),
+    "responses": ("/responses", "Authorization", "Bearer ", None,
+                  {"output": [{"type": "message", "content": [
+                      {"type": "output_text", "text": "A"}]}]}, "responses",
+                  ("input", 1, "content", 0, "text")),
+    "azure": ("/deployments/{model}/chat/completions?api-version=1",
+              "api-key", "", None,
+              {"choices": [{"message": {"content": "A"}}]}, "chat",
+              ("messages", 1, "content")),
+    "anthropic": ("/messages", "x-api-key", "",
+                  ("anthropic-version", "2023-06-01"),
+                  {"content": [{"type": "text", "text": "A"}]}, "anthropic",
+                  ("messages", 0, "content", 0, "text")),
+    "gemini": ("/models/{model}:generateContent", "x-goog-api-key", "", None,
+               {"candidates": [{"content": {"parts": [{"text": "A"}]}}]},
+               "gemini", ("contents", 0, "parts", 0, "text")),
+    "ollama": ("/api/chat", "Authorization", "Bearer ", None,
+               {"message": {"content": "A"}}, "ollama_chat",
+               ("messages", 1, "content")),
+    "salesforce": ("/models/{model}/chat-generations", "Authorization",
+                   "Bearer ", ("x-sfdc-app-context", "EinsteinGPT"),
+                   {"generationDetails": {"generations": [{"content": "A"}]}},
+                   "salesforce_chat", ("messages", 1, "content")),
+}
+
+
+def case_each_dialect_is_spoken(stage):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = "http://127.0.0.1:%d" % server.server_port
+    for dialect, spoken in SPOKEN.items():
+        path, header, before, other, server.answer, shape, place = spoken
+        server.calls = []
+        stage.url = url + "/" + dialect
+        broker = stage.start_broker({"dialect": dialect})
+        stage.start_worker(conf=keyed_conf(stage.url, "key_env = MY_KEY"),
+                           env={"MY_KEY": CANARY})
+        broker.wait_hello()
+        broker.lease(1, chat("t\u00e9xt"), path=path)
+        head, body = broker.result_of(1)
+        check(dialect + ": answer", (head["class"], head["shape"],
+                                     body[head["text_at"]:][:1]),
+              ("ok", shape, b"A"))
+        sent_path, headers, sent = server.calls[0]
+        check(dialect + ": path", sent_path,
+              "/" + dialect + path.replace("{model}", "m"))
+        headers = {name.lower(): value for name, value in headers.items()}
+        check(dialect + ": key", headers[header.lower()], before + CANARY)
+        check(dialect + ": keys", sum(CANARY in value
+                                      for value in headers.values()), 1)
+        if other:
+            check(dialect + ": header", headers[other[0]], other[1])
+        value = json.loads(sent)
+        for step in place:
+            value = value[step]
+        check(dialect + ": text", value, "t\u00e9xt")
+        broker.lease(2, chat("t"), path="/", model="mapped")
+        broker.result_of(2)
+        if "model" in json.loads(sent):
+            check(dialect + ": the mapped name",
+                  json.loads(server.calls[1][2])["model"], "mapped")
+        broker.lease(3, b'{"model":"m","messages":[{"role":"user","content":'
+                     b'[{"type":"image_url"}]}]}')
+        head, _ = broker.result_of(3)
+        if dialect not in ("openai", "azure"):
+            check(dialect + ": an image", (head["class"], head["code"],
+                                           head["http_status"], head["sent"]),
+                  ("permanent", "unsupported_by_dialect", 0, 0))
+        stage.worker.send_signal(signal.SIGTERM)
+        stage.wait_end(broker, 0)
+        stage.brokers.remove(broker)
+        broker.close()
+    server.shutdown()
+    server.server_close()
 
 
 def case_a_key_file_is_private(stage):

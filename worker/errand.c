@@ -47,6 +47,16 @@ redact_message(const struct worker *worker, struct outcome *outcome)
     buf_fini(&clean);
 }
 
+/* The shape that a reply to this lease most likely has. */
+static enum extract_shape
+expected_shape(const struct worker *worker, const struct desk_lease *lease)
+{
+    const struct upstream *upstream =
+        upstreams_find(&worker->upstreams, lease->upstream);
+
+    return upstream ? upstream->shape : EXTRACT_CHAT;
+}
+
 /* Judges a reply and finishes the lease with what it brought. */
 static void
 settle(struct worker *worker, struct desk_lease *lease, struct reply *reply,
@@ -67,12 +77,13 @@ settle(struct worker *worker, struct desk_lease *lease, struct reply *reply,
     /* Half a reply has no answer in it, whatever it looks like. */
     if (reply->end != REPLY_COMPLETE && reply->http_status < 400)
         body.bytes = 0;
-    input.read_rc = extract_read(extract, body, &err);
+    input.read_rc =
+        extract_read(extract, body, expected_shape(worker, lease), &err);
     outcome_judge(&input, now_ms, &outcome);
     redact_message(worker, &outcome);
     result_fill(&lease->result, &outcome, extract, reply);
     desk_finish(worker->desk, lease);
-    if (outcome.class == OUTCOME_THROTTLED)
+    if (outcome.class == OUTCOME_THROTTLED || outcome.class == OUTCOME_STOP)
         worker->is_told_to_wait = true;
     log_call(lease);
 }

@@ -15,152 +15,150 @@
 #define ANY       (~0U)
 #define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
 
-/* Where a reply says how many tokens it took; several paths are added up. */
-struct usage_paths {
+/* Where a reply says how many tokens it took; several members are added up. */
+struct usage {
+    const char *at; /* the object that the others are in */
     const char *prompt[PATHS_MAX];
     const char *completion[PATHS_MAX];
     const char *total; /* if it is not there, the sum of the others */
 };
 
-static const struct usage_paths usage_openai = {
-    .prompt = { "usage.prompt_tokens" },
-    .completion = { "usage.completion_tokens" },
-    .total = "usage.total_tokens",
+static const struct usage usage_openai = {
+    .at = "usage",
+    .prompt = { "prompt_tokens" },
+    .completion = { "completion_tokens" },
+    .total = "total_tokens",
 };
-static const struct usage_paths usage_responses = {
-    .prompt = { "usage.input_tokens" },
-    .completion = { "usage.output_tokens" },
-    .total = "usage.total_tokens",
+static const struct usage usage_responses = {
+    .at = "usage",
+    .prompt = { "input_tokens" },
+    .completion = { "output_tokens" },
+    .total = "total_tokens",
 };
 /* Anthropic counts the cached part of a prompt apart. */
-static const struct usage_paths usage_anthropic = {
-    .prompt = { "usage.input_tokens", "usage.cache_creation_input_tokens",
-                "usage.cache_read_input_tokens" },
-    .completion = { "usage.output_tokens" },
+static const struct usage usage_anthropic = {
+    .at = "usage",
+    .prompt = { "input_tokens", "cache_creation_input_tokens",
+                "cache_read_input_tokens" },
+    .completion = { "output_tokens" },
 };
-static const struct usage_paths usage_gemini = {
-    .prompt = { "usageMetadata.promptTokenCount" },
-    .completion = { "usageMetadata.candidatesTokenCount",
-                    "usageMetadata.thoughtsTokenCount" },
-    .total = "usageMetadata.totalTokenCount",
+static const struct usage usage_gemini = {
+    .at = "usageMetadata",
+    .prompt = { "promptTokenCount" },
+    .completion = { "candidatesTokenCount", "thoughtsTokenCount" },
+    .total = "totalTokenCount",
 };
-static const struct usage_paths usage_ollama = {
+static const struct usage usage_ollama = {
+    .at = "",
     .prompt = { "prompt_eval_count" },
     .completion = { "eval_count" },
 };
-static const struct usage_paths usage_llama = {
+static const struct usage usage_llama = {
+    .at = "",
     .prompt = { "tokens_evaluated" },
     .completion = { "tokens_predicted" },
 };
-static const struct usage_paths usage_salesforce = {
-    .prompt = { "parameters.usage.prompt_tokens" },
-    .completion = { "parameters.usage.completion_tokens" },
-    .total = "parameters.usage.total_tokens",
+static const struct usage usage_salesforce = {
+    .at = "parameters.usage",
+    .prompt = { "prompt_tokens" },
+    .completion = { "completion_tokens" },
+    .total = "total_tokens",
 };
-static const struct usage_paths usage_salesforce_chat = {
-    .prompt = { "generationDetails.parameters.usage.prompt_tokens" },
-    .completion = { "generationDetails.parameters.usage.completion_tokens" },
-    .total = "generationDetails.parameters.usage.total_tokens",
+static const struct usage usage_salesforce_chat = {
+    .at = "generationDetails.parameters.usage",
+    .prompt = { "prompt_tokens" },
+    .completion = { "completion_tokens" },
+    .total = "total_tokens",
 };
 
+/* All paths but `at`, `model` and those of the usage lead from `at`. */
 struct shape {
-    const char *name;
+    const char *at;           /* the object that the answer is in */
     const char *mark;         /* a reply that has this is of this shape */
-    unsigned types;           /* if it is one of these types */
     const char *text;         /* a string, or an array of parts; NULL: none */
     const char *finish;       /* a word */
     const char *finish_first; /* a word that beats it, if it is there */
     const char *refusal;      /* a string that is there if it refused */
     const char *cut_off;      /* true if it ran into a limit */
     const char *model;
-    const struct usage_paths *usage;
+    const struct usage *usage;
+    unsigned types; /* that the mark must have, one of them */
+    bool is_answer; /* whatever else the reply holds */
 };
 
+/* In this order they are looked for. */
 /* clang-format off */
-static const struct shape shapes[] = {
-    { .name = "chat",
-      .mark = "choices.0.message", .types = BIT(JSON_OBJECT),
-      .text = "choices.0.message.content",
-      .finish = "choices.0.finish_reason",
-      .refusal = "choices.0.message.refusal",
-      .model = "model", .usage = &usage_openai },
-    { .name = "completions",
-      .mark = "choices.0.text", .types = BIT(JSON_STRING),
-      .text = "choices.0.text",
-      .finish = "choices.0.finish_reason",
-      .model = "model", .usage = &usage_openai },
-    { .name = "responses",
-      .mark = "output", .types = BIT(JSON_ARRAY),
-      .text = "output",
-      .finish = "status", .finish_first = "incomplete_details.reason",
-      .model = "model", .usage = &usage_responses },
-    { .name = "anthropic",
-      .mark = "content", .types = BIT(JSON_ARRAY),
-      .text = "content",
-      .finish = "stop_reason",
-      .model = "model", .usage = &usage_anthropic },
-    { .name = "gemini",
-      .mark = "candidates.0", .types = BIT(JSON_OBJECT),
-      .text = "candidates.0.content.parts",
-      .finish = "candidates.0.finishReason",
-      .model = "modelVersion", .usage = &usage_gemini },
-    { .name = "gemini_blocked",
-      .mark = "promptFeedback.blockReason", .types = BIT(JSON_STRING),
-      .finish = "promptFeedback.blockReason",
-      .refusal = "promptFeedback.blockReason",
-      .model = "modelVersion", .usage = &usage_gemini },
-    { .name = "ollama_chat",
-      .mark = "message.content", .types = BIT(JSON_STRING),
-      .text = "message.content",
-      .finish = "done_reason",
-      .model = "model", .usage = &usage_ollama },
-    { .name = "ollama_generate",
-      .mark = "response", .types = BIT(JSON_STRING),
-      .text = "response",
-      .finish = "done_reason",
-      .model = "model", .usage = &usage_ollama },
-    { .name = "llama",
-      .mark = "content", .types = BIT(JSON_STRING),
-      .text = "content",
-      .finish = "stop_type", .cut_off = "truncated",
-      .model = "model", .usage = &usage_llama },
-    { .name = "salesforce",
-      .mark = "generation.generatedText", .types = BIT(JSON_STRING),
-      .text = "generation.generatedText",
-      .finish = "generation.parameters.finish_reason",
-      .refusal = "generation.parameters.refusal",
-      .model = "parameters.model", .usage = &usage_salesforce },
-    { .name = "salesforce_chat",
-      .mark = "generationDetails.generations.0.content",
-      .types = BIT(JSON_STRING),
-      .text = "generationDetails.generations.0.content",
-      .finish = "generationDetails.generations.0.parameters.finish_reason",
-      .refusal = "generationDetails.generations.0.parameters.refusal",
-      .model = "generationDetails.parameters.model",
-      .usage = &usage_salesforce_chat },
-    { .name = "generations_text",
-      .mark = "generations.0.text", .types = BIT(JSON_STRING),
-      .text = "generations.0.text",
-      .finish = "generations.0.finish_reason",
-      .finish_first = "generations.0.parameters.finish_reason",
-      .model = "parameters.model", .usage = &usage_salesforce },
-    { .name = "generations_content",
-      .mark = "generations.0.content", .types = BIT(JSON_STRING),
-      .text = "generations.0.content",
-      .finish = "generations.0.finish_reason",
-      .finish_first = "generations.0.parameters.finish_reason",
-      .model = "parameters.model", .usage = &usage_salesforce },
-    { .name = "generations_generated",
-      .mark = "generations.0.generatedText", .types = BIT(JSON_STRING),
-      .text = "generations.0.generatedText",
-      .finish = "generations.0.finish_reason",
-      .finish_first = "generations.0.parameters.finish_reason",
-      .model = "parameters.model", .usage = &usage_salesforce },
+static const struct shape shapes[EXTRACT_OTHER] = {
+    [EXTRACT_CHAT] = {
+        .at = "choices.0", .mark = "message", .types = BIT(JSON_OBJECT),
+        .text = "message.content", .finish = "finish_reason",
+        .refusal = "message.refusal", .model = "model",
+        .usage = &usage_openai, .is_answer = true },
+    [EXTRACT_COMPLETIONS] = {
+        .at = "choices.0", .mark = "text", .types = BIT(JSON_STRING),
+        .text = "text", .finish = "finish_reason", .model = "model",
+        .usage = &usage_openai, .is_answer = true },
+    [EXTRACT_RESPONSES] = {
+        .at = "", .mark = "output", .types = BIT(JSON_ARRAY),
+        .text = "output", .finish = "status",
+        .finish_first = "incomplete_details.reason", .model = "model",
+        .usage = &usage_responses },
+    [EXTRACT_ANTHROPIC] = {
+        .at = "", .mark = "content", .types = BIT(JSON_ARRAY),
+        .text = "content", .finish = "stop_reason", .model = "model",
+        .usage = &usage_anthropic },
+    [EXTRACT_GEMINI] = {
+        .at = "candidates.0", .mark = "", .types = BIT(JSON_OBJECT),
+        .text = "content.parts", .finish = "finishReason",
+        .model = "modelVersion", .usage = &usage_gemini },
+    [EXTRACT_GEMINI_BLOCKED] = {
+        .at = "promptFeedback", .mark = "blockReason",
+        .types = BIT(JSON_STRING), .finish = "blockReason",
+        .refusal = "blockReason", .model = "modelVersion",
+        .usage = &usage_gemini },
+    [EXTRACT_OLLAMA_CHAT] = {
+        .at = "", .mark = "message.content", .types = BIT(JSON_STRING),
+        .text = "message.content", .finish = "done_reason", .model = "model",
+        .usage = &usage_ollama },
+    [EXTRACT_OLLAMA_GENERATE] = {
+        .at = "", .mark = "response", .types = BIT(JSON_STRING),
+        .text = "response", .finish = "done_reason", .model = "model",
+        .usage = &usage_ollama },
+    [EXTRACT_LLAMA] = {
+        .at = "", .mark = "content", .types = BIT(JSON_STRING),
+        .text = "content", .finish = "stop_type", .cut_off = "truncated",
+        .model = "model", .usage = &usage_llama },
+    [EXTRACT_SALESFORCE] = {
+        .at = "generation", .mark = "generatedText",
+        .types = BIT(JSON_STRING), .text = "generatedText",
+        .finish = "parameters.finish_reason", .refusal = "parameters.refusal",
+        .model = "parameters.model", .usage = &usage_salesforce },
+    [EXTRACT_SALESFORCE_CHAT] = {
+        .at = "generationDetails.generations.0", .mark = "content",
+        .types = BIT(JSON_STRING), .text = "content",
+        .finish = "parameters.finish_reason", .refusal = "parameters.refusal",
+        .model = "generationDetails.parameters.model",
+        .usage = &usage_salesforce_chat },
+    [EXTRACT_GENERATIONS_TEXT] = {
+        .at = "generations.0", .mark = "text", .types = BIT(JSON_STRING),
+        .text = "text", .finish = "finish_reason",
+        .finish_first = "parameters.finish_reason",
+        .model = "parameters.model", .usage = &usage_salesforce },
+    [EXTRACT_GENERATIONS_CONTENT] = {
+        .at = "generations.0", .mark = "content", .types = BIT(JSON_STRING),
+        .text = "content", .finish = "finish_reason",
+        .finish_first = "parameters.finish_reason",
+        .model = "parameters.model", .usage = &usage_salesforce },
+    [EXTRACT_GENERATIONS_GENERATED] = {
+        .at = "generations.0", .mark = "generatedText",
+        .types = BIT(JSON_STRING), .text = "generatedText",
+        .finish = "finish_reason",
+        .finish_first = "parameters.finish_reason",
+        .model = "parameters.model", .usage = &usage_salesforce },
 };
 
-/* What other endpoints answer, embeddings for one: no text, but usage. */
 static const struct shape shape_other = {
-    .name = "other", .model = "model", .usage = &usage_openai
+    .at = "", .model = "model", .usage = &usage_openai
 };
 
 /* How errors are written. The code is the first of `codes` that is a string
@@ -168,7 +166,7 @@ static const struct shape shape_other = {
 struct error_shape {
     const char *mark;
     const char *message;
-    const char *codes[PATHS_MAX];
+    const char *codes[EXTRACT_CODES_MAX];
     unsigned types; /* of the mark */
     bool is_sure; /* an error at any status, 200 included */
 };
@@ -207,11 +205,21 @@ static const struct {
     { "refusal", EXTRACT_REFUSED },
 };
 
-/* Codes and types of errors that no wait will cure: the account is empty. */
-static const char *const quota_words[] = { "insufficient_quota",
-                                           "billing_hard_limit_reached",
-                                           "billing_error",
-                                           "insufficient_credits" };
+static const char *const shape_names[] = {
+#define SHAPE_NAME(name, text) text,
+    EXTRACT_SHAPE_LIST(SHAPE_NAME)
+#undef SHAPE_NAME
+};
+
+enum extract_shape
+extract_shape_of(const char *name)
+{
+    for (size_t i = 0; i < EXTRACT_OTHER; i++) {
+        if (strcmp(shape_names[i], name) == 0)
+            return (enum extract_shape)i;
+    }
+    return EXTRACT_OTHER;
+}
 
 enum extract_finish
 extract_finish_of(const char *word)
@@ -223,32 +231,43 @@ extract_finish_of(const char *word)
     return EXTRACT_WHOLE;
 }
 
-/* The token at a path, if it is of one of these types, or JSON_NONE. */
+/* The token at a path from another, if it is of one of these types, or
+ * JSON_NONE. */
 static size_t
-find(const struct extract *out, const char *path, unsigned types)
+find(const struct extract *out, size_t from, const char *path, unsigned types)
 {
-    size_t at = path ? json_path(&out->doc, out->root, path) : JSON_NONE;
+    size_t at = path ? json_path(&out->doc, from, path) : JSON_NONE;
 
     if (at == JSON_NONE || !(BIT(out->doc.tokens[at].type) & types))
         return JSON_NONE;
     return at;
 }
 
+/* True if a string stands there as it is: nothing in it is escaped. */
+static bool
+is_plain(struct slice inner)
+{
+    return inner.bytes == 0 || !memchr(inner.data, '\\', inner.bytes);
+}
+
 /* Copies the decoded string at a path, cut to what fits, between characters.
  * A NUL, which no header can hold, ends it too. */
 static void
-copy_string(const struct extract *out, const char *path, char *text,
-            size_t bytes_max)
+copy_string(const struct extract *out, size_t from, const char *path,
+            char *text, size_t bytes_max)
 {
-    size_t at = find(out, path, BIT(JSON_STRING));
+    size_t at = find(out, from, path, BIT(JSON_STRING));
+    struct slice inner = json_inner(&out->doc, at), kept;
     struct buf decoded = { 0 };
-    struct slice kept;
 
     text[0] = '\0';
     if (at == JSON_NONE)
         return;
-    json_decode(&out->doc, at, &decoded);
-    kept = text_cut(buf_slice(&decoded), bytes_max);
+    if (!is_plain(inner)) {
+        json_decode(&out->doc, at, &decoded);
+        inner = buf_slice(&decoded);
+    }
+    kept = text_cut(inner, bytes_max);
     if (kept.bytes)
         memcpy(text, kept.data, kept.bytes);
     text[kept.bytes] = '\0';
@@ -266,7 +285,7 @@ add_piece(struct extract *out, size_t at)
     if (inner.bytes == 0)
         return;
     if (!out->has_text) {
-        lone = json_decode(&out->doc, at, &out->text);
+        lone = is_plain(inner) ? 0 : json_decode(&out->doc, at, &out->text);
         out->has_text = true;
         if (lone > 0)
             return;
@@ -320,9 +339,10 @@ add_parts(struct extract *out, size_t array, int depth)
 }
 
 static void
-read_text(struct extract *out, const struct shape *shape)
+read_text(struct extract *out, const struct shape *shape, size_t from)
 {
-    size_t at = find(out, shape->text, BIT(JSON_STRING) | BIT(JSON_ARRAY));
+    size_t at =
+        find(out, from, shape->text, BIT(JSON_STRING) | BIT(JSON_ARRAY));
 
     if (at == JSON_NONE)
         return;
@@ -333,20 +353,20 @@ read_text(struct extract *out, const struct shape *shape)
 }
 
 static void
-read_finish(struct extract *out, const struct shape *shape)
+read_finish(struct extract *out, const struct shape *shape, size_t from)
 {
-    size_t refusal = find(out, shape->refusal, BIT(JSON_STRING));
+    size_t refusal = find(out, from, shape->refusal, BIT(JSON_STRING));
     enum extract_finish finish;
 
-    copy_string(out, shape->finish_first, out->finish_word,
+    copy_string(out, from, shape->finish_first, out->finish_word,
                 EXTRACT_FINISH_BYTES_MAX);
     if (!out->finish_word[0]) {
-        copy_string(out, shape->finish, out->finish_word,
+        copy_string(out, from, shape->finish, out->finish_word,
                     EXTRACT_FINISH_BYTES_MAX);
     }
     finish = extract_finish_of(out->finish_word);
     if (finish == EXTRACT_WHOLE &&
-        find(out, shape->cut_off, BIT(JSON_TRUE)) != JSON_NONE) {
+        find(out, from, shape->cut_off, BIT(JSON_TRUE)) != JSON_NONE) {
         finish = EXTRACT_CUT_OFF;
     }
     if (refusal != JSON_NONE && json_inner(&out->doc, refusal).bytes > 0)
@@ -356,9 +376,9 @@ read_finish(struct extract *out, const struct shape *shape)
 }
 
 static int64_t
-read_tokens(const struct extract *out, const char *path)
+read_tokens(const struct extract *out, size_t from, const char *path)
 {
-    size_t at = find(out, path, BIT(JSON_NUMBER));
+    size_t at = find(out, from, path, BIT(JSON_NUMBER));
     int64_t count;
 
     if (at == JSON_NONE || json_int(&out->doc, at, 0, TOKENS_MAX, &count) < 0)
@@ -373,53 +393,57 @@ add_tokens(int64_t a, int64_t b)
 }
 
 static void
-read_usage(struct extract *out, const struct usage_paths *usage)
+read_usage(struct extract *out, const struct usage *usage)
 {
-    for (size_t i = 0; i < PATHS_MAX; i++) {
-        out->prompt_tokens =
-            add_tokens(out->prompt_tokens, read_tokens(out, usage->prompt[i]));
-        out->completion_tokens = add_tokens(
-            out->completion_tokens, read_tokens(out, usage->completion[i]));
+    size_t from = find(out, out->root, usage->at, BIT(JSON_OBJECT));
+
+    if (from == JSON_NONE)
+        return;
+    for (size_t i = 0; i < PATHS_MAX && usage->prompt[i]; i++) {
+        out->prompt_tokens = add_tokens(
+            out->prompt_tokens, read_tokens(out, from, usage->prompt[i]));
     }
-    out->total_tokens = read_tokens(out, usage->total);
+    for (size_t i = 0; i < PATHS_MAX && usage->completion[i]; i++) {
+        out->completion_tokens =
+            add_tokens(out->completion_tokens,
+                       read_tokens(out, from, usage->completion[i]));
+    }
+    out->total_tokens = read_tokens(out, from, usage->total);
     if (out->total_tokens == 0) {
         out->total_tokens =
             add_tokens(out->prompt_tokens, out->completion_tokens);
     }
 }
 
+/* Takes the error's number for its code, as it is written. */
 static void
-note_quota(struct extract *out, const char *path)
+copy_number(struct extract *out, size_t at)
 {
-    size_t at = find(out, path, BIT(JSON_STRING));
+    struct slice raw = json_raw(&out->doc, at);
 
-    for (size_t i = 0; at != JSON_NONE && i < COUNT(quota_words); i++) {
-        if (json_is(&out->doc, at, quota_words[i]))
-            out->is_quota = true;
-    }
+    if (raw.bytes > EXTRACT_CODE_BYTES_MAX)
+        raw.bytes = EXTRACT_CODE_BYTES_MAX;
+    memcpy(out->error_code, raw.data, raw.bytes);
+    out->error_code[raw.bytes] = '\0';
 }
 
 static void
 read_error_code(struct extract *out, const struct error_shape *shape)
 {
-    for (size_t i = 0; i < PATHS_MAX; i++) {
-        note_quota(out, shape->codes[i]);
+    for (size_t i = 0; i < EXTRACT_CODES_MAX; i++) {
+        copy_string(out, out->root, shape->codes[i], out->error_words[i],
+                    EXTRACT_CODE_BYTES_MAX);
         if (!out->error_code[0]) {
-            copy_string(out, shape->codes[i], out->error_code,
-                        EXTRACT_CODE_BYTES_MAX);
+            memcpy(out->error_code, out->error_words[i],
+                   sizeof(out->error_code));
         }
     }
-    for (size_t i = 0; i < PATHS_MAX && !out->error_code[0]; i++) {
-        size_t at = find(out, shape->codes[i], BIT(JSON_NUMBER));
+    for (size_t i = 0; i < EXTRACT_CODES_MAX && out->error_number == 0; i++) {
+        size_t at = find(out, out->root, shape->codes[i], BIT(JSON_NUMBER));
 
-        if (at != JSON_NONE) {
-            struct slice raw = json_raw(&out->doc, at);
-
-            if (raw.bytes > EXTRACT_CODE_BYTES_MAX)
-                raw.bytes = EXTRACT_CODE_BYTES_MAX;
-            memcpy(out->error_code, raw.data, raw.bytes);
-            out->error_code[raw.bytes] = '\0';
-        }
+        out->error_number = read_tokens(out, out->root, shape->codes[i]);
+        if (at != JSON_NONE && !out->error_code[0])
+            copy_number(out, at);
     }
 }
 
@@ -431,9 +455,9 @@ read_error(struct extract *out)
     for (size_t i = 0; i < COUNT(error_shapes); i++) {
         const struct error_shape *shape = &error_shapes[i];
 
-        if (find(out, shape->mark, shape->types) == JSON_NONE)
+        if (find(out, out->root, shape->mark, shape->types) == JSON_NONE)
             continue;
-        copy_string(out, shape->message, out->error_message,
+        copy_string(out, out->root, shape->message, out->error_message,
                     EXTRACT_MESSAGE_BYTES_MAX);
         read_error_code(out, shape);
         out->is_error =
@@ -444,14 +468,45 @@ read_error(struct extract *out)
     }
 }
 
-static const struct shape *
-find_shape(const struct extract *out)
+/* True if the reply is of this shape; *from is the object with the answer. */
+static bool
+is_shape(const struct extract *out, const struct shape *shape, size_t *from)
 {
-    for (size_t i = 0; i < COUNT(shapes); i++) {
-        if (find(out, shapes[i].mark, shapes[i].types) != JSON_NONE)
-            return &shapes[i];
+    *from = find(out, out->root, shape->at, BIT(JSON_OBJECT));
+    return *from != JSON_NONE &&
+           find(out, *from, shape->mark, shape->types) != JSON_NONE;
+}
+
+static enum extract_shape
+find_shape(const struct extract *out, enum extract_shape first, size_t *from)
+{
+    if (first < EXTRACT_OTHER && is_shape(out, &shapes[first], from))
+        return first;
+    for (size_t i = 0; i < EXTRACT_OTHER; i++) {
+        if (i != first && is_shape(out, &shapes[i], from))
+            return (enum extract_shape)i;
     }
-    return &shape_other;
+    *from = out->root;
+    return EXTRACT_OTHER;
+}
+
+static void
+read_answer(struct extract *out, enum extract_shape first)
+{
+    size_t from;
+    enum extract_shape found = find_shape(out, first, &from);
+    const struct shape *shape =
+        found == EXTRACT_OTHER ? &shape_other : &shapes[found];
+
+    out->shape = shape_names[found];
+    read_text(out, shape, from);
+    read_finish(out, shape, from);
+    copy_string(out, out->root, shape->model, out->model,
+                EXTRACT_MODEL_BYTES_MAX);
+    read_usage(out, shape->usage);
+    /* An answer that also mentions an error is an answer. */
+    if (!shape->is_answer)
+        read_error(out);
 }
 
 /* Keeps the memory of the last reply. */
@@ -467,9 +522,9 @@ forget(struct extract *out)
 }
 
 int
-extract_read(struct extract *out, struct slice reply, struct err *err)
+extract_read(struct extract *out, struct slice reply, enum extract_shape first,
+             struct err *err)
 {
-    const struct shape *shape;
     size_t root = 0;
     int rc;
 
@@ -486,23 +541,15 @@ extract_read(struct extract *out, struct slice reply, struct err *err)
     if (out->doc.tokens[root].type != JSON_OBJECT)
         return err_set(err, E_INVALID, "not an object");
     out->root = root;
-    read_error(out);
-    if (root != 0) {
-        if (out->error_message[0] || out->error_code[0])
-            return 0;
-        out->root = JSON_NONE;
-        return err_set(err, E_INVALID, "an array, not an object");
+    if (root == 0) {
+        read_answer(out, first);
+        return 0;
     }
-    shape = find_shape(out);
-    out->shape = shape->name;
-    read_text(out, shape);
-    read_finish(out, shape);
-    copy_string(out, shape->model, out->model, EXTRACT_MODEL_BYTES_MAX);
-    read_usage(out, shape->usage);
-    /* An answer that also mentions an error is an answer. */
-    if (find(out, "choices.0", ANY) != JSON_NONE)
-        out->is_error = false;
-    return 0;
+    read_error(out);
+    if (out->error_message[0] || out->error_code[0])
+        return 0;
+    out->root = JSON_NONE;
+    return err_set(err, E_INVALID, "an array, not an object");
 }
 
 void

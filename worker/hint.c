@@ -3,6 +3,7 @@
 #include "worker/hint.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -12,23 +13,32 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* Headers that tell when a limit is whole again, and how much of it is left:
- * with enough left, it is not the one that stopped us. */
-static const struct reset {
-    const char *name;
-    const char *remaining;
+/* The headers of rate limits: how much a limit allows, how much of it is left,
+ * and when it is whole again. With enough left, it is not the one that stopped
+ * us. Of those that count the same, the first that are there are reported. */
+static const struct limit_row {
+    const char *limit, *remaining, *reset;
     bool is_tokens;
-} resets[] = {
-    { "x-ratelimit-reset-requests", "x-ratelimit-remaining-requests", false },
-    { "x-ratelimit-reset-tokens", "x-ratelimit-remaining-tokens", true },
-    { "anthropic-ratelimit-requests-reset",
-      "anthropic-ratelimit-requests-remaining", false },
-    { "anthropic-ratelimit-tokens-reset",
-      "anthropic-ratelimit-tokens-remaining", true },
-    { "anthropic-ratelimit-input-tokens-reset",
-      "anthropic-ratelimit-input-tokens-remaining", true },
-    { "anthropic-ratelimit-output-tokens-reset",
-      "anthropic-ratelimit-output-tokens-remaining", true },
+} limit_rows[] = {
+    { "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
+      "x-ratelimit-reset-requests", false },
+    { "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens",
+      "x-ratelimit-reset-tokens", true },
+    { "anthropic-ratelimit-requests-limit",
+      "anthropic-ratelimit-requests-remaining",
+      "anthropic-ratelimit-requests-reset", false },
+    { "anthropic-ratelimit-tokens-limit",
+      "anthropic-ratelimit-tokens-remaining",
+      "anthropic-ratelimit-tokens-reset", true },
+    { "anthropic-ratelimit-input-tokens-limit",
+      "anthropic-ratelimit-input-tokens-remaining",
+      "anthropic-ratelimit-input-tokens-reset", true },
+    { "anthropic-ratelimit-output-tokens-limit",
+      "anthropic-ratelimit-output-tokens-remaining",
+      "anthropic-ratelimit-output-tokens-reset", true },
+    { "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset",
+      false },
+    { "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", false },
 };
 
 static const char *const in_ms[] = { "retry-after-ms", "x-ms-retry-after-ms" };
@@ -40,9 +50,10 @@ static const char should_retry[] = "x-should-retry";
 static bool
 is_of_interest(const char *name)
 {
-    for (size_t i = 0; i < COUNT(resets); i++) {
-        if (strcmp(name, resets[i].name) == 0 ||
-            strcmp(name, resets[i].remaining) == 0) {
+    for (size_t i = 0; i < COUNT(limit_rows); i++) {
+        if (strcmp(name, limit_rows[i].reset) == 0 ||
+            strcmp(name, limit_rows[i].remaining) == 0 ||
+            strcmp(name, limit_rows[i].limit) == 0) {
             return true;
         }
     }
@@ -201,15 +212,30 @@ hint_is_daily(const struct json_doc *doc)
     return false;
 }
 
+/* A whole number, perhaps with a fraction or more behind it; HINT_UNKNOWN if
+ * there is none. */
+static int64_t
+read_count(const struct hint_headers *headers, const char *name)
+{
+    const char *value = hint_get(headers, name);
+    char *end = NULL;
+    long long count;
+
+    if (!value || !isdigit((unsigned char)*value))
+        return HINT_UNKNOWN;
+    errno = 0;
+    count = strtoll(value, &end, 10);
+    return errno == 0 && count <= HINT_AMOUNT_MAX ? count : HINT_UNKNOWN;
+}
+
 /* True if enough of this limit is left for the call: it did not stop us. */
 static bool
-is_left(const struct hint_headers *headers, const struct reset *reset,
+is_left(const struct hint_headers *headers, const struct limit_row *row,
         int64_t tokens_wanted)
 {
-    const char *value = hint_get(headers, reset->remaining);
-    long long left = value ? strtoll(value, NULL, 10) : 0;
+    int64_t left = read_count(headers, row->remaining);
 
-    return left > 0 && (!reset->is_tokens || left >= tokens_wanted);
+    return left > 0 && (!row->is_tokens || left >= tokens_wanted);
 }
 
 static int64_t
@@ -217,16 +243,18 @@ from_resets(const struct hint_reply *reply, int64_t now_ms, const char **source)
 {
     int64_t longest_ms = DELAY_NONE;
 
-    for (size_t i = 0; i < COUNT(resets); i++) {
-        const char *value = hint_get(reply->headers, resets[i].name);
+    for (size_t i = 0; i < COUNT(limit_rows); i++) {
+        const char *value = hint_get(reply->headers, limit_rows[i].reset);
         int64_t wait_ms;
 
-        if (!value || is_left(reply->headers, &resets[i], reply->tokens_wanted))
+        if (!value ||
+            is_left(reply->headers, &limit_rows[i], reply->tokens_wanted)) {
             continue;
+        }
         wait_ms = delay_parse(value, now_ms);
         if (wait_ms > longest_ms) {
             longest_ms = wait_ms;
-            *source = resets[i].name;
+            *source = limit_rows[i].reset;
         }
     }
     return longest_ms;
@@ -258,4 +286,35 @@ hint_wait_ms(const struct hint_reply *reply, bool only_explicit, int64_t now_ms,
     wait_ms = delay_find(reply->message);
     *source = wait_ms != DELAY_NONE ? in_message : "";
     return wait_ms;
+}
+
+static bool
+is_known(const struct hint_limit *limit)
+{
+    return limit->limit != HINT_UNKNOWN || limit->remaining != HINT_UNKNOWN ||
+           limit->reset_ms != HINT_UNKNOWN;
+}
+
+bool
+hint_limits(const struct hint_headers *headers, int64_t now_ms,
+            struct hint_limits *limits)
+{
+    const struct hint_limit unknown = { HINT_UNKNOWN, HINT_UNKNOWN,
+                                        HINT_UNKNOWN };
+
+    *limits = (struct hint_limits){ unknown, unknown };
+    for (size_t i = 0; headers->count > 0 && i < COUNT(limit_rows); i++) {
+        const struct limit_row *row = &limit_rows[i];
+        struct hint_limit *limit =
+            row->is_tokens ? &limits->tokens : &limits->requests;
+        const char *reset = hint_get(headers, row->reset);
+
+        if (is_known(limit))
+            continue;
+        limit->limit = read_count(headers, row->limit);
+        limit->remaining = read_count(headers, row->remaining);
+        if (reset)
+            limit->reset_ms = delay_parse(reset, now_ms);
+    }
+    return is_known(&limits->requests) || is_known(&limits->tokens);
 }

@@ -1,7 +1,8 @@
 /*
  * hint.h - how long an upstream asks us to wait
  *
- * Upstreams say it in headers or in the error's body, in seven notations. The
+ * And how much more they would take. Upstreams say it in headers or in the
+ * error's body, in seven notations. The
  * sources are asked in one order, and the first that names a wait above zero
  * wins. Nothing here shortens or stretches a wait: that is the broker's.
  *
@@ -22,7 +23,9 @@
 
 #define HINT_NAME_BYTES_MAX  48
 #define HINT_VALUE_BYTES_MAX 64
-#define HINT_COUNT_MAX       24 /* headers of one reply that are of interest */
+#define HINT_COUNT_MAX       32 /* headers of one reply that are of interest */
+#define HINT_UNKNOWN         (-1)
+#define HINT_AMOUNT_MAX      (INT64_C(1) << 53)
 
 struct hint_header {
     char name[HINT_NAME_BYTES_MAX + 1]; /* in lower case */
@@ -33,6 +36,17 @@ struct hint_header {
 struct hint_headers {
     size_t count;
     struct hint_header items[HINT_COUNT_MAX];
+};
+
+/* What a reply says of one of its limits; HINT_UNKNOWN: nothing. */
+struct hint_limit {
+    int64_t limit;
+    int64_t remaining;
+    int64_t reset_ms; /* until it is whole again */
+};
+
+struct hint_limits {
+    struct hint_limit requests, tokens;
 };
 
 /* What can name a wait. */
@@ -61,6 +75,10 @@ int64_t hint_wait_ms(const struct hint_reply *reply, bool only_explicit,
 /* True if the body says that a quota of a whole day is used up: no wait that
  * stands beside it helps. */
 bool hint_is_daily(const struct json_doc *doc);
+
+/* Reads the limits that a reply's headers tell of. False if there are none. */
+bool hint_limits(const struct hint_headers *headers, int64_t now_ms,
+                 struct hint_limits *limits);
 
 /* What x-should-retry says: 1 yes, 0 no, -1 nothing. */
 int hint_should_retry(const struct hint_headers *headers);

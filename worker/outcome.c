@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* strcasestr */
 #include "worker/outcome.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/err.h"
 #include "base/text.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
+#define DAY_MS     INT64_C(86400000)
+#define DAY_END_MS INT64_C(28800000) /* midnight at UTC-8, in UTC */
 
 static const char *const class_names[] = {
 #define OUTCOME_NAME(name, wire) wire,
@@ -22,38 +26,81 @@ static const char *const end_texts[] = {
 #undef END_TEXT
 };
 
-/* Statuses that are errors: the first row that holds the status. Nothing of
- * 2xx stands here: its body decides. */
-static const struct status_row {
+/* Errors: the first row that holds the status, with its words if it has some,
+ * says what they mean. Words belong to one provider each, so no row asks which
+ * it is. An error that came with a status of success counts as its own number,
+ * or as a 500. */
+/* clang-format off */
+static const struct class_row {
     int first, final;
+    const char *word; /* one of the error's codes; NULL: any */
+    const char *text; /* somewhere in its message; NULL: any */
     enum outcome_class class;
-} status_rows[] = {
-    { 202, 299, OUTCOME_PERMANENT }, /* no answer, and none will come */
-    { 300, 399, OUTCOME_PERMANENT }, /* redirects are never followed */
-    { 408, 409, OUTCOME_RETRYABLE }, /* timeout; a lock is held */
-    { 425, 425, OUTCOME_RETRYABLE }, /* too early */
-    { 429, 429, OUTCOME_RETRYABLE }, /* throttled, if it names a wait */
-    { 498, 498, OUTCOME_RETRYABLE }, /* Groq: capacity exceeded */
-    { 400, 499, OUTCOME_PERMANENT }, { 500, 599, OUTCOME_RETRYABLE },
-    { 0, 999, OUTCOME_PERMANENT },
+    bool has_end; /* the stop is a throttle if the reply names its end */
+} class_rows[] = {
+    /* The account: nobody is answered until somebody has seen to it. */
+    { 400, 599, "insufficient_quota", NULL, OUTCOME_STOP, false },
+    { 400, 599, "billing_hard_limit_reached", NULL, OUTCOME_STOP, false },
+    { 400, 599, "billing_not_active", NULL, OUTCOME_STOP, false },
+    { 400, 599, "billing_error", NULL, OUTCOME_STOP, false }, /* Anthropic */
+    { 400, 599, "insufficient_credits", NULL, OUTCOME_STOP, false },
+    { 400, 599, "account_deactivated", NULL, OUTCOME_STOP, false },
+    { 400, 599, "invalid_api_key", NULL, OUTCOME_STOP, false },
+    { 400, 400, NULL, "credit balance is too low", OUTCOME_STOP,
+      false }, /* Anthropic */
+    { 400, 400, NULL, "API key not valid", OUTCOME_STOP, false }, /* Gemini */
+    { 403, 403, NULL, "API key was reported as leaked", OUTCOME_STOP, false },
+    { 401, 402, NULL, NULL, OUTCOME_STOP, false },
+    /* The quota of a day. */
+    { 429, 429, NULL, "per day", OUTCOME_STOP, true }, /* OpenAI, Groq */
+    { 429, 429, NULL, "per-day", OUTCOME_STOP, true }, /* OpenRouter */
+    { 429, 429, NULL, "daily", OUTCOME_STOP, true },
+    /* More than fits, now and for ever. */
+    { 429, 429, NULL, "request too large", OUTCOME_PERMANENT,
+      false }, /* OpenAI: above what a whole minute allows */
+    { 500, 599, "context_length_exceeded", NULL, OUTCOME_PERMANENT, false },
+    { 500, 599, "exceed_context_size_error", NULL, OUTCOME_PERMANENT,
+      false }, /* llama.cpp */
+    { 500, 599, NULL, "exceeds the available context size", OUTCOME_PERMANENT,
+      false }, /* llama.cpp, earlier */
+    { 500, 599, NULL, "maximum context length", OUTCOME_PERMANENT, false },
+    { 500, 599, "invalid_prompt", NULL, OUTCOME_PERMANENT,
+      false }, /* OpenAI responses, in a 200 */
+    /* Nothing of 2xx is an error by its status, but there is no answer in what
+     * follows 201, and none will come. Redirects are never followed. */
+    { 202, 399, NULL, NULL, OUTCOME_PERMANENT, false },
+    { 408, 409, NULL, NULL, OUTCOME_RETRYABLE, false }, /* time-out; a lock */
+    { 425, 425, NULL, NULL, OUTCOME_RETRYABLE, false }, /* too early */
+    { 429, 429, NULL, NULL, OUTCOME_RETRYABLE, false }, /* see take_wait() */
+    { 498, 498, NULL, NULL, OUTCOME_RETRYABLE, false }, /* Groq: no capacity */
+    { 400, 499, NULL, NULL, OUTCOME_PERMANENT, false },
+    /* Among them a model that is loading (llama.cpp) or too busy (Ollama), and
+     * Anthropic's 529. */
+    { 500, 599, NULL, NULL, OUTCOME_RETRYABLE, false },
+    { 0, 999, NULL, NULL, OUTCOME_PERMANENT, false },
 };
+/* clang-format on */
 
 static const struct {
     enum reply_end end;
     enum outcome_class class;
+    enum outcome_class sent_class; /* once the request was on its way */
     const char *code;
 } end_rows[] = {
-    { REPLY_TIMEOUT, OUTCOME_RETRYABLE, "timeout" },
-    { REPLY_UNRESOLVED, OUTCOME_RETRYABLE, "name_not_resolved" },
-    { REPLY_UNCONNECTED, OUTCOME_RETRYABLE, "connect_failed" },
-    { REPLY_CUT, OUTCOME_RETRYABLE, "connection_lost" },
-    { REPLY_GARBLED, OUTCOME_RETRYABLE, "malformed_reply" },
-    { REPLY_TLS, OUTCOME_RETRYABLE, "tls_failed" },
-    { REPLY_UNTRUSTED, OUTCOME_PERMANENT, "tls_untrusted" },
-    { REPLY_TOO_LARGE, OUTCOME_PERMANENT, "reply_too_large" },
-    { REPLY_BAD_URL, OUTCOME_PERMANENT, "bad_url" },
-    { REPLY_BROKEN, OUTCOME_RETRYABLE, "call_failed" },
-    { REPLY_ABORTED, OUTCOME_ABORTED, "aborted" },
+    { REPLY_TIMEOUT, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "timeout" },
+    { REPLY_UNRESOLVED, OUTCOME_RETRYABLE, OUTCOME_RETRYABLE,
+      "name_not_resolved" },
+    { REPLY_UNCONNECTED, OUTCOME_RETRYABLE, OUTCOME_RETRYABLE,
+      "connect_failed" },
+    { REPLY_CUT, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "connection_lost" },
+    { REPLY_GARBLED, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "malformed_reply" },
+    { REPLY_TLS, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "tls_failed" },
+    { REPLY_UNTRUSTED, OUTCOME_PERMANENT, OUTCOME_PERMANENT, "tls_untrusted" },
+    { REPLY_TOO_LARGE, OUTCOME_PERMANENT, OUTCOME_PERMANENT,
+      "reply_too_large" },
+    { REPLY_BAD_URL, OUTCOME_PERMANENT, OUTCOME_PERMANENT, "bad_url" },
+    { REPLY_BROKEN, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "call_failed" },
+    { REPLY_ABORTED, OUTCOME_ABORTED, OUTCOME_ABORTED, "aborted" },
 };
 
 static const struct {
@@ -122,14 +169,29 @@ outcome_set(struct outcome *out, enum outcome_class class, const char *code,
     put(out, class, code, message);
 }
 
-static enum outcome_class
-class_of_status(int status)
+static bool
+has_word(const struct extract *extract, const char *word)
 {
-    for (size_t i = 0; i < COUNT(status_rows); i++) {
-        if (status >= status_rows[i].first && status <= status_rows[i].final)
-            return status_rows[i].class;
+    for (size_t i = 0; i < EXTRACT_CODES_MAX; i++) {
+        if (strcasecmp(extract->error_words[i], word) == 0)
+            return true;
     }
-    return OUTCOME_PERMANENT;
+    return false;
+}
+
+static const struct class_row *
+find_row(const struct extract *extract, int status)
+{
+    const struct class_row *row = class_rows;
+
+    for (size_t i = 0; i < COUNT(class_rows); i++, row++) {
+        if (status >= row->first && status <= row->final &&
+            (!row->word || has_word(extract, row->word)) &&
+            (!row->text || strcasestr(extract->error_message, row->text))) {
+            return row;
+        }
+    }
+    return &class_rows[COUNT(class_rows) - 1];
 }
 
 static void
@@ -172,30 +234,48 @@ take_wait(const struct outcome_input *input, int64_t now_ms,
         out->class = OUTCOME_THROTTLED;
 }
 
+/* Gemini's quota of a day: a wait of seconds stands beside it and helps nobody.
+ * It ends at midnight in California, an hour earlier in summer than is said
+ * here: an hour late is better than a call too early. */
+static void
+take_daily(int64_t now_ms, struct outcome *out)
+{
+    int64_t end_ms = (now_ms / DAY_MS) * DAY_MS + DAY_END_MS;
+
+    if (end_ms <= now_ms)
+        end_ms += DAY_MS;
+    out->class = OUTCOME_STOP;
+    copy(out->code, "quota_exhausted", OUTCOME_CODE_BYTES_MAX);
+    out->wait_ms = end_ms - now_ms;
+    out->wait_from = "error.details.quotaId";
+}
+
 static void
 judge_error(const struct outcome_input *input, int64_t now_ms,
             struct outcome *out)
 {
     const struct extract *extract = input->extract;
-    enum outcome_class class = class_of_status(out->http_status);
+    const struct class_row *row = find_row(extract, out->http_status);
     char code[OUTCOME_CODE_BYTES_MAX + 1], name[64];
     int should = hint_should_retry(&input->reply->headers);
 
     if (snprintf(code, sizeof(code), "http_%d", out->http_status) < 0)
         code[0] = '\0';
     name_status(out->http_status, name, sizeof(name));
-    if (should >= 0)
-        class = should ? OUTCOME_RETRYABLE : OUTCOME_PERMANENT;
-    put(out, class, extract->error_code[0] ? extract->error_code : code,
+    put(out, row->class, extract->error_code[0] ? extract->error_code : code,
         extract->error_message[0] ? extract->error_message : name);
-    /* An empty account or a day's quota comes as 429 too, with a wait that
-     * helps nobody. */
-    if (extract->is_quota) {
-        out->class = OUTCOME_PERMANENT;
-    } else if (out->http_status == 429 && hint_is_daily(&extract->doc)) {
-        out->class = OUTCOME_PERMANENT;
-        put(out, OUTCOME_PERMANENT, "quota_exhausted", out->message);
+    if (out->http_status == 429 && hint_is_daily(&extract->doc)) {
+        take_daily(now_ms, out);
+        return;
     }
+    if (row->has_end)
+        take_wait(input, now_ms, out);
+    if (out->class == OUTCOME_STOP || out->class == OUTCOME_THROTTLED)
+        return;
+    if (should == 0)
+        out->class = OUTCOME_PERMANENT;
+    else if (should > 0 && out->class == OUTCOME_PERMANENT)
+        out->class = OUTCOME_RETRYABLE;
     if (out->class == OUTCOME_RETRYABLE)
         take_wait(input, now_ms, out);
 }
@@ -220,6 +300,15 @@ judge_unreadable(const struct outcome_input *input, struct outcome *out)
     put(out, OUTCOME_RETRYABLE, "malformed_reply", message);
 }
 
+/* The status that an error in a reply of success would have had. */
+static int
+number_of(const struct extract *extract)
+{
+    if (extract->error_number < 400 || extract->error_number > 599)
+        return 500;
+    return (int)extract->error_number;
+}
+
 /* A status of success says little: a proxy's page, half an answer and an error
  * object come with it too. */
 static void
@@ -234,7 +323,7 @@ judge_success(const struct outcome_input *input, struct outcome *out)
         return;
     }
     if (extract->is_error || !extract->shape) {
-        put(out, extract->is_quota ? OUTCOME_PERMANENT : OUTCOME_RETRYABLE,
+        put(out, find_row(extract, number_of(extract))->class,
             code[0] ? code : "error_reply",
             message[0] ? message : "the reply holds an error");
         return;
@@ -262,7 +351,9 @@ judge_no_reply(const struct reply *reply, struct outcome *out)
 {
     for (size_t i = 0; i < COUNT(end_rows); i++) {
         if (end_rows[i].end == reply->end) {
-            put(out, end_rows[i].class, end_rows[i].code,
+            put(out,
+                reply->is_sent ? end_rows[i].sent_class : end_rows[i].class,
+                end_rows[i].code,
                 reply->reason[0] ? reply->reason : end_texts[reply->end]);
             return;
         }
@@ -277,6 +368,7 @@ outcome_judge(const struct outcome_input *input, int64_t now_ms,
     const struct reply *reply = input->reply;
 
     outcome_set(out, OUTCOME_OK, "", "");
+    out->has_limits = hint_limits(&reply->headers, now_ms, &out->limits);
     /* An error is what its status says, even if its body is cut short. */
     if (reply->end == REPLY_COMPLETE ||
         (reply->http_status >= 400 && reply->end != REPLY_ABORTED)) {

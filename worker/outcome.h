@@ -2,8 +2,10 @@
  * outcome.h - what a reply means for the request
  *
  * A pure function over a reply and what was found in it gives the class of
- * PROTOCOL.md, a code and a message. Two tables hold the policy: one of HTTP
- * statuses, one of the ways in which a call ends without a reply.
+ * PROTOCOL.md, a code and a message. Two tables hold the policy: one of errors
+ * by HTTP status, code and message, one of the ways in which a call ends
+ * without a reply. `x-should-retry` beats the first, but not where it says
+ * `stop`: that is about the account, which no second try fills.
  *
  * For a goal-and-text draft (`text`) an answer without text is a failure; a raw
  * request is answered by any well-formed JSON object.
@@ -26,6 +28,8 @@
     X(OK, "ok")               \
     X(RETRYABLE, "retryable") \
     X(THROTTLED, "throttled") \
+    X(UNCERTAIN, "uncertain") \
+    X(STOP, "stop")           \
     X(PERMANENT, "permanent") \
     X(TRUNCATED, "truncated") \
     X(REFUSED, "refused")     \
@@ -40,6 +44,8 @@ struct outcome {
     int http_status;       /* 0 if no reply came */
     int64_t wait_ms;       /* that the server named; 0: none */
     const char *wait_from; /* where it stood, see hint.h; "" if nowhere */
+    bool has_limits;
+    struct hint_limits limits; /* as the reply's headers tell, if they do */
     char code[OUTCOME_CODE_BYTES_MAX + 1];
     char message[OUTCOME_MESSAGE_BYTES_MAX + 1];
 };

@@ -21,6 +21,7 @@ result_fill(struct result *result, const struct outcome *outcome,
     result->outcome = *outcome;
     result->latency_ms = reply->latency_ms;
     result->is_sent = reply->is_sent;
+    result->shape = extract->is_error ? NULL : extract->shape;
     memcpy(result->model, extract->model, sizeof(result->model));
     memcpy(result->finish, extract->finish_word, sizeof(result->finish));
     result->prompt_tokens = extract->prompt_tokens;
@@ -34,6 +35,28 @@ result_fill(struct result *result, const struct outcome *outcome,
     result->text_follows = extract->text.bytes;
     if (extract->text.bytes > 0)
         buf_add_slice(&result->body, buf_slice(&extract->text));
+}
+
+static void
+add_limit(cJSON *limits, const char *name, const struct hint_limit *limit)
+{
+    cJSON *array = wire_add_array(limits, name);
+
+    cJSON_AddItemToArray(array, cJSON_CreateNumber((double)limit->limit));
+    cJSON_AddItemToArray(array, cJSON_CreateNumber((double)limit->remaining));
+    cJSON_AddItemToArray(array, cJSON_CreateNumber((double)limit->reset_ms));
+}
+
+static void
+add_limits(cJSON *head, const struct outcome *outcome)
+{
+    cJSON *limits;
+
+    if (!outcome->has_limits)
+        return;
+    limits = wire_add_object(head, "limits");
+    add_limit(limits, "requests", &outcome->limits.requests);
+    add_limit(limits, "tokens", &outcome->limits.tokens);
 }
 
 void
@@ -51,6 +74,9 @@ result_print(const struct result *result, int64_t request, int64_t fence,
     wire_add_str(head, "message", outcome->message);
     wire_add_int(head, "wait_ms", outcome->wait_ms);
     wire_add_str(head, "wait_from", outcome->wait_from);
+    add_limits(head, outcome);
+    if (result->shape)
+        wire_add_str(head, "shape", result->shape);
     wire_add_str(head, "model", result->model);
     wire_add_str(head, "finish", result->finish);
     wire_add_int(head, "prompt_tokens", result->prompt_tokens);

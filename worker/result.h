@@ -18,6 +18,7 @@
 /* Zero-initialised is valid. */
 struct result {
     struct outcome outcome;
+    const char *shape; /* of the reply; NULL: none */
     char model[EXTRACT_MODEL_BYTES_MAX + 1];
     char finish[EXTRACT_FINISH_BYTES_MAX + 1];
     int64_t prompt_tokens;

@@ -36,6 +36,7 @@ read_one(cJSON *item, struct upstream *out, struct err *err)
                        "of the same version",
                        name, dialect);
     }
+    out->shape = extract_shape_of(out->dialect->shape);
     memcpy(out->name, name, strlen(name) + 1);
     memcpy(out->base_url, base_url, strlen(base_url) + 1);
     return 0;

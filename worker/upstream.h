@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/url.h"
 #include "queue/wire.h"
+#include "worker/extract.h"
 
 #define UPSTREAM_TIMEOUT_MS_MAX  INT64_C(86400000)
 #define UPSTREAM_REPLY_BYTES_MAX INT64_C(268435456)
@@ -24,7 +25,8 @@ struct upstream {
     char name[CONF_NAME_BYTES_MAX + 1];
     char base_url[URL_BYTES_MAX + 1];
     const struct dialect *dialect;
-    int64_t max_tokens; /* see translation.h */
+    enum extract_shape shape; /* of its replies, most likely */
+    int64_t max_tokens;       /* see translation.h */
     int64_t connect_timeout_ms;
     int64_t reply_bytes_max;
 };

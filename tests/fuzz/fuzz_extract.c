@@ -109,7 +109,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     body = read_head((struct slice){ copy, bytes }, &reply);
     buf_add_slice(&reply.body, body);
     body = buf_slice(&reply.body);
-    input.read_rc = extract_read(&extract, body, &err);
+    input.read_rc = extract_read(&extract, body, EXTRACT_CHAT, &err);
     input.read_reason = err.msg;
     input.is_raw = bytes % 2;
     check_text(&extract, body);

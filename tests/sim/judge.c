@@ -162,7 +162,8 @@ judge_expect(struct world *world, const struct mail *mail)
         of = known(world, request);
         if (strcmp(class_name, "throttled") == 0) {
             of->wait_ms = int_of(world, &wire, "wait_ms");
-        } else if (strcmp(class_name, "retryable") == 0) {
+        } else if (strcmp(class_name, "retryable") == 0 ||
+                   strcmp(class_name, "uncertain") == 0) {
             of->wait_ms = int_of(world, &wire, "wait_ms");
             if (of->wait_ms == 0)
                 of->wait_ms = world->conf.backoff_base_ms;

@@ -19,9 +19,9 @@ static const struct {
     uint64_t weight;
 } fates[] = {
     { "ok", 200, 0, 55 },           { "retryable", 500, 0, 8 },
-    { "retryable", 0, 0, 5 },       { "throttled", 429, 3000, 8 },
+    { "uncertain", 0, 0, 5 },       { "throttled", 429, 3000, 8 },
     { "retryable", 429, 0, 3 },     { "permanent", 400, 0, 4 },
-    { "permanent", 401, 0, 2 },     { "truncated", 200, 0, 4 },
+    { "stop", 401, 0, 2 },          { "truncated", 200, 0, 4 },
     { "refused", 200, 0, 3 },       { "aborted", 0, 0, 3 },
     { "retryable", 503, 40000, 3 }, { "throttled", 429, 90000, 2 },
 };
