@@ -37,11 +37,13 @@ LIBS_queue = $(call pkg,--libs,icu-i18n uuid) -llmdb
 LIBS_worker = $(call pkg,--libs,libcurl uuid)
 LIBS_submit = $(call pkg,--libs,uuid)
 
+# Where node is not Debian's, npm comes with it and has no package.
+NPM := $(if $(shell command -v npm),,npm)
 DEPS := build-essential pkg-config libssl-dev libxxhash-dev libicu-dev \
     libinih-dev libcjson-dev libzmq3-dev libcurl4-openssl-dev uuid-dev \
     liblmdb-dev libcriterion-dev libmicrohttpd-dev clang clang-format \
     clang-tidy libclang-rt-dev mandoc strace curl ca-certificates procps \
-    python3 python3-zmq sqlite3 faketime
+    python3 python3-zmq sqlite3 faketime $(NPM)
 
 comma := ,
 VARIANT := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),plain)

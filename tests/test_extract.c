@@ -69,6 +69,9 @@ static const struct row rows[] = {
       "\"max_output_tokens\"},\"output\":[]}",
       "responses", NULL, false, EXTRACT_CUT_OFF, "max_output_tokens", "",
       { 0 } },
+    { "{\"status\":\"incomplete\",\"output\":[{\"type\":\"message\",\"content\":"
+      "[{\"type\":\"output_text\",\"text\":\"A\"}]}]}",
+      "responses", "A", true, EXTRACT_CUT_OFF, "incomplete", "", { 0 } },
     { "{\"status\":\"completed\",\"output\":[{\"type\":\"message\",\"content\":"
       "[{\"type\":\"refusal\",\"refusal\":\"no\"}]}]}",
       "responses", NULL, false, EXTRACT_REFUSED, "completed", "", { 0 } },

@@ -24,9 +24,10 @@ struct row {
     "\"input\":[{\"role\":\"system\",\"content\":[{\"type\":" \
     "\"input_text\",\"text\":\"S\"}]},{\"role\":\"user\","    \
     "\"content\":[{\"type\":\"input_text\",\"text\":\"U\"}]}]"
-#define ANTHROPIC_IN                                                  \
-    "\"system\":[{\"type\":\"text\",\"text\":\"S\"}],\"messages\":[{" \
-    "\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"U\"}]}]"
+#define ANTHROPIC_IN                                                   \
+    "\"system\":\"S\",\"messages\":[{\"role\":\"user\",\"content\":[{" \
+    "\"type\":"                                                        \
+    "\"text\",\"text\":\"U\"}]}]"
 #define GEMINI_IN                                           \
     "\"systemInstruction\":{\"parts\":[{\"text\":\"S\"}]}," \
     "\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"U\"}]}]"
@@ -81,8 +82,7 @@ static const struct row rows[] = {
            "\"content\":[{\"type\":\"text\",\"text\":\"b\"}]},{\"role\":"
            "\"user\",\"content\":\"c\"},{\"role\":\"assistant\",\"content\":"
            "\"d\",\"tool_calls\":null}"),
-      "{\"model\":\"m\",\"system\":[{\"type\":\"text\",\"text\":\"a\"},{"
-      "\"type\":\"text\",\"text\":\"b\"}],\"messages\":[{\"role\":\"user\","
+      "{\"model\":\"m\",\"system\":\"a\\n\\nb\",\"messages\":[{\"role\":\"user\","
       "\"content\":[{\"type\":\"text\",\"text\":\"c\"}]},{\"role\":"
       "\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"d\"}]}],"
       "\"max_tokens\":4096}", NULL },

@@ -194,6 +194,7 @@ static const struct {
     { "length", EXTRACT_CUT_OFF },
     { "max_tokens", EXTRACT_CUT_OFF }, /* Gemini writes it in capitals */
     { "limit", EXTRACT_CUT_OFF },
+    { "incomplete", EXTRACT_CUT_OFF }, /* Responses, without a reason */
     { "max_output_tokens", EXTRACT_CUT_OFF },
     { "model_context_window_exceeded", EXTRACT_CUT_OFF },
     { "content_filter", EXTRACT_REFUSED },

@@ -24,7 +24,7 @@ struct grammar_move {
     bool is_list;       /* a value that is no array becomes one */
 };
 
-/* How texts are put together: a message's content, or the system's words. */
+/* How the texts of a message's content are put together. */
 struct grammar_parts {
     const char *open, *close;
     const char *part,
@@ -38,8 +38,8 @@ struct grammar {
     const char *list;       /* the member that holds the messages */
     const char *system;     /* that holds the system's words; NULL: `list` */
     const char *model_role; /* of the model's messages */
-    struct grammar_parts parts;        /* of a message */
-    struct grammar_parts system_parts; /* if there is a `system` */
+    struct grammar_parts parts;             /* of a message */
+    const char *system_open, *system_close; /* around them: one string */
     const char *model;        /* the member for it; NULL: it is in the path */
     const char *limit;        /* the member that must be there */
     const char *always;       /* more members, */

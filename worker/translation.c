@@ -65,6 +65,9 @@ put_raw_member(const struct work *work, size_t key)
 
 /* ---- messages ---- */
 
+/* The system's words, where they are one string. */
+static const struct grammar_parts joined = { .is_joined = true };
+
 /* Appends a text between what the dialect has around it. */
 static void
 put_part(const struct work *work, const struct grammar_parts *parts,
@@ -171,12 +174,12 @@ put_message(const struct work *work, size_t message)
 }
 
 /* Appends the system's words, which are all at the beginning, if the dialect
- * has them apart, and returns the first message behind them in *rest. */
+ * has them apart, and returns the first message behind them in *rest. Several
+ * messages become paragraphs: servers put parts together without a gap. */
 static int
 put_system(const struct work *work, size_t messages, size_t *rest)
 {
     const struct json_token *tokens = work->doc->tokens;
-    const struct grammar_parts *parts = &work->grammar->system_parts;
     size_t at = messages + 1;
     int rc = 0;
 
@@ -186,14 +189,16 @@ put_system(const struct work *work, size_t messages, size_t *rest)
         return 0;
     }
     put_name(work->out, work->grammar->system);
-    buf_add_str(work->out, parts->open);
+    buf_add_str(work->out, work->grammar->system_open);
     for (; rc == 0 && at < tokens[messages].next && is_system(work, at);
          at = tokens[at].next) {
+        if (at > messages + 1)
+            buf_add_str(work->out, "\\n\\n");
         rc = check_message(work, at);
         if (rc == 0)
-            rc = put_content(work, at, parts, parts->part);
+            rc = put_content(work, at, &joined, "");
     }
-    buf_add_str(work->out, parts->close);
+    buf_add_str(work->out, work->grammar->system_close);
     *rest = at;
     return rc;
 }
