@@ -316,6 +316,9 @@ make_key(struct prompt *prompt, const struct line *line,
     add_part(prompt, buf_slice(&prompt->upstream));
     add_part(prompt, slice_of(upstream ? upstream->base_url : ""));
     add_part(prompt, buf_slice(&prompt->path));
+    /* The replies of one dialect are of no use to readers of another. */
+    if (upstream && conf_dialect(upstream) != dialect_find(DIALECT_DEFAULT))
+        add_part(prompt, slice_of(conf_dialect(upstream)->name));
     add_part(prompt, line_field(line, options, LINE_SAMPLE_INDEX));
     /* What may pass for an answer to one may not for the other. */
     add_part(prompt, slice_of(prompt->kind == REQUEST_TEXT ? "text" : "raw"));

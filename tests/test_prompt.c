@@ -389,7 +389,7 @@ Test(prompt, what_can_change_the_answer_changes_the_key, .init = set_up,
         "\"sample_index\":0",
     };
     enum { COUNT = sizeof(rest) / sizeof(rest[0]) };
-    unsigned char keys[COUNT + 1][DIGEST_BYTES];
+    unsigned char keys[COUNT + 2][DIGEST_BYTES];
     struct buf text = { 0 };
 
     for (size_t i = 0; i < COUNT; i++) {
@@ -399,7 +399,9 @@ Test(prompt, what_can_change_the_answer_changes_the_key, .init = set_up,
     }
     conf.upstreams[0].base_url[8] = 'A';
     key_of("{\"id\":\"a\",\"text\":\"x\"}", "", keys[COUNT]);
-    for (size_t i = 0; i <= COUNT; i++) {
+    conf.upstreams[0].dialect = mem_dup_str("ollama");
+    key_of("{\"id\":\"a\",\"text\":\"x\"}", "", keys[COUNT + 1]);
+    for (size_t i = 0; i <= COUNT + 1; i++) {
         for (size_t j = 0; j < i; j++) {
             cr_expect_arr_neq(keys[i], keys[j], DIGEST_BYTES, "%zu and %zu", i,
                               j);
