@@ -108,6 +108,19 @@ add_wall(const struct broker *broker, cJSON *head, const char *name, int64_t ms)
     wire_add_int(head, name, ms > 0 ? core_to_wall_ms(broker, ms) : 0);
 }
 
+/* The calls that take long, by stage; the first count is of those behind t1. */
+static void
+add_slow(struct broker *broker, cJSON *head, const struct batch *batch)
+{
+    cJSON *slow = wire_add_object(head, "slow"), *calls;
+    uint32_t counts[STAGE_COUNT];
+
+    wire_add_int(slow, "stage", stage_count(broker, batch->id, counts));
+    calls = wire_add_array(slow, "calls");
+    for (unsigned stage = 1; stage < STAGE_COUNT; stage++)
+        cJSON_AddItemToArray(calls, cJSON_CreateNumber(counts[stage]));
+}
+
 int
 answer_add_status(struct broker *broker, cJSON *head, const struct batch *batch)
 {
@@ -139,6 +152,7 @@ answer_add_status(struct broker *broker, cJSON *head, const struct batch *batch)
     wire_add_int(head, "next_chunk", batch->chunk_next);
     wire_add_int(head, "last_seq", (int64_t)batch->last_seq);
     add_counts(head, batch);
+    add_slow(broker, head, batch);
     add_usage(head, batch);
     return 0;
 }

@@ -258,6 +258,7 @@ broker_turn(struct broker *broker, int64_t now_ms)
     due_run(broker, now_ms);
     retain_run(broker, now_ms);
     worker_expire(broker, now_ms);
+    stage_run(broker, now_ms);
     worker_balance(broker);
     dispatch_run(broker, now_ms);
     broker->turned_ms = now_ms;
@@ -309,6 +310,8 @@ broker_next_ms(const struct broker *broker)
 
     if (other_ms < next_ms)
         next_ms = other_ms;
+    if (stage_next_ms(broker) < next_ms)
+        next_ms = stage_next_ms(broker);
     if (broker->timer_next_ms < next_ms)
         next_ms = broker->timer_next_ms;
     if (broker->retain_ms < next_ms)

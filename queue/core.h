@@ -324,6 +324,19 @@ void retain_want_room(struct broker *broker, int64_t now_ms);
  * first. */
 void retain_run(struct broker *broker, int64_t now_ms);
 
+/* ---- stage.c ---- */
+
+/* Takes note of calls that have come to their next stage of latency. */
+void stage_run(struct broker *broker, int64_t now_ms);
+
+/* When the next call comes to its next stage; INT64_MAX if none will. */
+int64_t stage_next_ms(const struct broker *broker);
+
+/* Counts the calls that are in flight for a batch, by their stage. Returns the
+ * highest stage of them. */
+unsigned stage_count(struct broker *broker, uint64_t batch,
+                     uint32_t counts[STAGE_COUNT]);
+
 /* ---- due.c ---- */
 
 /* Does what is due, at most a bounded number of steps. */

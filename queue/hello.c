@@ -83,7 +83,7 @@ match_held(struct call *call, struct session *session, cJSON *drop)
             continue;
         }
         held->missed = 0;
-        held->is_started = values[2] != 0;
+        session_note_call(held, values[2] != 0, call->now_ms);
         session_extend(session, held, call->now_ms);
     }
     /* What was sent and never arrived comes back at once. */

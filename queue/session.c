@@ -180,6 +180,16 @@ session_hold(struct session *session, uint64_t request, uint32_t fence,
 }
 
 void
+session_note_call(struct held *held, bool is_started, int64_t now_ms)
+{
+    if (is_started && !held->is_started) {
+        held->started_ms = now_ms;
+        held->stage = 0;
+    }
+    held->is_started = is_started;
+}
+
+void
 session_drop(struct session *session, uint64_t request, uint32_t fence)
 {
     struct held *held = session_find(session, request, fence);

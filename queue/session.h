@@ -27,15 +27,18 @@
 #define SESSION_UUID_BYTES   16
 #define SESSION_TEXT_BYTES   257 /* of names and paths, with their NUL */
 #define SESSION_CAPACITY_MAX 1024
+#define STAGE_COUNT          5 /* in time, and behind each of t1 to t4 */
 #define SESSION_MISSED_MAX   2 /* beats that may leave a lease out */
 
 struct held {
     uint64_t request;
     uint32_t fence;
-    bool is_started;   /* its call was, as the worker has said */
-    unsigned missed;   /* beats in a row that did not list it */
-    int64_t length_ms; /* a beat extends it by this */
-    int64_t end_ms;    /* and never beyond */
+    bool is_started;    /* its call was, as the worker has said */
+    int64_t started_ms; /* when that was heard first */
+    unsigned stage;     /* of its call's latency, below STAGE_COUNT */
+    unsigned missed;    /* beats in a row that did not list it */
+    int64_t length_ms;  /* a beat extends it by this */
+    int64_t end_ms;     /* and never beyond */
     int64_t deadline_ms;
     struct charge charge; /* what it has been charged to */
 };
@@ -113,6 +116,9 @@ struct held *session_hold(struct session *session, uint64_t request,
 
 /* A lease was listed: it lasts its length from now, but not beyond its end. */
 void session_extend(struct session *session, struct held *held, int64_t now_ms);
+
+/* Takes note of whether the call of a lease has started, as its worker says. */
+void session_note_call(struct held *held, bool is_started, int64_t now_ms);
 
 /* The lease, or NULL. */
 struct held *session_find(const struct session *session, uint64_t request,

@@ -309,7 +309,7 @@ renew(struct call *call, struct session *session)
         held = session_find(session, (uint64_t)values[0], (uint32_t)values[1]);
         if (held) {
             held->missed = 0;
-            held->is_started = values[2] != 0;
+            session_note_call(held, values[2] != 0, call->now_ms);
             session_extend(session, held, call->now_ms);
             continue;
         }
@@ -390,7 +390,7 @@ worker_started(struct call *call)
             return err_set(call->err, E_INVALID, "held: not pairs");
         held = session_find(session, (uint64_t)values[0], (uint32_t)values[1]);
         if (held)
-            held->is_started = true;
+            session_note_call(held, true, call->now_ms);
     }
     return 0;
 }

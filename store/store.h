@@ -293,6 +293,10 @@ int store_request_get(struct store *store, uint64_t id,
  * one of them has none yet, or nobody waits. */
 int64_t store_request_deadline(struct store *store, uint64_t request);
 
+/* True if a draft of that live batch waits for a request. */
+bool store_request_is_wanted_by(struct store *store, uint64_t request,
+                                uint64_t batch);
+
 /* True if a batch that may run waits for a request. */
 bool store_request_runs(struct store *store, uint64_t request);
 

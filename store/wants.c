@@ -114,6 +114,15 @@ request_is_wanted(struct store *store, uint64_t request)
 }
 
 bool
+store_request_is_wanted_by(struct store *store, uint64_t request,
+                           uint64_t batch)
+{
+    struct draft draft;
+
+    return next_waiting(store, request, batch, &draft) == batch;
+}
+
+bool
 store_request_runs(struct store *store, uint64_t request)
 {
     struct draft draft;

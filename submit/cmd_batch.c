@@ -50,6 +50,10 @@ add_counts(const struct wire *status, const struct standing *standing,
              (long long)standing->done,
              (long long)(standing->drafts - standing->refused));
     standing_text(status, out);
+    if (standing->slow > 0) {
+        buf_addf(out, "\n" NAME_WIDTH "%lld %s", "calls",
+                 (long long)standing->slow, progress_stage(standing->stage));
+    }
     buf_addf(out, "\n" NAME_WIDTH "%lld from the store, %lld joined\n", "saved",
              (long long)standing->cached, (long long)standing->joined);
     buf_addf(out, NAME_WIDTH "%.0f prompt, %.0f completion, %.0f total\n",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "submit/progress.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,19 @@
 #define GREEN "\033[32m"
 #define PLAIN "\033[0m"
 #define ERASE "\r\033[K"
+
+/* What calls are called that are in flight for longer than t1, t2, t3, t4. */
+static const char *const stages[PROGRESS_STAGES] = { "", "trying",
+                                                     "still trying", "slow",
+                                                     "degraded" };
+
+const char *
+progress_stage(int64_t stage)
+{
+    assert(stage >= 0);
+    assert(stage < PROGRESS_STAGES);
+    return stages[stage];
+}
 
 void
 progress_init(struct progress *progress, enum progress_when when)
@@ -94,6 +108,9 @@ add_numbers(const struct progress *progress,
         buf_addf(out, "  joined %lld", (long long)counts->joined);
     if (counts->fallbacks)
         buf_addf(out, "  fallbacks %lld", (long long)counts->fallbacks);
+    if (counts->stage > 0 && counts->slow > 0)
+        buf_addf(out, "  %s %lld", progress_stage(counts->stage),
+                 (long long)counts->slow);
 }
 
 static void
@@ -151,9 +168,12 @@ progress_show(struct progress *progress, const struct progress_counts *counts,
         progress->start_ms = now_ms;
         progress->start_done = counts->done;
     }
-    if (!progress_is_due(progress, now_ms))
+    if (!progress_is_due(progress, now_ms) &&
+        (!progress->is_shown || counts->stage <= progress->stage)) {
         return;
+    }
     progress->drawn_ms = now_ms;
+    progress->stage = counts->stage;
     if (progress->is_terminal)
         buf_add_str(&line, ERASE);
     /* The last column stays free: some terminals wrap when it is filled. */

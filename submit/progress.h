@@ -4,7 +4,9 @@
  *   [=========>          ]  4990/11873  42%  38/s  3 min left  cached 100 …
  *
  * On a terminal the line is drawn over itself at most five times a second;
- * elsewhere, if wanted, plain lines come at most every ten seconds. It goes to
+ * elsewhere, if wanted, plain lines come at most every ten seconds, and when a
+ * call enters a later stage of latency: trying, still trying, slow, degraded. It
+ * goes to
  * standard error, and only numbers are shown, nothing that somebody else wrote.
  * Drawing is separate from writing, and the time is passed in.
  */
@@ -18,6 +20,7 @@
 #include "base/buf.h"
 
 #define PROGRESS_LOG_MS 10000 /* between plain lines */
+#define PROGRESS_STAGES 5     /* of latency, in time included */
 
 enum progress_when { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
@@ -26,14 +29,20 @@ struct progress_counts {
     int64_t total; /* drafts that will have a result; 0: not known yet */
     int64_t done;
     int64_t cached, joined, fallbacks;
+    int64_t stage; /* of the slowest call in flight; 0: none is slow */
+    int64_t slow;  /* calls in that stage */
 };
 
 struct progress {
     bool is_shown, is_terminal, is_plain; /* is_plain: no colours */
     int64_t start_ms, start_done;         /* where the rate is counted from */
     int64_t drawn_ms;
+    int64_t stage; /* that was drawn last */
     bool is_begun, is_drawn;
 };
+
+/* What calls in a stage are called; "" for those in time. */
+const char *progress_stage(int64_t stage);
 
 /* Looks at standard error and the environment (NO_COLOR, TERM). */
 void progress_init(struct progress *progress, enum progress_when when);

@@ -8,7 +8,30 @@
 #include "base/status.h"
 
 #define WAIT_MS       30000
-#define WAIT_SHOWN_MS 250 /* while progress is shown */
+#define WAIT_SHOWN_MS 250  /* while progress is shown on a terminal */
+#define WAIT_LINES_MS 1000 /* elsewhere: a slow call has a line at once */
+
+/* An older broker does not tell. */
+static int
+read_slow(struct standing *standing, const struct wire *status, struct err *err)
+{
+    const struct wire slow = { .head = (cJSON *)wire_get(status, "slow") };
+    const cJSON *count;
+    int rc;
+
+    standing->stage = standing->slow = 0;
+    if (!cJSON_IsObject(slow.head))
+        return 0;
+    rc = wire_int(&slow, "stage", wire_range_or(0, PROGRESS_STAGES - 1, 0),
+                  &standing->stage, err);
+    if (rc < 0 || standing->stage == 0)
+        return rc;
+    count =
+        cJSON_GetArrayItem(wire_get(&slow, "calls"), (int)standing->stage - 1);
+    if (cJSON_IsNumber(count))
+        standing->slow = (int64_t)count->valuedouble;
+    return 0;
+}
 
 int
 standing_read(struct standing *standing, const struct wire *status,
@@ -36,6 +59,8 @@ standing_read(struct standing *standing, const struct wire *status,
         rc = wire_int(&counts, fields[i].name,
                       wire_range_or(0, WIRE_INT_MAX, 0), fields[i].value, err);
     }
+    if (rc == 0)
+        rc = read_slow(standing, status, err);
     if (rc == 0)
         memcpy(standing->state, state, strlen(state) + 1);
     return rc < 0 ? E_PROTOCOL : 0;
@@ -99,6 +124,8 @@ show(struct command *command, const struct standing *standing)
         .cached = standing->cached,
         .joined = standing->joined,
         .fallbacks = standing_fallbacks(standing),
+        .stage = standing->stage,
+        .slow = standing->slow,
     };
 
     progress_show(&command->progress, &counts, clock_mono_ms());
@@ -160,6 +187,6 @@ standing_wait(struct command *command, const char *batch, int64_t end_ms,
                       ? WAIT_SHOWN_MS
                       : WAIT_MS;
         if (command->progress.is_shown && !command->progress.is_terminal)
-            wait_ms = PROGRESS_LOG_MS;
+            wait_ms = WAIT_LINES_MS;
     }
 }

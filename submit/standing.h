@@ -18,6 +18,8 @@
 struct standing {
     char state[SHEAF_STATE_BYTES];
     int64_t drafts, refused, done, ok, cancelled, joined, cached;
+    int64_t stage; /* of the slowest call in flight, and how many are in it */
+    int64_t slow;
 };
 
 /* Reads a status. E_PROTOCOL. */
