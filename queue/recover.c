@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "base/log.h"
 #include "queue/core.h"
 
 /* The longest that any call may take. */
@@ -68,6 +69,12 @@ load_leases(struct broker *broker, int64_t now_ms)
         struct session *session = sessions_find(broker->sessions, lease.worker);
 
         rc = store_request_get(broker->env.store, lease.request, &request);
+        if (rc == E_CORRUPT || rc == E_NOTFOUND) {
+            /* Nobody can end it; `verify` names it. */
+            log_error("event=request_damaged request=%llu",
+                      (unsigned long long)lease.request);
+            continue;
+        }
         if (rc < 0)
             return rc;
         if (!session) {
@@ -93,8 +100,16 @@ load_batches(struct broker *broker)
     int rc;
 
     schedule_reset(broker->schedule);
-    while ((rc = store_batch_after(broker->env.store, batch.id, &batch)) == 0)
-        core_schedule(broker, &batch);
+    while ((rc = store_batch_after(broker->env.store, batch.id, &batch)) == 0 ||
+           rc == E_CORRUPT) {
+        if (rc == 0) {
+            core_schedule(broker, &batch);
+        } else {
+            /* It stands still, and in nobody's way; `verify` names it. */
+            log_error("event=batch_damaged batch=%llu",
+                      (unsigned long long)batch.id);
+        }
+    }
     return rc == E_NOTFOUND ? 0 : rc;
 }
 
@@ -154,7 +169,12 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
         rc = load_batches(broker);
     if (rc < 0) {
         store_abort(broker->env.store);
-        return err_set(err, rc, "read the store's state: %s", err_text(rc));
+        return err_set(err, rc,
+                       rc == E_CORRUPT
+                           ? "read the store's state: %s; run: sheafd "
+                             "--verify --repair"
+                           : "read the store's state: %s",
+                       err_text(rc));
     }
     return store_commit(broker->env.store, err);
 }

@@ -132,6 +132,16 @@ store_draft_find(struct store *store, uint64_t batch, struct slice id,
     return name_find(store, batch, id, &name, draft);
 }
 
+void
+name_restore(struct store *store, const struct draft *draft)
+{
+    struct buf id = { 0 };
+
+    if (read_id(store, draft, &id) == 0)
+        (void)name_claim(store, draft->batch, draft->index, buf_slice(&id));
+    buf_fini(&id);
+}
+
 int
 name_place(struct store *store, const struct draft *draft, struct key *key)
 {

@@ -19,6 +19,16 @@ result_remove(struct store *store, const struct draft *draft)
 }
 
 void
+result_order(struct store *store, const struct draft *draft)
+{
+    record_u64(table_fields(store), draft->batch);
+    record_u32(&store->fields, draft->index);
+    table_put(store, TABLE_RESULT, key_id(draft->seq));
+    record_u32(table_fields(store), draft->index);
+    table_put(store, TABLE_DONE, done_key(draft->batch, draft->seq));
+}
+
+void
 result_give(struct store *store, struct batch *batch, struct draft *draft,
             enum status status, int64_t now_ms)
 {
@@ -40,11 +50,7 @@ result_give(struct store *store, struct batch *batch, struct draft *draft,
     draft->completed_ms = now_ms;
     batch->last_seq = draft->seq;
     draft_put(store, draft);
-    record_u64(table_fields(store), draft->batch);
-    record_u32(&store->fields, draft->index);
-    table_put(store, TABLE_RESULT, key_id(draft->seq));
-    record_u32(table_fields(store), draft->index);
-    table_put(store, TABLE_DONE, done_key(draft->batch, draft->seq));
+    result_order(store, draft);
     if (former != 0 && former != draft->request)
         request_leave(store, former, draft);
 }

@@ -160,9 +160,8 @@ switch_to_newer(struct store *store, struct sweep *sweep, struct draft *draft,
     return true;
 }
 
-/* A request that has ended starts anew, with all its attempts. */
-static void
-revive(struct store *store, struct request *request)
+void
+request_revive(struct store *store, struct request *request)
 {
     request_change(store, request, REQUEST_READY);
     request->failures = 0;
@@ -180,7 +179,7 @@ static void
 resume(struct store *store, const struct draft *draft, struct request *request)
 {
     if (request->state == REQUEST_CANCELLED)
-        revive(store, request);
+        request_revive(store, request);
     if (request->state == REQUEST_READY)
         ready_put(store, request, draft->batch);
 }
@@ -213,7 +212,7 @@ retry_draft(struct store *store, struct sweep *sweep, struct draft *draft)
     if (switch_to_newer(store, sweep, draft, &request))
         return;
     if (!request_is_joinable(&request))
-        revive(store, &request);
+        request_revive(store, &request);
     wait_for(store, sweep, draft, &request);
 }
 

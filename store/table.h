@@ -96,6 +96,10 @@ void request_put(struct store *store, const struct request *request);
 void request_change(struct store *store, struct request *request,
                     enum request_state to);
 
+/* Lets a request that has ended start anew, with all its attempts (slices.c).
+ * Its rows in the ready index are the caller's. */
+void request_revive(struct store *store, struct request *request);
+
 /* Takes a request out of what its state put it into: ready index, timer, or
  * lease. */
 void request_unplace(struct store *store, const struct request *request);
@@ -161,6 +165,9 @@ int name_claim(struct store *store, uint64_t batch, uint32_t index,
  * E_CORRUPT: the draft's line is damaged, or a draft that may have its id. */
 int name_place(struct store *store, const struct draft *draft, struct key *key);
 
+/* Gives a draft its name again, if its id can be read and is not taken. */
+void name_restore(struct store *store, const struct draft *draft);
+
 /* The first draft of a batch at or after an index. E_CORRUPT also sets its
  * index. */
 int draft_next(struct store *store, uint64_t batch, uint32_t index,
@@ -171,6 +178,9 @@ int draft_next(struct store *store, uint64_t batch, uint32_t index,
  * completion, and its batch's counters, which the caller writes. */
 void result_give(struct store *store, struct batch *batch, struct draft *draft,
                  enum status status, int64_t now_ms);
+
+/* Writes a result's rows in the order of completion. */
+void result_order(struct store *store, const struct draft *draft);
 
 /* Removes a draft's result from the order of completion. */
 void result_remove(struct store *store, const struct draft *draft);

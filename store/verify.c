@@ -3,10 +3,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "store/verify_rows.h"
 
 #define LINE_BYTES_MAX 320 /* of a finding */
@@ -57,21 +55,53 @@ add_key(struct buf *out, enum table table, struct slice key)
     }
 }
 
-void
-fault(struct check *check, const char *fmt, ...)
+/* A line of the report, if it has room for it. nth counts from 0. */
+static void
+report(struct check *check, uint64_t nth, const char *end, const char *fmt,
+       va_list args)
 {
     struct buf *out = check->verify->report;
     char reason[LINE_BYTES_MAX];
-    va_list args;
 
-    if (check->verify->findings++ >= VERIFY_FINDINGS_MAX || !out)
+    if (nth >= VERIFY_FINDINGS_MAX || !out)
         return;
-    va_start(args, fmt);
     vsnprintf(reason, sizeof(reason), fmt, args);
-    va_end(args);
     buf_addf(out, "%s ", table_name(check->table));
     add_key(out, check->table, check->key);
-    buf_addf(out, ": %s\n", reason);
+    buf_addf(out, ": %s%s\n", reason, end);
+}
+
+void
+fault(struct check *check, const char *fmt, ...)
+{
+    va_list args;
+
+    check->has_lost |=
+        check->table == TABLE_BATCH || check->table == TABLE_DRAFT;
+    /* Repair looks at all once more when it has done what it can. */
+    if (check->is_mending)
+        return;
+    va_start(args, fmt);
+    report(check, check->verify->findings++, "", fmt, args);
+    va_end(args);
+}
+
+bool
+stale(struct check *check, const char *fmt, ...)
+{
+    struct verify *verify = check->verify;
+    va_list args;
+
+    va_start(args, fmt);
+    if (check->is_mending) {
+        report(check, verify->mended++, " (repaired)", fmt, args);
+        check->mended++;
+    } else {
+        report(check, verify->findings++, "", fmt, args);
+        verify->mendable++;
+    }
+    va_end(args);
+    return check->is_mending;
 }
 
 bool
@@ -82,100 +112,27 @@ has_row(struct check *check, enum table table, struct key key)
     return table_get(check->store, table, key, &record) == 0;
 }
 
-/* ---- longer work ---- */
-
-static int
-compare_works(const void *left, const void *right)
+void
+drop_row(struct check *check)
 {
-    const struct work *a = left, *b = right;
+    struct engine *engine = check->store->engine;
 
-    if (a->kind != b->kind)
-        return a->kind < b->kind ? -1 : 1;
-    return a->id < b->id ? -1 : a->id > b->id;
+    if (check->store->rc < 0)
+        return;
+    check->store->is_dirty = true;
+    store_fail(check->store, engine->ops->del(engine, check->table, check->key),
+               check->table, "remove from");
 }
 
-/* Timers of these kinds are due at times that nothing else tells: they are
- * noted, so that they need not be looked for. There are a few at a time. */
-static bool
-is_work(enum timer_kind kind)
+void
+raise_number(struct check *check, uint64_t *number, uint64_t to)
 {
-    return kind == TIMER_ABANDON ||
-           (kind >= TIMER_FAN_OUT && kind <= TIMER_DROP);
+    check->store->is_dirty = true;
+    if (*number < to)
+        *number = to;
 }
 
-static int
-note_work(struct check *check, size_t *capacity, struct work work,
-          struct err *err)
-{
-    if (check->work_count == VERIFY_WORKS_MAX) {
-        return err_set(err, E_FULL,
-                       "more than %d longer works are on their way; let the "
-                       "broker end them first",
-                       VERIFY_WORKS_MAX);
-    }
-    if (check->work_count == *capacity) {
-        *capacity = *capacity ? *capacity * 2 : 64;
-        check->works =
-            mem_grow(check->works, *capacity, sizeof(check->works[0]));
-    }
-    check->works[check->work_count++] = work;
-    return 0;
-}
-
-/* The keys tell all, also where a value is damaged. */
-static int
-note_works(struct check *check, struct err *err)
-{
-    struct key key = key_start();
-    struct slice found;
-    size_t capacity = 0;
-    int rc = 0;
-
-    while (rc == 0 &&
-           table_seek(check->store, TABLE_TIMER, key, 0, &found, NULL) == 0) {
-        struct work work = { .kind = (unsigned char)found.data[8],
-                             .id = key_get_u64(found, 9) };
-
-        key = key_u8(key_bytes(key_start(), found.data, found.bytes), 0);
-        if (is_work(work.kind))
-            rc = note_work(check, &capacity, work, err);
-    }
-    if (check->work_count > 0) {
-        qsort(check->works, check->work_count, sizeof(check->works[0]),
-              compare_works);
-    }
-    return rc;
-}
-
-bool
-has_work(const struct check *check, enum timer_kind kind, uint64_t id)
-{
-    const struct work work = { .id = id, .kind = kind };
-
-    return check->work_count > 0 &&
-           bsearch(&work, check->works, check->work_count,
-                   sizeof(check->works[0]), compare_works);
-}
-
-bool
-is_swept(const struct check *check, uint64_t batch)
-{
-    return has_work(check, TIMER_CANCEL, batch) ||
-           has_work(check, TIMER_EXPIRE, batch) ||
-           has_work(check, TIMER_RETRY, batch) ||
-           has_work(check, TIMER_DROP, batch);
-}
-
-bool
-has_timer(struct check *check, int64_t due_ms, enum timer_kind kind,
-          uint64_t id)
-{
-    return has_row(
-        check, TABLE_TIMER,
-        key_u64(key_u8(key_u64(key_start(), (uint64_t)due_ms), kind), id));
-}
-
-/* ---- rows that stand beside batches, drafts and requests ---- */
+/* ---- rows that stand beside the others ---- */
 
 void
 verify_meta(struct check *check, struct slice key, struct record *record)
@@ -200,34 +157,6 @@ verify_meta(struct check *check, struct slice key, struct record *record)
 }
 
 void
-verify_timer(struct check *check, struct slice key, struct record *record)
-{
-    struct timer timer = { .due_ms = (int64_t)key_get_u64(key, 0),
-                           .kind = (unsigned char)key.data[8],
-                           .id = key_get_u64(key, 9) };
-    struct request request;
-    int rc;
-
-    (void)record_get_u64(record);
-    (void)record_get_u32(record);
-    (void)record_get_u32(record);
-    EXPECT(check, record_end(record) == 0, "damaged");
-    EXPECT(check, timer.kind >= TIMER_REQUEST && timer.kind <= TIMER_FORGET,
-           "unknown");
-    if (timer.kind != TIMER_REQUEST)
-        return;
-    rc = store_request_get(check->store, timer.id, &request);
-    if (rc == E_NOTFOUND)
-        fault(check, "no request %llu", (llu)timer.id);
-    if (rc < 0)
-        return;
-    EXPECT(check,
-           request.state == REQUEST_DELAYED && request.due_ms == timer.due_ms,
-           "request %llu is %s, or due at another time", (llu)timer.id,
-           request_state_name(request.state));
-}
-
-void
 verify_worker(struct check *check, struct slice key, struct record *record)
 {
     (void)key;
@@ -237,36 +166,59 @@ verify_worker(struct check *check, struct slice key, struct record *record)
     (void)record_get_u32(record);
     (void)record_get_i64(record);
     (void)record_get_i64(record);
-    EXPECT(check, record_end(record) == 0, "damaged");
+    if (MEND(check, record_end(record) == 0, "damaged"))
+        drop_row(check);
 }
 
 /* ---- going through tables ---- */
 
-/* In the order of the tables. */
-static row_fn *const visits[TABLE_COUNT] = {
-    [TABLE_META] = verify_meta,
-    [TABLE_BATCH] = verify_batch,
-    [TABLE_SPEC] = verify_spec,
-    [TABLE_UUID] = verify_uuid,
-    [TABLE_CLIENT_KEY] = verify_client_key,
-    [TABLE_CHUNK] = verify_chunk,
-    [TABLE_BODY] = verify_body,
-    [TABLE_DRAFT] = verify_draft,
-    [TABLE_NAME] = verify_name,
-    [TABLE_REFUSAL] = verify_refusal,
-    [TABLE_REQUEST] = verify_request,
-    [TABLE_KEY] = verify_key,
-    [TABLE_REF] = verify_ref,
-    [TABLE_READY] = verify_ready,
-    [TABLE_TIMER] = verify_timer,
-    [TABLE_LEASE] = verify_lease,
-    [TABLE_WORKER] = verify_worker,
-    [TABLE_OUTCOME] = verify_outcome,
-    [TABLE_REPLY] = verify_reply,
-    [TABLE_RESULT] = verify_result,
-    [TABLE_DONE] = verify_done,
-    [TABLE_ESSENCE] = verify_essence,
+/* What looks at a row. A row that can be made again from the others, or is of no
+ * use without its partner, is removed when its checksum fails. */
+static const struct {
+    row_fn *look;
+    bool is_index;
+} visits[TABLE_COUNT] = {
+    [TABLE_META] = { verify_meta, false },
+    [TABLE_BATCH] = { verify_batch, false },
+    [TABLE_SPEC] = { verify_spec, false },
+    [TABLE_UUID] = { verify_uuid, true },
+    [TABLE_CLIENT_KEY] = { verify_client_key, true },
+    [TABLE_CHUNK] = { verify_chunk, false },
+    [TABLE_BODY] = { verify_body, false },
+    [TABLE_DRAFT] = { verify_draft, false },
+    [TABLE_NAME] = { verify_name, true },
+    [TABLE_REFUSAL] = { verify_refusal, false },
+    [TABLE_REQUEST] = { verify_request, false },
+    [TABLE_KEY] = { verify_key, true },
+    [TABLE_REF] = { verify_ref, true },
+    [TABLE_READY] = { verify_ready, true },
+    [TABLE_TIMER] = { verify_timer, true },
+    [TABLE_LEASE] = { verify_lease, true },
+    [TABLE_WORKER] = { verify_worker, true },
+    [TABLE_OUTCOME] = { verify_outcome, false },
+    [TABLE_REPLY] = { verify_reply, false },
+    [TABLE_RESULT] = { verify_result, true },
+    [TABLE_DONE] = { verify_done, true },
+    [TABLE_ESSENCE] = { verify_essence, false },
 };
+
+static void
+visit_damaged(struct check *check)
+{
+    size_t width = table_key_bytes(check->table);
+
+    if (!visits[check->table].is_index) {
+        fault(check, "its checksum fails");
+        return;
+    }
+    if (!stale(check, "its checksum fails"))
+        return;
+    if (check->table != TABLE_TIMER || check->key.bytes != width) {
+        drop_row(check);
+        return;
+    }
+    timer_restart(check);
+}
 
 /* Looks at one row; its key is the check's own copy. */
 static void
@@ -275,12 +227,42 @@ visit(struct check *check, struct slice value)
     size_t width = table_key_bytes(check->table);
     struct record record;
 
-    if (width != 0 && check->key.bytes != width)
-        fault(check, "a key of %zu bytes", check->key.bytes);
-    else if (record_open(&record, check->table, check->key, value) < 0)
-        fault(check, "its checksum fails");
+    if ((width != 0 && check->key.bytes != width) ||
+        record_open(&record, check->table, check->key, value) < 0)
+        visit_damaged(check);
     else
-        visits[check->table](check, check->key, &record);
+        visits[check->table].look(check, check->key, &record);
+}
+
+/* Ends a transaction of repair that is long enough, and begins the next. */
+static int
+turn_over(struct check *check, struct err *err)
+{
+    int rc = store_commit(check->store, err);
+
+    check->mended = 0;
+    return rc < 0 ? rc : store_begin(check->store, check->store->now_ms, err);
+}
+
+/* After each row. 0 to go on. */
+static int
+step(struct check *check, struct err *err)
+{
+    struct verify *verify = check->verify;
+
+    if (check->store->rc < 0) {
+        return err_set(err, check->store->rc == E_FULL ? E_FULL : E_IO, "%s",
+                       check->store->err.msg);
+    }
+    if (check->mended >= REPAIR_SLICE_MAX) {
+        int rc = turn_over(check, err);
+
+        if (rc < 0)
+            return rc;
+    }
+    if (++verify->rows % VERIFY_STEP_ROWS != 0 || !verify->go_on)
+        return 0;
+    return verify->go_on(verify->context, verify) ? 0 : 1;
 }
 
 /* Looks at all rows of a table. at holds the key that is looked for. */
@@ -288,15 +270,14 @@ static int
 walk(struct check *check, struct buf *at, struct err *err)
 {
     struct engine *engine = check->store->engine;
-    struct verify *verify = check->verify;
     struct slice found, value;
-    int rc;
+    int rc = 0, seek_rc;
 
     buf_reset(at);
     for (;;) {
-        rc = engine->ops->seek(engine, check->table, buf_slice(at), &found,
-                               &value);
-        if (rc < 0)
+        seek_rc = engine->ops->seek(engine, check->table, buf_slice(at), &found,
+                                    &value);
+        if (seek_rc < 0)
             break;
         buf_reset(at);
         buf_add_slice(at, found);
@@ -304,39 +285,92 @@ walk(struct check *check, struct buf *at, struct err *err)
         visit(check, value);
         /* Its key and a byte more is the next one there can be. */
         buf_add_char(at, '\0');
-        if (check->store->rc < 0)
-            break;
-        if (++verify->rows % VERIFY_STEP_ROWS == 0 && verify->go_on &&
-            !verify->go_on(verify->context, verify)) {
-            return 1;
-        }
+        rc = step(check, err);
+        if (rc != 0)
+            return rc;
     }
-    if (check->store->rc < 0)
-        return err_set(err, E_IO, "%s", check->store->err.msg);
-    if (rc == E_NOTFOUND)
+    if (seek_rc == E_NOTFOUND)
         return 0;
     return err_set(err, E_IO, "read from table %s: %s",
                    table_name(check->table),
-                   engine->reason ? engine->reason : err_text(rc));
+                   engine->reason ? engine->reason : err_text(seek_rc));
+}
+
+/* Goes through all tables once. Repair makes room before it builds: rows that
+ * lead nowhere go before those that are missing are made. */
+static int
+pass(struct check *check, struct err *err)
+{
+    struct engine *engine = check->store->engine;
+    struct buf at = { 0 };
+    int rc;
+
+    check->verify->rows = check->verify->rows_all = 0;
+    for (enum table table = 0; table < TABLE_COUNT; table++)
+        check->verify->rows_all += engine->ops->rows(engine, table);
+    rc = works_note(check, err);
+    for (int turn = 0; turn < 2; turn++) {
+        for (enum table table = 0; table < TABLE_COUNT && rc == 0; table++) {
+            check->table = table;
+            if (visits[table].is_index == (turn == 0))
+                rc = walk(check, &at, err);
+        }
+    }
+    buf_fini(&at);
+    works_forget(check);
+    return rc;
 }
 
 int
 store_verify(struct store *store, struct verify *verify, struct err *err)
 {
     struct check check = { .store = store, .verify = verify };
-    struct buf at = { 0 };
-    int rc;
 
-    verify->rows = verify->rows_all = verify->findings = 0;
-    for (enum table table = 0; table < TABLE_COUNT; table++)
-        verify->rows_all += store->engine->ops->rows(store->engine, table);
-    rc = note_works(&check, err);
-    for (enum table table = 0; table < TABLE_COUNT && rc == 0; table++) {
-        check.table = table;
-        rc = walk(&check, &at, err);
+    verify->findings = verify->mendable = 0;
+    return pass(&check, err);
+}
+
+/* One pass that makes again what is wrong. */
+static int
+mend(struct check *check, struct err *err)
+{
+    struct store *store = check->store;
+    int rc = store_begin(store, store_latest_ms(store), err), commit_rc;
+
+    if (rc < 0)
+        return rc;
+    check->mended = 0;
+    rc = pass(check, err);
+    if (rc < 0) {
+        if (store->is_open)
+            store_abort(store);
+        return rc;
     }
-    buf_fini(&at);
-    free(check.works);
+    commit_rc = store_commit(store, err);
+    return commit_rc < 0 ? commit_rc : rc;
+}
+
+int
+store_repair(struct store *store, struct verify *verify, struct err *err)
+{
+    struct check check = { .store = store,
+                           .verify = verify,
+                           .is_mending = true };
+    uint64_t before;
+    int rc = 0, passes = 0;
+
+    verify->mended = 0;
+    do {
+        before = verify->mended;
+        rc = mend(&check, err);
+    } while (rc == 0 && verify->mended > before &&
+             ++passes < REPAIR_PASSES_MAX);
+    if (rc == 0)
+        rc = store_begin(store, store_latest_ms(store), err);
+    if (rc != 0)
+        return rc;
+    rc = store_verify(store, verify, err);
+    store_abort(store);
     return rc;
 }
 

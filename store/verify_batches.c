@@ -5,7 +5,8 @@
 
 /* What a batch's counters must be. */
 struct tally {
-    uint32_t drafts, waiting, retrying, refusals, joined, cached;
+    uint32_t indexes; /* of drafts, refused ones included */
+    uint32_t drafts, waiting, retrying, refusals, refused, joined, cached;
     uint32_t statuses[STATUS_COUNT];
     uint64_t last_seq;
     bool is_whole; /* all that is counted could be read */
@@ -14,15 +15,13 @@ struct tally {
 static void
 tally_drafts(struct check *check, uint64_t batch, struct tally *tally)
 {
-    struct draft draft;
-    uint32_t index = 0;
+    struct draft draft = { .index = UINT32_MAX };
     int rc;
 
-    for (;; index = draft.index + 1) {
-        rc = draft_next(check->store, batch, index, &draft);
-        if (rc < 0 && rc != E_CORRUPT)
-            return;
-        tally->is_whole &= rc == 0;
+    do {
+        rc = draft_next(check->store, batch, draft.index + 1, &draft);
+        if (rc == E_CORRUPT)
+            tally->is_whole = false;
         if (rc < 0)
             continue;
         tally->drafts++;
@@ -31,21 +30,20 @@ tally_drafts(struct check *check, uint64_t batch, struct tally *tally)
         tally->statuses[draft.status]++;
         if (draft.seq > tally->last_seq)
             tally->last_seq = draft.seq;
-    }
+    } while ((rc == 0 || rc == E_CORRUPT) && draft.index != UINT32_MAX);
 }
 
 static void
 tally_refusals(struct check *check, uint64_t batch, struct tally *tally)
 {
-    struct refusal refusal = { 0 };
+    struct refusal refusal = { .index = UINT32_MAX };
     int rc;
 
-    for (;; refusal.index++) {
-        rc = store_refusal_next(check->store, batch, refusal.index, &refusal);
-        if (rc < 0 && rc != E_CORRUPT)
-            return;
-        tally->refusals++;
-    }
+    do {
+        rc = store_refusal_next(check->store, batch, refusal.index + 1,
+                                &refusal);
+        tally->refusals += rc == 0 || rc == E_CORRUPT;
+    } while ((rc == 0 || rc == E_CORRUPT) && refusal.index != UINT32_MAX);
 }
 
 /* Chunks follow each other without a gap, and each counts its own drafts. */
@@ -54,7 +52,6 @@ tally_chunks(struct check *check, const struct batch *batch,
              struct tally *tally)
 {
     struct chunk chunk;
-    uint32_t index = 0;
 
     for (uint32_t n = 1; n < batch->chunk_next; n++) {
         int rc = store_chunk_get(check->store, batch->id, n, &chunk);
@@ -64,41 +61,63 @@ tally_chunks(struct check *check, const struct batch *batch,
         tally->is_whole &= rc == 0;
         if (rc < 0)
             return;
-        EXPECT(check, chunk.index_first == index,
+        EXPECT(check, chunk.index_first == tally->indexes,
                "chunk %u begins at draft %u, not %u", n, chunk.index_first,
-               index);
-        index = chunk.index_first + chunk.draft_count;
+               tally->indexes);
+        tally->indexes = chunk.index_first + chunk.draft_count;
+        tally->refused += chunk.refused;
         tally->joined += chunk.joined;
         tally->cached += chunk.cached;
     }
-    EXPECT(check, index == batch->draft_count, "%u drafts, %u in its chunks",
-           batch->draft_count, index);
 }
 
+/* One counter; true if it is to be put right. */
+static bool
+compare_count(struct check *check, const char *what, uint64_t said,
+              uint64_t counted)
+{
+    return MEND(check, said == counted, "%s: %llu, counted %llu", what,
+                (llu)said, (llu)counted);
+}
+
+/* Counters that can be counted again; what calls used and cost cannot. */
 static void
-compare_counters(struct check *check, const struct batch *batch,
+compare_counters(struct check *check, struct batch *batch,
                  const struct tally *tally)
 {
-    EXPECT(check, tally->drafts + batch->refused_count == batch->draft_count,
-           "%u drafts, %u refused, %u in all", tally->drafts,
-           batch->refused_count, batch->draft_count);
-    EXPECT(check, tally->refusals <= batch->refused_count,
-           "%u refusals, said to be %u", tally->refusals, batch->refused_count);
-    EXPECT(check, tally->retrying == batch->retry_count,
-           "%u drafts are retried, said to be %u", tally->retrying,
-           batch->retry_count);
-    EXPECT(check, tally->joined == batch->joined_count,
-           "joined %u, by chunks %u", batch->joined_count, tally->joined);
-    EXPECT(check, tally->cached == batch->cached_count,
-           "cached %u, by chunks %u", batch->cached_count, tally->cached);
-    EXPECT(check, tally->last_seq == batch->last_seq,
-           "last seq %llu, of drafts %llu", (llu)batch->last_seq,
-           (llu)tally->last_seq);
-    for (enum status status = STATUS_OK; status < STATUS_COUNT; status++) {
-        EXPECT(check, tally->statuses[status] == batch->status_count[status],
-               "%u drafts are %s, said to be %u", tally->statuses[status],
-               status_name(status), batch->status_count[status]);
+    struct {
+        const char *what;
+        uint32_t *said, counted;
+    } counts[] = {
+        { "drafts", &batch->draft_count, tally->indexes },
+        { "refused", &batch->refused_count, tally->refused },
+        { "retried", &batch->retry_count, tally->retrying },
+        { "joined", &batch->joined_count, tally->joined },
+        { "cached", &batch->cached_count, tally->cached },
+    };
+    bool is_changed = false;
+
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        if (compare_count(check, counts[i].what, *counts[i].said,
+                          counts[i].counted)) {
+            *counts[i].said = counts[i].counted;
+            is_changed = true;
+        }
     }
+    for (enum status status = STATUS_OK; status < STATUS_COUNT; status++) {
+        if (compare_count(check, status_name(status),
+                          batch->status_count[status],
+                          tally->statuses[status])) {
+            batch->status_count[status] = tally->statuses[status];
+            is_changed = true;
+        }
+    }
+    if (compare_count(check, "last seq", batch->last_seq, tally->last_seq)) {
+        batch->last_seq = tally->last_seq;
+        is_changed = true;
+    }
+    if (is_changed)
+        store_batch_put(check->store, batch, check->store->now_ms);
 }
 
 /* Of a dropped batch the record stays, with the counts that it had, and rows of
@@ -106,52 +125,102 @@ compare_counters(struct check *check, const struct batch *batch,
 static void
 compare_dropped(struct check *check, const struct batch *batch)
 {
+    bool is_purged = batch->state == BATCH_PURGED;
     struct draft draft;
 
     if (has_work(check, TIMER_DROP, batch->id))
         return;
-    EXPECT(check, batch->state != BATCH_PURGED,
-           "purged, and nothing removes it");
-    EXPECT(check, draft_next(check->store, batch->id, 0, &draft) == E_NOTFOUND,
-           "%s, and nothing removes its drafts",
-           batch_state_name(batch->state));
+    if (MEND(check,
+             !is_purged &&
+                 draft_next(check->store, batch->id, 0, &draft) == E_NOTFOUND,
+             "%s, and nothing removes what it has",
+             batch_state_name(batch->state))) {
+        store_timer_set(check->store,
+                        &(struct timer){ .due_ms = check->store->now_ms,
+                                         .kind = TIMER_DROP,
+                                         .id = batch->id,
+                                         .argument = is_purged });
+    }
+}
+
+/* What a batch that has ended still has to do with its drafts goes on. */
+static void
+compare_ended(struct check *check, const struct batch *batch,
+              const struct tally *tally)
+{
+    bool is_cancelled = batch->state == BATCH_CANCELLED;
+
+    if (batch_is_live(batch) || is_swept(check, batch->id) ||
+        (tally->waiting == 0 && tally->retrying == 0)) {
+        return;
+    }
+    if (batch->state == BATCH_FINISHED) {
+        fault(check, "finished, and %u drafts wait, %u are retried",
+              tally->waiting, tally->retrying);
+    } else if (stale(check, "%s, and %u drafts wait, %u are retried",
+                     batch_state_name(batch->state), tally->waiting,
+                     tally->retrying)) {
+        set_work(check, is_cancelled ? TIMER_CANCEL : TIMER_EXPIRE, batch->id);
+    }
 }
 
 static void
-compare_drafts(struct check *check, const struct batch *batch)
+compare_drafts(struct check *check, struct batch *batch)
 {
     struct tally tally = { .is_whole = true };
 
     tally_drafts(check, batch->id, &tally);
     tally_refusals(check, batch->id, &tally);
     tally_chunks(check, batch, &tally);
+    if (tally.is_whole && tally.drafts + tally.refused != tally.indexes) {
+        fault(check, "%u drafts and %u refused, of %u in its chunks",
+              tally.drafts, tally.refused, tally.indexes);
+        tally.is_whole = false;
+    }
+    EXPECT(check, !tally.is_whole || tally.refusals == tally.refused,
+           "%u refusals of %u refused", tally.refusals, tally.refused);
+    /* Where something is missing, what was counted is the better witness. */
     if (tally.is_whole)
         compare_counters(check, batch, &tally);
-    if (batch_is_live(batch) || is_swept(check, batch->id))
-        return;
-    EXPECT(check, tally.waiting == 0, "%s, and %u drafts wait",
-           batch_state_name(batch->state), tally.waiting);
-    EXPECT(check, tally.retrying == 0, "%s, and %u drafts are retried",
-           batch_state_name(batch->state), tally.retrying);
+    if (MEND(check, !batch_is_under_way(batch) || !batch_is_complete(batch),
+             "complete, but %s", batch_state_name(batch->state))) {
+        store_batch_put(check->store, batch, check->store->now_ms);
+    }
+    EXPECT(check, batch->state != BATCH_FINISHED || batch_is_complete(batch),
+           "finished, but not complete");
+    compare_ended(check, batch, &tally);
 }
 
 /* What ends a batch some day, and goes on with it. */
 static void
 compare_timers(struct check *check, const struct batch *batch)
 {
-    EXPECT(check,
-           batch->state != BATCH_OPEN ||
-               has_work(check, TIMER_ABANDON, batch->id),
-           "open, and nothing abandons it");
-    EXPECT(check,
-           !batch_is_under_way(batch) ||
-               has_timer(check, batch->deadline_ms, TIMER_DEADLINE, batch->id),
-           "%s, and nothing ends it at its deadline",
-           batch_state_name(batch->state));
-    EXPECT(check,
-           !batch_is_under_way(batch) || batch->retry_mask == 0 ||
-               has_work(check, TIMER_RETRY, batch->id),
-           "to be retried, and nothing goes on with that");
+    bool is_under_way = batch_is_under_way(batch);
+    struct timer timer = { .id = batch->id };
+
+    if (MEND(check,
+             batch->state != BATCH_OPEN ||
+                 has_work(check, TIMER_ABANDON, batch->id),
+             "open, and nothing abandons it")) {
+        timer.kind = TIMER_ABANDON;
+        timer.due_ms = batch->created_ms + check->verify->open_ttl_ms;
+        store_timer_set(check->store, &timer);
+    }
+    if (MEND(check,
+             !is_under_way || has_timer(check, batch->deadline_ms,
+                                        TIMER_DEADLINE, batch->id),
+             "%s, and nothing ends it at its deadline",
+             batch_state_name(batch->state))) {
+        timer.kind = TIMER_DEADLINE;
+        timer.due_ms = batch->deadline_ms;
+        store_timer_set(check->store, &timer);
+    }
+    if (MEND(check,
+             !is_under_way || batch->retry_mask == 0 ||
+                 has_work(check, TIMER_RETRY, batch->id),
+             "to be retried, and nothing goes on with that")) {
+        set_work(check, TIMER_RETRY, batch->id);
+    }
 }
 
 /* The batch that one of the two indexes leads to, 0 for none. */
@@ -165,29 +234,64 @@ led_to(struct check *check, enum table table, struct key key)
                : 0;
 }
 
-/* How it is found: by its uuid, and by client and key while it has them. */
+/* True if another batch has this client and key, and is found by them. */
+static bool
+is_taken(struct check *check, uint64_t other,
+         const unsigned char digest[DIGEST_BYTES])
+{
+    unsigned char its[DIGEST_BYTES];
+    struct spec spec;
+
+    if (other == 0 || store_spec_get(check->store, other, &spec) < 0)
+        return false;
+    store_client_key(spec.client, spec.key, its);
+    return memcmp(its, digest, sizeof(its)) == 0;
+}
+
+/* By client and key it is found until it is purged or abandoned. */
 static void
-compare_names(struct check *check, const struct batch *batch)
+compare_client_key(struct check *check, const struct batch *batch)
 {
     unsigned char digest[DIGEST_BYTES];
     struct spec spec;
+    struct key row;
+    uint64_t other;
     int rc = store_spec_get(check->store, batch->id, &spec);
 
     EXPECT(check, rc != E_NOTFOUND, "no spec");
-    EXPECT(check,
-           led_to(check, TABLE_UUID,
-                  key_bytes(key_start(), batch->uuid, BATCH_UUID_BYTES)) ==
-               batch->id,
-           "not found by its uuid");
     if (rc < 0 || batch->state == BATCH_PURGED ||
         batch->state == BATCH_ABANDONED) {
         return;
     }
     store_client_key(spec.client, spec.key, digest);
-    EXPECT(check,
-           led_to(check, TABLE_CLIENT_KEY,
-                  key_bytes(key_start(), digest, DIGEST_BYTES)) == batch->id,
-           "not found by its client and key");
+    row = key_bytes(key_start(), digest, DIGEST_BYTES);
+    other = led_to(check, TABLE_CLIENT_KEY, row);
+    if (other == batch->id)
+        return;
+    if (is_taken(check, other, digest)) {
+        fault(check, "batch %llu has its client and key", (llu)other);
+    } else if (stale(check, "not found by its client and key")) {
+        record_u64(table_fields(check->store), batch->id);
+        table_put(check->store, TABLE_CLIENT_KEY, row);
+    }
+}
+
+static void
+compare_uuid(struct check *check, const struct batch *batch)
+{
+    struct key row = key_bytes(key_start(), batch->uuid, BATCH_UUID_BYTES);
+    uint64_t id = led_to(check, TABLE_UUID, row);
+    struct batch other;
+
+    if (id == batch->id)
+        return;
+    if (id != 0 && store_batch_get(check->store, id, &other) == 0 &&
+        memcmp(other.uuid, batch->uuid, BATCH_UUID_BYTES) == 0) {
+        fault(check, "batch %llu has its uuid", (llu)id);
+    } else if (stale(check, "not found by its uuid")) {
+        record_u64(table_fields(check->store), batch->id);
+        table_put(check->store, TABLE_UUID, row);
+    }
 }
 
 void
@@ -199,18 +303,17 @@ verify_batch(struct check *check, struct slice key, struct record *record)
         fault(check, "damaged");
         return;
     }
-    EXPECT(check, batch.id <= check->store->ids.batch,
-           "above the last number given out");
-    EXPECT(check, batch.state != BATCH_SEALED || !batch_is_complete(&batch),
-           "complete, but sealed");
-    EXPECT(check, batch.state != BATCH_FINISHED || batch_is_complete(&batch),
-           "finished, but not complete");
-    compare_names(check, &batch);
-    compare_timers(check, &batch);
+    if (MEND(check, batch.id <= check->store->ids.batch,
+             "above the last number given out")) {
+        raise_number(check, &check->store->ids.batch, batch.id);
+    }
+    compare_uuid(check, &batch);
+    compare_client_key(check, &batch);
     if (batch.state == BATCH_PURGED || batch.state == BATCH_ABANDONED)
         compare_dropped(check, &batch);
     else if (!has_work(check, TIMER_DROP, batch.id))
         compare_drafts(check, &batch);
+    compare_timers(check, &batch);
 }
 
 /* A row of a batch: E_NOTFOUND if there is none, 0 also if it is damaged. */
@@ -240,25 +343,32 @@ verify_uuid(struct check *check, struct slice key, struct record *record)
 
     if (rc == 0)
         rc = store_batch_get(check->store, id, &batch);
-    EXPECT(check, rc == E_CORRUPT || rc == 0, "no batch %llu", (llu)id);
-    EXPECT(check, rc < 0 || memcmp(batch.uuid, key.data, BATCH_UUID_BYTES) == 0,
-           "batch %llu has another", (llu)id);
+    if (MEND(check,
+             rc == E_CORRUPT || (rc == 0 && memcmp(batch.uuid, key.data,
+                                                   BATCH_UUID_BYTES) == 0),
+             "batch %llu has another, or is not there", (llu)id)) {
+        drop_row(check);
+    }
 }
 
 void
 verify_client_key(struct check *check, struct slice key, struct record *record)
 {
-    unsigned char digest[DIGEST_BYTES];
+    unsigned char digest[DIGEST_BYTES] = { 0 };
     uint64_t id = record_get_u64(record);
     struct spec spec;
-    int rc = store_spec_get(check->store, id, &spec);
+    int rc = find_batch(check, id);
 
-    EXPECT(check, find_batch(check, id) == 0, "no batch %llu", (llu)id);
-    if (rc < 0)
-        return;
-    store_client_key(spec.client, spec.key, digest);
-    EXPECT(check, memcmp(digest, key.data, sizeof(digest)) == 0,
-           "batch %llu has another", (llu)id);
+    if (rc == 0)
+        rc = store_spec_get(check->store, id, &spec);
+    if (rc == 0)
+        store_client_key(spec.client, spec.key, digest);
+    if (MEND(check,
+             rc == E_CORRUPT ||
+                 (rc == 0 && memcmp(digest, key.data, sizeof(digest)) == 0),
+             "batch %llu has another, or is not there", (llu)id)) {
+        drop_row(check);
+    }
 }
 
 /* Its parts are there and have its digest. One that is damaged is found by

@@ -5,20 +5,10 @@
 
 /* ---- a request and who wants it ---- */
 
-static bool
-draft_waits(struct check *check, struct cursor at, uint64_t request)
-{
-    struct draft draft;
-
-    return store_draft_get(check->store, at.batch, at.index, &draft) == 0 &&
-           draft.request == request &&
-           (draft.status == STATUS_NONE || draft.is_retrying);
-}
-
 /* What all refs of a request say together. */
 struct wants {
     bool has_refs, is_wanted;
-    bool is_swept; /* one of its batches is: it may not have come by yet */
+    bool is_unsure; /* a sweep may not have come by yet, or one is damaged */
 };
 
 /* One ref: the batch that has it, and its row in the ready index. */
@@ -26,84 +16,158 @@ static void
 compare_want(struct check *check, const struct request *request,
              struct cursor at, struct wants *wants)
 {
-    struct batch batch = { 0 };
     bool is_exempt = is_swept(check, at.batch), is_wanted, is_row;
+    struct batch batch;
+    struct draft draft;
 
     wants->has_refs = true;
-    wants->is_swept |= is_exempt;
-    if (store_batch_get(check->store, at.batch, &batch) < 0)
+    if (is_exempt || store_batch_get(check->store, at.batch, &batch) < 0 ||
+        store_draft_get(check->store, at.batch, at.index, &draft) < 0) {
+        wants->is_unsure = true;
         return;
-    is_wanted = batch_is_live(&batch) && draft_waits(check, at, request->id);
+    }
+    is_wanted = batch_is_live(&batch) && draft.request == request->id &&
+                (draft.status == STATUS_NONE || draft.is_retrying);
     wants->is_wanted |= is_wanted;
     is_row = has_row(check, TABLE_READY,
                      key_ready(at.batch, request->place, request->id));
-    EXPECT(check,
-           is_exempt || !is_wanted || request->state != REQUEST_READY || is_row,
-           "ready, wanted by batch %llu, and not in ready", (llu)at.batch);
-    EXPECT(check, is_exempt || batch_is_live(&batch) || !is_row,
-           "in ready for batch %llu, which is %s", (llu)at.batch,
-           batch_state_name(batch.state));
+    if (MEND(check, !is_wanted || request->state != REQUEST_READY || is_row,
+             "ready, wanted by batch %llu, and not in ready", (llu)at.batch)) {
+        ready_put(check->store, request, at.batch);
+    }
+    if (MEND(check, batch_is_live(&batch) || !is_row,
+             "in ready for batch %llu, which is %s", (llu)at.batch,
+             batch_state_name(batch.state))) {
+        ready_del(check->store, request, at.batch);
+    }
 }
 
-static void
-compare_wants(struct check *check, const struct request *request)
+/* What all refs say. One that nobody wants may still be taken to be wanted, by
+ * the store itself (wants.c): that is not wrong. */
+static struct wants
+compare_refs(struct check *check, const struct request *request)
 {
     struct cursor cursor = { 0 };
     struct wants wants = { 0 };
 
-    for (; ref_next(check->store, request->id, &cursor) == 0; cursor.index++)
+    while (ref_next(check->store, request->id, &cursor) == 0) {
         compare_want(check, request, cursor, &wants);
-    EXPECT(check,
-           wants.is_wanted || wants.is_swept ||
-               (request->state != REQUEST_READY &&
-                request->state != REQUEST_DELAYED),
-           "%s, and nobody waits", request_state_name(request->state));
-    /* An answer needs no source any more. */
-    EXPECT(check,
-           !wants.has_refs || request->batch != 0 ||
-               request->status == STATUS_OK,
-           "drafts, and none to render it from");
-    EXPECT(check,
-           wants.has_refs || request->state == REQUEST_LEASED ||
-               request->status == STATUS_OK,
-           "no draft refers to it");
-    EXPECT(check,
-           request->batch == 0 ||
-               has_row(check, TABLE_REF,
-                       key_ref(request->id, request->batch, request->index)),
-           "its source does not want it");
+        if (++cursor.index == 0)
+            cursor.batch++;
+    }
+    wants.is_wanted = wants.is_wanted || wants.is_unsure ||
+                      request_is_wanted(check->store, request->id);
+    return wants;
 }
 
-/* What its state puts it into. */
 static void
-compare_placed(struct check *check, const struct request *request)
+compare_source(struct check *check, struct request *request, bool has_refs)
+{
+    bool is_lost =
+        request->batch != 0 &&
+        !has_row(check, TABLE_REF,
+                 key_ref(request->id, request->batch, request->index));
+
+    /* An answer needs no source any more. */
+    if (MEND(check,
+             !is_lost && (!has_refs || request->batch != 0 ||
+                          request->status == STATUS_OK),
+             "the draft it is rendered from does not want it")) {
+        request_repoint(check->store, request);
+    }
+}
+
+/* A request without a draft is forgotten, unless a damaged one may be its own. */
+static void
+compare_orphan(struct check *check, const struct request *request)
+{
+    if (check->has_lost)
+        fault(check, "no draft that can be read refers to it");
+    else if (stale(check, "no draft refers to it"))
+        (void)request_forget(check->store, request);
+}
+
+/* What an answer may lack without being wrong: another with the same key may
+ * have been forgotten, and the time to live have been another. Repair lets it
+ * be found, and be forgotten in time. */
+static void
+keep(struct check *check, const struct request *request, bool has_refs)
+{
+    struct request newest;
+
+    if (key_lookup(check->store, request->key, &newest) == E_NOTFOUND) {
+        key_point(check->store, request->key, request->id);
+        check->mended++;
+    }
+    if (!has_refs &&
+        check->store->answers_ttl_ms <= INT64_MAX - request->done_ms &&
+        !has_timer(check, request->done_ms + check->store->answers_ttl_ms,
+                   TIMER_FORGET, request->id)) {
+        (void)request_forget(check->store, request);
+        check->mended++;
+    }
+}
+
+static void
+compare_wants(struct check *check, struct request *request)
+{
+    struct wants wants = compare_refs(check, request);
+
+    if (MEND(check,
+             wants.is_wanted || (request->state != REQUEST_READY &&
+                                 request->state != REQUEST_DELAYED),
+             "%s, and nobody waits", request_state_name(request->state))) {
+        (void)request_let_go(check->store, request);
+    }
+    compare_source(check, request, wants.has_refs);
+    if (!wants.has_refs && request->state != REQUEST_LEASED &&
+        request->status != STATUS_OK) {
+        compare_orphan(check, request);
+    }
+    if (check->is_mending && request->status == STATUS_OK)
+        keep(check, request, wants.has_refs);
+}
+
+/* What its state puts it into. A lease that cannot be told is taken back: the
+ * call may be made again. */
+static void
+compare_placed(struct check *check, struct request *request)
 {
     struct record record;
     bool is_leased =
         table_get(check->store, TABLE_LEASE, key_id(request->id), &record) == 0;
 
-    EXPECT(check,
-           request->state != REQUEST_LEASED ||
-               (is_leased && record_get_u32(&record) == request->fence),
-           "leased, and without a lease of its fence");
-    EXPECT(check,
-           request->state != REQUEST_DELAYED ||
-               has_timer(check, request->due_ms, TIMER_REQUEST, request->id),
-           "delayed, and without a timer");
+    if (MEND(check,
+             request->state != REQUEST_LEASED ||
+                 (is_leased && record_get_u32(&record) == request->fence),
+             "leased, and without a lease of its fence")) {
+        store_release(check->store, request);
+    }
+    if (MEND(check,
+             request->state != REQUEST_DELAYED ||
+                 has_timer(check, request->due_ms, TIMER_REQUEST, request->id),
+             "delayed, and without a timer")) {
+        store_timer_set(check->store,
+                        &(struct timer){ .due_ms = request->due_ms,
+                                         .kind = TIMER_REQUEST,
+                                         .id = request->id });
+    }
 }
 
-/* A request that others may join is found by its key. */
+/* What may be joined has a key that leads somewhere: to itself, or to a later one
+ * that has been answered, or was made when that answer was too old. */
 static void
 compare_key(struct check *check, const struct request *request)
 {
     struct request newest;
-    int rc;
 
-    if (!request_is_joinable(request))
-        return;
-    rc = key_lookup(check->store, request->key, &newest);
-    EXPECT(check, rc == E_CORRUPT || (rc == 0 && newest.id == request->id),
-           "%s, and not found by its key", request_state_name(request->state));
+    if (MEND(check,
+             !request_is_joinable(request) ||
+                 key_lookup(check->store, request->key, &newest) != E_NOTFOUND,
+             "%s, and not found by its key",
+             request_state_name(request->state))) {
+        key_point(check->store, request->key, request->id);
+    }
 }
 
 static void
@@ -126,19 +190,24 @@ compare_outcome(struct check *check, const struct request *request)
 void
 verify_request(struct check *check, struct slice key, struct record *record)
 {
-    const struct ids *ids = &check->store->ids;
+    struct ids *ids = &check->store->ids;
     struct request request = { .id = key_get_u64(key, 0) };
 
     if (request_decode(record, &request) < 0) {
         fault(check, "damaged");
         return;
     }
-    EXPECT(check, request.id <= ids->request,
-           "above the last number given out");
-    EXPECT(check,
-           request.place.group <= ids->group &&
-               request.place.lead <= ids->group,
-           "its group is above the last number given out");
+    if (MEND(check, request.id <= ids->request,
+             "above the last number given out")) {
+        raise_number(check, &ids->request, request.id);
+    }
+    if (MEND(check,
+             request.place.group <= ids->group &&
+                 request.place.lead <= ids->group,
+             "its group is above the last number given out")) {
+        raise_number(check, &ids->group, request.place.group);
+        raise_number(check, &ids->group, request.place.lead);
+    }
     compare_outcome(check, &request);
     compare_placed(check, &request);
     compare_key(check, &request);
@@ -154,10 +223,12 @@ verify_key(struct check *check, struct slice key, struct record *record)
     struct request request;
     int rc = store_request_get(check->store, id, &request);
 
-    EXPECT(check,
-           rc == E_CORRUPT ||
-               (rc == 0 && memcmp(request.key, key.data, DIGEST_BYTES) == 0),
-           "request %llu has another, or is not there", (llu)id);
+    if (MEND(check,
+             rc == E_CORRUPT ||
+                 (rc == 0 && memcmp(request.key, key.data, DIGEST_BYTES) == 0),
+             "request %llu has another, or is not there", (llu)id)) {
+        drop_row(check);
+    }
 }
 
 void
@@ -169,10 +240,12 @@ verify_ref(struct check *check, struct slice key, struct record *record)
     int rc = store_draft_get(check->store, batch, index, &draft);
 
     (void)record;
-    EXPECT(check,
-           rc == E_CORRUPT || (rc == 0 && (draft.request == request ||
-                                           draft.answered_by == request)),
-           "the draft does not want the request");
+    if (MEND(check,
+             rc == E_CORRUPT || (rc == 0 && (draft.request == request ||
+                                             draft.answered_by == request)),
+             "the draft does not want the request, or is not there")) {
+        drop_row(check);
+    }
 }
 
 void
@@ -184,18 +257,24 @@ verify_ready(struct check *check, struct slice key, struct record *record)
     int rc = store_request_get(check->store, id, &request);
 
     (void)record;
-    EXPECT(check, rc != E_NOTFOUND, "no request %llu", (llu)id);
+    if (MEND(check, rc != E_NOTFOUND, "no request"))
+        drop_row(check);
     if (rc < 0)
         return;
-    EXPECT(check,
-           request.state == REQUEST_READY &&
-               request.place.lead == key_get_u64(key, 8) &&
-               request.place.group == key_get_u64(key, 16),
-           "request %llu is %s, or elsewhere", (llu)id,
-           request_state_name(request.state));
-    EXPECT(check,
-           ref_next(check->store, id, &cursor) == 0 && cursor.batch == batch,
-           "batch %llu has no draft of request %llu", (llu)batch, (llu)id);
+    if (MEND(check,
+             request.state == REQUEST_READY &&
+                 request.place.lead == key_get_u64(key, 8) &&
+                 request.place.group == key_get_u64(key, 16),
+             "the request is %s, or elsewhere",
+             request_state_name(request.state))) {
+        drop_row(check);
+        return;
+    }
+    rc = ref_next(check->store, id, &cursor);
+    if (MEND(check, rc == 0 && cursor.batch == batch,
+             "the batch has no draft of the request")) {
+        drop_row(check);
+    }
 }
 
 void
@@ -203,16 +282,20 @@ verify_lease(struct check *check, struct slice key, struct record *record)
 {
     unsigned char worker[16];
     struct request request;
-    int rc = store_request_get(check->store, key_get_u64(key, 0), &request);
+    int rc;
 
     (void)record_get_u32(record);
     record_get_bytes(record, worker, sizeof(worker));
     (void)record_get_i64(record);
     (void)record_get_i64(record);
-    EXPECT(check, record_end(record) == 0, "damaged");
-    EXPECT(check,
-           rc == E_CORRUPT || (rc == 0 && request.state == REQUEST_LEASED),
-           "its request is not leased");
+    rc = record_end(record);
+    if (rc == 0)
+        rc = store_request_get(check->store, key_get_u64(key, 0), &request);
+    /* Nobody can end the lease of a request that cannot be read. */
+    if (MEND(check, rc == 0 && request.state == REQUEST_LEASED,
+             "damaged, or its request is not leased")) {
+        drop_row(check);
+    }
 }
 
 /* The request of an outcome or a reply: E_NOTFOUND if there is none, 0 also if

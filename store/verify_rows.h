@@ -26,9 +26,12 @@ struct check {
     size_t work_count;
     enum table table; /* of the row that is looked at */
     struct slice key; /* its own, whatever is written meanwhile */
+    bool is_mending;
+    bool has_lost; /* a draft or a batch that is damaged was found */
+    size_t mended; /* in this transaction */
 };
 
-/* Looks at one row, whose seal is right. */
+/* Looks at one row, whose seal is right. What it writes ends the record. */
 typedef void row_fn(struct check *check, struct slice key,
                     struct record *record);
 
@@ -42,8 +45,34 @@ void fault(struct check *check, const char *fmt, ...)
             fault(check, __VA_ARGS__); \
     } while (0)
 
+/* The same of something that can be made again from the rest. True: it is to be
+ * made, now. */
+bool stale(struct check *check, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3), warn_unused_result));
+
+#define MEND(check, claim, ...) (!(claim) && stale(check, __VA_ARGS__))
+
+/* Writes the timer that is looked at again when its value is damaged: its key
+ * says what is due. Longer work begins anew, and passes over what it has done
+ * already. */
+void timer_restart(struct check *check);
+
+/* Removes the row that is looked at. */
+void drop_row(struct check *check);
+
+/* Sets a timer that is due at once. */
+void set_work(struct check *check, enum timer_kind kind, uint64_t id);
+
+/* Lets the last number given out be at least this one. */
+void raise_number(struct check *check, uint64_t *number, uint64_t to);
+
 /* True if there is such a row, whole. */
 bool has_row(struct check *check, enum table table, struct key key);
+
+/* Notes all longer work before the first row is looked at; forgets it. E_FULL:
+ * VERIFY_WORKS_MAX. */
+int works_note(struct check *check, struct err *err);
+void works_forget(struct check *check);
 
 /* True if a timer of this kind has this id: of longer work, or TIMER_ABANDON.
  * True if a sweep of the batch is on its way from draft to draft. */
@@ -70,7 +99,7 @@ row_fn verify_draft, verify_name, verify_refusal, verify_result, verify_done,
 row_fn verify_request, verify_key, verify_ref, verify_ready, verify_lease,
     verify_outcome, verify_reply;
 
-/* What stands beside them (verify.c). */
-row_fn verify_meta, verify_timer, verify_worker;
+/* What is due (verify_timers.c), and what stands beside (verify.c). */
+row_fn verify_timer, verify_meta, verify_worker;
 
 #endif

@@ -380,6 +380,11 @@ move(struct play *play, uint64_t id, enum batch_state to, struct timer timer)
     timer.id = id;
     play_begin(play);
     store_timer_drop(play->store, &abandon);
+    if (batch.deadline_ms)
+        store_timer_drop(play->store,
+                         &(struct timer){ .due_ms = batch.deadline_ms,
+                                          .kind = TIMER_DEADLINE,
+                                          .id = id });
     store_batch_move(play->store, &batch, to);
     batch.finished_ms = play->now_ms;
     store_batch_put(play->store, &batch, play->now_ms);

@@ -2,131 +2,15 @@
 #define _GNU_SOURCE
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "store/verify.h"
+#include "tests/faults.h"
+#include "tests/rot.h"
 #include "tests/store_expect.h"
-
-/* What the store asks of the file system goes through the functions below, so
- * that one of the calls, counted from the first, can fail, or the process die
- * before it, in the middle of it, or after it. */
-
-#define CALLS_MAX 200 /* that one operation may need */
-
-enum manner { NONE, FAIL, DIE_BEFORE, DIE_WITHIN, DIE_AFTER };
-
-static struct {
-    enum manner manner;
-    int error; /* of FAIL */
-    int at;    /* the call, from 1 */
-    int count; /* of calls so far */
-} plan;
-
-static void
-set_plan(enum manner manner, int error, int at)
-{
-    plan.manner = manner;
-    plan.error = error;
-    plan.at = at;
-    plan.count = 0;
-}
-
-/* A sanitizer calls some of them before it is ready for code of its own. */
-#define PLAIN  __attribute__((no_sanitize("address", "undefined")))
-#define PUBLIC __attribute__((visibility("default"))) PLAIN
-
-/* True if the call that begins is the one, and how. */
-PLAIN static bool
-is_turn(enum manner manner)
-{
-    return plan.count == plan.at && plan.manner == manner;
-}
-
-/* Begins a call: true if it must fail. */
-PLAIN static bool
-begin_call(void)
-{
-    plan.count++;
-    if (is_turn(DIE_BEFORE))
-        raise(SIGKILL);
-    if (!is_turn(FAIL))
-        return false;
-    errno = plan.error;
-    return true;
-}
-
-PLAIN static long
-end_call(long rc)
-{
-    int saved = errno;
-
-    if (is_turn(DIE_AFTER) || is_turn(DIE_WITHIN))
-        raise(SIGKILL);
-    errno = saved;
-    return rc;
-}
-
-PUBLIC ssize_t
-pwrite(int fd, const void *data, size_t bytes, off_t at)
-{
-    if (begin_call())
-        return -1;
-    if (is_turn(DIE_WITHIN))
-        bytes /= 2;
-    return end_call(syscall(SYS_pwrite64, fd, data, bytes, at));
-}
-
-PUBLIC ssize_t
-writev(int fd, const struct iovec *parts, int count)
-{
-    if (begin_call())
-        return -1;
-    if (is_turn(DIE_WITHIN))
-        count = (count + 1) / 2;
-    return end_call(syscall(SYS_writev, fd, parts, count));
-}
-
-PUBLIC int
-fdatasync(int fd)
-{
-    return begin_call() ? -1 : (int)end_call(syscall(SYS_fdatasync, fd));
-}
-
-PUBLIC int
-fsync(int fd)
-{
-    return begin_call() ? -1 : (int)end_call(syscall(SYS_fsync, fd));
-}
-
-PUBLIC int
-ftruncate(int fd, off_t bytes)
-{
-    return begin_call() ? -1 : (int)end_call(syscall(SYS_ftruncate, fd, bytes));
-}
-
-PUBLIC int
-rename(const char *from, const char *to)
-{
-    return begin_call() ? -1
-                        : (int)end_call(syscall(SYS_renameat2, AT_FDCWD, from,
-                                                AT_FDCWD, to, 0));
-}
-
-PUBLIC int
-mkdir(const char *path, mode_t mode)
-{
-    return begin_call()
-               ? -1
-               : (int)end_call(syscall(SYS_mkdirat, AT_FDCWD, path, mode));
-}
 
 static const unsigned char store_id[STORE_UUID_BYTES] = "a store of tests";
 
@@ -146,29 +30,6 @@ exists(const struct scratch *scratch, const char *leaf)
     return is_there;
 }
 
-/* Runs work in a child; true if it came to its end, false if it was killed. */
-static bool
-survives(void (*work)(void *arg), void *arg)
-{
-    pid_t pid = fork();
-    int status;
-
-    cr_assert_geq(pid, 0);
-    if (pid == 0) {
-        work(arg);
-        _exit(0);
-    }
-    cr_assert_eq(waitpid(pid, &status, 0), pid);
-    if (WIFEXITED(status)) {
-        cr_assert_eq(WEXITSTATUS(status), 0, "the child ended with %d",
-                     WEXITSTATUS(status));
-        return true;
-    }
-    cr_assert_eq(WTERMSIG(status), SIGKILL, "the child died of signal %d",
-                 WTERMSIG(status));
-    return false;
-}
-
 /* ---- creation ---- */
 
 static void
@@ -186,7 +47,8 @@ Test(store_faults, creation_may_be_interrupted_anywhere)
 {
     int calls = 0;
 
-    for (enum manner manner = DIE_BEFORE; manner <= DIE_AFTER; manner++) {
+    for (enum manner manner = FAULT_DIE_BEFORE; manner <= FAULT_DIE_AFTER;
+         manner++) {
         bool is_through = false;
 
         for (int at = 1; !is_through; at++) {
@@ -194,10 +56,10 @@ Test(store_faults, creation_may_be_interrupted_anywhere)
             struct err err = { 0 };
             struct store *store;
 
-            cr_assert_lt(at, CALLS_MAX);
-            set_plan(manner, 0, at);
-            is_through = survives(create, &scratch);
-            set_plan(NONE, 0, 0);
+            cr_assert_lt(at, FAULTS_CALLS_MAX);
+            faults_plan(manner, 0, at);
+            is_through = faults_survive(create, &scratch);
+            faults_plan(FAULT_NONE, 0, 0);
             store = open_at(scratch.path, &err);
             cr_assert_not_null(store, "killed in call %d: %s", at, err.msg);
             store_close(store);
@@ -222,11 +84,11 @@ Test(store_faults, creation_that_fails_leaves_nothing_that_looks_like_a_store)
             struct err err = { 0 };
             struct store *store;
 
-            cr_assert_lt(at, CALLS_MAX);
-            set_plan(FAIL, errors[i], at);
+            cr_assert_lt(at, FAULTS_CALLS_MAX);
+            faults_plan(FAULT_FAIL, errors[i], at);
             store = open_at(scratch.path, &err);
-            is_through = plan.count < at;
-            set_plan(NONE, 0, 0);
+            is_through = faults_calls() < at;
+            faults_plan(FAULT_NONE, 0, 0);
             cr_expect(store || err.code == E_FULL || err.code == E_IO,
                       "call %d: %s", at, err.msg);
             cr_expect(is_through == (store != NULL), "call %d", at);
@@ -333,7 +195,8 @@ act_in_child(void *arg)
 Test(store_faults, commit_is_whole_or_not_at_all_when_the_process_dies,
      .timeout = 120)
 {
-    for (enum manner manner = DIE_BEFORE; manner <= DIE_AFTER; manner++) {
+    for (enum manner manner = FAULT_DIE_BEFORE; manner <= FAULT_DIE_AFTER;
+         manner++) {
         bool is_through = false;
         int seen[2] = { 0 };
 
@@ -345,15 +208,15 @@ Test(store_faults, commit_is_whole_or_not_at_all_when_the_process_dies,
             int fds[2];
             char byte;
 
-            cr_assert_lt(at, CALLS_MAX);
+            cr_assert_lt(at, FAULTS_CALLS_MAX);
             set_scene(&scene);
             foresee(&scene);
             store_close(scene.play.store);
             cr_assert_eq(pipe(fds), 0);
             killed.ack_fd = fds[1];
-            set_plan(manner, 0, at);
-            is_through = survives(act_in_child, &killed);
-            set_plan(NONE, 0, 0);
+            faults_plan(manner, 0, at);
+            is_through = faults_survive(act_in_child, &killed);
+            faults_plan(FAULT_NONE, 0, 0);
             close(fds[1]);
             is_acked = read(fds[0], &byte, 1) == 1;
             close(fds[0]);
@@ -408,13 +271,13 @@ Test(store_faults, commit_that_fails_changes_nothing_or_says_that_it_may_have,
             struct err err = { 0 };
             int rc;
 
-            cr_assert_lt(at, CALLS_MAX);
+            cr_assert_lt(at, FAULTS_CALLS_MAX);
             set_scene(&scene);
             foresee(&scene);
-            set_plan(FAIL, errors[i], at);
+            faults_plan(FAULT_FAIL, errors[i], at);
             rc = act(&scene, &err);
-            is_through = plan.count < at;
-            set_plan(NONE, 0, 0);
+            is_through = faults_calls() < at;
+            faults_plan(FAULT_NONE, 0, 0);
             if (is_through) {
                 cr_expect_eq(rc, 0);
                 cr_expect_eq(where(&scene), 1);
@@ -430,4 +293,62 @@ Test(store_faults, commit_that_fails_changes_nothing_or_says_that_it_may_have,
     }
     cr_expect_gt(full_count, 1);
     cr_expect_gt(io_count, full_count, "EIO is E_IO, and ENOSPC once");
+}
+
+/* ---- repair ---- */
+
+static void
+repair_in_child(void *arg)
+{
+    struct scene *scene = arg;
+    struct verify verify = { 0 };
+
+    scene->play.store = open_at(scene->play.scratch.path, NULL);
+    if (!scene->play.store || store_repair(scene->play.store, &verify, NULL))
+        _exit(1);
+}
+
+/* Takes rows out of some indexes. */
+static void
+damage_scene(struct scene *scene)
+{
+    static const enum table tables[] = { TABLE_UUID, TABLE_NAME,  TABLE_KEY,
+                                         TABLE_REF,  TABLE_READY, TABLE_LEASE };
+
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+        cr_assert(rot_row(scene->play.store, tables[i], 0, ROT_DROP, 0));
+}
+
+Test(store_faults, repair_that_was_killed_anywhere_is_gone_on_with,
+     .timeout = 120)
+{
+    int calls = 0;
+
+    for (enum manner manner = FAULT_DIE_BEFORE; manner <= FAULT_DIE_AFTER;
+         manner++) {
+        bool is_through = false;
+
+        for (int at = 1; !is_through; at++) {
+            struct verify verify = { 0 };
+            struct scene scene;
+            struct err err = { 0 };
+
+            cr_assert_lt(at, FAULTS_CALLS_MAX);
+            set_scene(&scene);
+            damage_scene(&scene);
+            store_close(scene.play.store);
+            faults_plan(manner, 0, at);
+            is_through = faults_survive(repair_in_child, &scene);
+            faults_plan(FAULT_NONE, 0, 0);
+            scene.play.store = open_at(scene.play.scratch.path, &err);
+            cr_assert_not_null(scene.play.store, "call %d: %s", at, err.msg);
+            cr_assert_eq(store_repair(scene.play.store, &verify, &err), 0,
+                         "call %d: %s", at, err.msg);
+            cr_expect_eq(verify.findings, 0, "call %d", at);
+            cr_expect(!is_through || verify.mended == 0);
+            play_end(&scene.play);
+            calls = at;
+        }
+    }
+    cr_expect_gt(calls, 3);
 }

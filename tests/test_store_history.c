@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/store_play.h"
+#include "store/verify.h"
+#include "tests/rot.h"
 
 /* Seeded histories of all that the broker does with a store, on both engines:
  * after each step all invariants hold, and at the end both engines hold the
@@ -16,6 +17,8 @@
 #define CLAIM_MAX   6
 #define DRAIN_MAX   1000
 #define MINUTE_MS   60000
+#define ROTS_MAX    12
+#define ROWS_MAX    40 /* of a table, of which one is damaged */
 
 struct history {
     struct play play;
@@ -23,6 +26,7 @@ struct history {
     uint64_t batches[BATCHES_MAX];
     uint32_t batch_count;
     uint32_t id; /* the next new draft's */
+    uint64_t mended;
 };
 
 /* xorshift: the same numbers everywhere. */
@@ -386,6 +390,62 @@ drain(struct history *history)
     check_costs(history);
 }
 
+/* Rows of indexes are lost, changed and invented. */
+static void
+ravage(struct history *history)
+{
+    static const enum table tables[] = {
+        TABLE_UUID,  TABLE_CLIENT_KEY, TABLE_NAME,   TABLE_KEY,  TABLE_REF,
+        TABLE_READY, TABLE_TIMER,      TABLE_RESULT, TABLE_DONE, TABLE_LEASE,
+    };
+    uint32_t count = 1 + pick(history, ROTS_MAX);
+
+    for (uint32_t i = 0; i < count; i++) {
+        enum table table =
+            tables[pick(history, sizeof(tables) / sizeof(tables[0]))];
+        enum rot how = (enum rot)pick(history, ROT_COUNT);
+
+        (void)rot_row(history->play.store, table, pick(history, ROWS_MAX), how,
+                      pick(history, UINT16_MAX));
+    }
+}
+
+static void
+repair(struct history *history)
+{
+    struct buf report = { 0 };
+    struct verify verify = { .report = &report,
+                             .open_ttl_ms = 1440 * (int64_t)MINUTE_MS };
+    struct err err = { 0 };
+
+    cr_assert_eq(store_repair(history->play.store, &verify, &err), 0, "%s",
+                 err.msg);
+    cr_assert_eq(verify.findings, 0, "%s", report.data);
+    history->mended += verify.mended;
+    buf_fini(&report);
+}
+
+/* A history in which the indexes are damaged now and then, and repaired: the
+ * store is whole after that, and all goes on to its end. */
+static void
+suffer(uint64_t seed, enum play_kind kind, unsigned char digest[DIGEST_BYTES])
+{
+    struct history history = { .random = seed * 0x9e3779b97f4a7c15u };
+
+    play_start(&history.play, kind);
+    for (int i = 0; i < STEPS; i++) {
+        step(&history);
+        if (!one_in(&history, 10))
+            continue;
+        ravage(&history);
+        repair(&history);
+    }
+    drain(&history);
+    cr_assert_gt(history.mended, 0);
+    play_digest(&history.play, digest);
+    play_end(&history.play);
+}
+
 static void
 live(uint64_t seed, enum play_kind kind, unsigned char digest[DIGEST_BYTES])
 {
@@ -408,6 +468,19 @@ Test(store_history, both_engines_live_through_the_same, .timeout = 120)
 
         live(seed, PLAY_MEMORY, memory);
         live(seed, PLAY_LMDB, lmdb);
+        cr_expect(memcmp(lmdb, memory, sizeof(lmdb)) == 0,
+                  "seed %llu: the engines differ", (unsigned long long)seed);
+    }
+}
+
+Test(store_history, it_goes_on_after_its_indexes_were_damaged_and_repaired,
+     .timeout = 120)
+{
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        unsigned char lmdb[DIGEST_BYTES], memory[DIGEST_BYTES];
+
+        suffer(seed, PLAY_MEMORY, memory);
+        suffer(seed, PLAY_LMDB, lmdb);
         cr_expect(memcmp(lmdb, memory, sizeof(lmdb)) == 0,
                   "seed %llu: the engines differ", (unsigned long long)seed);
     }

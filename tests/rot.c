@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/rot.h"
+
+#include "tests/store_expect.h"
+
+#define KEY_BYTE 5 /* of a key, in which one that dangles is another */
+
+void
+rot_furnish(struct play *play)
+{
+    struct play_draft drafts[] = { { .id = "a", .word = "x" },
+                                   { .id = NULL },
+                                   { .id = "b", .word = "y" } };
+    uint64_t batch, open, ids[3];
+
+    play_start(play, PLAY_MEMORY);
+    batch = play_batch(play, "k1", "a b c d e f g");
+    cr_assert_eq(play_claim(play, batch, ids, 3), 3);
+    play_finish(play, ids[0], STATUS_OK, "the answer");
+    play_finish(play, ids[1], STATUS_SERVER_ERROR, "the essence");
+    batch = play_batch(play, "k2", "a b b c h i");
+    cr_assert_eq(play_claim(play, batch, ids, 3), 3);
+    play_delay(play, ids[0], play->now_ms + 1000);
+    batch = play_batch(play, "k3", "p q");
+    play_expire(play, batch);
+    play_due(play, 10);
+    open = play_open(play, "k4");
+    play_add(play, open, drafts, 3);
+    play_begin(play);
+    store_worker_put(play->store,
+                     &(struct worker_row){ .host = slice_of("host") });
+    play_commit(play);
+    play_check(play);
+}
+
+/* Copies the nth row. False: there are fewer. */
+static bool
+copy_row(struct store *store, enum table table, uint64_t nth, struct buf *key,
+         struct buf *value)
+{
+    struct engine *engine = store->engine;
+    struct slice found, raw;
+
+    buf_reset(key);
+    do {
+        if (engine->ops->seek(engine, table, buf_slice(key), &found, &raw) < 0)
+            return false;
+        buf_reset(key);
+        buf_add_slice(key, found);
+        buf_reset(value);
+        buf_add_slice(value, raw);
+        buf_add_char(key, '\0');
+    } while (nth-- > 0);
+    key->bytes--;
+    return true;
+}
+
+/* Puts a row as it is under another key, with a seal that is right. */
+static bool
+dangle(struct store *store, enum table table, struct buf *key,
+       struct buf *value)
+{
+    struct engine *engine = store->engine;
+
+    if (key->bytes <= KEY_BYTE)
+        return false;
+    key->data[KEY_BYTE] ^= 0x40;
+    if (engine->ops->get(engine, table, buf_slice(key), NULL) == 0)
+        return false;
+    value->bytes -= RECORD_SEAL_BYTES;
+    record_seal(value, table, buf_slice(key));
+    return engine->ops->put(engine, table, buf_slice(key), buf_slice(value)) ==
+           0;
+}
+
+static bool
+damage(struct store *store, enum table table, struct buf *key,
+       struct buf *value, enum rot how, size_t bit)
+{
+    struct engine *engine = store->engine;
+
+    switch (how) {
+    case ROT_DROP:
+        return engine->ops->del(engine, table, buf_slice(key)) == 0;
+    case ROT_FLIP:
+        bit %= value->bytes * 8;
+        value->data[bit / 8] ^= (char)(1 << bit % 8);
+        return engine->ops->put(engine, table, buf_slice(key),
+                                buf_slice(value)) == 0;
+    default:
+        return dangle(store, table, key, value);
+    }
+}
+
+bool
+rot_row(struct store *store, enum table table, uint64_t nth, enum rot how,
+        size_t bit)
+{
+    struct buf key = { 0 }, value = { 0 };
+    bool is_done = false;
+
+    cr_assert_eq(store_begin(store, store_latest_ms(store), NULL), 0);
+    if (copy_row(store, table, nth, &key, &value) &&
+        damage(store, table, &key, &value, how, bit)) {
+        is_done = true;
+        store->is_dirty = true;
+    }
+    cr_assert_eq(store_commit(store, NULL), 0);
+    buf_fini(&key);
+    buf_fini(&value);
+    return is_done;
+}
+
+void
+rot_digest(struct store *store, enum table table,
+           unsigned char out[DIGEST_BYTES])
+{
+    struct digest *digest = digest_new();
+    struct buf key = { 0 }, value = { 0 };
+
+    cr_assert_eq(store_begin(store, store_latest_ms(store), NULL), 0);
+    for (uint64_t nth = 0; copy_row(store, table, nth, &key, &value); nth++) {
+        digest_add(digest, key.data, key.bytes);
+        digest_add(digest, value.data, value.bytes);
+    }
+    store_abort(store);
+    digest_final(digest, out);
+    digest_free(digest);
+    buf_fini(&key);
+    buf_fini(&value);
+}
