@@ -4,7 +4,7 @@
  * Two engines: LMDB on disk, and memory for tests. Both hold the tables of
  * FORMAT.md as ordered byte strings; all meaning is above, in store.c and its
  * neighbours. An engine has at most one transaction, and all reading and
- * writing happens inside it.
+ * writing happens inside it; it belongs to one thread.
  *
  * Slices that get, seek and before give out are borrowed: valid until the next
  * put or del, or the end of the transaction.
@@ -90,6 +90,10 @@ struct engine_ops {
     int (*put)(struct engine *engine, enum table table, struct slice key,
                struct slice value);
 
+    /* Adds a row behind all others of its table. */
+    int (*append)(struct engine *engine, enum table table, struct slice key,
+                  struct slice value);
+
     /* E_NOTFOUND if there is no such key. */
     int (*del)(struct engine *engine, enum table table, struct slice key);
 
@@ -107,6 +111,11 @@ struct engine_ops {
     /* Allocates what a transaction that changes that many pages takes, so
      * that memory does not grow under load. Outside a transaction. */
     int (*reserve)(struct engine *engine, size_t pages, struct err *err);
+
+    /* A view of what is committed, in a transaction of its own, for another
+     * thread, in which it is made and closed. NULL with E_IO; E_INVALID: this
+     * engine has none. */
+    struct engine *(*snapshot)(struct engine *engine, struct err *err);
 
     /* Rows of a table, in a transaction. */
     uint64_t (*rows)(struct engine *engine, enum table table);

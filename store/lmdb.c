@@ -29,6 +29,7 @@ struct lmdb {
     MDB_cursor *cursors[TABLE_COUNT]; /* of the transaction, made on demand */
     MDB_dbi tables[TABLE_COUNT];
     uint64_t map_bytes;
+    bool is_view; /* of another one, which has the env */
 };
 
 static struct lmdb *
@@ -190,6 +191,18 @@ lmdb_put(struct engine *engine, enum table table, struct slice key,
 }
 
 static int
+lmdb_append(struct engine *engine, enum table table, struct slice key,
+            struct slice value)
+{
+    struct lmdb *lmdb = lmdb_of(engine);
+    MDB_val key_val = val_of(key), value_val = val_of(value);
+
+    assert(lmdb->txn);
+    return op_code(lmdb, mdb_put(lmdb->txn, lmdb->tables[table], &key_val,
+                                 &value_val, MDB_APPEND));
+}
+
+static int
 lmdb_del(struct engine *engine, enum table table, struct slice key)
 {
     struct lmdb *lmdb = lmdb_of(engine);
@@ -343,8 +356,30 @@ lmdb_close(struct engine *engine)
     struct lmdb *lmdb = lmdb_of(engine);
 
     lmdb_abort(engine);
-    mdb_env_close(lmdb->env); /* NULL is fine */
+    if (!lmdb->is_view)
+        mdb_env_close(lmdb->env); /* NULL is fine */
     free(lmdb);
+}
+
+/* LMDB has one reader a thread, which it finds by the thread. */
+static struct engine *
+lmdb_snapshot(struct engine *engine, struct err *err)
+{
+    const struct lmdb *lmdb = lmdb_of(engine);
+    struct lmdb *view = mem_zalloc(1, sizeof(*view));
+    int rc = mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &view->txn);
+
+    if (rc) {
+        free(view);
+        err_set(err, E_IO, "begin a snapshot: %s", mdb_strerror(rc));
+        return NULL;
+    }
+    view->engine.ops = engine->ops;
+    view->env = lmdb->env;
+    view->is_view = true;
+    view->map_bytes = lmdb->map_bytes;
+    memcpy(view->tables, lmdb->tables, sizeof(view->tables));
+    return &view->engine;
 }
 
 /* LMDB found its own pages broken: nothing can be believed any more. */
@@ -535,11 +570,13 @@ engine_open_lmdb(const char *dir, bool is_new, uint64_t map_bytes,
         .abort = lmdb_abort,
         .get = lmdb_get,
         .put = lmdb_put,
+        .append = lmdb_append,
         .del = lmdb_del,
         .seek = lmdb_seek,
         .before = lmdb_before,
         .usage = lmdb_usage,
         .reserve = lmdb_reserve,
+        .snapshot = lmdb_snapshot,
         .rows = lmdb_rows,
         .close = lmdb_close,
     };

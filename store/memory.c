@@ -330,6 +330,14 @@ memory_reserve(struct engine *engine, size_t pages, struct err *err)
     return 0;
 }
 
+static struct engine *
+memory_snapshot(struct engine *engine, struct err *err)
+{
+    (void)engine;
+    err_set(err, E_INVALID, "a store in memory has no snapshots");
+    return NULL;
+}
+
 static uint64_t
 memory_rows(struct engine *engine, enum table table)
 {
@@ -368,11 +376,13 @@ engine_open_memory(uint64_t max_bytes)
         .abort = memory_abort,
         .get = memory_get,
         .put = memory_put,
+        .append = memory_put,
         .del = memory_del,
         .seek = memory_seek,
         .before = memory_before,
         .usage = memory_usage,
         .reserve = memory_reserve,
+        .snapshot = memory_snapshot,
         .rows = memory_rows,
         .close = memory_close,
     };

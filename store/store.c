@@ -128,9 +128,8 @@ out:
     return rc;
 }
 
-/* The size of the engine: a reserve more than the store's. */
-static uint64_t
-engine_bytes(uint64_t bytes_max)
+uint64_t
+store_map_bytes(uint64_t bytes_max)
 {
     return bytes_max + (bytes_max < STORE_RESERVE ? bytes_max : STORE_RESERVE);
 }
@@ -167,12 +166,14 @@ join(char path[PATH_BYTES_MAX], const char *dir, const char *leaf)
     return bytes > 0 && bytes < PATH_BYTES_MAX ? 0 : -1;
 }
 
-/* Removes what a creation leaves beside the store, whole or interrupted: it was
- * never used. What cannot be removed does no harm. */
+/* Removes what a creation or a compaction leaves beside the store, whole or
+ * interrupted: it was never used. What cannot be removed does no harm. */
 static void
-clear_new(const char *dir)
+clear_beside(const char *dir)
 {
-    static const char *const leaves[] = { "new/data.mdb", "new/lock.mdb" };
+    static const char *const leaves[] = { "new/data.mdb", "new/lock.mdb",
+                                          STORE_BESIDE "/data.mdb",
+                                          STORE_BESIDE "/lock.mdb" };
     char path[PATH_BYTES_MAX];
 
     for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
@@ -180,6 +181,8 @@ clear_new(const char *dir)
             (void)unlink(path);
     }
     if (join(path, dir, "new") == 0)
+        (void)rmdir(path);
+    if (join(path, dir, STORE_BESIDE) == 0)
         (void)rmdir(path);
 }
 
@@ -198,10 +201,10 @@ create(const char *dir, uint64_t bytes_max,
         join(to, dir, "data.mdb") < 0) {
         return err_set(err, E_USAGE, "the path is too long");
     }
-    clear_new(dir);
+    clear_beside(dir);
     if (mkdir(fresh, 0700) < 0)
         return err_set(err, E_IO, "make %s: %s", fresh, strerror(errno));
-    engine = engine_open_lmdb(fresh, true, engine_bytes(bytes_max), err);
+    engine = engine_open_lmdb(fresh, true, store_map_bytes(bytes_max), err);
     if (!engine)
         return E_IO;
     store = store_new(engine, bytes_max);
@@ -249,8 +252,8 @@ store_open(const char *dir, uint64_t bytes_max,
     struct engine *engine = NULL;
 
     if (prepare(dir, bytes_max, uuid, err) == 0) {
-        clear_new(dir);
-        engine = engine_open_lmdb(dir, false, engine_bytes(bytes_max), err);
+        clear_beside(dir);
+        engine = engine_open_lmdb(dir, false, store_map_bytes(bytes_max), err);
     }
     if (engine) {
         store = store_new(engine, bytes_max);
@@ -269,12 +272,33 @@ store_open_memory(uint64_t bytes_max,
                   const unsigned char uuid[STORE_UUID_BYTES])
 {
     struct store *store =
-        store_new(engine_open_memory(engine_bytes(bytes_max)), bytes_max);
+        store_new(engine_open_memory(store_map_bytes(bytes_max)), bytes_max);
     int rc = found_store(store, uuid, NULL);
 
     assert(rc == 0);
     (void)rc;
     return store;
+}
+
+struct store *
+store_snapshot(struct store *store, struct err *err)
+{
+    struct engine *engine = store->engine->ops->snapshot(store->engine, err);
+    struct store *view;
+    int rc;
+
+    if (!engine)
+        return NULL;
+    view = store_new(engine, store->bytes_max);
+    view->answers_ttl_ms = store->answers_ttl_ms;
+    view->is_open = true;
+    rc = ids_get(view);
+    if (rc < 0) {
+        err_set(err, rc, "read a snapshot: %s", err_text(rc));
+        store_close(view);
+        return NULL;
+    }
+    return view;
 }
 
 void

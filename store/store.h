@@ -64,6 +64,12 @@ int store_reserve(struct store *store, size_t drafts, struct err *err);
 struct store *store_open_memory(uint64_t bytes_max,
                                 const unsigned char uuid[STORE_UUID_BYTES]);
 
+/* A view of what is committed now, which does not change; only reading is
+ * possible, within one transaction that is open. For one other thread, which
+ * makes, uses and closes it while the store is used: until then, pages that are
+ * freed are not used again. NULL with E_IO; E_INVALID: a store in memory. */
+struct store *store_snapshot(struct store *store, struct err *err);
+
 /* How long answers that no draft refers to any more are kept for the cache. Until
  * it is called, they are kept. */
 void store_keep_answers(struct store *store, int64_t ttl_ms);

@@ -48,6 +48,13 @@ struct store {
     struct digest *digest;
 };
 
+/* In a store's directory: where a compacted one grows. Removed when the store is
+ * opened. */
+#define STORE_BESIDE "compact"
+
+/* The size of the map for a store of that size: a reserve more. */
+uint64_t store_map_bytes(uint64_t bytes_max);
+
 /* Keeps the first failure of the transaction; 0 is none. */
 void store_fail(struct store *store, int rc, enum table table,
                 const char *what);

@@ -373,28 +373,3 @@ store_repair(struct store *store, struct verify *verify, struct err *err)
     store_abort(store);
     return rc;
 }
-
-void
-store_digest(struct store *store, unsigned char out[DIGEST_BYTES])
-{
-    struct engine *engine = store->engine;
-    struct digest *digest = digest_new();
-    struct slice found, value;
-    struct buf at = { 0 };
-
-    for (enum table table = 0; table < TABLE_COUNT; table++) {
-        buf_reset(&at);
-        while (engine->ops->seek(engine, table, buf_slice(&at), &found,
-                                 &value) == 0) {
-            digest_add(digest, &table, sizeof(table));
-            digest_add(digest, found.data, found.bytes);
-            digest_add(digest, value.data, value.bytes);
-            buf_reset(&at);
-            buf_add_slice(&at, found);
-            buf_add_char(&at, '\0');
-        }
-    }
-    digest_final(digest, out);
-    digest_free(digest);
-    buf_fini(&at);
-}

@@ -56,7 +56,4 @@ int store_verify(struct store *store, struct verify *verify, struct err *err)
 int store_repair(struct store *store, struct verify *verify, struct err *err)
     __attribute__((warn_unused_result));
 
-/* The digest of all rows, within a transaction, to compare stores by. */
-void store_digest(struct store *store, unsigned char digest[DIGEST_BYTES]);
-
 #endif

@@ -117,6 +117,15 @@ rename(const char *from, const char *to)
 }
 
 PUBLIC int
+renameat2(int from_fd, const char *from, int to_fd, const char *to,
+          unsigned flags)
+{
+    return begin_call() ? -1
+                        : (int)end_call(syscall(SYS_renameat2, from_fd, from,
+                                                to_fd, to, flags));
+}
+
+PUBLIC int
 mkdir(const char *path, mode_t mode)
 {
     return begin_call()

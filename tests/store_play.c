@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/copy.h"
 #include "store/table.h"
-#include "store/verify.h"
 
 #define START_MS    1000000
 #define LIFETIME_MS 3600000
