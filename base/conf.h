@@ -125,6 +125,8 @@
         "share of it, and of its disk, at which new batches are refused")     \
     X(store_hard_percent, INT, 95, 1, 100, "%",                               \
         "share at which more drafts are refused, also of open batches")       \
+    X(snapshot_ms_max, INT, 1800000, 1000, 86400000, "ms",                    \
+        "verify and backup give up after reading the store so long")          \
     X(commit_items_max, INT, 1000, 1, 1000000, "",                            \
         "items written to disk in one transaction")                           \
     X(commit_bytes_max, INT, 4194304, 1024, 268435456, "bytes",               \

@@ -66,6 +66,7 @@ broker_free(struct broker *broker)
     cache_free(broker->cache);
     free(broker->waiters);
     free(broker->own);
+    upkeep_fini(&broker->upkeep);
     line_fini(&broker->line);
     line_fini(&broker->options);
     buf_fini(&broker->options_text);
@@ -92,7 +93,8 @@ static const struct handler client_handlers[] = {
     { "export", answer_export },     { "stats", answer_stats },
     { "cancel", control_cancel },    { "retry", control_retry },
     { "pause", control_pause },      { "resume", control_resume },
-    { "purge", control_purge },
+    { "purge", control_purge },      { "verify", upkeep_verify },
+    { "backup", upkeep_backup },
 };
 
 static const struct handler worker_handlers[] = {

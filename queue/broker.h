@@ -87,6 +87,31 @@ void broker_relieve(struct broker *broker, int64_t now_ms);
  * the shell's, which writes nothing. */
 void broker_settle(struct broker *broker, int64_t now_ms);
 
+/* ---- upkeep: what the store is given to do beside its work (upkeep.c) ---- */
+
+enum job_kind { JOB_VERIFY, JOB_BACKUP };
+
+struct job_terms {
+    enum job_kind kind;
+    const char *target; /* of a backup; borrowed until it is given back */
+};
+
+struct job_progress {
+    const char *step;        /* a word of the protocol; NULL: none yet */
+    uint64_t rows, rows_all; /* of this step */
+    uint64_t bytes;          /* of a backup */
+    uint64_t findings, mendable;
+};
+
+/* True if a job is wanted that nobody has taken; the shell takes it, tells how
+ * far it is, and gives it back: with a report, or with the reason why it failed
+ * (err, else NULL). */
+bool broker_job_take(struct broker *broker, struct job_terms *terms);
+void broker_job_note(struct broker *broker,
+                     const struct job_progress *progress);
+void broker_job_give(struct broker *broker, const struct err *err,
+                     struct slice report);
+
 /* When broker_turn() is needed next, if no message comes. */
 int64_t broker_next_ms(const struct broker *broker);
 

@@ -18,6 +18,7 @@
 #include "queue/retry.h"
 #include "queue/schedule.h"
 #include "queue/session.h"
+#include "queue/upkeep.h"
 #include "store/cache.h"
 
 #define CORE_UUID_TEXT_BYTES 37
@@ -116,6 +117,7 @@ struct broker {
     int64_t hold_ms;       /* until then broker_turn() does nothing */
     int64_t turned_ms;     /* when broker_turn() was last called */
     int64_t wake_ms;       /* when it was to be called again at the latest */
+    struct upkeep upkeep;
     bool is_draining;
     char *own;             /* while draining: whose workers end with it */
     bool has_results;      /* something ended since the last settle */
@@ -203,6 +205,7 @@ handler_fn control_cancel, control_retry, control_pause, control_resume,
     control_purge;
 handler_fn answer_hello, answer_status, answer_list, answer_wait,
     answer_results, answer_refusals, answer_chunks, answer_export, answer_stats;
+handler_fn upkeep_verify, upkeep_backup;
 handler_fn worker_hello, worker_beat, worker_slots, worker_started,
     worker_result, worker_release, worker_bye;
 

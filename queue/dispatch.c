@@ -286,7 +286,7 @@ send_lease(struct broker *broker, struct session *session,
     /* The configuration may have changed since: what is sent is what the key
      * says, so that no answer is ever served for another request. */
     if (memcmp(request->key, broker->prompt.key, sizeof(request->key)) != 0) {
-        memcpy(request->key, broker->prompt.key, sizeof(request->key));
+        store_request_rekey(broker->env.store, request, broker->prompt.key);
         store_request_put(broker->env.store, request);
     }
     head = wire_new("lease");

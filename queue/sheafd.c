@@ -15,12 +15,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "queue/keeper.h"
+#include "queue/maintain.h"
 #include "queue/shell.h"
 
 #define MMAP_BYTES 131072
 
 #define EXIT_OK      0
 #define EXIT_USAGE   2
+#define EXIT_FULL    6
 #define EXIT_IO      7
 #define EXIT_DAMAGED 9
 #define EXIT_IN_USE  10
@@ -31,6 +33,7 @@ struct setting {
     struct conf conf;
     struct buf store_dir;
     bool is_private; /* serves one command */
+    struct maintain_terms maintain;
 };
 
 static int
@@ -48,6 +51,8 @@ fail(const struct err *err)
         return EXIT_DAMAGED;
     case E_INUSE:
         return EXIT_IN_USE;
+    case E_FULL:
+        return EXIT_FULL;
     default:
         return EXIT_IO;
     }
@@ -72,6 +77,11 @@ static const char usage_text[] =
     "      --private            serve one command: groups wait for no other\n"
     "                           client's drafts (group_window_ms is 0)\n"
     "      --parent-fd N        end when this descriptor comes to its end\n"
+    "      --verify             look at the whole store, which no broker may\n"
+    "                           be using, and end\n"
+    "      --repair             with --verify: make indexes again\n"
+    "      --compact            give the store's free pages back, and end\n"
+    "      --json               say what was found as JSON\n"
     "      --log-level LEVEL    debug, info, warn, error\n"
     "      --log-format FORMAT  text or json\n"
     "      --help, --version\n";
@@ -84,6 +94,10 @@ enum {
     OPT_SET,
     OPT_PRIVATE,
     OPT_PARENT_FD,
+    OPT_VERIFY,
+    OPT_REPAIR,
+    OPT_COMPACT,
+    OPT_JSON,
     OPT_LOG_LEVEL,
     OPT_LOG_FORMAT,
     OPT_HELP,
@@ -99,6 +113,10 @@ static const struct option long_options[] = {
     { "set", required_argument, NULL, OPT_SET },
     { "private", no_argument, NULL, OPT_PRIVATE },
     { "parent-fd", required_argument, NULL, OPT_PARENT_FD },
+    { "verify", no_argument, NULL, OPT_VERIFY },
+    { "repair", no_argument, NULL, OPT_REPAIR },
+    { "compact", no_argument, NULL, OPT_COMPACT },
+    { "json", no_argument, NULL, OPT_JSON },
     { "log-level", required_argument, NULL, OPT_LOG_LEVEL },
     { "log-format", required_argument, NULL, OPT_LOG_FORMAT },
     { "help", no_argument, NULL, OPT_HELP },
@@ -175,6 +193,18 @@ use_option(struct setting *setting, int option, struct err *err)
         return 0;
     case OPT_PARENT_FD:
         return read_int("parent-fd", optarg, 1 << 20, &options->parent_fd, err);
+    case OPT_VERIFY:
+        setting->maintain.verifies = true;
+        return 0;
+    case OPT_REPAIR:
+        setting->maintain.repairs = true;
+        return 0;
+    case OPT_COMPACT:
+        setting->maintain.compacts = true;
+        return 0;
+    case OPT_JSON:
+        setting->maintain.is_json = true;
+        return 0;
     case OPT_LOG_LEVEL:
         options->log_level = optarg;
         if (log_level_parse(optarg) < 0)
@@ -278,6 +308,12 @@ read_all(struct setting *setting, int argc, char **argv, struct err *err)
               options->log_format && strcmp(options->log_format, "json") == 0);
     if (!options->store_dir)
         options->store_dir = default_store(&setting->store_dir);
+    setting->maintain.store_dir = options->store_dir;
+    if ((setting->maintain.repairs && !setting->maintain.verifies) ||
+        (setting->maintain.compacts && setting->maintain.verifies)) {
+        return err_set(err, E_USAGE,
+                       "--repair goes with --verify, --compact alone");
+    }
     if (options->parent_fd >= 0 &&
         fcntl(options->parent_fd, F_SETFD, FD_CLOEXEC) < 0) {
         return err_set(err, E_USAGE, "--parent-fd %d: %s", options->parent_fd,
@@ -293,6 +329,7 @@ main(int argc, char **argv)
     struct shell *shell = NULL;
     struct err err = { 0 };
     int rc, exit_code = EXIT_OK;
+    bool is_maintenance;
 
     (void)umask(0077);
     /* Large buffers go back to the system when they are freed, and libzmq's
@@ -301,12 +338,15 @@ main(int argc, char **argv)
     (void)mallopt(M_ARENA_MAX, 1);
     conf_init(&setting.conf);
     rc = read_all(&setting, argc, argv, &err);
-    if (rc == 0)
+    is_maintenance = setting.maintain.verifies || setting.maintain.compacts;
+    if (rc == 0 && is_maintenance)
+        rc = maintain_run(&setting.maintain, &setting.conf, &err);
+    else if (rc == 0)
         shell = shell_open(&setting.options, &setting.conf, &err);
     if (shell) {
         shell_run(shell);
         log_info("event=stopped");
-    } else {
+    } else if (!is_maintenance || rc < 0) {
         exit_code = fail(&err);
     }
     shell_close(shell);

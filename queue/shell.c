@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/runtime.h"
 #include "queue/broker.h"
+#include "queue/job.h"
 #include "queue/keeper.h"
 #include "store/home.h"
 
@@ -48,6 +49,7 @@ struct shell {
     struct outbox outbox;
     struct broker *broker;
     struct keeper *keeper;
+    struct job *job; /* NULL: none is running */
     struct clock clock;
     struct parcel *parcels;
     size_t parcel_count;
@@ -199,6 +201,7 @@ turn(struct shell *shell, int64_t now_ms)
 
     if (rc == 0)
         return;
+    job_stop(shell->job, E_FULL, "a commit needed the pages that it kept");
     if (!shell->is_short)
         log_warn("event=commit_failed reason=\"%s\"", err.msg);
     transact_each(shell, now_ms);
@@ -271,6 +274,7 @@ start_drain(struct shell *shell, const char *why, int64_t now_ms)
         return;
     log_info("event=draining reason=\"%s\"", why);
     shell->is_draining = true;
+    job_stop(shell->job, E_DRAINING, "the broker shuts down");
     shell->drain_until_ms = now_ms + shell->conf->drain_ms;
     if (store_begin(shell->store, now_ms, &err) < 0)
         fail_stop(&err);
@@ -284,7 +288,7 @@ is_over(struct shell *shell, int64_t now_ms)
 {
     if (!shell->is_draining)
         return false;
-    return !keeper_has_workers(shell->keeper) ||
+    return (!keeper_has_workers(shell->keeper) && !shell->job) ||
            now_ms >= shell->drain_until_ms;
 }
 
@@ -460,10 +464,9 @@ on_bus_error(int signal)
 {
     static const char text[] =
         "sheafd: the store's file was cut short or cannot be read\n";
-    ssize_t written = write(STDERR_FILENO, text, sizeof(text) - 1);
 
     (void)signal;
-    (void)written;
+    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
     _exit(EXIT_DAMAGED);
 }
 
@@ -521,6 +524,7 @@ shell_close(struct shell *shell)
 {
     if (!shell)
         return;
+    job_free(shell->job);
     keeper_free(shell->keeper);
     link_close(shell->links[SIDE_CLIENTS], LINGER_MS);
     link_close(shell->links[SIDE_WORKERS], LINGER_MS);
@@ -575,6 +579,7 @@ shell_run(struct shell *shell)
             turn(shell, now_ms);
             trim_parcels(shell);
         }
+        job_tend(&shell->job, shell->broker, shell->store, shell->conf);
         if (is_over(shell, now_ms))
             return;
         if (now_ms >= shell->home_check_ms) {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -199,6 +200,20 @@ file_bytes(const char *dir)
 
 /* ---- a copy ---- */
 
+/* What an error of writing is: LMDB calls a write that was cut short, as a disk
+ * that fills up does, an error of input or output. */
+static int
+say_full(const char *dir, int rc, struct err *err)
+{
+    struct statvfs fs;
+
+    if (rc != E_IO || statvfs(dir, &fs) < 0 ||
+        (uint64_t)fs.f_bavail * fs.f_frsize >= COPY_SLICE_BYTES) {
+        return rc;
+    }
+    return err_set(err, E_FULL, "no space is left on the disk");
+}
+
 /* Copies all rows of an engine into a directory that is empty. */
 static int
 write_copy(struct engine *from, const char *dir, uint64_t map_bytes,
@@ -218,7 +233,7 @@ write_copy(struct engine *from, const char *dir, uint64_t map_bytes,
     if (rc == 0)
         rc = stream.to->ops->commit(stream.to, err);
     stream.to->ops->close(stream.to);
-    return rc;
+    return say_full(dir, rc, err);
 }
 
 /* Reads a copy again, as it is on the disk. */
@@ -326,7 +341,7 @@ finish_backup(const char *dir, uint64_t bytes_max, struct copy *copy,
         rc = store_verify(store, &copy->verify, err);
     }
     store_close(store);
-    return rc;
+    return say_full(dir, rc, err);
 }
 
 /* Makes the directory in which a copy grows. The one who has its lock is the

@@ -85,6 +85,20 @@ key_point(struct store *store, const unsigned char key[DIGEST_BYTES],
     table_put(store, TABLE_KEY, row);
 }
 
+void
+store_request_rekey(struct store *store, struct request *request,
+                    const unsigned char key[DIGEST_BYTES])
+{
+    struct request other;
+
+    if (key_lookup(store, request->key, &other) == 0 && other.id == request->id)
+        table_del(store, TABLE_KEY,
+                  key_bytes(key_start(), request->key, DIGEST_BYTES));
+    memcpy(request->key, key, DIGEST_BYTES);
+    if (key_lookup(store, key, &other) == E_NOTFOUND)
+        key_point(store, key, request->id);
+}
+
 static struct timer
 delay_timer(const struct request *request)
 {

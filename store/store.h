@@ -310,6 +310,12 @@ bool store_request_runs(struct store *store, uint64_t request);
  * below alone. */
 void store_request_put(struct store *store, const struct request *request);
 
+/* Gives a request another key, as the configuration has changed: it is found by
+ * the new one, unless that leads to another, and no longer by the old one. The
+ * caller writes it. */
+void store_request_rekey(struct store *store, struct request *request,
+                         const unsigned char key[DIGEST_BYTES]);
+
 /* The first place at or after *place where the batch has ready requests. */
 int store_ready_next(struct store *store, uint64_t batch, struct place *place);
 

@@ -46,6 +46,12 @@
         "put fallbacks back in the queue")                                    \
     X(EXPORT,   "export",   "",                                               \
         "print the results of all batches that are new")                      \
+    X(VERIFY,   "verify",   "",                                               \
+        "look at the whole store, and repair its indexes")                    \
+    X(BACKUP,   "backup",   "DIR",                                            \
+        "write a store as it is now to a new directory")                      \
+    X(COMPACT,  "compact",  "",                                               \
+        "give the free pages of a store that is not used back")               \
     X(STATS,    "stats",    "",                                               \
         "print the broker's counters")                                        \
     X(CHECK,    "check-config", "",                                           \
@@ -91,7 +97,7 @@ struct options {
     const char *not_before, *deadline, *window, *tz;
     bool early;
     int64_t input; /* enum input_kind */
-    bool wait, dry_run, again, fallback_ok;
+    bool wait, dry_run, again, fallback_ok, repair;
 
     int64_t progress; /* enum progress_when */
     const char *output;

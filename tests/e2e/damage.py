@@ -12,6 +12,8 @@
   sqlite     a database of another kind
   foreign    an LMDB environment without our tables
   newer      the store of a later version of the programs
+  index      a row of the table `done` is gone
+  text       a letter of the texts of drafts is another
 """
 # SPDX-License-Identifier: MIT
 
@@ -88,6 +90,41 @@ def newer(path):
                                b"format" + seal(b"format", later)))
 
 
+def text(path):
+    with open(path, "rb") as file:
+        data = file.read()
+    at = data.index(b"some more words")
+    replace(path, data[:at] + b"t" + data[at + 1:])
+
+
+class Val(ctypes.Structure):
+    _fields_ = [("bytes", ctypes.c_size_t), ("data", ctypes.c_void_p)]
+
+
+def index(path):
+    lmdb = ctypes.CDLL("liblmdb.so.0")
+    env, txn, cursor = (ctypes.c_void_p() for _ in range(3))
+    table, key, value = ctypes.c_uint(), Val(), Val()
+    first, no_lock = 0, 0x400000
+    steps = (
+        lambda: lmdb.mdb_env_create(ctypes.byref(env)),
+        lambda: lmdb.mdb_env_set_maxdbs(env, 64),
+        lambda: lmdb.mdb_env_open(env, os.path.dirname(path).encode(), no_lock,
+                                  0o600),
+        lambda: lmdb.mdb_txn_begin(env, None, 0, ctypes.byref(txn)),
+        lambda: lmdb.mdb_dbi_open(txn, b"done", 0, ctypes.byref(table)),
+        lambda: lmdb.mdb_cursor_open(txn, table, ctypes.byref(cursor)),
+        lambda: lmdb.mdb_cursor_get(cursor, ctypes.byref(key),
+                                    ctypes.byref(value), first),
+        lambda: lmdb.mdb_cursor_del(cursor, 0),
+        lambda: lmdb.mdb_txn_commit(txn),
+    )
+    for number, step in enumerate(steps):
+        code = step()
+        if code:
+            sys.exit(f"step {number} on {path}: got {code}, want 0")
+
+
 def main():
     kind, path = sys.argv[1:]
     size = os.path.getsize(path)
@@ -101,6 +138,8 @@ def main():
         "sqlite": lambda: sqlite(path),
         "foreign": lambda: foreign(path),
         "newer": lambda: newer(path),
+        "index": lambda: index(path),
+        "text": lambda: text(path),
     }
     kinds[kind]()
 

@@ -1,0 +1,174 @@
+#!/bin/sh
+# 34-upkeep.sh - a store in use is verified and backed up, one at rest compacted
+#
+# Drafts are submitted and answered while a backup is made: it is a whole store
+# with all that was acknowledged before. Damage is named, and repaired where it
+# can be. Whatever is killed or finds no space leaves a whole store, or nothing.
+# SPDX-License-Identifier: MIT
+set -u
+. "$(dirname "$0")/lib.sh"
+
+DRAFTS=2000
+ROUNDS=6
+
+drafts() { # NAME
+    "$python" - "$1" $DRAFTS <<'END'
+import json, sys
+for i in range(int(sys.argv[2])):
+    print(json.dumps({"id": str(i), "text": f"{sys.argv[1]}, draft {i}, "
+                      "with some more words that are to be summarised"}))
+END
+}
+
+count() { # MEMBER FILE: a number of one JSON object
+    "$python" -c 'import json, sys
+print(json.load(open(sys.argv[2]))[sys.argv[1]])' "$1" "$2"
+}
+
+has_round() {
+    [ "$(sheaf list --json | wc -l)" -ge "$1" ]
+}
+
+start_upstream
+start_broker --set group_window_ms=0 --set slots_max=50
+
+# ---- a backup under load ----
+
+(
+    round=1
+    while [ $round -le $ROUNDS ]; do
+        drafts "round $round" >"round$round.jsonl"
+        sheaf submit --key "round$round" "round$round.jsonl" >/dev/null || exit 1
+        echo $round >>acknowledged
+        round=$((round + 1))
+    done
+) &
+load=$!
+backups=0
+while [ $backups -lt 3 ]; do
+    backups=$((backups + 1))
+    until_true 60 test -s acknowledged
+    until_true 60 has_round $((backups * 2))
+    cp acknowledged before$backups
+    run_sheaf 0 backup "copy$backups"
+    contains "$(cat err)" "0 findings" "what a backup says"
+    run_sheaf 0 verify --json
+    equal "$(count findings out)" 0 "findings in a store under load"
+done
+wait $load || fail "the load ended badly"
+run_sheaf 8 backup copy1
+contains "$(cat err)" "exists" "why a backup is refused"
+stop_broker
+
+# Everything that was acknowledged before a backup began is in it.
+for n in 1 2 3; do
+    run_sheaf 0 verify -C copy$n --json
+    equal "$(count findings out)" 0 "findings in backup $n"
+    sheaf list -C copy$n --json >list
+    while read -r round; do
+        grep -q "\"key\":\"round$round\".*\"drafts\":$DRAFTS\b" list ||
+            fail "backup $n lacks round $round, which was acknowledged before"
+    done <before$n
+done
+say "3 backups under load have what was acknowledged before: \
+$(tail -n 1 before1), $(tail -n 1 before2), $(tail -n 1 before3) of $ROUNDS"
+
+# A backup is a store that works on.
+store=copy1
+start_broker --set group_window_ms=0 --set slots_max=50
+run_sheaf 0 wait "$(sheaf list --json | tail -n 1 |
+    grep -o '"batch":"[^"]*"' | cut -d '"' -f 4)"
+stop_broker
+unset store
+
+# ---- one at rest ----
+
+start_broker --set group_window_ms=0 --set slots_max=50
+run_sheaf 10 compact -C store
+run_sheaf 10 verify --repair -C store
+contains "$(cat err)" "in use by process" "who has the store"
+for batch in $(sheaf list --json | grep -o '"batch":"[^"]*"' |
+    cut -d '"' -f 4 | tail -n +2); do
+    run_sheaf 0 wait --timeout 120 "$batch"
+    run_sheaf 0 purge "$batch"
+done
+has_one() {
+    [ "$(sheaf list --json | wc -l)" -eq 1 ] &&
+        sheaf stats --json | grep -q "\"drafts\":$DRAFTS\b"
+}
+until_true 60 has_one
+stop_broker
+run_sheaf 0 compact -C store --json
+at_most $((2 * $(count after out))) "$(count before out)" \
+    "bytes, twice those after a compaction"
+say "compacted: $(count before out) bytes before, $(count after out) after"
+run_sheaf 0 verify --repair -C store
+run_sheaf 9 compact -C nothing
+[ ! -e nothing ] || fail "a store was made where there was none"
+run_sheaf 2 compact --broker "ipc://nowhere"
+
+# ---- damage ----
+
+cp -r store spoilt
+"$python" "$here/damage.py" index spoilt/data.mdb || fail "damage"
+run_sheaf 9 verify -C spoilt
+contains "$(cat out)" ": not in done" "what is said of a row that is gone"
+run_sheaf 0 verify --repair -C spoilt --json
+equal "$(count repaired out)" 1 "repaired rows"
+run_sheaf 0 verify -C spoilt
+"$python" "$here/damage.py" text spoilt/data.mdb || fail "damage"
+run_sheaf 9 verify -C spoilt
+contains "$(cat out)" "its checksum fails" "what is said of a text that rotted"
+run_sheaf 9 verify --repair -C spoilt
+run_sheaf 9 backup -C spoilt spoilt-copy
+[ -f spoilt-copy/data.mdb ] || fail "a damaged store was not backed up"
+say "damage is named, and an index made again"
+
+# ---- kills ----
+
+whole() { # STORE
+    "$BIN/sheafd" --verify --store "$1" >/dev/null 2>&1
+}
+
+for call in pwrite64 rename renameat2 fsync fdatasync; do
+    for nth in 1 2 3; do
+        cp -r store victim
+        strace -f -qq -o /dev/null -e trace=$call \
+            -e inject=$call:signal=KILL:when=$nth \
+            "$BIN/sheafd" --compact --store victim >/dev/null 2>&1
+        whole victim || fail "compact, killed in $call $nth: not whole"
+        [ ! -e victim/compact ] || "$BIN/sheafd" --compact --store victim \
+            >/dev/null || fail "compact after a kill in $call $nth"
+        [ ! -e victim/compact ] || fail "$call $nth left something behind"
+        rm -r victim
+    done
+done
+start_broker
+sheaf backup killed >/dev/null 2>&1 &
+asked=$!
+until_true 20 test -e killed.partial -o -e killed
+kill -KILL "$BROKER_PID"
+wait "$BROKER_PID"
+kill "$asked" 2>/dev/null
+wait "$asked"
+[ ! -e killed ] || whole killed || fail "a killed backup is there in part"
+start_broker
+[ -e killed ] || run_sheaf 0 backup killed
+whole killed || fail "the backup after a kill"
+[ ! -e killed.partial ] || fail "a part is left"
+say "kills leave whole stores"
+
+# ---- no space ----
+
+mkdir disk
+if mount -t tmpfs -o size=1m,mode=700 tmpfs disk 2>/dev/null; then
+    trap 'code=$?; umount -l "$work/disk"; (exit $code); clean_up' EXIT
+    run_sheaf 6 backup disk/copy
+    contains "$(cat err)" "back up to" "why there is no backup"
+    equal "$(ls disk)" "" "what a backup without space leaves"
+    run_sheaf 0 verify
+    say "a full disk: nothing is left of a backup"
+else
+    say "no full disk: a file system cannot be mounted here"
+fi
+stop_broker
