@@ -48,9 +48,8 @@ struct store {
     struct digest *digest;
 };
 
-/* In a store's directory: where a compacted one grows. Removed when the store is
- * opened. */
-#define STORE_BESIDE "compact"
+#define STORE_BESIDE \
+    "compact" /* in the directory: a compacted one grows there */
 
 /* The size of the map for a store of that size: a reserve more. */
 uint64_t store_map_bytes(uint64_t bytes_max);
