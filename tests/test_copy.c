@@ -373,8 +373,11 @@ set_wide(struct scene *scene)
     fat = play_open(&scene->play, "fat");
     play_begin(&scene->play);
     for (uint32_t n = 1; n <= 8; n++) {
-        store_body_put(scene->play.store, fat, n,
-                       (struct slice){ big, 1 << 20 });
+        struct chunk chunk = { .n = n };
+
+        store_body_put(scene->play.store, fat, &chunk,
+                       (struct slice){ big, 1 << 20 }, NULL, 0);
+        store_chunk_put(scene->play.store, fat, &chunk);
     }
     play_commit(&scene->play);
     play_abort(&scene->play, fat, true);
