@@ -144,11 +144,43 @@ apply_dialect(struct conf_upstream *upstream, const struct dialect *dialect)
     upstream->path = buf_take(&path);
 }
 
+/* An option, and whether it is given. */
+struct given {
+    const char *name;
+    bool is_given;
+};
+
+#define GIVEN(upstream, name)           \
+    {                                   \
+#name, (upstream)->name != NULL \
+    }
+
+/* Of options that say the same thing in different ways, one is enough. */
+static int
+check_one(const struct given *list, size_t count, struct err *err)
+{
+    const char *first = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!list[i].is_given)
+            continue;
+        if (first) {
+            return err_set(err, E_INVALID, "both %s and %s are given", first,
+                           list[i].name);
+        }
+        first = list[i].name;
+    }
+    return 0;
+}
+
 /* What can be said only when all of an upstream is known. */
 static int
 check_upstream(struct conf_upstream *upstream, struct err *err)
 {
     const struct dialect *dialect = dialect_find(upstream->dialect);
+    const struct given keys[] = { GIVEN(upstream, key_file),
+                                  GIVEN(upstream, key_credential),
+                                  GIVEN(upstream, key_env) };
 
     if (!dialect) {
         return err_set(err, E_INVALID,
@@ -160,11 +192,8 @@ check_upstream(struct conf_upstream *upstream, struct err *err)
         return err_set(err, E_INVALID, "upstream %s: base_url is missing",
                        upstream->name);
     }
-    if (upstream->key_file && upstream->key_env) {
-        return err_set(err, E_INVALID,
-                       "upstream %s: both key_file and key_env are given",
-                       upstream->name);
-    }
+    if (check_one(keys, sizeof(keys) / sizeof(keys[0]), err) < 0)
+        return err_wrap(err, "upstream %s", upstream->name);
     if (!upstream->allow_plain_http && url_is_exposed(upstream->base_url)) {
         return err_set(err, E_INVALID,
                        "upstream %s: base_url: http:// to another host can be "

@@ -161,6 +161,8 @@
         "limit of answers that name none; 0: none, or the dialect's")         \
     X(key_file, FILE, NULL, 1, 1024, "bytes",                                 \
         "absolute path of a file that holds the API key")                     \
+    X(key_credential, CREDENTIAL, NULL, 1, 255, "bytes",                      \
+        "name of a systemd credential that holds the API key")                \
     X(key_env, VARIABLE, NULL, 1, 128, "bytes",                               \
         "environment variable of the workers that holds the API key")         \
     X(request_timeout_ms, INT, "600000", 1000, 86400000, "ms",                \
@@ -179,14 +181,15 @@
     X(weight, INT, "1", 1, 1000, "",                                          \
         "a client's share of the turns, in relation to the others'")
 
-#define CONF_FIELD_INT(name)      int64_t name;
-#define CONF_FIELD_BOOL(name)     bool name;
-#define CONF_FIELD_PRICE(name)    double name;
-#define CONF_FIELD_WORD(name)     char *name;
-#define CONF_FIELD_URL(name)      char *name;
-#define CONF_FIELD_URL_PATH(name) char *name;
-#define CONF_FIELD_FILE(name)     char *name;
-#define CONF_FIELD_VARIABLE(name) char *name;
+#define CONF_FIELD_INT(name)        int64_t name;
+#define CONF_FIELD_BOOL(name)       bool name;
+#define CONF_FIELD_PRICE(name)      double name;
+#define CONF_FIELD_WORD(name)       char *name;
+#define CONF_FIELD_URL(name)        char *name;
+#define CONF_FIELD_URL_PATH(name)   char *name;
+#define CONF_FIELD_FILE(name)       char *name;
+#define CONF_FIELD_VARIABLE(name)   char *name;
+#define CONF_FIELD_CREDENTIAL(name) char *name;
 #define CONF_FIELD(name, type, ...) CONF_FIELD_##type(name)
 /* clang-format on */
 

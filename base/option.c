@@ -142,6 +142,10 @@ check_text(const struct option *option, const char *value, struct err *err)
         return 0;
     case OPTION_VARIABLE:
         return check_variable(value, err);
+    case OPTION_CREDENTIAL:
+        if (strchr(value, '/') || *value == '.')
+            return err_set(err, E_INVALID, "is not the name of a credential");
+        return check_word(value, err);
     default:
         return check_word(value, err);
     }

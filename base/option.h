@@ -21,14 +21,15 @@
 
 /* The types, and the type of their fields in C. */
 enum option_type {
-    OPTION_INT,      /* int64_t */
-    OPTION_BOOL,     /* bool */
-    OPTION_PRICE,    /* double; OPTION_NO_PRICE is unset */
-    OPTION_WORD,     /* char *, printable and without blanks; NULL is unset */
-    OPTION_URL,      /* char *, see url.h, kept without a slash at its end */
-    OPTION_URL_PATH, /* char *, from its slash */
-    OPTION_FILE,     /* char *, an absolute path */
-    OPTION_VARIABLE, /* char *, the name of an environment variable */
+    OPTION_INT,        /* int64_t */
+    OPTION_BOOL,       /* bool */
+    OPTION_PRICE,      /* double; OPTION_NO_PRICE is unset */
+    OPTION_WORD,       /* char *, printable and without blanks; NULL is unset */
+    OPTION_URL,        /* char *, see url.h, kept without a slash at its end */
+    OPTION_URL_PATH,   /* char *, from its slash */
+    OPTION_FILE,       /* char *, an absolute path */
+    OPTION_VARIABLE,   /* char *, the name of an environment variable */
+    OPTION_CREDENTIAL, /* char *, the name of a file, without a directory */
 };
 
 struct option {

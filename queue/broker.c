@@ -408,6 +408,20 @@ broker_dismiss(struct broker *broker, const unsigned char uuid[16])
 }
 
 void
+broker_reload(struct broker *broker)
+{
+    int64_t told = 0;
+
+    for (size_t i = 0; i < broker->sessions->count; i++) {
+        if (!broker->sessions->list[i]->is_online)
+            continue;
+        worker_send(broker, broker->sessions->list[i], wire_new("reload"));
+        told++;
+    }
+    log_info("event=reload workers=%lld", (long long)told);
+}
+
+void
 broker_drain(struct broker *broker, const char *own)
 {
     broker->is_draining = true;

@@ -144,6 +144,10 @@ bool broker_worker_at(const struct broker *broker, size_t nth,
  * calls, and ends. Within a transaction. */
 void broker_dismiss(struct broker *broker, const unsigned char uuid[16]);
 
+/* Tells all workers that are connected to read their credentials anew. Within a
+ * transaction. */
+void broker_reload(struct broker *broker);
+
 /* Starts nothing more: new batches and chunks are refused, nothing is leased.
  * The workers that a broker of this store started (`own`) give back what they
  * have not started, finish their calls, and end; the others keep what they have

@@ -308,6 +308,37 @@ timeout_ms(struct shell *shell, int64_t now_ms)
     return next_ms - now_ms < LOOK_MS ? (int)(next_ms - now_ms) : LOOK_MS;
 }
 
+/* Credentials are the workers' own: they are told, all of them, whoever started
+ * them. One that is not connected now is not. */
+static void
+reload(struct shell *shell, int64_t now_ms)
+{
+    struct err err = { 0 };
+
+    if (store_begin(shell->store, now_ms, &err) < 0)
+        fail_stop(&err);
+    broker_reload(shell->broker);
+    store_abort(shell->store);
+    send_letters(shell);
+}
+
+/* False: end at once. */
+static bool
+take_signal(struct shell *shell, int number, int64_t now_ms)
+{
+    shell->look_ms = 0; /* a child may have ended */
+    if (number == SIGCHLD)
+        return true;
+    if (number == SIGHUP) {
+        reload(shell, now_ms);
+        return true;
+    }
+    if (shell->is_draining)
+        return false;
+    start_drain(shell, "signal", now_ms);
+    return true;
+}
+
 /* Waits until something is to be done. False: end at once. */
 static bool
 wait_for_work(struct shell *shell, int64_t now_ms)
@@ -330,12 +361,9 @@ wait_for_work(struct shell *shell, int64_t now_ms)
         struct signalfd_siginfo info;
 
         if (read(shell->signal_fd, &info, sizeof(info)) == sizeof(info) &&
-            info.ssi_signo != SIGCHLD) {
-            if (shell->is_draining)
-                return false;
-            start_drain(shell, "signal", now_ms);
+            !take_signal(shell, (int)info.ssi_signo, now_ms)) {
+            return false;
         }
-        shell->look_ms = 0; /* a child may have ended */
     }
     if (fds[POLL_PARENT].revents) {
         char bytes[64];

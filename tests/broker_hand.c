@@ -403,6 +403,8 @@ obey(struct hand *hand, const struct wire *wire)
         give_back(hand, wire);
     } else if (strcmp(verb, "drain") == 0) {
         hand->is_draining = true;
+    } else if (strcmp(verb, "reload") == 0) {
+        hand->reload_count++;
     } else {
         cr_assert_str_eq(verb, "beat");
         be_trusted(hand);

@@ -52,6 +52,7 @@ struct hand {
     size_t letter_count, letter_capacity;
     size_t cancel_count; /* leases taken away by `cancel` or `drop` */
     uint64_t confirm_count;
+    size_t reload_count;
 };
 
 /* A new hand, which has said hello. It is the bench's. */

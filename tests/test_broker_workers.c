@@ -567,3 +567,20 @@ Test(broker_workers, one_link_is_one_worker, .init = set_up, .fini = tear_down)
     bench_run(&bench);
     cr_expect_eq(bench_stat(&bench, "workers"), 1);
 }
+
+Test(broker_workers, a_reload_is_told_to_all_that_are_there, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *here = hand_new(&bench, 1), *gone = hand_new(&bench, 1);
+    struct err err = { 0 };
+
+    bench_run(&bench);
+    hand_bye(gone);
+    bench_run(&bench);
+    cr_assert_eq(store_begin(bench.store, bench.now_ms, &err), 0);
+    broker_reload(bench.broker);
+    store_abort(bench.store);
+    bench_advance(&bench, 1);
+    cr_expect_eq(here->reload_count, 1);
+    cr_expect_eq(gone->reload_count, 0);
+}

@@ -277,6 +277,12 @@ static const struct {
     { "\n" UP, ":2: upstream u: base_url is missing" },
     { UP "base_url = https://a\nkey_env = A\nkey_file = /a\n",
       ":1: upstream u: both key_file and key_env are given" },
+    { UP "base_url = https://a\nkey_credential = k\nkey_file = /a\n",
+      ":1: upstream u: both key_file and key_credential are given" },
+    { UP "key_credential = ../k\n",
+      ":2: key_credential: is not the name of a credential" },
+    { UP "key_credential = .k\n",
+      ":2: key_credential: is not the name of a credential" },
     { UP "base_url = http://a\nallow_plain_http = no\n",
       ":1: upstream u: base_url: http:// to another host can be read on "
       "the way; use https://, or set allow_plain_http = yes in a section "

@@ -891,6 +891,87 @@ def case_a_key_file_is_private(stage):
     stage.wait_end(broker, 2)
 
 
+def case_keys_are_read_anew_on_sighup(stage):
+    stage.start_upstream("match=slow latency=800 status=401 body='{\"error\":{"
+                         "\"message\":\"bad %s\"}}'\n" % CANARY)
+    path = os.path.join(stage.dir, "key")
+
+    def write(key, mode=0o600):
+        with open(path, "w") as file:
+            file.write(key)
+        os.chmod(path, mode)
+
+    def auth(request):
+        broker.lease(request, chat("text %d" % request))
+        broker.result_of(request)
+        return stage.calls("start")[-1]["auth"]
+
+    write(CANARY)
+    broker = stage.start_broker()
+    stage.start_worker(conf=keyed_conf(stage.url, "key_file = " + path))
+    broker.wait_hello()
+    check("at first", auth(1), "Bearer " + CANARY)
+    broker.lease(2, chat("slow"))
+    broker.until("it runs", lambda: len(stage.calls("start")) == 2)
+    write("second-" + CANARY)
+    stage.worker.send_signal(signal.SIGHUP)
+    stage.await_true("read", lambda: "event=key_changed" in stage.read_log())
+    check("the new one", auth(3), "Bearer second-" + CANARY)
+    head, body = broker.result_of(2)
+    check("what ran went on", head["http_status"], 401)
+    check("the old key is not shown", head["message"],
+          "bad " + "*" * len(CANARY))
+    check_that("nor stored", head["message"].encode() in body)
+    write("third-" + CANARY, 0o644)
+    broker.say("reload")
+    broker.until("refused", lambda: "event=key_unreadable" in stage.read_log())
+    check("the old one stays", auth(4), "Bearer second-" + CANARY)
+    write("third-" + CANARY)
+    broker.say("reload")
+    broker.until("read", lambda: stage.read_log().count("key_changed") == 2)
+    check("at the broker's word", auth(5), "Bearer third-" + CANARY)
+    log = stage.read_log()
+    check_that("it is an error", " error event=key_unreadable upstream=test"
+               in log and "0644" in log)
+    check_that("no log holds a key", CANARY not in log)
+    stage.worker.send_signal(signal.SIGTERM)
+    stage.wait_end(broker, 0)
+
+
+def case_a_key_comes_from_systemd(stage):
+    stage.start_upstream()
+    directory = os.path.join(stage.dir, "credentials")
+    os.mkdir(directory, 0o700)
+    with open(os.path.join(directory, "openai"), "w") as file:
+        file.write(CANARY + "\n")
+    os.chmod(os.path.join(directory, "openai"), 0o440)
+    os.chmod(directory, 0o550)
+    broker = stage.start_broker()
+    conf = keyed_conf(stage.url, "key_credential = openai")
+    stage.start_worker(conf=conf, env={"CREDENTIALS_DIRECTORY": directory})
+    broker.wait_hello()
+    broker.lease(1, chat("x"))
+    broker.result_of(1)
+    check("the key", stage.calls("start")[0]["auth"], "Bearer " + CANARY)
+    os.chmod(directory, 0o700)
+    stage.worker.send_signal(signal.SIGTERM)
+    stage.wait_end(broker, 0)
+    stage.start_worker(conf=conf)
+    stage.wait_end(broker, 2)
+    check_that("it says what to do",
+               "LoadCredential=openai:FILE" in stage.read_log())
+
+
+def case_a_crash_leaves_no_core(stage):
+    broker = stage.start_all()
+    with open("/proc/%d/limits" % stage.worker.pid) as file:
+        limits = [line.split()[4:6] for line in file
+                  if line.startswith("Max core file size")]
+    check("the limit of cores", limits, [["0", "0"]])
+    broker.lease(1, chat("x"))
+    broker.result_of(1)
+
+
 def case_the_environment_changes_no_call(stage):
     stage.start_upstream()
     secrets = os.path.join(stage.dir, "tls")

@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/redact.h"
 #include "worker/local.h"
 #include "worker/outcome.h"
 #include "worker/translation.h"
@@ -34,16 +35,19 @@ log_call(const struct desk_lease *lease)
 static void
 redact_message(const struct worker *worker, struct outcome *outcome)
 {
-    struct buf clean = { 0 };
+    struct buf known = { 0 }, clean = { 0 };
     struct slice kept;
 
     if (!outcome->message[0])
         return;
-    keys_redact(worker->keys, slice_of(outcome->message), &clean);
+    buf_add_str(&known, outcome->message);
+    keys_hide(worker->keys, &known);
+    redact(buf_slice(&known), &clean);
     kept = text_cut(buf_slice(&clean), OUTCOME_MESSAGE_BYTES_MAX);
     if (kept.bytes > 0)
         memcpy(outcome->message, kept.data, kept.bytes);
     outcome->message[kept.bytes] = '\0';
+    buf_fini(&known);
     buf_fini(&clean);
 }
 
@@ -64,7 +68,7 @@ settle(struct worker *worker, struct desk_lease *lease, struct reply *reply,
 {
     struct extract *extract = &worker->extract;
     struct err err = { 0 };
-    struct slice body = buf_slice(&reply->body);
+    struct slice body;
     struct outcome_input input = {
         .reply = reply,
         .extract = extract,
@@ -74,6 +78,9 @@ settle(struct worker *worker, struct desk_lease *lease, struct reply *reply,
     };
     struct outcome outcome;
 
+    /* It is stored whole: what is quoted of ours goes no further than here. */
+    keys_mask(worker->keys, &reply->body);
+    body = buf_slice(&reply->body);
     /* Half a reply has no answer in it, whatever it looks like. */
     if (reply->end != REPLY_COMPLETE && reply->http_status < 400)
         body.bytes = 0;

@@ -297,6 +297,17 @@ handle_drain(struct worker *worker, const struct wire *wire, int64_t now_ms,
 }
 
 static int
+handle_reload(struct worker *worker, const struct wire *wire, int64_t now_ms,
+              struct err *err)
+{
+    (void)wire;
+    (void)now_ms;
+    (void)err;
+    worker_reload(worker, "broker");
+    return 0;
+}
+
+static int
 handle_error(struct worker *worker, const struct wire *wire, int64_t now_ms,
              struct err *err)
 {
@@ -321,7 +332,8 @@ static const struct {
     { "slots", handle_slots },         { "lease", handle_lease },
     { "beat", handle_beat },           { "cancel", handle_cancel },
     { "confirmed", handle_confirmed }, { "drain", handle_drain },
-    { "recall", handle_recall },       { "error", handle_error },
+    { "recall", handle_recall },       { "reload", handle_reload },
+    { "error", handle_error },
 };
 
 static int

@@ -1,143 +1,42 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* explicit_bzero, memmem, unsetenv */
 #include "worker/key.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
-#include "base/redact.h"
-
-#define OTHERS 0077 /* permissions of group and others */
-
-struct key {
-    char *data; /* NULL if there is none */
-    size_t bytes;
-};
+#include "worker/secret.h"
 
 struct keys {
-    const struct conf *conf;              /* borrowed */
-    struct key items[CONF_UPSTREAMS_MAX]; /* as the upstreams */
+    const struct conf *conf;                 /* borrowed */
+    struct secret items[CONF_UPSTREAMS_MAX]; /* as the upstreams */
 };
 
-static int
-check(struct slice key, struct err *err)
+static struct secret_source
+source_of(const struct conf_upstream *upstream)
 {
-    if (key.bytes == 0)
-        return err_set(err, E_INVALID, "holds no key");
-    if (key.bytes > KEY_BYTES_MAX)
-        return err_set(err, E_INVALID, "longer than %d bytes", KEY_BYTES_MAX);
-    for (size_t i = 0; i < key.bytes; i++) {
-        unsigned char c = (unsigned char)key.data[i];
-
-        if (c < 0x20 || c == 0x7f)
-            return err_set(err, E_INVALID, "holds a control character");
-    }
-    return 0;
+    return (struct secret_source){
+        .file = upstream->key_file,
+        .credential = upstream->key_credential,
+        .variable = upstream->key_env,
+    };
 }
 
-/* Says what is wrong with the file, as it was opened. */
+/* Reads one, and says where it was to come from if it cannot be read. */
 static int
-check_file(int fd, struct err *err)
+read_one(const struct conf_upstream *upstream, struct secret *secret,
+         struct err *err)
 {
-    struct stat st;
+    struct secret_source source = source_of(upstream);
+    int rc = secret_read(secret, &source, err);
 
-    if (fstat(fd, &st) < 0)
-        return err_set(err, E_IO, "%s", strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return err_set(err, E_INVALID, "not a regular file");
-    if (st.st_mode & OTHERS) {
-        return err_set(err, E_INVALID,
-                       "others have access to it (mode %04o); it must be 0600 "
-                       "or 0400",
-                       (unsigned)(st.st_mode & ALLPERMS));
-    }
-    return 0;
-}
-
-static int
-read_all(int fd, char *data, size_t *bytes, struct err *err)
-{
-    *bytes = 0;
-    for (;;) {
-        ssize_t got = read(fd, data + *bytes, KEY_BYTES_MAX + 1 - *bytes);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return err_set(err, E_IO, "%s", strerror(errno));
-        if (got == 0)
-            return 0;
-        *bytes += (size_t)got;
-        if (*bytes > KEY_BYTES_MAX)
-            return 0; /* check() refuses it */
-    }
-}
-
-static int
-read_file(const char *path, struct key *key, struct err *err)
-{
-    /* A pipe must not hold us up before it is seen to be none. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    char data[KEY_BYTES_MAX + 1];
-    size_t bytes = 0;
-    int rc;
-
-    if (fd < 0)
-        return err_set(err, E_IO, "%s", strerror(errno));
-    rc = check_file(fd, err);
-    if (rc == 0)
-        rc = read_all(fd, data, &bytes, err);
-    close(fd);
-    if (rc == 0) {
-        while (bytes && (data[bytes - 1] == '\n' || data[bytes - 1] == '\r'))
-            bytes--;
-        rc = check((struct slice){ data, bytes }, err);
-    }
-    if (rc == 0)
-        *key = (struct key){ mem_dup(data, bytes), bytes };
-    explicit_bzero(data, sizeof(data));
-    return rc;
-}
-
-static int
-read_variable(const char *name, struct key *key, struct err *err)
-{
-    const char *value = getenv(name);
-    int rc;
-
-    if (!value)
-        return 0;
-    rc = check(slice_of(value), err);
-    if (rc == 0)
-        *key = (struct key){ mem_dup(value, strlen(value)), strlen(value) };
-    return rc;
-}
-
-static int
-read_key(const struct conf_upstream *upstream, struct key *key, struct err *err)
-{
-    if (upstream->key_file && read_file(upstream->key_file, key, err) < 0)
-        return err_wrap(err, "key_file %s", upstream->key_file);
-    if (upstream->key_env && read_variable(upstream->key_env, key, err) < 0)
-        return err_wrap(err, "key_env %s", upstream->key_env);
-    return 0;
-}
-
-/* Others who look at our environment shall not find the key there either. */
-static void
-take_out(const char *name)
-{
-    char *value = getenv(name);
-
-    if (value)
-        explicit_bzero(value, strlen(value));
-    unsetenv(name);
+    if (rc < 0 && source.file)
+        return err_wrap(err, "key_file %s", source.file);
+    if (rc < 0 && source.credential)
+        return err_wrap(err, "key_credential %s", source.credential);
+    return rc < 0 ? err_wrap(err, "key_env %s", source.variable) : 0;
 }
 
 struct keys *
@@ -149,14 +48,15 @@ keys_new(const struct conf *conf, struct err *err)
     assert(conf->upstream_count <= CONF_UPSTREAMS_MAX);
     keys->conf = conf;
     for (size_t i = 0; i < conf->upstream_count && rc == 0; i++) {
-        rc = read_key(&conf->upstreams[i], &keys->items[i], err);
+        rc = read_one(&conf->upstreams[i], &keys->items[i], err);
         if (rc < 0)
             err_wrap(err, "upstream %s", conf->upstreams[i].name);
     }
-    /* Only now: two upstreams may name the same variable. */
+    /* Others who look at our environment shall not find a key there either.
+     * Only now: two upstreams may name the same variable. */
     for (size_t i = 0; i < conf->upstream_count; i++) {
-        if (conf->upstreams[i].key_env)
-            take_out(conf->upstreams[i].key_env);
+        if (source_of(&conf->upstreams[i]).variable)
+            secret_forget_variable(source_of(&conf->upstreams[i]).variable);
     }
     if (rc < 0) {
         keys_free(keys);
@@ -170,14 +70,31 @@ keys_free(struct keys *keys)
 {
     if (!keys)
         return;
-    for (size_t i = 0; i < CONF_UPSTREAMS_MAX; i++) {
-        struct key *key = &keys->items[i];
-
-        if (key->data)
-            explicit_bzero(key->data, key->bytes);
-        free(key->data);
-    }
+    for (size_t i = 0; i < CONF_UPSTREAMS_MAX; i++)
+        secret_fini(&keys->items[i]);
     free(keys);
+}
+
+void
+keys_reload(struct keys *keys)
+{
+    for (size_t i = 0; i < keys->conf->upstream_count; i++) {
+        const struct conf_upstream *upstream = &keys->conf->upstreams[i];
+        struct secret *secret = &keys->items[i];
+        const char *data = secret->data;
+        struct err err = { 0 };
+
+        /* What was in the environment is gone from there. */
+        if (source_of(upstream).variable)
+            continue;
+        if (read_one(upstream, secret, &err) < 0) {
+            log_error("event=key_unreadable upstream=%s reason=\"%s; the "
+                      "earlier one stays in use\"",
+                      upstream->name, err.msg);
+        } else if (secret->data != data) {
+            log_info("event=key_changed upstream=%s", upstream->name);
+        }
+    }
 }
 
 enum key_found
@@ -193,39 +110,22 @@ keys_find(const struct keys *keys, const char *name, const char *base_url,
             return KEY_NONE;
         if (strcmp(conf->upstreams[i].base_url, base_url) != 0)
             return KEY_MISMATCH;
-        *key = (struct slice){ keys->items[i].data, keys->items[i].bytes };
+        *key = secret_peek(&keys->items[i]);
         return KEY_FOUND;
     }
     return KEY_NONE;
 }
 
-static void
-replace(struct buf *text, const struct key *key)
+void
+keys_hide(const struct keys *keys, struct buf *text)
 {
-    struct buf out = { 0 };
-    const char *at = text->data, *end = text->data + text->bytes, *hit;
-
-    while (at < end &&
-           (hit = memmem(at, (size_t)(end - at), key->data, key->bytes))) {
-        buf_add(&out, at, (size_t)(hit - at));
-        buf_add_str(&out, REDACT_MARK);
-        at = hit + key->bytes;
-    }
-    buf_add(&out, at, (size_t)(end - at));
-    buf_fini(text);
-    *text = out;
+    for (size_t i = 0; i < keys->conf->upstream_count; i++)
+        secret_hide(&keys->items[i], text);
 }
 
 void
-keys_redact(const struct keys *keys, struct slice text, struct buf *out)
+keys_mask(const struct keys *keys, struct buf *text)
 {
-    struct buf known = { 0 };
-
-    buf_add_slice(&known, text);
-    for (size_t i = 0; i < CONF_UPSTREAMS_MAX; i++) {
-        if (keys->items[i].bytes > 0)
-            replace(&known, &keys->items[i]);
-    }
-    redact(buf_slice(&known), out);
-    buf_fini(&known);
+    for (size_t i = 0; i < keys->conf->upstream_count; i++)
+        secret_mask(&keys->items[i], text);
 }

@@ -1,10 +1,11 @@
 /*
  * key.h - the upstreams' credentials
  *
- * A key is read once, at the start, from the file or the environment variable
- * that the worker's own configuration names, and is wiped at the end. It goes
- * nowhere but to the base URL of that configuration: a broker that names
- * another one for the same upstream gets calls without a key.
+ * Each upstream has one or none: an API key, or the secret with which access
+ * tokens are got (see tokens.h). They are read at the start from where the
+ * worker's own configuration says, again when the worker is told to, and wiped
+ * at the end. A key goes nowhere but to the base URL of that configuration: a
+ * broker that names another one for the same upstream gets calls without a key.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef WORKER_KEY_H
@@ -13,8 +14,6 @@
 #include "base/buf.h"
 #include "base/conf.h"
 #include "base/err.h"
-
-#define KEY_BYTES_MAX 4096
 
 enum key_found {
     KEY_FOUND,
@@ -34,12 +33,20 @@ struct keys *keys_new(const struct conf *conf, struct err *err);
 /* Wipes the keys and frees them; NULL is fine. */
 void keys_free(struct keys *keys);
 
+/* Reads anew the keys that come from files, and logs what became of each: one
+ * that cannot be read stays as it was. Slices of keys that were borrowed before
+ * are of no use any more. */
+void keys_reload(struct keys *keys);
+
 /* The key for the upstream of this name at this base URL, borrowed, if
  * KEY_FOUND. */
 enum key_found keys_find(const struct keys *keys, const char *name,
                          const char *base_url, struct slice *key);
 
-/* Adds the text to out with every key, and what looks like one, replaced. */
-void keys_redact(const struct keys *keys, struct slice text, struct buf *out);
+/* Replaces every key wherever it stands in a text (see secret_hide()). */
+void keys_hide(const struct keys *keys, struct buf *text);
+
+/* The same for bytes that keep their places (see secret_mask()). */
+void keys_mask(const struct keys *keys, struct buf *text);
 
 #endif

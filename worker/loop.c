@@ -2,6 +2,7 @@
 #include "worker/loop.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -37,6 +38,13 @@ drain_soon(struct worker *worker, const char *reason, int64_t now_ms)
     worker_drain(worker, reason, now_ms);
     if (worker->drain_end_ms == DESK_NEVER)
         worker->drain_end_ms = now_ms + worker->drain_ms;
+}
+
+void
+worker_reload(struct worker *worker, const char *reason)
+{
+    log_info("event=reload reason=%s", reason);
+    keys_reload(worker->keys);
 }
 
 /* Says hello after each connection, and again while nobody answers. The sign of
@@ -211,13 +219,18 @@ leave(struct worker *worker, const char *reason, int code)
     return code;
 }
 
-/* The first signal asks for an end, the second demands it. */
+/* The first signal asks for an end, the second demands it; SIGHUP only says
+ * that keys have changed. */
 static int
 take_signals(struct worker *worker, int signal_fd, int64_t now_ms)
 {
     struct signalfd_siginfo info;
 
     while (read(signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            worker_reload(worker, "signal");
+            continue;
+        }
         if (worker->is_signalled) {
             return leave(worker, "second_signal",
                          LOOP_EXIT_SIGNAL + (int)info.ssi_signo);

@@ -39,7 +39,7 @@
 struct worker {
     struct identity identity;
     const struct conf *conf;  /* borrowed from main */
-    const struct keys *keys;  /* borrowed from main */
+    struct keys *keys;        /* borrowed from main */
     struct link *link;        /* borrowed from main */
     struct calls *calls;      /* borrowed from main */
     struct text_rules *rules; /* NULL until `local` is first asked */
@@ -74,5 +74,9 @@ struct worker {
  * what has not started, and lets what runs finish. Does nothing if it has begun
  * already. */
 void worker_drain(struct worker *worker, const char *reason, int64_t now_ms);
+
+/* Reads the credentials anew, for the reason given in the log. Calls that run
+ * go on with what they were sent with. */
+void worker_reload(struct worker *worker, const char *reason);
 
 #endif
