@@ -169,6 +169,12 @@
         "a call is given up after this time")                                 \
     X(connect_timeout_ms, INT, "10000", 100, 600000, "ms",                    \
         "a connection is given up after this time")                           \
+    X(low_speed_ms, INT, "120000", 0, 86400000, "ms",                         \
+        "a reply that has begun must go on within this time; 0: need not")    \
+    X(low_speed_bytes, INT, "16", 1, 1048576, "bytes",                        \
+        "so many of a reply must come in each low_speed_ms")                  \
+    X(ca_file, FILE, NULL, 1, 1024, "bytes",                                  \
+        "absolute path of the CAs to trust there, in place of the system's")  \
     X(price_input_usd, PRICE, NULL, 0, 1000000, "USD per million tokens",     \
         "price of a prompt")                                                  \
     X(price_output_usd, PRICE, NULL, 0, 1000000, "USD per million tokens",    \

@@ -112,6 +112,8 @@ add_upstreams(cJSON *head, const struct conf *conf)
         wire_add_int(item, "max_tokens_default", upstream->max_tokens_default);
         wire_add_int(item, "connect_timeout_ms", upstream->connect_timeout_ms);
         wire_add_int(item, "request_timeout_ms", upstream->request_timeout_ms);
+        wire_add_int(item, "low_speed_ms", upstream->low_speed_ms);
+        wire_add_int(item, "low_speed_bytes", upstream->low_speed_bytes);
         wire_add_int(item, "reply_bytes_max", conf->reply_bytes_max);
         cJSON_AddItemToArray(list, item);
     }

@@ -108,6 +108,9 @@ Test(conf_file, reads_both_kinds_of_sections)
     cr_expect_eq(upstream->price_output_usd, 12);
     cr_expect_eq(upstream->request_timeout_ms, 1000);
     cr_expect_eq(upstream->connect_timeout_ms, 10000);
+    cr_expect_eq(upstream->low_speed_ms, 120000);
+    cr_expect_eq(upstream->low_speed_bytes, 16);
+    cr_expect_null(upstream->ca_file);
     cr_expect_not(upstream->allow_plain_http);
 
     upstream = conf_upstream(&conf, "b.B-2_");

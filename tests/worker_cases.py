@@ -23,6 +23,7 @@ import traceback
 import urllib.request
 
 from fake_broker import Broker, Failed, PATIENCE_S
+from fake_server import Server
 
 
 def check(claim, got, want):
@@ -56,6 +57,7 @@ class Stage:
         self.endpoint = "ipc://%s/workers" % self.dir
         self.processes = []
         self.brokers = []
+        self.servers = []
         self.worker = None
         self.log = os.path.join(self.dir, "worker.log")
         self.calls_log = os.path.join(self.dir, "calls")
@@ -67,6 +69,8 @@ class Stage:
             process.wait()
         for broker in self.brokers:
             broker.close()
+        for server in self.servers:
+            server.close()
         shutil.rmtree(self.dir)
 
     def await_true(self, claim, condition):
@@ -89,6 +93,11 @@ class Stage:
         self.await_true("the upstream listens", lambda: os.path.exists(port))
         with open(port) as file:
             self.url = "http://127.0.0.1:" + file.read().strip()
+
+    def start_server(self, answer, context=None):
+        server = Server(answer, context)
+        self.servers.append(server)
+        return server
 
     def stats(self):
         with urllib.request.urlopen(self.url + "/stats") as reply:
@@ -414,7 +423,8 @@ def case_a_request_is_what_it_should_be(stage):
                               "--version"], stdout=subprocess.PIPE, text=True)
     check("the headers", headers, {
         "Host": url[7:-3], "Content-Type": "application/json",
-        "Accept": "application/json", "Idempotency-Key": name,
+        "Accept": "application/json", "Accept-Encoding": "identity",
+        "Idempotency-Key": name,
         "X-Request-Id": name, "Content-Length": str(len(body)),
         "User-Agent": version.stdout.strip().replace(" ", "/")})
     connection.sendall(b"HTTP/1.1 100 Continue\r\nRetry-After: 1\r\n\r\n"
@@ -891,87 +901,6 @@ def case_a_key_file_is_private(stage):
     stage.wait_end(broker, 2)
 
 
-def case_keys_are_read_anew_on_sighup(stage):
-    stage.start_upstream("match=slow latency=800 status=401 body='{\"error\":{"
-                         "\"message\":\"bad %s\"}}'\n" % CANARY)
-    path = os.path.join(stage.dir, "key")
-
-    def write(key, mode=0o600):
-        with open(path, "w") as file:
-            file.write(key)
-        os.chmod(path, mode)
-
-    def auth(request):
-        broker.lease(request, chat("text %d" % request))
-        broker.result_of(request)
-        return stage.calls("start")[-1]["auth"]
-
-    write(CANARY)
-    broker = stage.start_broker()
-    stage.start_worker(conf=keyed_conf(stage.url, "key_file = " + path))
-    broker.wait_hello()
-    check("at first", auth(1), "Bearer " + CANARY)
-    broker.lease(2, chat("slow"))
-    broker.until("it runs", lambda: len(stage.calls("start")) == 2)
-    write("second-" + CANARY)
-    stage.worker.send_signal(signal.SIGHUP)
-    stage.await_true("read", lambda: "event=key_changed" in stage.read_log())
-    check("the new one", auth(3), "Bearer second-" + CANARY)
-    head, body = broker.result_of(2)
-    check("what ran went on", head["http_status"], 401)
-    check("the old key is not shown", head["message"],
-          "bad " + "*" * len(CANARY))
-    check_that("nor stored", head["message"].encode() in body)
-    write("third-" + CANARY, 0o644)
-    broker.say("reload")
-    broker.until("refused", lambda: "event=key_unreadable" in stage.read_log())
-    check("the old one stays", auth(4), "Bearer second-" + CANARY)
-    write("third-" + CANARY)
-    broker.say("reload")
-    broker.until("read", lambda: stage.read_log().count("key_changed") == 2)
-    check("at the broker's word", auth(5), "Bearer third-" + CANARY)
-    log = stage.read_log()
-    check_that("it is an error", " error event=key_unreadable upstream=test"
-               in log and "0644" in log)
-    check_that("no log holds a key", CANARY not in log)
-    stage.worker.send_signal(signal.SIGTERM)
-    stage.wait_end(broker, 0)
-
-
-def case_a_key_comes_from_systemd(stage):
-    stage.start_upstream()
-    directory = os.path.join(stage.dir, "credentials")
-    os.mkdir(directory, 0o700)
-    with open(os.path.join(directory, "openai"), "w") as file:
-        file.write(CANARY + "\n")
-    os.chmod(os.path.join(directory, "openai"), 0o440)
-    os.chmod(directory, 0o550)
-    broker = stage.start_broker()
-    conf = keyed_conf(stage.url, "key_credential = openai")
-    stage.start_worker(conf=conf, env={"CREDENTIALS_DIRECTORY": directory})
-    broker.wait_hello()
-    broker.lease(1, chat("x"))
-    broker.result_of(1)
-    check("the key", stage.calls("start")[0]["auth"], "Bearer " + CANARY)
-    os.chmod(directory, 0o700)
-    stage.worker.send_signal(signal.SIGTERM)
-    stage.wait_end(broker, 0)
-    stage.start_worker(conf=conf)
-    stage.wait_end(broker, 2)
-    check_that("it says what to do",
-               "LoadCredential=openai:FILE" in stage.read_log())
-
-
-def case_a_crash_leaves_no_core(stage):
-    broker = stage.start_all()
-    with open("/proc/%d/limits" % stage.worker.pid) as file:
-        limits = [line.split()[4:6] for line in file
-                  if line.startswith("Max core file size")]
-    check("the limit of cores", limits, [["0", "0"]])
-    broker.lease(1, chat("x"))
-    broker.result_of(1)
-
-
 def case_the_environment_changes_no_call(stage):
     stage.start_upstream()
     secrets = os.path.join(stage.dir, "tls")
@@ -1046,9 +975,10 @@ def play(bin_dir, name, case):
         stage.close()
 
 
-def main():
+def main(names):
+    """Plays the cases among the names of a module, or those that are chosen."""
     bin_dir, *chosen = sys.argv[1:]
-    cases = [(name[len("case_"):], value) for name, value in globals().items()
+    cases = [(name[len("case_"):], value) for name, value in names.items()
              if name.startswith("case_")]
     failures = [name for name, case in cases
                 if (not chosen or name in chosen)
@@ -1058,4 +988,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(globals())

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* explicit_bzero, unsetenv */
+#define _GNU_SOURCE /* explicit_bzero, SOCK_CLOEXEC */
 #include "worker/call.h"
 
 #include <assert.h>
@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,9 +19,9 @@
 #define WAIT_FDS_MAX     8
 #define CONNECTION_AGE_S 45L /* idle ones are not reused; servers close at 60 */
 #define RECEIVE_BYTES    65536L
-#define COUNT(a)         (sizeof(a) / sizeof((a)[0]))
-
-extern char **environ;
+#define RESOLVER_OPTIONS \
+    "timeout:2 attempts:2" /* seconds; see resolv.conf(5) */
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 struct call {
     CURL *easy; /* made with the first use, then kept */
@@ -33,16 +32,22 @@ struct call {
     struct reply reply;
     int64_t reply_bytes_max;
     size_t header_bytes;
-    bool has_head; /* the reply's head came to its end */
+    bool has_begun; /* the reply, interim ones not counted */
+    bool has_head;  /* the reply's head came to its end */
     bool is_too_large;
+    bool is_too_slow;
+    int64_t low_speed_ms, low_speed_bytes;
+    int64_t mark_us; /* when its speed was last looked at; 0: never */
+    size_t mark_bytes;
     char error[CURL_ERROR_SIZE];
 };
 
 struct calls {
     size_t max;
     size_t running;
-    const char *proxy; /* borrowed; NULL: none */
-    CURLM *multi;      /* NULL before the first call */
+    const char *proxy;             /* borrowed; NULL: none */
+    CURLM *multi;                  /* NULL before the first call */
+    const char *ca_file, *ca_path; /* the system's, of the library; or NULL */
     struct call *items;
 };
 
@@ -146,6 +151,7 @@ take_header(char *data, size_t size, size_t count, void *user)
     if (bytes >= 5 && memcmp(data, "HTTP/", 5) == 0) {
         call->reply.headers.count = 0;
         call->has_head = false;
+        call->has_begun = bytes > 9 && data[9] != '1';
     } else if (bytes <= 2) {
         call->has_head = true; /* the blank line behind it */
     } else if (colon) {
@@ -155,6 +161,34 @@ take_header(char *data, size_t size, size_t count, void *user)
         hint_keep(&call->reply.headers, name, value);
     }
     return bytes;
+}
+
+/* Called by libcurl all the time, and at least with each calls_perform(). Its own
+ * limit of speed would count the time before the first byte as well. */
+static int
+watch_speed(void *user, curl_off_t to_come, curl_off_t came, curl_off_t to_send,
+            curl_off_t sent)
+{
+    struct call *call = user;
+    size_t bytes = call->header_bytes + call->reply.body.bytes;
+    curl_off_t now_us = 0;
+
+    (void)to_come;
+    (void)came;
+    (void)to_send;
+    (void)sent;
+    if (!call->has_begun || call->low_speed_ms == 0)
+        return 0;
+    (void)curl_easy_getinfo(call->easy, CURLINFO_TOTAL_TIME_T, &now_us);
+    if (call->mark_us > 0) {
+        if (now_us - call->mark_us < call->low_speed_ms * 1000)
+            return 0;
+        call->is_too_slow =
+            (int64_t)(bytes - call->mark_bytes) < call->low_speed_bytes;
+    }
+    call->mark_us = now_us > 0 ? now_us : 1;
+    call->mark_bytes = bytes;
+    return call->is_too_slow ? 1 : 0; /* not 0 ends the call */
 }
 
 static curl_socket_t
@@ -214,6 +248,9 @@ new_easy(const struct calls *calls, struct call *call)
     SET(easy, CURLOPT_HEADERDATA, call);
     SET(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     SET(easy, CURLOPT_ERRORBUFFER, call->error);
+    SET(easy, CURLOPT_XFERINFOFUNCTION, watch_speed);
+    SET(easy, CURLOPT_XFERINFODATA, call);
+    SET(easy, CURLOPT_NOPROGRESS, 0L);
     SET(easy, CURLOPT_PRIVATE, call);
     SET(easy, CURLOPT_POST, 1L);
     return easy;
@@ -237,6 +274,8 @@ load(struct calls *calls, struct err *err)
         return 0;
     if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
         return err_set(err, E_IO, "libcurl cannot be initialised");
+    calls->ca_file = curl_version_info(CURLVERSION_NOW)->cainfo;
+    calls->ca_path = curl_version_info(CURLVERSION_NOW)->capath;
     calls->multi = curl_multi_init();
     if (!calls->multi)
         log_fatal("event=curl_failed reason=\"no multi handle\"");
@@ -313,15 +352,21 @@ add_header(struct call *call, const char *name, struct slice value)
 static void
 add_headers(struct call *call, const struct call_order *order)
 {
-    add_header(call, "Content-Type: application/json", slice_of(""));
+    add_header(call, "Content-Type: ", slice_of(order->content_type));
     add_header(call, "Accept: application/json", slice_of(""));
+    add_header(call, "Accept-Encoding: identity", slice_of(""));
     add_header(call, "Expect:", slice_of("")); /* or large bodies wait 1 s */
-    add_header(call, "Idempotency-Key: ", slice_of(order->attempt));
-    add_header(call, "X-Request-Id: ", slice_of(order->attempt));
+    if (order->attempt) {
+        add_header(call, "Idempotency-Key: ", slice_of(order->attempt));
+        add_header(call, "X-Request-Id: ", slice_of(order->attempt));
+    }
     if (order->key.bytes > 0)
         add_header(call, order->key_header, order->key);
-    for (size_t i = 0; i < DIALECT_HEADERS_MAX && order->headers[i]; i++)
+    for (size_t i = 0; order->headers && i < DIALECT_HEADERS_MAX; i++) {
+        if (!order->headers[i])
+            break;
         add_header(call, order->headers[i], slice_of(""));
+    }
 }
 
 /* The path comes from the broker: it must stay a path, in one line, and can
@@ -333,14 +378,14 @@ make_url(const struct call_order *order, struct buf *url, struct err *err)
 
     if (url_check(order->base_url, err) < 0)
         return err_wrap(err, "base_url");
-    if (*path != '/')
+    if (*path && *path != '/')
         return err_set(err, E_INVALID, "path: does not begin with a slash");
     for (const char *at = path; *at; at++) {
         if (*at <= ' ' || *at >= 0x7f || *at == '#' || *at == '\\')
             return err_set(err, E_INVALID, "path: not well-formed");
     }
     buf_add_str(url, order->base_url);
-    while (url->bytes && url->data[url->bytes - 1] == '/') {
+    while (*path && url->bytes && url->data[url->bytes - 1] == '/') {
         url->data[--url->bytes] = '\0';
     }
     buf_add_str(url, path);
@@ -355,8 +400,13 @@ prepare(struct calls *calls, struct call *call, const struct call_order *order,
     call->reply = (struct reply){ 0 };
     call->reply_bytes_max = order->reply_bytes_max;
     call->header_bytes = 0;
+    call->has_begun = false;
     call->has_head = false;
     call->is_too_large = false;
+    call->is_too_slow = false;
+    call->low_speed_ms = order->low_speed_ms;
+    call->low_speed_bytes = order->low_speed_bytes;
+    call->mark_us = 0;
     call->error[0] = '\0';
     if (!call->easy)
         call->easy = new_easy(calls, call);
@@ -366,6 +416,10 @@ prepare(struct calls *calls, struct call *call, const struct call_order *order,
     call->body = order->body;
     call->body_sent = 0;
     SET(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)order->body.bytes);
+    /* With a file of our own, the directory of the system's does not count. */
+    SET(call->easy, CURLOPT_CAINFO,
+        order->ca_file ? order->ca_file : calls->ca_file);
+    SET(call->easy, CURLOPT_CAPATH, order->ca_file ? NULL : calls->ca_path);
     SET(call->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)order->connect_timeout_ms);
     SET(call->easy, CURLOPT_TIMEOUT_MS, (long)order->timeout_ms);
 }
@@ -424,7 +478,14 @@ fill_reply(struct call *call, CURLcode code, struct reply *reply)
     reply->http_status = (int)status;
     reply->is_sent = request_bytes > 0;
     reply->latency_ms = (int64_t)(total_us / 1000);
-    if (reply->end != REPLY_COMPLETE && !call->is_too_large) {
+    if (call->is_too_slow) {
+        reply->end = REPLY_TIMEOUT;
+        rc = snprintf(reply->reason, sizeof(reply->reason),
+                      "the reply stalled: fewer than %lld bytes in %lld ms",
+                      (long long)call->low_speed_bytes,
+                      (long long)call->low_speed_ms);
+        assert(rc > 0);
+    } else if (reply->end != REPLY_COMPLETE && !call->is_too_large) {
         rc = snprintf(reply->reason, sizeof(reply->reason), "%s", reason);
         if (rc < 0)
             reply->reason[0] = '\0';
@@ -489,43 +550,5 @@ calls_wait(struct calls *calls, const int *fds, size_t fd_count, int timeout_ms)
     } else if (curl_multi_poll(calls->multi, waits, (unsigned)fd_count,
                                timeout_ms, NULL) != CURLM_OK) {
         log_fatal("event=curl_failed reason=\"calls cannot be waited for\"");
-    }
-}
-
-/* True for a variable that must not reach libcurl or OpenSSL. */
-static bool
-is_unwanted(const char *variable)
-{
-    size_t name_bytes = strcspn(variable, "=");
-
-    if (name_bytes == strlen("SHEAF_PROXY") &&
-        strncmp(variable, "SHEAF_PROXY", name_bytes) == 0) {
-        return false;
-    }
-    if (strncmp(variable, "CURL_", 5) == 0 ||
-        strncmp(variable, "SSLKEYLOGFILE=", 14) == 0) {
-        return true;
-    }
-    return name_bytes >= 6 &&
-           strncasecmp(variable + name_bytes - 6, "_proxy", 6) == 0;
-}
-
-void
-calls_scrub_environment(void)
-{
-    size_t i = 0;
-
-    while (environ && environ[i]) {
-        char name[256];
-        size_t bytes = strcspn(environ[i], "=");
-
-        if (!is_unwanted(environ[i]) || bytes >= sizeof(name)) {
-            i++;
-            continue;
-        }
-        memcpy(name, environ[i], bytes);
-        name[bytes] = '\0';
-        if (unsetenv(name) < 0) /* else the others have moved up to i */
-            i++;
     }
 }

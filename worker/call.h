@@ -6,7 +6,9 @@
  * only upstream is `local` never needs it.
  *
  * No redirect is followed, no proxy taken from the environment, nothing but
- * http and https spoken, and a reply is dropped at its size limit.
+ * http and https spoken. TLS is 1.2 or newer, and its certificates are checked.
+ * A reply is dropped at its size limit; none is asked to be compressed, and
+ * none is unpacked.
  *
  * Threads: none of ours. The calls belong to one loop.
  */
@@ -32,15 +34,22 @@ struct call;  /* one of them, until it is taken or aborted */
  * only while it is started. */
 struct call_order {
     const char *base_url;
-    const char *path;    /* begins with a slash */
-    const char *attempt; /* names this attempt; the same if it is sent again */
-    const char *key_header;     /* the key stands behind it */
-    struct slice key;           /* empty: none is sent */
+    const char *path;       /* begins with a slash; "": the base URL as it is */
+    const char *attempt;    /* names it, the same if sent again; NULL: none */
+    const char *key_header; /* its name and what stands before the key */
+    struct slice key;       /* empty: none is sent */
     const char *const *headers; /* more of them, DIALECT_HEADERS_MAX or up to
-                                   NULL */
+                                   NULL; or NULL itself */
+    const char *content_type;
     struct slice body;
-    int64_t connect_timeout_ms;
-    int64_t timeout_ms;
+    const char *ca_file; /* whose certificates to trust; NULL: the system's */
+    int64_t connect_timeout_ms; /* for name, connection and TLS */
+    int64_t timeout_ms;         /* for all of it */
+    /* Once a reply has begun, so many bytes must come in each such time: a model
+     * may think for minutes before the first, but not between them. 0 ms: they
+     * need not. */
+    int64_t low_speed_ms;
+    int64_t low_speed_bytes;
     int64_t reply_bytes_max;
 };
 
@@ -70,10 +79,5 @@ void calls_abort(struct calls *calls, struct call *call);
  * timeout_ms has passed. */
 void calls_wait(struct calls *calls, const int *fds, size_t fd_count,
                 int timeout_ms);
-
-/* Removes from the environment what would change how calls are made, or write
- * down their secrets: proxies, SSLKEYLOGFILE, settings of curl. To be called
- * before anything else, in main. */
-void calls_scrub_environment(void);
 
 #endif

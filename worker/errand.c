@@ -142,6 +142,17 @@ name_attempt(const struct desk_lease *lease,
     (void)rc;
 }
 
+/* Our own section of an upstream, if it is for the URL that the broker names:
+ * what goes to one place must not go to another. NULL if there is none. */
+static const struct conf_upstream *
+own_section(const struct worker *worker, const struct upstream *upstream)
+{
+    const struct conf_upstream *own =
+        conf_upstream(worker->conf, upstream->name);
+
+    return own && strcmp(own->base_url, upstream->base_url) == 0 ? own : NULL;
+}
+
 static struct slice
 find_key(const struct worker *worker, const struct upstream *upstream)
 {
@@ -170,6 +181,7 @@ start_call(struct worker *worker, struct desk_lease *lease,
         .body = buf_slice(&lease->body),
         .max_tokens = upstream->max_tokens,
     };
+    const struct conf_upstream *own = own_section(worker, upstream);
     char attempt[CALL_ATTEMPT_BYTES_MAX];
     struct buf path = { 0 };
     struct call_order order;
@@ -188,10 +200,14 @@ start_call(struct worker *worker, struct desk_lease *lease,
         .key_header = upstream->dialect->key_header,
         .key = find_key(worker, upstream),
         .headers = upstream->dialect->headers,
+        .content_type = "application/json",
         .body = buf_slice(lease->translated.bytes ? &lease->translated
                                                   : &lease->body),
+        .ca_file = own ? own->ca_file : NULL,
         .connect_timeout_ms = upstream->connect_timeout_ms,
         .timeout_ms = lease->timeout_ms,
+        .low_speed_ms = upstream->low_speed_ms,
+        .low_speed_bytes = upstream->low_speed_bytes,
         .reply_bytes_max = upstream->reply_bytes_max,
     };
     rc = calls_start(worker->calls, &order, &lease->call, err);

@@ -22,6 +22,7 @@
 
 #include "base/log.h"
 #include "base/runtime.h"
+#include "worker/environment.h"
 #include "worker/loop.h"
 #include "worker/worker.h"
 
@@ -233,6 +234,21 @@ open_parent(int fd, struct err *err)
     return 0;
 }
 
+/* A file that is missing is better known now than by calls that fail. */
+static int
+check_ca_files(const struct conf *conf, struct err *err)
+{
+    for (size_t i = 0; i < conf->upstream_count; i++) {
+        const struct conf_upstream *upstream = &conf->upstreams[i];
+
+        if (upstream->ca_file && access(upstream->ca_file, R_OK) < 0) {
+            return err_set(err, E_INVALID, "upstream %s: ca_file %s: %s",
+                           upstream->name, upstream->ca_file, strerror(errno));
+        }
+    }
+    return 0;
+}
+
 /* Keys shall not end up in a core file. Undone when they are wiped. */
 static void
 allow_cores(bool is_allowed)
@@ -303,8 +319,10 @@ run(const struct options *options, const struct conf *conf, int signal_fd,
     allow_cores(false);
     keys = keys_new(conf, err);
     worker.keys = keys;
-    if (!keys || open_parent(options->parent_fd, err) < 0)
+    if (!keys || check_ca_files(conf, err) < 0 ||
+        open_parent(options->parent_fd, err) < 0) {
         goto out;
+    }
     code = EXIT_IO;
     if (identity_init(&worker.identity, options->name, options->own, err) < 0) {
         code = err->code == E_INVALID ? EXIT_USAGE : EXIT_IO;
@@ -337,7 +355,7 @@ main(int argc, char **argv)
     struct err err = { 0 };
     int signal_fd, code = EXIT_USAGE;
 
-    calls_scrub_environment();
+    environment_clean();
     parse_options(&options, argc, argv);
     log_setup((enum log_level)options.log_level, options.is_json);
     umask(S_IRWXG | S_IRWXO);

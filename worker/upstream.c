@@ -24,6 +24,12 @@ read_one(cJSON *item, struct upstream *out, struct err *err)
         wire_int(&wire, "connect_timeout_ms",
                  wire_range_or(1, UPSTREAM_TIMEOUT_MS_MAX, CONNECT_TIMEOUT_MS),
                  &out->connect_timeout_ms, err) < 0 ||
+        wire_int(&wire, "low_speed_ms",
+                 wire_range_or(0, UPSTREAM_TIMEOUT_MS_MAX, 0),
+                 &out->low_speed_ms, err) < 0 ||
+        wire_int(&wire, "low_speed_bytes",
+                 wire_range_or(1, UPSTREAM_SPEED_BYTES_MAX, 1),
+                 &out->low_speed_bytes, err) < 0 ||
         wire_int(&wire, "reply_bytes_max",
                  wire_range_or(1, UPSTREAM_REPLY_BYTES_MAX, REPLY_BYTES),
                  &out->reply_bytes_max, err) < 0) {

@@ -20,6 +20,7 @@
 
 #define UPSTREAM_TIMEOUT_MS_MAX  INT64_C(86400000)
 #define UPSTREAM_REPLY_BYTES_MAX INT64_C(268435456)
+#define UPSTREAM_SPEED_BYTES_MAX INT64_C(1048576)
 
 struct upstream {
     char name[CONF_NAME_BYTES_MAX + 1];
@@ -28,6 +29,8 @@ struct upstream {
     enum extract_shape shape; /* of its replies, most likely */
     int64_t max_tokens;       /* see translation.h */
     int64_t connect_timeout_ms;
+    int64_t low_speed_ms;    /* as in the order of a call */
+    int64_t low_speed_bytes; /* the same */
     int64_t reply_bytes_max;
 };
 
