@@ -165,6 +165,26 @@
         "name of a systemd credential that holds the API key")                \
     X(key_env, VARIABLE, NULL, 1, 128, "bytes",                               \
         "environment variable of the workers that holds the API key")         \
+    X(oauth_token_url, URL_WHOLE, NULL, 1, 1024, "bytes",                     \
+        "where to get access tokens, with OAuth 2.0 client credentials")      \
+    X(oauth_client_id, WORD, NULL, 1, 256, "bytes",                           \
+        "the client that the tokens are for")                                 \
+    X(oauth_client_secret_file, FILE, NULL, 1, 1024, "bytes",                 \
+        "absolute path of a file that holds the client's secret")             \
+    X(oauth_client_secret_credential, CREDENTIAL, NULL, 1, 255, "bytes",      \
+        "name of a systemd credential that holds it")                         \
+    X(oauth_client_secret_env, VARIABLE, NULL, 1, 128, "bytes",               \
+        "environment variable of the workers that holds it")                  \
+    X(oauth_secret_in_body, BOOL, "no", 0, 1, "yes or no",                    \
+        "send client and secret in the request's body, not its header")       \
+    X(oauth_scope, WORDS, NULL, 1, 1024, "bytes",                             \
+        "the scopes to ask for, with blanks between")                         \
+    X(oauth_audience, WORD, NULL, 1, 1024, "bytes",                           \
+        "the audience to ask for")                                            \
+    X(oauth_ttl_ms, INT, "2700000", 1000, 86400000, "ms",                     \
+        "a token is used this long, or less if its server says so")           \
+    X(oauth_wait_ms, INT, "30000", 1000, 3600000, "ms",                       \
+        "calls wait this long for a token, then they fail")                   \
     X(request_timeout_ms, INT, "600000", 1000, 86400000, "ms",                \
         "a call is given up after this time")                                 \
     X(connect_timeout_ms, INT, "10000", 100, 600000, "ms",                    \
@@ -191,7 +211,9 @@
 #define CONF_FIELD_BOOL(name)       bool name;
 #define CONF_FIELD_PRICE(name)      double name;
 #define CONF_FIELD_WORD(name)       char *name;
+#define CONF_FIELD_WORDS(name)      char *name;
 #define CONF_FIELD_URL(name)        char *name;
+#define CONF_FIELD_URL_WHOLE(name)  char *name;
 #define CONF_FIELD_URL_PATH(name)   char *name;
 #define CONF_FIELD_FILE(name)       char *name;
 #define CONF_FIELD_VARIABLE(name)   char *name;

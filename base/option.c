@@ -103,6 +103,19 @@ check_word(const char *value, struct err *err)
 }
 
 static int
+check_words(const char *value, struct err *err)
+{
+    for (const char *at = value; *at; at++) {
+        if ((*at < ' ' || *at >= 0x7f) || (at[0] == ' ' && at[1] == ' ')) {
+            return err_set(err, E_INVALID,
+                           "holds two blanks, a control character or a byte "
+                           "beyond ASCII");
+        }
+    }
+    return 0;
+}
+
+static int
 check_variable(const char *value, struct err *err)
 {
     bool is_name = !isdigit((unsigned char)*value);
@@ -128,7 +141,10 @@ check_text(const struct option *option, const char *value, struct err *err)
     if (*value == ';') /* a comment, once it was dumped and read again */
         return err_set(err, E_INVALID, "begins with a ;");
     switch (option->type) {
+    case OPTION_WORDS:
+        return check_words(value, err);
     case OPTION_URL:
+    case OPTION_URL_WHOLE:
         return url_check(value, err);
     case OPTION_URL_PATH:
         if (*value != '/')

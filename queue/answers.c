@@ -583,6 +583,13 @@ fallback_percent(const struct counters *counters)
     return (double)tenths / 10;
 }
 
+/* The share of the hits, rounded down; 0 without any. */
+static int64_t
+percent(uint64_t hits, uint64_t misses)
+{
+    return hits ? (int64_t)(100 * hits / (hits + misses)) : 0;
+}
+
 int
 answer_stats(struct call *call)
 {
@@ -610,6 +617,9 @@ answer_stats(struct call *call)
     wire_add_int(stats, "workers", workers);
     wire_add_int(stats, "slots", broker->env.conf->slots_max);
     wire_add_int(stats, "slots_lent", sessions_lent(broker->sessions));
+    wire_add_int(
+        stats, "token_hit_percent",
+        percent(broker->counters.token_hits, broker->counters.token_fetches));
 #define COUNTER_ADD(name) \
     wire_add_int(stats, #name, (int64_t)broker->counters.name);
     COUNTER_LIST(COUNTER_ADD)

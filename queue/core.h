@@ -68,6 +68,8 @@
     X(calls_above_t3)    \
     X(calls_above_t4)    \
     X(long_waits)        \
+    X(token_hits)        \
+    X(token_fetches)     \
     X(late_results)      \
     X(requests_done)     \
     X(fallbacks)         \

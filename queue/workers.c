@@ -324,6 +324,23 @@ renew(struct call *call, struct session *session)
     return 0;
 }
 
+/* Adds what a worker has counted since its last beat. */
+static int
+count_tokens(struct call *call)
+{
+    const cJSON *pair = wire_get(call->wire, "tokens");
+    struct counters *counters = &call->broker->counters;
+    int64_t values[2];
+
+    if (!pair)
+        return 0;
+    if (wire_tuple(pair, 2, values) < 0)
+        return err_set(call->err, E_INVALID, "tokens: not a pair");
+    counters->token_hits += (uint64_t)values[0];
+    counters->token_fetches += (uint64_t)values[1];
+    return 0;
+}
+
 int
 worker_beat(struct call *call)
 {
@@ -333,7 +350,7 @@ worker_beat(struct call *call)
     if (!session)
         return 0;
     if (wire_bool(call->wire, "leaving", false, &is_leaving, call->err) < 0 ||
-        renew(call, session) < 0) {
+        renew(call, session) < 0 || count_tokens(call) < 0) {
         return E_INVALID;
     }
     session->is_leaving = session->is_leaving || is_leaving;

@@ -35,6 +35,7 @@ class Server:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = PATIENCE_S
+            wbufsize = -1  # head and body in one packet
 
             def do_POST(self):
                 owner.serve(self)

@@ -584,3 +584,21 @@ Test(broker_workers, a_reload_is_told_to_all_that_are_there, .init = set_up,
     cr_expect_eq(here->reload_count, 1);
     cr_expect_eq(gone->reload_count, 0);
 }
+
+Test(broker_workers, what_workers_say_of_their_tokens_is_added_up,
+     .init = set_up, .fini = tear_down)
+{
+    struct hand *first = hand_new(&bench, 1), *second = hand_new(&bench, 1);
+
+    bench_run(&bench);
+    cr_expect_eq(bench_stat(&bench, "token_hit_percent"), 0);
+    hand_say(first, "{'verb':'beat','held':[],'tokens':[5,1]}");
+    hand_say(second, "{'verb':'beat','held':[],'tokens':[1,1]}");
+    hand_say(first, "{'verb':'beat','held':[]}");
+    hand_say(first, "{'verb':'beat','held':[],'tokens':[1]}");
+    hand_say(first, "{'verb':'beat','held':[],'tokens':7}");
+    bench_run(&bench);
+    cr_expect_eq(bench_stat(&bench, "token_hits"), 6);
+    cr_expect_eq(bench_stat(&bench, "token_fetches"), 2);
+    cr_expect_eq(bench_stat(&bench, "token_hit_percent"), 75);
+}

@@ -282,6 +282,31 @@ static const struct {
       ":1: upstream u: both key_file and key_env are given" },
     { UP "base_url = https://a\nkey_credential = k\nkey_file = /a\n",
       ":1: upstream u: both key_file and key_credential are given" },
+    { UP "base_url = https://a\noauth_token_url = https://b\n",
+      ":1: upstream u: oauth_client_id is missing" },
+    { UP "base_url = https://a\noauth_token_url = https://b\n"
+         "oauth_client_id = c\n",
+      ":1: upstream u: oauth_client_secret_file, _credential or _env is "
+      "missing" },
+    { UP "base_url = https://a\noauth_token_url = https://b\n"
+         "oauth_client_id = c\noauth_client_secret_env = A\n"
+         "oauth_client_secret_file = /a\n",
+      ":1: upstream u: both oauth_client_secret_file and "
+      "oauth_client_secret_env are given" },
+    { UP "base_url = https://a\noauth_token_url = https://b\nkey_env = A\n",
+      ":1: upstream u: both oauth_token_url and key_env are given" },
+    { UP "base_url = https://a\noauth_client_id = c\n",
+      ":1: upstream u: oauth_client_id needs oauth_token_url" },
+    { UP "base_url = https://a\noauth_client_secret_env = A\n",
+      ":1: upstream u: oauth_client_secret_env needs oauth_token_url" },
+    { UP "base_url = https://a\noauth_token_url = http://b\n"
+         "oauth_client_id = c\noauth_client_secret_env = A\n",
+      ":1: upstream u: oauth_token_url: http:// to another host can be read on "
+      "the way; use https://, or set allow_plain_http = yes in a section for "
+      "it" },
+    { UP "oauth_scope = a  b\n",
+      ":2: oauth_scope: holds two blanks, a control character or a byte beyond "
+      "ASCII" },
     { UP "key_credential = ../k\n",
       ":2: key_credential: is not the name of a credential" },
     { UP "key_credential = .k\n",

@@ -18,6 +18,14 @@ fresh(void)
     return desk;
 }
 
+static struct desk_lease *
+first_waiting(struct desk *desk)
+{
+    size_t at = 0;
+
+    return desk_next_waiting(desk, &at);
+}
+
 /* Finishes a lease with a body of so many bytes. */
 static void
 finish(struct desk *desk, struct desk_lease *lease, size_t bytes)
@@ -53,11 +61,11 @@ Test(desk, starts_leases_in_the_order_they_came)
     struct desk_lease *second = desk_add(desk, 3, 1, 0, 0);
     struct desk_lease *third = desk_add(desk, 5, 2, 0, 0);
 
-    cr_expect_eq(desk_next_waiting(desk), first);
+    cr_expect_eq(first_waiting(desk), first);
     desk_start(desk, first);
-    cr_expect_eq(desk_next_waiting(desk), second);
+    cr_expect_eq(first_waiting(desk), second);
     desk_remove(desk, second);
-    cr_expect_eq(desk_next_waiting(desk), third);
+    cr_expect_eq(first_waiting(desk), third);
     cr_expect_eq(desk_find(desk, 5, 2), third);
     cr_expect_null(desk_find(desk, 5, 1));
     cr_expect_eq(desk_find_live(desk, 7), first);
@@ -66,6 +74,35 @@ Test(desk, starts_leases_in_the_order_they_came)
     cr_expect_eq(desk_count(desk, DESK_RUNNING), 1);
     cr_expect_eq(desk_count(desk, DESK_WAITING), 1);
     cr_expect_eq(desk_size(desk), 2);
+    desk_free(desk);
+}
+
+Test(desk, walks_over_leases_that_cannot_start_yet)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *first = desk_add(desk, 7, 1, 0, 0);
+    struct desk_lease *second = desk_add(desk, 3, 1, 0, 0);
+    struct desk_lease *third = desk_add(desk, 5, 2, 0, 0);
+    size_t at = 0;
+
+    desk_start(desk, second);
+    cr_expect_eq(desk_next_waiting(desk, &at), first);
+    cr_expect_eq(desk_next_waiting(desk, &at), third);
+    cr_expect_null(desk_next_waiting(desk, &at));
+    desk_free(desk);
+}
+
+Test(desk, lets_a_call_be_made_again_in_its_place)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *first = desk_add(desk, 7, 1, 0, 0);
+
+    desk_add(desk, 3, 1, 0, 0);
+    desk_start(desk, first);
+    desk_again(desk, first);
+    cr_expect_eq(desk_count(desk, DESK_RUNNING), 0);
+    cr_expect_eq(desk_count(desk, DESK_WAITING), 2);
+    cr_expect_eq(first_waiting(desk), first);
     desk_free(desk);
 }
 
@@ -214,14 +251,13 @@ Test(desk, starts_nothing_while_too_many_results_are_unconfirmed)
         struct desk_lease *lease = desk_add(desk, i, 1, 0, 0);
 
         first = first ? first : lease;
-        cr_assert_not_null(desk_next_waiting(desk), "result %lld",
-                           (long long)i);
+        cr_assert_not_null(first_waiting(desk), "result %lld", (long long)i);
         finish(desk, lease, 1);
     }
     waiting = desk_add(desk, 1000, 1, 0, 0);
-    cr_expect_null(desk_next_waiting(desk));
+    cr_expect_null(first_waiting(desk));
     desk_remove(desk, first);
-    cr_expect_eq(desk_next_waiting(desk), waiting);
+    cr_expect_eq(first_waiting(desk), waiting);
     desk_free(desk);
 }
 
@@ -232,12 +268,12 @@ Test(desk, starts_nothing_while_unconfirmed_results_are_too_large)
 
     finish(desk, large, DESK_UNCONFIRMED_BYTES);
     waiting = desk_add(desk, 2, 1, 0, 0);
-    cr_expect_eq(desk_next_waiting(desk), waiting);
+    cr_expect_eq(first_waiting(desk), waiting);
     finish(desk, waiting, 1);
     waiting = desk_add(desk, 3, 1, 0, 0);
-    cr_expect_null(desk_next_waiting(desk));
+    cr_expect_null(first_waiting(desk));
     desk_remove(desk, large);
-    cr_expect_eq(desk_next_waiting(desk), waiting);
+    cr_expect_eq(first_waiting(desk), waiting);
     desk_free(desk);
 }
 
@@ -264,9 +300,9 @@ Test(desk, holds_a_request_back_while_its_result_is_unconfirmed)
     finish(desk, old, 1);
     cr_expect_null(desk_find_live(desk, 1));
     again = desk_add(desk, 1, 2, 0, 0);
-    cr_expect_null(desk_next_waiting(desk));
+    cr_expect_null(first_waiting(desk));
     desk_remove(desk, old);
-    cr_expect_eq(desk_next_waiting(desk), again);
+    cr_expect_eq(first_waiting(desk), again);
     desk_free(desk);
 }
 

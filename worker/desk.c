@@ -181,15 +181,15 @@ has_result(const struct desk *desk, int64_t request)
 }
 
 struct desk_lease *
-desk_next_waiting(struct desk *desk)
+desk_next_waiting(struct desk *desk, size_t *at)
 {
     if (desk->counts[DESK_WAITING] == 0 ||
         desk->counts[DESK_FINISHED] > DESK_UNCONFIRMED_MAX ||
         desk->unconfirmed_bytes > DESK_UNCONFIRMED_BYTES) {
         return NULL;
     }
-    for (size_t i = 0; i < desk->size; i++) {
-        struct desk_lease *lease = desk->order[i];
+    while (*at < desk->size) {
+        struct desk_lease *lease = desk->order[(*at)++];
 
         if (lease->state == DESK_WAITING && !has_result(desk, lease->request))
             return lease;
@@ -201,7 +201,8 @@ desk_next_waiting(struct desk *desk)
 static void
 move(struct desk *desk, struct desk_lease *lease, enum desk_state to)
 {
-    assert(to > lease->state);
+    assert(to > lease->state ||
+           (lease->state == DESK_RUNNING && to == DESK_WAITING));
     assert(desk->counts[lease->state] > 0);
     desk->counts[lease->state]--;
     desk->counts[to]++;
@@ -218,6 +219,14 @@ void
 desk_start(struct desk *desk, struct desk_lease *lease)
 {
     move(desk, lease, DESK_RUNNING);
+}
+
+void
+desk_again(struct desk *desk, struct desk_lease *lease)
+{
+    move(desk, lease, DESK_WAITING);
+    buf_fini(&lease->translated);
+    lease->call = NULL;
 }
 
 void

@@ -3,7 +3,7 @@
  *
  *   add          start            finish             confirm
  *   ───► WAITING ─────► RUNNING ─────────► FINISHED ─────────► (gone)
- *           │              │
+ *           │  ◄── again ──┤
  *           └──────────────┴──► (gone)    cancelled, dropped, released, ended
  *
  * A lease ends by the worker's own clock: the longer of lease_ms and its call's
@@ -62,6 +62,8 @@ struct desk_lease {
     struct buf body;       /* as the broker sent it; empty when finished */
     struct buf translated; /* while running: what is sent instead, if it is */
     struct call *call;     /* while running; borrowed from the calls */
+    uint64_t token;        /* the one its call was sent with; 0: none */
+    bool is_second;        /* its call is made again, with another token */
     struct result result;  /* once finished */
     int64_t resend_ms;     /* when the result is due; 0: at once */
     int times_sent;        /* how often it was sent */
@@ -104,14 +106,19 @@ size_t desk_size(const struct desk *desk);
 
 /* The next lease whose call may start, or NULL: the first that waits, and not
  * for the confirmation of a result of the same request; none at all if too many
- * results are unconfirmed. */
-struct desk_lease *desk_next_waiting(struct desk *desk);
+ * results are unconfirmed. Looks from *at on, 0 at first, and moves it behind
+ * what it returns; whoever removes that moves it back. */
+struct desk_lease *desk_next_waiting(struct desk *desk, size_t *at);
 
 /* True if the call of a lease has time to end before the lease has to. */
 bool desk_has_time(const struct desk_lease *lease, int64_t now_ms);
 
 /* The call of a waiting lease has started. */
 void desk_start(struct desk *desk, struct desk_lease *lease);
+
+/* The call of a running lease is to be made again: it waits once more, in its
+ * place. */
+void desk_again(struct desk *desk, struct desk_lease *lease);
 
 /* A lease's call has ended, or will never start: its result is filled in, and
  * is due at once. */

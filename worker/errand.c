@@ -42,6 +42,7 @@ redact_message(const struct worker *worker, struct outcome *outcome)
         return;
     buf_add_str(&known, outcome->message);
     keys_hide(worker->keys, &known);
+    tokens_hide(worker->tokens, &known);
     redact(buf_slice(&known), &clean);
     kept = text_cut(buf_slice(&clean), OUTCOME_MESSAGE_BYTES_MAX);
     if (kept.bytes > 0)
@@ -80,6 +81,7 @@ settle(struct worker *worker, struct desk_lease *lease, struct reply *reply,
 
     /* It is stored whole: what is quoted of ours goes no further than here. */
     keys_mask(worker->keys, &reply->body);
+    tokens_mask(worker->tokens, &reply->body);
     body = buf_slice(&reply->body);
     /* Half a reply has no answer in it, whatever it looks like. */
     if (reply->end != REPLY_COMPLETE && reply->http_status < 400)
@@ -97,10 +99,10 @@ settle(struct worker *worker, struct desk_lease *lease, struct reply *reply,
 
 /* Finishes a lease without a call. */
 static void
-decline(struct worker *worker, struct desk_lease *lease, const char *code,
-        const char *message)
+decline(struct worker *worker, struct desk_lease *lease,
+        enum outcome_class class, const char *code, const char *message)
 {
-    outcome_set(&lease->result.outcome, OUTCOME_PERMANENT, code, message);
+    outcome_set(&lease->result.outcome, class, code, message);
     desk_finish(worker->desk, lease);
     log_call(lease);
 }
@@ -134,9 +136,10 @@ name_attempt(const struct desk_lease *lease,
 
     digest_of(lease->body.data, lease->body.bytes, digest);
     digest_hex(digest, hex);
-    rc = snprintf(attempt, CALL_ATTEMPT_BYTES_MAX, "sheaf-%.*s-%lld-%lld",
+    /* An upstream that answers by it shall not repeat that a token is bad. */
+    rc = snprintf(attempt, CALL_ATTEMPT_BYTES_MAX, "sheaf-%.*s-%lld-%lld%s",
                   ATTEMPT_DIGEST_CHARS, hex, (long long)lease->request,
-                  (long long)lease->fence);
+                  (long long)lease->fence, lease->is_second ? "-2" : "");
     assert(rc > 0);
     assert(rc < CALL_ATTEMPT_BYTES_MAX);
     (void)rc;
@@ -168,11 +171,28 @@ find_key(const struct worker *worker, const struct upstream *upstream)
     return key;
 }
 
+/* A token has a header of its own, whatever the one for a key is. */
+static void
+add_key(struct worker *worker, struct desk_lease *lease,
+        const struct upstream *upstream, enum token_state state,
+        struct call_order *order)
+{
+    lease->token = 0;
+    if (state == TOKEN_READY) {
+        order->key_header = "Authorization: Bearer ";
+        order->key = tokens_use(worker->tokens, upstream->name, &lease->token);
+    } else {
+        order->key_header = upstream->dialect->key_header;
+        order->key = find_key(worker, upstream);
+    }
+}
+
 /* Puts the lease into the words of its upstream and starts the call; if it
  * cannot be made, the code says why. */
 static int
 start_call(struct worker *worker, struct desk_lease *lease,
-           const struct upstream *upstream, const char **code, struct err *err)
+           const struct upstream *upstream, enum token_state state,
+           const char **code, struct err *err)
 {
     const struct translation_order wish = {
         .dialect = upstream->dialect,
@@ -197,8 +217,6 @@ start_call(struct worker *worker, struct desk_lease *lease,
         .base_url = upstream->base_url,
         .path = path.data ? path.data : "",
         .attempt = attempt,
-        .key_header = upstream->dialect->key_header,
-        .key = find_key(worker, upstream),
         .headers = upstream->dialect->headers,
         .content_type = "application/json",
         .body = buf_slice(lease->translated.bytes ? &lease->translated
@@ -210,6 +228,7 @@ start_call(struct worker *worker, struct desk_lease *lease,
         .low_speed_bytes = upstream->low_speed_bytes,
         .reply_bytes_max = upstream->reply_bytes_max,
     };
+    add_key(worker, lease, upstream, state, &order);
     rc = calls_start(worker->calls, &order, &lease->call, err);
     if (rc == E_IO)
         log_fatal("event=curl_failed reason=\"%s\"", err->msg);
@@ -218,10 +237,37 @@ out:
     return rc;
 }
 
+/* The attempt is spent: without an end, work that has a deadline would wait for
+ * a server that is gone, and another upstream would never be tried. */
+static void
+decline_token(struct worker *worker, struct desk_lease *lease)
+{
+    const char *reason = tokens_reason(worker->tokens, lease->upstream);
+    char message[OUTCOME_MESSAGE_BYTES_MAX + 1];
+
+    if (snprintf(message, sizeof(message),
+                 "no access token: the token server: %s",
+                 reason[0] ? reason : "no reply came yet") < 0)
+        message[0] = '\0';
+    decline(worker, lease, OUTCOME_RETRYABLE, "token_unavailable", message);
+}
+
+bool
+errand_may_start(struct worker *worker, const struct desk_lease *lease,
+                 int64_t now_ms)
+{
+    const struct upstream *upstream =
+        upstreams_find(&worker->upstreams, lease->upstream);
+
+    return !upstream || tokens_ask(worker->tokens, upstream->name,
+                                   upstream->base_url, now_ms) != TOKEN_AWAITED;
+}
+
 void
 errand_start(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
 {
     const struct upstream *upstream;
+    enum token_state state;
     struct err err = { 0 };
     const char *code;
 
@@ -231,12 +277,19 @@ errand_start(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
     }
     upstream = upstreams_find(&worker->upstreams, lease->upstream);
     if (!upstream) {
-        decline(worker, lease, "unknown_upstream",
+        decline(worker, lease, OUTCOME_PERMANENT, "unknown_upstream",
                 "the broker named no upstream of this name");
         return;
     }
-    if (start_call(worker, lease, upstream, &code, &err) < 0)
-        decline(worker, lease, code, err.msg);
+    state =
+        tokens_ask(worker->tokens, upstream->name, upstream->base_url, now_ms);
+    assert(state != TOKEN_AWAITED);
+    if (state == TOKEN_MISSING) {
+        decline_token(worker, lease);
+        return;
+    }
+    if (start_call(worker, lease, upstream, state, &code, &err) < 0)
+        decline(worker, lease, OUTCOME_PERMANENT, code, err.msg);
     else
         desk_start(worker->desk, lease);
 }
@@ -248,6 +301,16 @@ errand_end(struct worker *worker, const struct call *call, struct reply *reply,
     struct desk_lease *lease = desk_find_call(worker->desk, call);
 
     assert(lease);
+    /* A 401 to a token may be the token's fault: it was revoked, or its time
+     * was shorter than said. A new one shows; its answer counts. */
+    if (reply->http_status == 401 && lease->token > 0 && !lease->is_second &&
+        !worker->is_draining &&
+        tokens_refused(worker->tokens, lease->upstream, lease->token, now_ms)) {
+        lease->is_second = true;
+        buf_fini(&reply->body);
+        desk_again(worker->desk, lease);
+        return;
+    }
     settle(worker, lease, reply, now_ms);
 }
 

@@ -5,11 +5,16 @@
 #ifndef WORKER_ERRAND_H
 #define WORKER_ERRAND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "worker/worker.h"
 
-/* Starts a waiting lease: its call runs then, or it is finished already (a
+/* False as long as a waiting lease has to wait for an access token. */
+bool errand_may_start(struct worker *worker, const struct desk_lease *lease,
+                      int64_t now_ms);
+
+/* Starts a waiting lease that may start: its call runs then, or it is finished already (a
  * `local` answer, an upstream that is not known). */
 void errand_start(struct worker *worker, struct desk_lease *lease,
                   int64_t now_ms);

@@ -17,6 +17,13 @@ struct keys {
 static struct secret_source
 source_of(const struct conf_upstream *upstream)
 {
+    if (upstream->oauth_token_url) {
+        return (struct secret_source){
+            .file = upstream->oauth_client_secret_file,
+            .credential = upstream->oauth_client_secret_credential,
+            .variable = upstream->oauth_client_secret_env,
+        };
+    }
     return (struct secret_source){
         .file = upstream->key_file,
         .credential = upstream->key_credential,
@@ -30,13 +37,15 @@ read_one(const struct conf_upstream *upstream, struct secret *secret,
          struct err *err)
 {
     struct secret_source source = source_of(upstream);
+    const char *what =
+        upstream->oauth_token_url ? "oauth_client_secret" : "key";
     int rc = secret_read(secret, &source, err);
 
     if (rc < 0 && source.file)
-        return err_wrap(err, "key_file %s", source.file);
+        return err_wrap(err, "%s_file %s", what, source.file);
     if (rc < 0 && source.credential)
-        return err_wrap(err, "key_credential %s", source.credential);
-    return rc < 0 ? err_wrap(err, "key_env %s", source.variable) : 0;
+        return err_wrap(err, "%s_credential %s", what, source.credential);
+    return rc < 0 ? err_wrap(err, "%s_env %s", what, source.variable) : 0;
 }
 
 struct keys *
@@ -110,10 +119,21 @@ keys_find(const struct keys *keys, const char *name, const char *base_url,
             return KEY_NONE;
         if (strcmp(conf->upstreams[i].base_url, base_url) != 0)
             return KEY_MISMATCH;
+        /* A client's secret is no key: it goes to its token server only. */
+        if (conf->upstreams[i].oauth_token_url)
+            return KEY_NONE;
         *key = secret_peek(&keys->items[i]);
         return KEY_FOUND;
     }
     return KEY_NONE;
+}
+
+struct slice
+keys_client_secret(const struct keys *keys, size_t nth)
+{
+    assert(nth < keys->conf->upstream_count);
+    assert(keys->conf->upstreams[nth].oauth_token_url);
+    return secret_peek(&keys->items[nth]);
 }
 
 void

@@ -45,6 +45,7 @@ worker_reload(struct worker *worker, const char *reason)
 {
     log_info("event=reload reason=%s", reason);
     keys_reload(worker->keys);
+    tokens_forgive(worker->tokens);
 }
 
 /* Says hello after each connection, and again while nobody answers. The sign of
@@ -80,8 +81,10 @@ collect(struct worker *worker, int64_t now_ms)
     struct reply reply;
 
     calls_perform(worker->calls);
-    while ((call = calls_take(worker->calls, &reply)))
-        errand_end(worker, call, &reply, now_ms);
+    while ((call = calls_take(worker->calls, &reply))) {
+        if (!tokens_end(worker->tokens, call, &reply, now_ms))
+            errand_end(worker, call, &reply, now_ms);
+    }
 }
 
 /* Gives up what the broker must take for lost by now. */
@@ -124,24 +127,31 @@ start(struct worker *worker, int64_t now_ms)
 {
     struct desk_lease *lease;
     bool is_local = false, is_any = false;
+    size_t at = 0;
 
     while (!worker->is_draining && !worker->is_told_to_wait && !is_local &&
            may_risk_more(worker) &&
            slots_free(&worker->slots,
                       (int64_t)desk_count(worker->desk, DESK_RUNNING)) > 0 &&
-           (lease = desk_next_waiting(worker->desk))) {
+           (lease = desk_next_waiting(worker->desk, &at))) {
         if (!desk_has_time(lease, now_ms)) {
             log_warn("event=lease_too_old request=%lld fence=%lld",
                      (long long)lease->request, (long long)lease->fence);
             (void)report_refuse(worker, lease->request, lease->fence);
             desk_remove(worker->desk, lease);
+            at--; /* the next one has taken its place */
             continue;
         }
+        /* It keeps its place and takes no slot. */
+        if (!errand_may_start(worker, lease, now_ms))
+            continue;
         is_local = strcmp(lease->upstream, CONF_LOCAL) == 0;
         is_any = true;
         (void)report_started(worker, lease); /* else the next beat says so */
         errand_start(worker, lease, now_ms);
     }
+    if (!worker->is_draining && tokens_turn(worker->tokens, now_ms))
+        is_any = true;
     if (is_any)
         calls_perform(worker->calls);
     return is_local;
@@ -275,9 +285,12 @@ wait_ms(const struct worker *worker, int64_t now_ms)
 {
     int64_t next_ms = now_ms + LOOP_WAIT_MS_MAX;
     int64_t desk_ms = desk_next_ms(worker->desk);
+    int64_t tokens_ms = tokens_next_ms(worker->tokens, now_ms);
 
     if (desk_ms < next_ms)
         next_ms = desk_ms;
+    if (!worker->is_draining && tokens_ms < next_ms)
+        next_ms = tokens_ms;
     if (worker->is_welcome && worker->beat_ms < next_ms)
         next_ms = worker->beat_ms;
     if (!worker->is_welcome && worker->hello_ms < next_ms)

@@ -20,12 +20,6 @@ static const char *const class_names[] = {
 #undef OUTCOME_NAME
 };
 
-static const char *const end_texts[] = {
-#define END_TEXT(name, text) text,
-    REPLY_END_LIST(END_TEXT)
-#undef END_TEXT
-};
-
 /* Errors: the first row that holds the status, with its words if it has some,
  * says what they mean. Words belong to one provider each, so no row asks which
  * it is. An error that came with a status of success counts as its own number,
@@ -354,7 +348,7 @@ judge_no_reply(const struct reply *reply, struct outcome *out)
             put(out,
                 reply->is_sent ? end_rows[i].sent_class : end_rows[i].class,
                 end_rows[i].code,
-                reply->reason[0] ? reply->reason : end_texts[reply->end]);
+                reply->reason[0] ? reply->reason : reply_end_text(reply->end));
             return;
         }
     }

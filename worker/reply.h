@@ -48,4 +48,7 @@ struct reply {
     struct buf body;                         /* as it came, perhaps in part */
 };
 
+/* What happened, for people. */
+const char *reply_end_text(enum reply_end end);
+
 #endif

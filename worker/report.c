@@ -40,6 +40,20 @@ add_held(const struct worker *worker, cJSON *head)
     }
 }
 
+/* What was counted since the last beat. */
+static void
+add_tokens(const struct worker *worker, cJSON *head)
+{
+    struct tokens_count count = tokens_count(worker->tokens);
+    cJSON *pair;
+
+    if (count.hits == 0 && count.fetches == 0)
+        return;
+    pair = wire_add_array(head, "tokens");
+    cJSON_AddItemToArray(pair, cJSON_CreateNumber((double)count.hits));
+    cJSON_AddItemToArray(pair, cJSON_CreateNumber((double)count.fetches));
+}
+
 int
 report_hello(struct worker *worker, int64_t now_ms)
 {
@@ -76,9 +90,12 @@ report_beat(struct worker *worker, int64_t now_ms)
     wire_add_int(head, "slots", kept_slots(worker));
     wire_add_bool(head, "leaving", worker->is_draining);
     add_held(worker, head);
+    add_tokens(worker, head);
     rc = say(worker, head);
-    if (rc == 0)
+    if (rc == 0) {
         desk_beat_sent(worker->desk, now_ms);
+        tokens_count_reset(worker->tokens);
+    }
     return rc;
 }
 

@@ -332,9 +332,12 @@ run(const struct options *options, const struct conf *conf, int signal_fd,
     worker.link = connect_broker(context, options, conf, err);
     if (worker.link) {
         worker.calls =
-            calls_new((size_t)options->capacity, getenv("SHEAF_PROXY"));
+            calls_new((size_t)options->capacity + conf->upstream_count,
+                      getenv("SHEAF_PROXY"));
+        worker.tokens = tokens_new(conf, keys, worker.calls);
         code = work(&worker, options, signal_fd);
         calls_free(worker.calls);
+        tokens_free(worker.tokens);
     } else if (err->code == E_USAGE) {
         code = EXIT_USAGE;
     }

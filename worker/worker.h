@@ -31,6 +31,7 @@
 #include "worker/identity.h"
 #include "worker/key.h"
 #include "worker/slots.h"
+#include "worker/tokens.h"
 #include "worker/upstream.h"
 
 #define WORKER_HELLO_REPEAT_MS 1000 /* a hello that nobody answers */
@@ -42,6 +43,7 @@ struct worker {
     struct keys *keys;        /* borrowed from main */
     struct link *link;        /* borrowed from main */
     struct calls *calls;      /* borrowed from main */
+    struct tokens *tokens;    /* borrowed from main */
     struct text_rules *rules; /* NULL until `local` is first asked */
     struct desk *desk;
     struct slots slots;
