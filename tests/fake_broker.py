@@ -34,6 +34,7 @@ class Broker:
         self.heard = []    # (header, body) in order
         self.results = []  # the same, results only
         self.slots = []    # counts that the worker told
+        self.beats = []    # when they were heard, in seconds
         self.held = None   # of the latest hello or beat
         self.peer = None
         self.context = zmq.Context()
@@ -80,6 +81,7 @@ class Broker:
             self.say("rehello")
         elif verb == "beat":
             self.held = head["held"]
+            self.beats.append(time.monotonic())
             if self.answers_beats:
                 self.answer_beat()
         elif verb == "slots":

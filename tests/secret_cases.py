@@ -144,7 +144,7 @@ def case_a_ca_file_vouches_for_its_upstream_only(stage):
     check("what came", (len(server.requests), len(other.requests)), (2, 0))
 
 
-def case_a_ca_file_takes_the_systems_place(stage):
+def case_a_ca_file_must_be_there_and_vouch(stage):
     authority = Authority(stage.dir)
     server = stage.start_server(answer_well, authority.context())
     broker = stage.start_broker(upstream={"base_url": server.url})

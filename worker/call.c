@@ -230,6 +230,9 @@ new_easy(const struct calls *calls, struct call *call)
     SET(easy, CURLOPT_PROXY, calls->proxy ? calls->proxy : "");
     SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     SET(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    /* A name is looked up by a thread of the library. To end a call while it
+     * runs would wait for it, and with it the whole loop, 10 s and more if the
+     * name server is dead; so it is left to end by itself. */
     SET(easy, CURLOPT_QUICK_EXIT, 1L);
     SET(easy, CURLOPT_MAXAGE_CONN, CONNECTION_AGE_S);
     SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
