@@ -529,6 +529,18 @@ def case_a_token_request_follows_no_redirect(stage):
     check("nothing went there", other.requests, [])
 
 
+def case_a_token_reply_has_a_limit(stage):
+    issuer = Issuer(stage)
+    issuer.failure = (200, {}, b'{"access_token":"' + b"x" * 70000 + b'"}')
+    broker = stage.start_broker(upstream={"base_url": issuer.url})
+    stage.start_worker(conf=issuer.conf(stage, more="oauth_wait_ms = 1000\n"))
+    broker.wait_hello()
+    broker.lease(1, chat("x"))
+    check("it is an error", broker.result_of(1)[0]["message"], "no access "
+          "token: the token server: no reply came: the reply is above its size "
+          "limit")
+
+
 def case_a_token_server_that_nobody_vouches_for_gets_nothing(stage):
     issuer = Issuer(stage, Authority(stage.dir).context())
     broker = stage.start_broker(upstream={"base_url": issuer.url})
