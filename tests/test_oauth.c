@@ -4,6 +4,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "base/text.h"
+
 static struct oauth_grant grant;
 static struct err err;
 
@@ -147,4 +149,17 @@ Test(oauth, hands_on_the_wait_that_a_server_names)
     hint_keep(&reply.headers, slice_of("Retry-After"), slice_of(" 7"));
     cr_expect_eq(oauth_read(&reply, 0, &grant, &err), E_INVALID);
     cr_expect_eq(grant.wait_ms, 7000);
+}
+
+Test(oauth, cuts_no_character_of_an_explanation_in_two)
+{
+    struct buf body = { 0 };
+
+    buf_add_str(&body, "{\"error\":\"e\",\"error_description\":\"x");
+    for (int i = 0; i < 200; i++)
+        buf_add_str(&body, "\xc3\xa4");
+    buf_add_str(&body, "\"}");
+    cr_expect_eq(read_reply(400, body.data), E_INVALID);
+    cr_expect(text_is_utf8(slice_of(err.msg)), "%s", err.msg);
+    buf_fini(&body);
 }

@@ -3,15 +3,15 @@
 #include "worker/oauth.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "worker/hint.h"
 
-#define WORD_BYTES_MAX 64  /* of an error's name, or a token's type */
-#define TEXT_BYTES_MAX 200 /* of a server's explanation */
+#define WORD_BYTES_MAX   64  /* of an error's name, or a token's type */
+#define REASON_BYTES_MAX 200 /* of a server's explanation */
 
 /* Makes room for a value that is put in piece by piece: growing would leave
  * copies of a secret behind. */
@@ -113,22 +113,24 @@ oauth_basic(const struct oauth_client *client, struct buf *out)
     buf_fini(&pair);
 }
 
-/* A member that is a string, cut to what `text` holds; "" if it is none. */
+/* A member that is a string, cut to bytes_max and ended by a NUL; "" if it is
+ * none. It goes into messages, so no character is cut in two. */
 static void
 copy_member(const struct json_doc *doc, const char *name, char *text,
-            size_t bytes)
+            size_t bytes_max)
 {
     size_t at = json_member(doc, 0, name);
     struct buf value = { 0 };
-    int rc;
+    struct slice kept;
 
     text[0] = '\0';
     if (at == JSON_NONE)
         return;
     json_decode(doc, at, &value);
-    rc = snprintf(text, bytes, "%s", value.bytes ? value.data : "");
-    if (rc < 0)
-        text[0] = '\0';
+    kept = text_cut(buf_slice(&value), bytes_max);
+    if (kept.bytes > 0)
+        memcpy(text, kept.data, kept.bytes);
+    text[kept.bytes] = '\0';
     buf_fini(&value);
 }
 
@@ -147,7 +149,7 @@ read_expiry(const struct json_doc *doc, int64_t *expires_ms, struct err *err)
         return 0;
     rc = json_int(doc, at, 1, OAUTH_EXPIRES_S_MAX, &seconds);
     if (rc < 0) {
-        copy_member(doc, "expires_in", text, sizeof(text));
+        copy_member(doc, "expires_in", text, WORD_BYTES_MAX);
         rc = json_parse(&inner, text, strlen(text), JSON_REPLY, NULL);
         if (rc == 0)
             rc = json_int(&inner, 0, 1, OAUTH_EXPIRES_S_MAX, &seconds);
@@ -170,7 +172,7 @@ read_token(const struct json_doc *doc, struct oauth_grant *grant,
     struct buf token = { 0 };
     int rc;
 
-    copy_member(doc, "token_type", type, sizeof(type));
+    copy_member(doc, "token_type", type, WORD_BYTES_MAX);
     if (type[0] && strcasecmp(type, "bearer") != 0) {
         return err_set(err, E_INVALID,
                        "its token is of the type \"%s\", not \"Bearer\"", type);
@@ -195,11 +197,11 @@ read_token(const struct json_doc *doc, struct oauth_grant *grant,
 static int
 refuse(const struct reply *reply, const struct json_doc *doc, struct err *err)
 {
-    char error[WORD_BYTES_MAX + 1] = "", text[TEXT_BYTES_MAX + 1] = "";
+    char error[WORD_BYTES_MAX + 1] = "", text[REASON_BYTES_MAX + 1] = "";
 
     if (doc->count > 0) {
-        copy_member(doc, "error", error, sizeof(error));
-        copy_member(doc, "error_description", text, sizeof(text));
+        copy_member(doc, "error", error, WORD_BYTES_MAX);
+        copy_member(doc, "error_description", text, REASON_BYTES_MAX);
     }
     return err_set(err, E_INVALID, "it answered with status %d%s%s%s%s",
                    reply->http_status, error[0] ? ", " : "", error,
