@@ -209,7 +209,7 @@ def case_a_reply_that_stalls_is_given_up(stage):
         broker.lease(request, chat(text))
     head, _ = broker.result_of(1)
     check("given up", (head["class"], head["code"], head["http_status"]),
-          ("retryable", "timeout", 0))
+          ("uncertain", "timeout", 0))
     check("it says why", head["message"],
           "the reply stalled: fewer than 20 bytes in 500 ms")
     check("silence before the first byte is none",
@@ -264,6 +264,7 @@ class Issuer:
         self.secret = SECRET
         self.expires_in = 3600
         self.delay_s = 0
+        self.call_s = 0
         self.failure = None    # (status, headers, body) of the token server
         self.issued = 0
         self.good = set()      # tokens that the API takes
@@ -275,6 +276,7 @@ class Issuer:
 
     def answer(self, request):
         if not request.path.startswith("/token"):
+            time.sleep(self.call_s)
             if request.headers["Authorization"] not in self.good:
                 return 401, {}, json.dumps({"error": {
                     "message": "bad " + str(request.headers["Authorization"])
@@ -439,11 +441,26 @@ def case_a_refused_token_is_replaced_once(stage):
     broker.lease(3, chat("z"))
     head, body = broker.result_of(3)
     check("now it counts", (head["class"], head["http_status"]),
-          ("permanent", 401))
+          ("stop", 401))
     check("no storm of tokens", issuer.issued, 2)
     check_that("the body does not give it away",
                b"bad Bearer " + b"*" * len(TOKEN % 2) in body)
     expect_no_secret(stage, broker)
+
+
+def case_a_worker_that_goes_leaves_a_refused_call_to_others(stage):
+    issuer, broker = start_with_issuer(stage)
+    broker.lease(1, chat("x"))
+    broker.result_of(1)
+    issuer.good.clear()
+    issuer.call_s = 1
+    broker.lease(2, chat("y"))
+    broker.until("it runs", lambda: len(issuer.called()) == 2)
+    stage.worker.send_signal(signal.SIGTERM)
+    head, _ = broker.result_of(2)
+    check("no attempt is spent", (head["class"], head["code"]),
+          ("aborted", "token_refused"))
+    stage.wait_end(broker, 0)
 
 
 def case_many_refused_at_once_fetch_one_token(stage):
@@ -563,6 +580,17 @@ def case_a_token_goes_to_its_own_url_only(stage):
     check("none was sent", issuer.called()[0].headers["Authorization"], None)
     check_that("it is logged",
                "event=upstream_mismatch" in stage.read_log())
+
+
+def case_a_token_stands_where_no_key_does(stage):
+    issuer = Issuer(stage)
+    broker = stage.start_broker(upstream={"base_url": issuer.url,
+                                          "dialect": "azure"})
+    stage.start_worker(conf=issuer.conf(stage))
+    broker.wait_hello()
+    broker.lease(1, chat("x"), path="/deployments/d/chat/completions")
+    check("it is taken", broker.result_of(1)[0]["class"], "ok")
+    check("no key is sent", issuer.called()[0].headers["api-key"], None)
 
 
 def case_a_clients_secret_is_read_anew(stage):

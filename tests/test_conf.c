@@ -370,7 +370,7 @@ Test(conf, has_a_sample_with_every_option_at_its_default)
     CONF_LIST(IS_DEFAULT)
 #undef IS_DEFAULT
     cr_expect_eq(conf_check(&sample, &err), 0, "%s", err.msg);
-    cr_expect_eq(sample.upstream_count, 6);
+    cr_expect_eq(sample.upstream_count, 7);
     conf_fini(&sample);
     buf_fini(&text);
 }

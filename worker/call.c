@@ -163,7 +163,7 @@ take_header(char *data, size_t size, size_t count, void *user)
     return bytes;
 }
 
-/* Called by libcurl all the time, and at least with each calls_perform(). Its own
+/* Called by libcurl all the time, at least with each calls_perform(). Its own
  * limit of speed would count the time before the first byte as well. */
 static int
 watch_speed(void *user, curl_off_t to_come, curl_off_t came, curl_off_t to_send,

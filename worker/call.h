@@ -45,9 +45,9 @@ struct call_order {
     const char *ca_file; /* whose certificates to trust; NULL: the system's */
     int64_t connect_timeout_ms; /* for name, connection and TLS */
     int64_t timeout_ms;         /* for all of it */
-    /* Once a reply has begun, so many bytes must come in each such time: a model
-     * may think for minutes before the first, but not between them. 0 ms: they
-     * need not. */
+    /* Once a reply has begun, so many bytes must come in each such time: a
+     * model may think for minutes before the first, but not between them. 0 ms:
+     * they need not. */
     int64_t low_speed_ms;
     int64_t low_speed_bytes;
     int64_t reply_bytes_max;

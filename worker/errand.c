@@ -294,6 +294,24 @@ errand_start(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
         desk_start(worker->desk, lease);
 }
 
+/* Lets the call of a lease be made once more; by another worker, if this one
+ * has to go. */
+static void
+repeat(struct worker *worker, struct desk_lease *lease)
+{
+    if (!worker->is_draining) {
+        lease->is_second = true;
+        desk_again(worker->desk, lease);
+        return;
+    }
+    outcome_set(&lease->result.outcome, OUTCOME_ABORTED, "token_refused",
+                "the upstream refused the access token, and the worker has to "
+                "go");
+    lease->result.is_sent = true;
+    desk_finish(worker->desk, lease);
+    log_call(lease);
+}
+
 void
 errand_end(struct worker *worker, const struct call *call, struct reply *reply,
            int64_t now_ms)
@@ -304,11 +322,9 @@ errand_end(struct worker *worker, const struct call *call, struct reply *reply,
     /* A 401 to a token may be the token's fault: it was revoked, or its time
      * was shorter than said. A new one shows; its answer counts. */
     if (reply->http_status == 401 && lease->token > 0 && !lease->is_second &&
-        !worker->is_draining &&
         tokens_refused(worker->tokens, lease->upstream, lease->token, now_ms)) {
-        lease->is_second = true;
         buf_fini(&reply->body);
-        desk_again(worker->desk, lease);
+        repeat(worker, lease);
         return;
     }
     settle(worker, lease, reply, now_ms);

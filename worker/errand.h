@@ -14,8 +14,9 @@
 bool errand_may_start(struct worker *worker, const struct desk_lease *lease,
                       int64_t now_ms);
 
-/* Starts a waiting lease that may start: its call runs then, or it is finished already (a
- * `local` answer, an upstream that is not known). */
+/* Starts a waiting lease that may start: its call runs then, or it is finished
+ * already (a `local` answer, an upstream that is not known, a token that has
+ * not come in time). */
 void errand_start(struct worker *worker, struct desk_lease *lease,
                   int64_t now_ms);
 

@@ -43,8 +43,8 @@ void keys_reload(struct keys *keys);
 enum key_found keys_find(const struct keys *keys, const char *name,
                          const char *base_url, struct slice *key);
 
-/* The client's secret of the nth upstream, which gets tokens: borrowed; empty if
- * it was not in the environment. */
+/* The client's secret of the nth upstream, which gets tokens: borrowed; empty
+ * if it was not in the environment. */
 struct slice keys_client_secret(const struct keys *keys, size_t nth);
 
 /* Replaces every key wherever it stands in a text (see secret_hide()). */

@@ -18,7 +18,7 @@
 /* What a file, or the directory it is in, must not allow. */
 #define OTHERS 0077 /* permissions of group and others */
 /* systemd gives the service's user its right by an access list, whose mask
- * stands where the permissions of the group do: a group that reads is not one. */
+ * stands where the group's permissions do: a group that reads is none. */
 #define STRANGERS 0027
 
 static void
