@@ -4,12 +4,6 @@
 #include <assert.h>
 #include <string.h>
 
-static const char *const class_names[CLASS_COUNT] = {
-#define RETRY_ROW(name, text) [CLASS_##name] = text,
-    RETRY_CLASSES(RETRY_ROW)
-#undef RETRY_ROW
-};
-
 static const struct {
     uint32_t http_status;
     enum status status;
@@ -22,8 +16,8 @@ static const struct {
 int
 retry_class_parse(const char *name)
 {
-    for (int class = 0; class < CLASS_COUNT; class ++) {
-        if (strcmp(class_names[class], name) == 0)
+    for (int class = 0; class < CLASS_LOST; class ++) {
+        if (strcmp(call_class_name((enum call_class) class), name) == 0)
             return class;
     }
     return -1;
@@ -121,7 +115,7 @@ retry_decide(struct request *request, const struct call_end *end,
         .status = retry_status(end->class, end->http_status),
     };
 
-    assert(end->class < CLASS_COUNT);
+    assert(end->class < CLASS_LOST);
     count(request, end);
     if (end->class == CLASS_ABORTED) {
         verdict.action = RETRY_READY;

@@ -15,25 +15,11 @@
 
 #include "base/conf.h"
 #include "base/status.h"
+#include "store/attempt.h"
 #include "store/request.h"
 
-/* The classes of PROTOCOL.md's `result`. */
-#define RETRY_CLASSES(X)      \
-    X(OK, "ok")               \
-    X(RETRYABLE, "retryable") \
-    X(THROTTLED, "throttled") \
-    X(UNCERTAIN, "uncertain") \
-    X(STOP, "stop")           \
-    X(PERMANENT, "permanent") \
-    X(TRUNCATED, "truncated") \
-    X(REFUSED, "refused")     \
-    X(ABORTED, "aborted")
-
-#define RETRY_ENUM(name, text) CLASS_##name,
-enum call_class { RETRY_CLASSES(RETRY_ENUM) CLASS_COUNT };
-#undef RETRY_ENUM
-
-/* The class of a name; -1 if it is none. */
+/* The class of a name, as in PROTOCOL.md's `result`; -1 if it is none that a
+ * worker can report. */
 int retry_class_parse(const char *name);
 
 /* How a call ended. */

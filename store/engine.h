@@ -42,7 +42,8 @@
     X(REPLY, "reply")           \
     X(RESULT, "result")         \
     X(DONE, "done")             \
-    X(ESSENCE, "essence")
+    X(ESSENCE, "essence")       \
+    X(ATTEMPT, "attempt")
 
 #define TABLES_OF_FORMAT_1 22 /* later ones are added to an older store */
 

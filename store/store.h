@@ -30,6 +30,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/err.h"
+#include "store/attempt.h"
 #include "store/batch.h"
 #include "store/draft.h"
 #include "store/outcome.h"
@@ -38,6 +39,7 @@
 #define STORE_FORMAT       3
 #define STORE_UUID_BYTES   16
 #define STORE_SLICE_MAX    1000 /* drafts touched by one slice of longer work */
+#define STORE_ATTEMPTS_MAX 32   /* calls of a request that are remembered */
 #define STORE_RESERVE      (64u << 20) /* bytes beyond its size, for results */
 #define STORE_RESULT_BYTES 1024 /* promised to each draft without a result */
 #define STORE_SOFT_PERCENT 85
@@ -356,6 +358,17 @@ void store_finish(struct store *store, struct request *request,
 int store_outcome_get(struct store *store, uint64_t request,
                       struct outcome *outcome);
 int store_reply_get(struct store *store, uint64_t request, struct slice *reply);
+
+/* Remembers a call of a request, under the next number, and forgets the oldest
+ * if there are more than STORE_ATTEMPTS_MAX. The texts are not borrowed from the
+ * store, and cut to ATTEMPT_TEXT_BYTES_MAX. */
+void store_attempt_add(struct store *store, uint64_t request,
+                       const struct attempt *attempt);
+
+/* The last attempt before a number; UINT32_MAX: the newest one, whose number is
+ * how many there have been. E_CORRUPT also sets its number. */
+int store_attempt_before(struct store *store, uint64_t request, uint32_t number,
+                         struct attempt *attempt);
 
 /* The first lease after a request's; for the start. */
 int store_lease_after(struct store *store, uint64_t request,

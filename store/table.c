@@ -28,6 +28,7 @@ static const size_t key_widths[TABLE_COUNT] = {
     [TABLE_RESULT] = 8,
     [TABLE_DONE] = 16,
     [TABLE_ESSENCE] = 12,
+    [TABLE_ATTEMPT] = 12,
 };
 
 size_t

@@ -157,6 +157,9 @@ bool request_forget(struct store *store, const struct request *request);
  * wanted by nobody, or be forgotten. The draft's record was changed before. */
 void request_leave(struct store *store, uint64_t id, const struct draft *draft);
 
+/* Removes all attempts of a request (attempts.c). */
+void attempts_drop(struct store *store, uint64_t request);
+
 /* ---- drafts and results ---- */
 
 /* Writes a draft's record. */

@@ -21,6 +21,7 @@ static const char *const key_forms[TABLE_COUNT] = {
     [TABLE_READY] = "8888", [TABLE_TIMER] = "818",    [TABLE_LEASE] = "8",
     [TABLE_WORKER] = "x",   [TABLE_OUTCOME] = "8",    [TABLE_REPLY] = "8",
     [TABLE_RESULT] = "8",   [TABLE_DONE] = "88",      [TABLE_ESSENCE] = "84",
+    [TABLE_ATTEMPT] = "84",
 };
 
 static void
@@ -200,6 +201,7 @@ static const struct {
     [TABLE_RESULT] = { verify_result, true },
     [TABLE_DONE] = { verify_done, true },
     [TABLE_ESSENCE] = { verify_essence, false },
+    [TABLE_ATTEMPT] = { verify_attempt, true },
 };
 
 static void

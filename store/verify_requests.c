@@ -298,7 +298,7 @@ verify_lease(struct check *check, struct slice key, struct record *record)
     }
 }
 
-/* The request of an outcome or a reply: E_NOTFOUND if there is none, 0 also if
+/* The request of an outcome, a reply or an attempt: E_NOTFOUND if there is none, 0 also if
  * it is damaged. */
 static int
 find_request(struct check *check, uint64_t id)
@@ -340,4 +340,24 @@ verify_reply(struct check *check, struct slice key, struct record *record)
            table_get_raw(check->store, TABLE_OUTCOME,
                          key_id(key_get_u64(key, 0)), &value) == 0,
            "no outcome");
+}
+
+/* A request can do without the record of a call: one that is damaged, or is of
+ * no request, is removed. The others keep their numbers. */
+void
+verify_attempt(struct check *check, struct slice key, struct record *record)
+{
+    uint64_t id = key_get_u64(key, 0);
+    uint32_t number = key_get_u32(key, 8);
+    struct attempt attempt, newest = { 0 };
+    bool is_whole = attempt_decode(record, &attempt) == 0;
+
+    (void)store_attempt_before(check->store, id, UINT32_MAX, &newest);
+    if (MEND(check, is_whole, "damaged") ||
+        MEND(check, find_request(check, id) == 0, "no request") ||
+        MEND(check,
+             number >= 1 && newest.number - number < STORE_ATTEMPTS_MAX,
+             "the newest one is %u", newest.number)) {
+        drop_row(check);
+    }
 }

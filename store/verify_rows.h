@@ -97,7 +97,7 @@ row_fn verify_draft, verify_name, verify_refusal, verify_result, verify_done,
 
 /* Requests (verify_requests.c). */
 row_fn verify_request, verify_key, verify_ref, verify_ready, verify_lease,
-    verify_outcome, verify_reply;
+    verify_outcome, verify_reply, verify_attempt;
 
 /* What is due (verify_timers.c), and what stands beside (verify.c). */
 row_fn verify_timer, verify_meta, verify_worker;

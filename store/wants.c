@@ -236,6 +236,7 @@ remove_request(struct store *store, const struct request *request)
     request_unplace(store, request);
     table_del(store, TABLE_OUTCOME, key_id(request->id));
     table_del(store, TABLE_REPLY, key_id(request->id));
+    attempts_drop(store, request->id);
     table_del(store, TABLE_REQUEST, key_id(request->id));
 }
 

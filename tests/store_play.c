@@ -302,6 +302,19 @@ play_claim(struct play *play, uint64_t batch, uint64_t *ids, size_t max)
     return count;
 }
 
+/* A call has ended, as the broker writes it down. */
+static void
+note(struct play *play, uint64_t request, enum call_class class,
+     enum status status)
+{
+    store_attempt_add(play->store, request,
+                      &(struct attempt){ .ended_ms = play->now_ms,
+                                         .class = class,
+                                         .status = status,
+                                         .was_sent = true,
+                                         .worker = slice_of("w") });
+}
+
 void
 play_finish(struct play *play, uint64_t id, enum status status,
             const char *text)
@@ -324,6 +337,7 @@ play_finish(struct play *play, uint64_t id, enum status status,
     };
 
     play_begin(play);
+    note(play, id, is_ok ? CLASS_OK : CLASS_PERMANENT, status);
     store_finish(play->store, &request, &outcome, slice_of(text), play->now_ms);
     play_commit(play);
     if (is_ok)
@@ -346,6 +360,7 @@ play_delay(struct play *play, uint64_t id, int64_t due_ms)
     struct request request = play_get_request(play, id);
 
     play_begin(play);
+    note(play, id, CLASS_RETRYABLE, STATUS_SERVER_ERROR);
     store_delay(play->store, &request, due_ms);
     play_commit(play);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "store/attempt.h"
 #include "store/batch.h"
 #include "store/draft.h"
 #include "store/outcome.h"
@@ -339,12 +340,42 @@ outcome_again(struct record *record, struct buf *out)
     return rc;
 }
 
+static void
+write_attempt(struct buf *out)
+{
+    attempt_encode(&(struct attempt){ .ended_ms = 1,
+                                      .class = CLASS_LOST,
+                                      .status = STATUS_SERVER_ERROR,
+                                      .http_status = 503,
+                                      .fence = 2,
+                                      .was_sent = true,
+                                      .latency_ms = -1,
+                                      .wait_ms = 3,
+                                      .wait_from = text("retry-after"),
+                                      .code = text("code"),
+                                      .worker = text("w1"),
+                                      .upstream = text("upstream") },
+                   out);
+}
+
+static int
+attempt_again(struct record *record, struct buf *out)
+{
+    struct attempt attempt;
+    int rc = attempt_decode(record, &attempt);
+
+    if (rc == 0)
+        attempt_encode(&attempt, out);
+    return rc;
+}
+
 static const struct kind kinds[] = {
     { "batch", write_batch, batch_again, 0 },
     { "spec", write_spec, spec_again, 0 },
     { "draft", write_draft, draft_again, 0 },
     { "request", write_request, request_again, 4 },
     { "outcome", write_outcome, outcome_again, 0 },
+    { "attempt", write_attempt, attempt_again, 0 },
 };
 
 static struct record
@@ -427,6 +458,9 @@ Test(record, values_without_a_meaning_are_refused)
         { 3, 108 + 2, 0, "a NUL in an upstream's name" },
         { 4, 0, STATUS_COUNT, "status of an outcome" },
         { 4, 61, OUTCOME_PLAIN_TEXT + 1, "form" },
+        { 5, 8, CLASS_COUNT, "class" },
+        { 5, 9, STATUS_COUNT, "status of an attempt" },
+        { 5, 18, 2, "sent" },
     };
 
     for (size_t i = 0; i < COUNT(cases); i++) {

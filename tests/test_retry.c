@@ -262,8 +262,9 @@ Test(retry, classes_have_names)
                                          "uncertain", "stop",      "permanent",
                                          "truncated", "refused",   "aborted" };
 
-    for (int i = 0; i < CLASS_COUNT; i++)
+    for (int i = 0; i < CLASS_LOST; i++)
         cr_expect_eq(retry_class_parse(names[i]), i);
+    cr_expect_eq(retry_class_parse("lost"), -1, "no worker reports that");
     cr_expect_eq(retry_class_parse(""), -1);
     cr_expect_eq(retry_class_parse("OK"), -1);
 }

@@ -100,8 +100,20 @@ try_outcome(struct record *record, struct slice fields, struct buf *again)
     must_be_same(record, fields, again);
 }
 
-static kind_fn *const kinds[] = { try_batch, try_spec, try_draft, try_request,
-                                  try_outcome };
+static void
+try_attempt(struct record *record, struct slice fields, struct buf *again)
+{
+    struct attempt attempt;
+
+    if (attempt_decode(record, &attempt) < 0)
+        return;
+    attempt_encode(&attempt, again);
+    must_be_same(record, fields, again);
+    must(call_class_name(attempt.class) != NULL);
+}
+
+static kind_fn *const kinds[] = { try_batch,   try_spec,    try_draft,
+                                  try_request, try_outcome, try_attempt };
 #define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
 
 /* ---- rows ---- */
@@ -152,6 +164,7 @@ read_rows(struct store *store)
     struct refusal refusal;
     struct worker_row worker;
     struct outcome outcome;
+    struct attempt attempt;
     struct chunk chunk;
     struct lease lease;
     struct timer timer;
@@ -171,6 +184,7 @@ read_rows(struct store *store)
     (void)store_result_after(store, 0, 0, &result);
     (void)store_result_at(store, 1, 0, &result);
     (void)store_outcome_get(store, 1, &outcome);
+    (void)store_attempt_before(store, 1, UINT32_MAX, &attempt);
     (void)store_reply_get(store, 1, &text);
     if (store_draft_get(store, 1, 1, &draft) == 0 &&
         store_draft_line(store, &draft, &text) == 0) {
@@ -192,6 +206,7 @@ try_rows(struct slice fields)
     put_row(store, TABLE_REFUSAL, key_draft(1, 1), fields);
     put_row(store, TABLE_DRAFT, key_draft(1, 1), fields);
     put_row(store, TABLE_ESSENCE, key_draft(1, 1), fields);
+    put_row(store, TABLE_ATTEMPT, key_draft(1, 1), fields);
     put_row(store, TABLE_LEASE, key_id(1), fields);
     put_row(store, TABLE_OUTCOME, key_id(1), fields);
     put_row(store, TABLE_REPLY, key_id(1), fields);
