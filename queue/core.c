@@ -56,6 +56,15 @@ core_uuid_text(const unsigned char uuid[16], char text[CORE_UUID_TEXT_BYTES])
     uuid_unparse_lower(uuid, text);
 }
 
+const char *
+core_worker_name(const struct session *session, char text[CORE_UUID_TEXT_BYTES])
+{
+    if (*session->name)
+        return session->name;
+    core_uuid_text(session->uuid, text);
+    return text;
+}
+
 cJSON *
 core_answer(const struct call *call, const char *verb)
 {

@@ -187,6 +187,11 @@ int core_batch_even_purged(struct call *call, struct batch *batch);
 void core_uuid_text(const unsigned char uuid[16],
                     char text[CORE_UUID_TEXT_BYTES]);
 
+/* What to call a worker: its name, or its UUID, put into `text`, if it has not
+ * told it since the start. */
+const char *core_worker_name(const struct session *session,
+                             char text[CORE_UUID_TEXT_BYTES]);
+
 /* Reads the options of a batch into broker->options, once for many drafts. */
 int core_options(struct broker *broker, uint64_t batch);
 
@@ -287,6 +292,9 @@ void dispatch_pause(struct broker *broker, const char *upstream,
 /* What a worker reports of a call. Strings and slices are borrowed. */
 struct report {
     struct call_end end;
+    uint32_t fence;        /* of the lease under which it was made */
+    const char *worker;    /* its name */
+    const char *wait_from; /* where end.wait_ms stood; "": it does not say */
     const char *code, *message, *model, *finish;
     const char *shape; /* of the reply, "" if it had none */
     int64_t prompt_tokens, completion_tokens, total_tokens; /* -1: unknown */
@@ -314,6 +322,18 @@ void finish_poison(struct broker *broker, struct request *request,
 /* The essence of a draft whose batch expired (struct ending). */
 void finish_essence(void *context, const struct draft *draft, struct slice line,
                     struct buf *out);
+
+/* ---- attempts.c ---- */
+
+/* Remembers a call that a worker has reported, and what was decided. Before the
+ * request goes on, as it may go with all that belongs to it. */
+void attempt_note_report(struct broker *broker, const struct request *request,
+                         const struct report *report,
+                         const struct retry_verdict *verdict, int64_t now_ms);
+
+/* Remembers a call of which nobody will tell: its lease was lost. */
+void attempt_note_lost(struct broker *broker, const struct request *request,
+                       const struct session *session);
 
 /* ---- retain.c ---- */
 

@@ -213,6 +213,7 @@ finish_report(struct broker *broker, struct request *request,
         retry_decide(request, &end, broker->env.conf, now_ms,
                      store_request_deadline(broker->env.store, request->id),
                      core_chance(broker));
+    attempt_note_report(broker, request, report, &verdict, now_ms);
     switch (verdict.action) {
     case RETRY_DONE:
         end_request(broker, request, verdict.status, report, now_ms);

@@ -10,6 +10,7 @@
 #define ERROR_CODE_BYTES_MAX 128
 #define MESSAGE_BYTES_MAX    1024
 #define HTTP_STATUS_MAX      999
+#define WAIT_FROM_BYTES_MAX  64
 
 struct buf *
 worker_send(struct broker *broker, const struct session *session, cJSON *head)
@@ -99,14 +100,16 @@ worker_hold(struct broker *broker, struct session *session,
  * its workers die of: it has to run alone. If it is lost even so, nothing else
  * can have been the reason, and it ends. True if it did. */
 static bool
-count_loss(struct broker *broker, struct request *request, const char *worker)
+count_loss(struct broker *broker, struct request *request,
+           const struct session *session)
 {
     struct store *store = broker->env.store;
 
     request->lost++;
     broker->counters.leases_lost++;
     log_warn("event=lease_expired request=%llu worker=%s lost=%u",
-             (unsigned long long)request->id, worker, request->lost);
+             (unsigned long long)request->id, session->name, request->lost);
+    attempt_note_lost(broker, request, session);
     if (request->flags & REQUEST_SUSPECT) {
         finish_poison(broker, request, store_now_ms(store));
         return true;
@@ -137,7 +140,7 @@ worker_lose_lease(struct broker *broker, struct session *session,
         request.state != REQUEST_LEASED || request.fence != lost.fence) {
         return;
     }
-    if (lost.is_started && count_loss(broker, &request, session->name))
+    if (lost.is_started && count_loss(broker, &request, session))
         return;
     store_release(broker->env.store, &request);
 }
@@ -463,6 +466,8 @@ read_report(struct call *call, struct report *report)
             0 ||
         wire_int(wire, "wait_ms", wire_range_or(0, WIRE_INT_MAX, 0),
                  &report->end.wait_ms, err) < 0 ||
+        wire_str(wire, "wait_from", WAIT_FROM_BYTES_MAX, "", &report->wait_from,
+                 err) < 0 ||
         wire_int(wire, "prompt_tokens", wire_range_or(-1, WIRE_INT_MAX, -1),
                  &report->prompt_tokens, err) < 0 ||
         wire_int(wire, "completion_tokens", wire_range_or(-1, WIRE_INT_MAX, -1),
@@ -529,6 +534,7 @@ worker_result(struct call *call)
 {
     struct session *session = speaker(call);
     struct report report = { 0 };
+    char uuid[CORE_UUID_TEXT_BYTES];
     int64_t request, fence;
     cJSON *head;
 
@@ -541,6 +547,8 @@ worker_result(struct call *call)
         read_report(call, &report) < 0) {
         return E_INVALID;
     }
+    report.fence = (uint32_t)fence;
+    report.worker = core_worker_name(session, uuid);
     use_report(call, session, (uint64_t)request, (uint32_t)fence, &report);
     head = wire_new("confirmed");
     wire_add_int(head, "request", request);

@@ -589,9 +589,12 @@ hand_end(struct hand *hand, struct slip *slip, const char *class_name,
         &slip->report_head,
         "{\"verb\":\"result\",\"request\":%lld,\"fence\":%lld,\"class\":"
         "\"%s\",\"http_status\":%d,\"code\":\"its_code\",\"message\":\"its "
-        "message\",\"wait_ms\":%lld,\"sent\":1}",
+        "message\",\"wait_ms\":%lld,\"sent\":1",
         (long long)slip->request, (long long)slip->fence, class_name,
         http_status, (long long)wait_ms);
+    if (hand->wait_from)
+        buf_addf(&slip->report_head, ",\"wait_from\":\"%s\"", hand->wait_from);
+    buf_add_char(&slip->report_head, '}');
     report(hand, slip);
 }
 

@@ -42,8 +42,9 @@ struct hand {
     bool is_draining;
     int64_t slots, slots_told;
     bool must_tell;
-    int64_t beat_ms;    /* when the next one is due */
-    bool beats;         /* by itself, as time goes on */
+    int64_t beat_ms;       /* when the next one is due */
+    bool beats;            /* by itself, as time goes on */
+    const char *wait_from; /* what it says of waits; NULL: nothing */
     int64_t sent_ms;    /* of the beat or hello that waits for an answer; 0 */
     int64_t trusted_ms; /* of the last one that was answered */
     struct slip *slips;
