@@ -19,6 +19,7 @@
 #include "queue/schedule.h"
 #include "queue/session.h"
 #include "queue/upkeep.h"
+#include "queue/wait.h"
 #include "store/cache.h"
 
 #define CORE_UUID_TEXT_BYTES 37
@@ -278,6 +279,24 @@ void worker_save(struct broker *broker, const struct session *session);
 
 /* Leases ready requests to workers with room. */
 void dispatch_run(struct broker *broker, int64_t now_ms);
+
+/* Why nothing of a batch may start now, by its state and its terms: WAIT_SWEEP
+ * (it has ended), WAIT_SEAL, WAIT_PAUSE, WAIT_SCHEDULE or WAIT_WINDOW. Here and
+ * below, WAIT_NOTHING: it may. */
+struct wait dispatch_batch_wait(struct broker *broker, uint64_t batch,
+                                int64_t now_ms);
+
+/* Why nothing of a group, or to an upstream, is leased now: WAIT_GROUP,
+ * WAIT_COOLDOWN; and why a ready request is not given in turn: WAIT_ALONE. */
+struct wait dispatch_group_wait(const struct broker *broker, uint64_t group,
+                                int64_t now_ms);
+struct wait dispatch_upstream_wait(const struct broker *broker,
+                                   const char *upstream, int64_t now_ms);
+struct wait dispatch_alone_wait(const struct request *request);
+
+/* Why nobody is leased anything now: WAIT_DRAIN, WAIT_WORKER or WAIT_SLOT. The
+ * store may have no room besides, see store_may_lease(). */
+struct wait dispatch_worker_wait(const struct broker *broker);
 
 /* How long a lease on a request lasts. */
 int64_t dispatch_lease_ms(const struct broker *broker,

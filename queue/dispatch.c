@@ -32,12 +32,15 @@ dispatch_pause(struct broker *broker, const char *upstream, int64_t until_ms)
     broker->paused_until_ms[index] = until_ms;
 }
 
-static int64_t
-paused_until(const struct broker *broker, const char *upstream)
+struct wait
+dispatch_upstream_wait(const struct broker *broker, const char *upstream,
+                       int64_t now_ms)
 {
     int index = upstream_index(broker->env.conf, upstream);
 
-    return index < 0 ? 0 : broker->paused_until_ms[index];
+    if (index < 0 || broker->paused_until_ms[index] <= now_ms)
+        return (struct wait){ 0 };
+    return (struct wait){ WAIT_COOLDOWN, broker->paused_until_ms[index] };
 }
 
 int64_t
@@ -59,6 +62,14 @@ static bool
 is_fit(const struct session *session)
 {
     return session->is_online && !session->is_leaving && session->told > 0;
+}
+
+struct wait
+dispatch_alone_wait(const struct request *request)
+{
+    return request->flags & REQUEST_SUSPECT
+               ? (struct wait){ WAIT_ALONE, SCHEDULE_NEVER }
+               : (struct wait){ 0 };
 }
 
 /* Keeps a worker free for a request: it gets nothing more, gives back what it
@@ -101,24 +112,18 @@ alone_session(const struct broker *broker)
 
 /* ---- which place comes next ---- */
 
-/* When a batch may start by its own terms; the past: it may. */
+/* When the window of a batch opens; now, or earlier, if it has none. */
 static int64_t
-starts_at(struct broker *broker, uint64_t id, int64_t now_ms)
+opens_at(struct broker *broker, uint64_t id, int64_t now_ms)
 {
     struct window *window = NULL;
-    struct batch batch;
     struct spec spec;
     char *text, *zone;
-    int64_t open_ms;
+    int64_t open_ms = now_ms;
 
-    if (store_batch_get(broker->env.store, id, &batch) < 0 ||
-        !batch_may_run(&batch)) {
-        return SCHEDULE_NEVER;
-    }
-    open_ms = batch.not_before_ms;
-    if (open_ms > now_ms || store_spec_get(broker->env.store, id, &spec) < 0 ||
+    if (store_spec_get(broker->env.store, id, &spec) < 0 ||
         spec.window.bytes == 0) {
-        return open_ms;
+        return now_ms;
     }
     text = mem_dup(spec.window.data, spec.window.bytes);
     zone = mem_dup(spec.tz.data, spec.tz.bytes);
@@ -132,28 +137,57 @@ starts_at(struct broker *broker, uint64_t id, int64_t now_ms)
     return open_ms;
 }
 
-/* Until when the requests at a place have to wait: their group is held, or their
- * upstream is. All requests of a place go to the same upstream. One that runs
- * alone has a place of its own, and is not given in turn. */
-static int64_t
-waits_until(struct broker *broker, uint64_t batch, struct place place,
-            int64_t now_ms)
+struct wait
+dispatch_batch_wait(struct broker *broker, uint64_t id, int64_t now_ms)
 {
-    struct request request;
-    int64_t held_ms = groups_held_until(broker->groups, place.group, now_ms);
-    int64_t paused_ms;
+    struct wait wait = { WAIT_SWEEP, SCHEDULE_NEVER };
+    struct batch batch;
 
-    if (held_ms > now_ms)
-        return held_ms;
-    if (store_ready_peek(broker->env.store, batch, place, &request) < 0)
-        return 0;
-    paused_ms = paused_until(broker, request.upstream);
-    if (paused_ms > now_ms)
-        return paused_ms;
-    if (!(request.flags & REQUEST_SUSPECT))
-        return 0;
-    ask_alone(broker, batch, &request);
-    return SCHEDULE_NEVER;
+    if (store_batch_get(broker->env.store, id, &batch) < 0)
+        return wait;
+    if (!batch_may_run(&batch)) {
+        if (batch.state == BATCH_OPEN)
+            wait.cause = WAIT_SEAL;
+        if (batch.state == BATCH_PAUSED)
+            wait.cause = WAIT_PAUSE;
+        return wait;
+    }
+    wait = (struct wait){ WAIT_SCHEDULE, batch.not_before_ms };
+    if (wait.until_ms <= now_ms)
+        wait = (struct wait){ WAIT_WINDOW, opens_at(broker, id, now_ms) };
+    return wait.until_ms > now_ms ? wait : (struct wait){ 0 };
+}
+
+struct wait
+dispatch_group_wait(const struct broker *broker, uint64_t group, int64_t now_ms)
+{
+    int64_t held_ms = groups_held_until(broker->groups, group, now_ms);
+
+    return held_ms > now_ms ? (struct wait){ WAIT_GROUP, held_ms }
+                            : (struct wait){ 0 };
+}
+
+/* Why the requests at a place have to wait. All of them go to the same
+ * upstream. One that runs alone has a place of its own, and is not given in
+ * turn. */
+static struct wait
+place_wait(struct broker *broker, uint64_t batch, struct place place,
+           int64_t now_ms)
+{
+    struct wait wait = dispatch_group_wait(broker, place.group, now_ms);
+    struct request request;
+
+    if (wait.cause != WAIT_NOTHING ||
+        store_ready_peek(broker->env.store, batch, place, &request) < 0) {
+        return wait;
+    }
+    wait = dispatch_upstream_wait(broker, request.upstream, now_ms);
+    if (wait.cause != WAIT_NOTHING)
+        return wait;
+    wait = dispatch_alone_wait(&request);
+    if (wait.cause != WAIT_NOTHING)
+        ask_alone(broker, batch, &request);
+    return wait;
 }
 
 /* Finds the first place of a batch that may be dispatched now. False: there is
@@ -162,19 +196,19 @@ static bool
 find_place(struct broker *broker, uint64_t batch, struct place *place,
            int64_t now_ms, int64_t *wake_ms)
 {
-    int64_t until_ms = starts_at(broker, batch, now_ms);
+    struct wait wait = dispatch_batch_wait(broker, batch, now_ms);
 
-    *wake_ms = until_ms;
-    if (until_ms > now_ms)
+    *wake_ms = wait.until_ms;
+    if (wait.cause != WAIT_NOTHING)
         return false;
     *wake_ms = SCHEDULE_NEVER;
     *place = (struct place){ 0 };
     while (store_ready_next(broker->env.store, batch, place) == 0) {
-        until_ms = waits_until(broker, batch, *place, now_ms);
-        if (until_ms == 0)
+        wait = place_wait(broker, batch, *place, now_ms);
+        if (wait.cause == WAIT_NOTHING)
             return true;
-        if (until_ms < *wake_ms)
-            *wake_ms = until_ms;
+        if (wait.until_ms < *wake_ms)
+            *wake_ms = wait.until_ms;
         place->group++;
     }
     return false;
@@ -191,11 +225,11 @@ stay(struct broker *broker, int64_t now_ms)
         struct place place = broker->sticky_place;
 
         if (schedule_is_awake(broker->schedule, batch, now_ms) &&
-            starts_at(broker, batch, now_ms) <= now_ms &&
+            dispatch_batch_wait(broker, batch, now_ms).cause == WAIT_NOTHING &&
             store_ready_next(broker->env.store, batch, &place) == 0 &&
             place.lead == broker->sticky_place.lead &&
             place.group == broker->sticky_place.group &&
-            waits_until(broker, batch, place, now_ms) == 0) {
+            place_wait(broker, batch, place, now_ms).cause == WAIT_NOTHING) {
             broker->sticky_batch = batch;
             return true;
         }
@@ -260,6 +294,23 @@ choose_session(const struct broker *broker)
         }
     }
     return best;
+}
+
+struct wait
+dispatch_worker_wait(const struct broker *broker)
+{
+    const struct sessions *sessions = broker->sessions;
+    struct wait wait = { WAIT_WORKER, SCHEDULE_NEVER };
+
+    if (broker->is_draining)
+        return (struct wait){ WAIT_DRAIN, SCHEDULE_NEVER };
+    if (choose_session(broker))
+        return (struct wait){ 0 };
+    for (size_t i = 0; i < sessions->count; i++) {
+        if (sessions->list[i]->is_online && !sessions->list[i]->is_leaving)
+            wait.cause = WAIT_SLOT;
+    }
+    return wait;
 }
 
 /* Renders the request into a lease message. */
@@ -344,11 +395,13 @@ is_alone_due(struct broker *broker, int64_t now_ms)
     const struct alone *alone = &broker->alone;
     struct request request;
 
-    return starts_at(broker, alone->batch, now_ms) <= now_ms &&
+    return dispatch_batch_wait(broker, alone->batch, now_ms).cause ==
+               WAIT_NOTHING &&
            store_ready_peek(broker->env.store, alone->batch, alone->place,
                             &request) == 0 &&
            request.id == alone->request &&
-           paused_until(broker, request.upstream) <= now_ms;
+           dispatch_upstream_wait(broker, request.upstream, now_ms).cause ==
+               WAIT_NOTHING;
 }
 
 /* Leases the request that runs alone as soon as its worker holds nothing. True
