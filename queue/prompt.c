@@ -22,7 +22,7 @@ prompt_fini(struct prompt *prompt)
     buf_fini(&prompt->body);
     buf_fini(&prompt->path);
     buf_fini(&prompt->upstream);
-    buf_fini(&prompt->canonical);
+    buf_fini(&prompt->identity);
     json_fini(&prompt->doc);
     digest_free(prompt->digest);
     *prompt = (struct prompt){ 0 };
@@ -295,8 +295,8 @@ compose(struct prompt *prompt, const struct line *line,
 static void
 add_part(struct prompt *prompt, struct slice part)
 {
-    digest_add(prompt->digest, part.data, part.bytes);
-    digest_add(prompt->digest, "", 1); /* a NUL: no part holds one */
+    buf_add_slice(&prompt->identity, part);
+    buf_add_char(&prompt->identity, '\0'); /* no part holds one */
 }
 
 static int
@@ -310,8 +310,7 @@ make_key(struct prompt *prompt, const struct line *line,
     }
     if (!prompt->digest)
         prompt->digest = digest_new();
-    buf_reset(&prompt->canonical);
-    json_canonical(&prompt->doc, 0, &prompt->canonical);
+    buf_reset(&prompt->identity);
     add_part(prompt, slice_of("sheaf request " PROMPT_VERSION));
     add_part(prompt, buf_slice(&prompt->upstream));
     add_part(prompt, slice_of(upstream ? upstream->base_url : ""));
@@ -322,7 +321,9 @@ make_key(struct prompt *prompt, const struct line *line,
     add_part(prompt, line_field(line, options, LINE_SAMPLE_INDEX));
     /* What may pass for an answer to one may not for the other. */
     add_part(prompt, slice_of(prompt->kind == REQUEST_TEXT ? "text" : "raw"));
-    add_part(prompt, buf_slice(&prompt->canonical));
+    json_canonical(&prompt->doc, 0, &prompt->identity);
+    add_part(prompt, (struct slice){ 0 });
+    digest_add(prompt->digest, prompt->identity.data, prompt->identity.bytes);
     digest_final(prompt->digest, prompt->key);
     return 0;
 }

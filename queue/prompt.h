@@ -11,10 +11,11 @@
  * The common part stands first, so that requests of a group share the beginning
  * of their prompts. An OpenAI batch line's body is sent as it is.
  *
- * The request key is SHA-256 of the canonical body (members sorted, blanks
- * dropped, strings and numbers verbatim), the template's version, the sample
- * index, the kind, the endpoint, and the route as configured: requests with the
- * same key may share an answer.
+ * The request key is SHA-256 of the identity: requests with the same key may
+ * share an answer. Its parts are, each with a NUL behind it, "sheaf request" and
+ * the template's version; upstream, base URL and path, as configured; the sample
+ * index; the kind, `text` or `raw`; and the canonical body (members sorted,
+ * blanks dropped, strings and numbers verbatim).
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_PROMPT_H
@@ -38,6 +39,7 @@ struct prompt {
     struct buf path;     /* of the endpoint, behind the base URL */
     struct buf upstream; /* its name */
     enum request_kind kind;
+    struct buf identity; /* what the key is the digest of */
     unsigned char key[DIGEST_BYTES];
     uint64_t tag;          /* what its group has in common */
     size_t chars;          /* code points of its text */
@@ -45,7 +47,6 @@ struct prompt {
 
     struct digest *digest; /* private, as is the rest */
     struct json_doc doc;
-    struct buf canonical;
 };
 
 /* Frees what composing allocated; the prompt is empty and valid again. A

@@ -337,6 +337,26 @@ Test(prompt, the_same_request_has_the_same_key, .init = set_up,
     cr_expect_arr_eq(first, key, sizeof(key), "the model that is sent anyway");
 }
 
+Test(prompt, the_key_is_the_digest_of_the_identity, .init = set_up,
+     .fini = tear_down)
+{
+    static const char identity[] =
+        "sheaf request 1\0one\0https://api.example/v1\0/chat/completions\0"
+        "2\0text\0{\"messages\":[{\"content\":\"s\",\"role\":\"system\"},"
+        "{\"content\":\"x\",\"role\":\"user\"}],\"model\":\"m-1\","
+        "\"seed\":7}";
+    unsigned char key[DIGEST_BYTES];
+    char hex[DIGEST_HEX_BYTES];
+
+    key_of("{\"id\":\"a\",\"text\":\"x\",\"sample_index\":2,\"seed\": 7}",
+           "{\"system\":\"s\"}", key);
+    cr_assert_eq(prompt.identity.bytes, sizeof(identity));
+    cr_expect_arr_eq(prompt.identity.data, identity, sizeof(identity));
+    digest_hex(key, hex);
+    cr_expect_str_eq(hex, "4dca7f52b130113a3bfa2f9bc0b125e6"
+                          "8b6ec0d8193012fa41c23aa4079efed1");
+}
+
 /* Everything that can change the answer, and what is absent against its
  * default. No two of these have the same key. */
 Test(prompt, what_can_change_the_answer_changes_the_key, .init = set_up,
