@@ -153,6 +153,26 @@ store_ready_peek(struct store *store, uint64_t batch, struct place place,
                   : store_request_get(store, key_get_u64(found, 24), request);
 }
 
+size_t
+store_ready_before(struct store *store, uint64_t batch,
+                   const struct request *request, size_t max)
+{
+    struct key key = key_id(batch);
+    struct key end = key_ready(batch, request->place, request->id);
+    struct slice found;
+    size_t count = 0;
+
+    for (; count < max; count++) {
+        if (table_seek(store, TABLE_READY, key, 8, &found, NULL) < 0 ||
+            memcmp(found.data, end.bytes, end.count) >= 0) {
+            break;
+        }
+        /* A byte more is the next key there can be. */
+        key = key_u8(key_bytes(key_start(), found.data, found.bytes), 0);
+    }
+    return count;
+}
+
 static void
 lease_put(struct store *store, const struct lease *lease)
 {
@@ -165,6 +185,26 @@ lease_put(struct store *store, const struct lease *lease)
     table_put(store, TABLE_LEASE, key_id(lease->request));
 }
 
+static int
+lease_decode(struct record *record, struct lease *lease)
+{
+    lease->fence = record_get_u32(record);
+    record_get_bytes(record, lease->worker, sizeof(lease->worker));
+    lease->granted_ms = record_get_i64(record);
+    lease->deadline_ms = record_get_i64(record);
+    return record_end(record);
+}
+
+int
+store_lease_get(struct store *store, uint64_t request, struct lease *lease)
+{
+    struct record record;
+    int rc = table_get(store, TABLE_LEASE, key_id(request), &record);
+
+    *lease = (struct lease){ .request = request };
+    return rc < 0 ? rc : lease_decode(&record, lease);
+}
+
 int
 store_lease_after(struct store *store, uint64_t request, struct lease *lease)
 {
@@ -175,13 +215,7 @@ store_lease_after(struct store *store, uint64_t request, struct lease *lease)
 
     if (rc == 0 || rc == E_CORRUPT)
         *lease = (struct lease){ .request = key_get_u64(found, 0) };
-    if (rc < 0)
-        return rc;
-    lease->fence = record_get_u32(&record);
-    record_get_bytes(&record, lease->worker, sizeof(lease->worker));
-    lease->granted_ms = record_get_i64(&record);
-    lease->deadline_ms = record_get_i64(&record);
-    return record_end(&record);
+    return rc < 0 ? rc : lease_decode(&record, lease);
 }
 
 size_t

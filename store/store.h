@@ -269,6 +269,11 @@ void store_chunk_put(struct store *store, uint64_t batch,
 int store_chunk_get(struct store *store, uint64_t batch, uint32_t n,
                     struct chunk *chunk);
 
+/* The nth line of a chunk, from 1, without its newline: also one that became no
+ * draft. */
+int store_chunk_line(struct store *store, uint64_t batch,
+                     const struct chunk *chunk, uint32_t n, struct slice *line);
+
 /* The draft that has an id. E_CORRUPT: one that may have it is damaged. */
 int store_draft_find(struct store *store, uint64_t batch, struct slice id,
                      struct draft *draft);
@@ -308,6 +313,13 @@ bool store_request_is_wanted_by(struct store *store, uint64_t request,
 /* True if a batch that may run waits for a request. */
 bool store_request_runs(struct store *store, uint64_t request);
 
+/* The first live batch after one that waits for a request; 0 if there is none. */
+uint64_t store_request_wanted(struct store *store, uint64_t request,
+                              uint64_t after);
+
+/* How many drafts refer to a request, counted up to `max`. */
+size_t store_request_drafts(struct store *store, uint64_t request, size_t max);
+
 /* Writes a request's counters and flags. Its state is changed by the functions
  * below alone. */
 void store_request_put(struct store *store, const struct request *request);
@@ -324,6 +336,10 @@ int store_ready_next(struct store *store, uint64_t batch, struct place *place);
 /* The first ready request of a batch at a place. */
 int store_ready_peek(struct store *store, uint64_t batch, struct place place,
                      struct request *request);
+
+/* How many ready requests of a batch stand before one, counted up to `max`. */
+size_t store_ready_before(struct store *store, uint64_t batch,
+                          const struct request *request, size_t max);
 
 struct lease {
     uint64_t request;
@@ -370,7 +386,8 @@ void store_attempt_add(struct store *store, uint64_t request,
 int store_attempt_before(struct store *store, uint64_t request, uint32_t number,
                          struct attempt *attempt);
 
-/* The first lease after a request's; for the start. */
+/* A request's lease; the first one after a request's, for the start. */
+int store_lease_get(struct store *store, uint64_t request, struct lease *lease);
 int store_lease_after(struct store *store, uint64_t request,
                       struct lease *lease);
 

@@ -136,6 +136,25 @@ store_request_runs(struct store *store, uint64_t request)
     return false;
 }
 
+uint64_t
+store_request_wanted(struct store *store, uint64_t request, uint64_t after)
+{
+    struct draft draft;
+
+    return next_waiting(store, request, after + 1, &draft);
+}
+
+size_t
+store_request_drafts(struct store *store, uint64_t request, size_t max)
+{
+    struct cursor cursor = { 0 };
+    size_t count = 0;
+
+    for (; count < max && ref_next(store, request, &cursor) == 0; count++)
+        cursor.index++;
+    return count;
+}
+
 int64_t
 store_request_deadline(struct store *store, uint64_t request)
 {

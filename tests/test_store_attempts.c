@@ -2,6 +2,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "store/table.h"
+#include "store/verify.h"
 #include "tests/store_play.h"
 
 TestSuite(store_attempts, .timeout = 30);
@@ -140,4 +142,27 @@ Test(store_attempts, stay_when_a_request_is_tried_again_and_go_with_it,
     play_commit(&play);
     play_due(&play, 10);
     cr_expect_eq(count(request, &newest), 0);
+}
+
+Test(store_attempts, one_that_is_missing_or_nobodys_is_found)
+{
+    struct verify verify = { .report = NULL };
+    struct buf report = { 0 };
+    uint64_t request;
+
+    play_start(&play, PLAY_MEMORY);
+    request = lease_one("k", "ant");
+    for (int i = 0; i < 3; i++)
+        add(request, i);
+    play_begin(&play);
+    table_del(play.store, TABLE_ATTEMPT, key_u32(key_id(request), 2));
+    store_attempt_add(play.store, 99, &(struct attempt){ .fence = 1 });
+    verify.report = &report;
+    cr_assert_eq(store_verify(play.store, &verify, NULL), 0);
+    cr_expect_eq(verify.findings, 2);
+    cr_expect_str_eq(report.data, "attempt 1/1: the next one is missing\n"
+                                  "attempt 99/1: no request\n");
+    store_abort(play.store);
+    buf_fini(&report);
+    play_end(&play);
 }
