@@ -93,8 +93,8 @@ static const struct handler client_handlers[] = {
     { "export", answer_export },     { "stats", answer_stats },
     { "cancel", control_cancel },    { "retry", control_retry },
     { "pause", control_pause },      { "resume", control_resume },
-    { "purge", control_purge },      { "verify", upkeep_verify },
-    { "backup", upkeep_backup },
+    { "purge", control_purge },      { "why", answer_why },
+    { "verify", upkeep_verify },     { "backup", upkeep_backup },
 };
 
 static const struct handler worker_handlers[] = {

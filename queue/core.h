@@ -3,8 +3,9 @@
  *
  * Private to queue/: the broker's state, and the few functions by which its
  * files call each other. Each file handles one family of verbs or one duty:
- * intake.c, control.c, answers.c for clients, hello.c and workers.c for workers,
- * dispatch.c leases, finish.c ends requests, due.c does what time brings.
+ * intake.c, control.c, answers.c, answer_why.c for clients, hello.c and
+ * workers.c for workers, dispatch.c leases, finish.c ends requests, due.c does
+ * what time brings.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_CORE_H
@@ -212,7 +213,8 @@ handler_fn intake_open, intake_chunk, intake_seal, intake_abort, intake_check;
 handler_fn control_cancel, control_retry, control_pause, control_resume,
     control_purge;
 handler_fn answer_hello, answer_status, answer_list, answer_wait,
-    answer_results, answer_refusals, answer_chunks, answer_export, answer_stats;
+    answer_results, answer_refusals, answer_chunks, answer_export, answer_stats,
+    answer_why;
 handler_fn upkeep_verify, upkeep_backup;
 handler_fn worker_hello, worker_beat, worker_slots, worker_started,
     worker_result, worker_release, worker_bye;

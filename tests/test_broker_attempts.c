@@ -178,3 +178,55 @@ Test(broker_attempts, a_late_answer_is_one_and_a_late_failure_is_not,
                  newest());
     cr_expect_str_eq(bench_state(&bench, uuid), "finished");
 }
+
+/* A header has its limit, whatever stands in it: the client's ids and the
+ * worker's words are as long, and as odd, as they may be. */
+Test(broker_attempts, the_newest_attempts_fill_a_header_and_no_more,
+     .fini = tear_down)
+{
+    char code[6 * ATTEMPT_TEXT_BYTES_MAX + 1] = "";
+    struct buf line = { 0 };
+    const cJSON *head;
+    int count;
+
+    bench_init(&bench, BENCH_STORE_MAX);
+    bench.conf.id_bytes_max = 4096;
+    bench.conf.backoff_jitter_percent = 0;
+    bench_start(&bench);
+    hand = hand_new(&bench, 5);
+    bench_run(&bench);
+    for (size_t i = 0; i < ATTEMPT_TEXT_BYTES_MAX; i++)
+        memcpy(code + 6 * i, "\\u0001", 7);
+    buf_add_str(&line, "{'id':'");
+    for (size_t i = 0; i < 4096; i++)
+        buf_add_str(&line, "\\u0001");
+    buf_add_str(&line, "','text':'a'}\n");
+    bench_submit(&bench, "k", NULL, line.data, uuid);
+    bench_advance(&bench, bench.conf.group_window_ms);
+    for (int i = 0; i < STORE_ATTEMPTS_MAX + 8; i++) {
+        cr_assert_eq(hand_start(hand), 1);
+        hand_say(hand,
+                 "{'verb':'result','request':1,'fence':%d,'class':'throttled',"
+                 "'http_status':429,'wait_ms':100,'code':'%s','sent':1}",
+                 i + 1, code);
+        hand_forget(hand, hand_slip(hand, SLIP_RUNNING, 0));
+        bench_run(&bench);
+        bench_advance(&bench, 100);
+    }
+    head = bench_ask(&bench, NULL, "'verb':'why','batch':'%s','index':0", uuid);
+    cr_assert_str_eq(at_str(head, "verb"), "why");
+    cr_expect_eq(strlen(at_str(head, "custom_id")), 4096);
+    cr_expect_eq(at_int(head, "attempts_total"), STORE_ATTEMPTS_MAX + 8);
+    count =
+        cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(head, "attempts"));
+    cr_expect_gt(count, 5);
+    cr_expect_lt(count, STORE_ATTEMPTS_MAX);
+    for (int i = 0; i < count; i++) {
+        char path[32];
+
+        (void)snprintf(path, sizeof(path), "attempts.%d.n", i);
+        cr_expect_eq(at_int(head, path),
+                     STORE_ATTEMPTS_MAX + 8 - count + 1 + i);
+    }
+    buf_fini(&line);
+}

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "queue/wait.h"
 #include "store/batch.h"
 #include "store/request.h"
 
@@ -104,4 +105,23 @@ Test(states, the_moves_of_requests_are_those_of_the_protocol)
 {
     compare("## The life of a request", request_name, request_may,
             REQUEST_STATE_COUNT);
+}
+
+/* Rows such as "| `slot` | for …". */
+Test(states, what_is_waited_for_is_told_by_the_protocol_in_the_same_order)
+{
+    FILE *file = open_at("### why");
+    char line[LINE_BYTES], name[NAME_BYTES];
+    int cause = WAIT_NOTHING;
+
+    while (fgets(line, sizeof(line), file) && strncmp(line, "### ", 4) != 0) {
+        if (sscanf(line, "| `%31[a-z]` |", name) != 1 ||
+            strcmp(name, "for") == 0) {
+            continue;
+        }
+        cr_assert_lt(++cause, WAIT_COUNT);
+        cr_expect_str_eq(name, wait_name((enum wait_cause)cause));
+    }
+    fclose(file);
+    cr_expect_eq(cause, WAIT_COUNT - 1);
 }
