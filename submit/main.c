@@ -21,6 +21,7 @@ static command_fn *const functions[COMMAND_COUNT] = {
     [COMMAND_LIST] = cmd_list,
     [COMMAND_WAIT] = cmd_wait,
     [COMMAND_RESULTS] = cmd_results,
+    [COMMAND_WHY] = cmd_why,
     [COMMAND_CANCEL] = cmd_cancel,
     [COMMAND_PAUSE] = cmd_pause,
     [COMMAND_RESUME] = cmd_resume,

@@ -11,6 +11,7 @@
 #define SECONDS_MAX 31536000
 #define CURSOR_MAX  (INT64_C(1) << 53)
 #define TOKENS_MAX  1000000000
+#define INDEX_MAX   (INT64_C(4294967295) - 1)
 #define HELP_COLUMN 28
 
 /* clang-format off */
@@ -95,6 +96,8 @@ static const struct options_spec specs[] = {
       "only drafts that ended so, such as rate_limited,error" },
     { "limit", 0, "N", ON(LIST), INT(limit, 1, CURSOR_MAX),
       "no more than N batches" },
+    { "index", 0, "N", ON(WHY), INT(index, 0, INDEX_MAX),
+      "the Nth draft of the input, from 0, in place of its ID" },
     { "json", 0, NULL, ALL, FLAG(json),
       "print JSON, errors too" },
     { "directory", 'C', "DIR", ALL, TEXT(directory),
@@ -321,7 +324,11 @@ options_parse(struct options *options, int argc, char **argv, struct err *err)
     int rc = 0;
 
     *options = (struct options){
-        .command = COMMAND_COUNT, .priority = 1, .timeout_s = -1, .after = -1
+        .command = COMMAND_COUNT,
+        .priority = 1,
+        .timeout_s = -1,
+        .after = -1,
+        .index = -1,
     };
     /* Errors are to be JSON wherever the option stands. */
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)

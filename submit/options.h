@@ -34,6 +34,8 @@
         "wait until batches are finished")                                    \
     X(RESULTS,  "results",  "BATCH",                                          \
         "print the results of a batch")                                       \
+    X(WHY,      "why",      "BATCH ID",                                       \
+        "say what a draft is waiting for, or how it ended")                   \
     X(CANCEL,   "cancel",   "BATCH",                                          \
         "end a batch; what has no result yet is cancelled")                   \
     X(PAUSE,    "pause",    "BATCH",                                          \
@@ -108,6 +110,7 @@ struct options {
     const char *status;
     int64_t timeout_s; /* -1 */
     int64_t limit;
+    int64_t index; /* -1 */
 };
 
 enum options_format { FORMAT_JSONL, FORMAT_CSV, FORMAT_TEXT, FORMAT_OPENAI };
