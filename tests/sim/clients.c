@@ -275,7 +275,7 @@ forget_batch(struct plan *plan)
     plan->chunk_count = 0;
     *plan->uuid = '\0';
     plan->batch = 0;
-    plan->cursor = plan->read_re = 0;
+    plan->cursor = plan->read_re = plan->why_re = 0;
     memset(plan->read, 0, sizeof(plan->read));
     plan->may_vanish = plan->was_cancelled = false;
 }
@@ -344,6 +344,33 @@ take_stored(struct world *world, struct plan *plan, struct sent_chunk *chunk,
     chunk->is_stored = true;
 }
 
+/* True if a draft is good, and not one that must be refused. */
+static bool
+is_good(const struct plan *plan, int index)
+{
+    int n = 0;
+
+    for (; index >= plan->chunks[n].line_count; n++)
+        index -= plan->chunks[n].line_count;
+    return plan->chunks[n].is_good[index];
+}
+
+/* What was acknowledged can be asked about as long as the batch is there. */
+static void
+take_why(struct world *world, struct plan *plan, const cJSON *head)
+{
+    plan->why_re = 0;
+    if (strcmp(text_at(head, "verb"), "why") == 0) {
+        if (int_at(world, head, "index") != plan->why_index)
+            world_fail(world, "why: another draft than was asked about");
+        judge_why(world, head, is_good(plan, plan->why_index));
+    } else if (strcmp(text_at(head, "code"), "not_found") == 0 &&
+               !plan->may_vanish && !has_gone(world, plan)) {
+        world_fail(world, "why: draft %d of key %d is not found",
+                   plan->why_index, plan->number);
+    }
+}
+
 static void
 take_for_plan(struct world *world, struct plan *plan, int64_t re,
               const cJSON *head, const struct mail *mail)
@@ -353,6 +380,8 @@ take_for_plan(struct world *world, struct plan *plan, int64_t re,
 
     if (strcmp(verb, "opened") == 0 && re == plan->open_re)
         take_opened(world, plan, head);
+    if (plan->why_re != 0 && re == plan->why_re)
+        take_why(world, plan, head);
     if (!is_ours)
         return;
     if (strcmp(verb, "results") == 0 && re == plan->read_re) {
@@ -448,6 +477,25 @@ control(struct world *world, struct plan *plan)
     }
 }
 
+/* Asks about one of the first drafts, all of which were acknowledged. */
+static void
+ask_why(struct world *world, struct plan *plan)
+{
+    struct client *client = client_of(world, plan);
+    int drafts = 0;
+
+    for (int n = 0; n < plan->chunk_count && plan->chunks[n].is_stored; n++)
+        drafts += plan->chunks[n].line_count;
+    if (drafts == 0)
+        return;
+    world->tally.whys++;
+    plan->why_re = ++client->re;
+    plan->why_index = (int)dice_roll(&world->dice, (uint64_t)drafts);
+    wire_say(world, &client->link, (struct slice){ 0 },
+             "{'verb':'why','re':%lld,'batch':'%s','index':%d}",
+             (long long)plan->why_re, plan->uuid, plan->why_index);
+}
+
 static void
 look(struct world *world, struct plan *plan)
 {
@@ -476,6 +524,7 @@ client_act(struct world *world)
         ask_results(world, plan);
     } else if (what < 38) {
         look(world, plan);
+        ask_why(world, plan);
     } else if (what == 38) {
         forge_chunk(world, plan);
     } else {

@@ -68,6 +68,68 @@ judge_revive(struct world *world, uint64_t request)
     of->failures = 0;
 }
 
+/* True if an explanation has this wait. *until_ms: when it ends, if it says. */
+static bool
+has_wait(const cJSON *head, const char *what, int64_t *until_ms)
+{
+    const cJSON *waits = cJSON_GetObjectItemCaseSensitive(head, "waits");
+    const cJSON *wait;
+
+    cJSON_ArrayForEach(wait, waits)
+    {
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(wait, "for");
+        const cJSON *until = cJSON_GetObjectItemCaseSensitive(wait, "until");
+
+        *until_ms = cJSON_IsNumber(until) ? (int64_t)until->valuedouble : 0;
+        if (strcmp(cJSON_GetStringValue(name), what) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A draft waits for something exactly until it has a result; what failed waits
+ * no shorter than it must. */
+void
+judge_why(struct world *world, const cJSON *head, bool is_good)
+{
+    const cJSON *request = cJSON_GetObjectItemCaseSensitive(head, "request");
+    const cJSON *result = cJSON_GetObjectItemCaseSensitive(head, "result");
+    const cJSON *waits = cJSON_GetObjectItemCaseSensitive(head, "waits");
+    const char *state =
+        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(head, "state"));
+    bool is_refused = strcmp(state, "refused") == 0;
+    int64_t until_ms;
+
+    if (is_refused == is_good)
+        world_fail(world, "why: a draft is %s", state);
+    if (is_refused)
+        return;
+    if (!cJSON_IsObject(request))
+        world_fail(world, "why: a draft without a request");
+    if (cJSON_GetArraySize(waits) == 0 && strcmp(state, "done") != 0)
+        world_fail(world, "why: a draft is %s, for no reason", state);
+    if (strcmp(state, "done") == 0 && !cJSON_IsObject(result))
+        world_fail(world, "why: a draft is done, without a result");
+    if (strcmp(state, "delayed") == 0) {
+        int64_t id = (int64_t)cJSON_GetNumberValue(
+            cJSON_GetObjectItemCaseSensitive(request, "id"));
+
+        if (!has_wait(head, "backoff", &until_ms) &&
+            !has_wait(head, "server", &until_ms)) {
+            world_fail(world, "why: request %lld is delayed, for no reason",
+                       (long long)id);
+        }
+        if (until_ms < known(world, id)->ready_ms) {
+            world_fail(world, "why: request %lld is said to be due too early",
+                       (long long)id);
+        }
+    }
+    if (strcmp(state, "leased") == 0 && !has_wait(head, "lease", &until_ms) &&
+        !has_wait(head, "answer", &until_ms)) {
+        world_fail(world, "why: a draft is leased, and waits for else");
+    }
+}
+
 void
 judge_retry(struct world *world)
 {

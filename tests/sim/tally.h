@@ -19,7 +19,8 @@
     X(opens)           X(chunks)          X(chunks_repeated) X(chunks_forged) \
     X(seals)           X(aborts)          X(cancels)         X(retries)       \
     X(pauses)          X(resumes)         X(purges)          X(readings)      \
-    X(looks)           X(clients_lost)    X(beats)           X(calls)         \
+    X(looks)           X(whys)            X(clients_lost)    X(beats)         \
+    X(calls)                                                                  \
     X(answers)         X(failures)        X(workers_new)     X(workers_killed)\
     X(workers_unseen)  X(workers_frozen)  X(workers_cut)     X(workers_left)  \
     X(lies)            X(jumps)           X(commits_full)    X(drains)        \

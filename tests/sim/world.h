@@ -87,6 +87,8 @@ struct plan {
     bool was_cancelled;
     /* Its reader: the cursor, and the revision it has of each draft. */
     int64_t cursor, read_re;
+    int64_t why_re; /* it has asked why about this draft; 0: it has not */
+    int why_index;
     uint32_t read[WORLD_DRAFTS];
 };
 
@@ -274,6 +276,9 @@ void judge_taken(struct world *world, int64_t request, int64_t fence);
 
 /* A request that had ended starts anew. */
 void judge_revive(struct world *world, uint64_t request);
+
+/* A draft was explained, of which the client knows whether it is good. */
+void judge_why(struct world *world, const cJSON *head, bool is_good);
 
 /* Drafts are tried again: what they wait for starts anew. */
 void judge_retry(struct world *world);
