@@ -218,7 +218,7 @@ Test(broker_why, a_failure_waits_for_its_backoff, .init = set_up,
     end("retryable", 503, 0);
     bench_advance(&bench, 500);
     hand_start(hand);
-    end("retryable", 0, 0);
+    end("uncertain", 0, 0);
     head = why(uuid, "a");
     cr_expect_str_eq(at_str(head, "state"), "delayed");
     expect_waits(head, 1);

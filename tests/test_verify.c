@@ -31,6 +31,7 @@ static const enum makes makes[TABLE_COUNT] = {
     [TABLE_WORKER] = MAKES_OTHERS,       [TABLE_OUTCOME] = MAKES_NOTHING,
     [TABLE_REPLY] = MAKES_NOTHING,       [TABLE_RESULT] = MAKES_THE_SAME,
     [TABLE_DONE] = MAKES_THE_SAME,       [TABLE_ESSENCE] = MAKES_NOTHING,
+    [TABLE_ATTEMPT] = MAKES_OTHERS,
 };
 
 /* Looks at the store as it is. */
@@ -57,14 +58,16 @@ repair(struct store *store, struct buf *report)
 }
 
 /* Nothing tells that these rows were there, or that they are too many: that a
- * worker had slots is in no other row, and none says that an essence was kept.
+ * worker had slots is in no other row, and none says that an essence was kept or
+ * a call was made.
  * Only a request that may be joined must be found by its key, and a batch may be
  * abandoned at any time. */
 static bool
 is_unseen(enum table table, enum rot how)
 {
-    return (how == ROT_DROP && (table == TABLE_WORKER || table == TABLE_KEY ||
-                                table == TABLE_ESSENCE)) ||
+    return (how == ROT_DROP &&
+            (table == TABLE_WORKER || table == TABLE_KEY ||
+             table == TABLE_ESSENCE || table == TABLE_ATTEMPT)) ||
            (how == ROT_DANGLE &&
             (table == TABLE_WORKER || table == TABLE_TIMER));
 }

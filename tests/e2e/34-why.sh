@@ -145,7 +145,10 @@ kill -KILL "$worker"
 until_true 20 is hanging attempts_total 1
 equal "$(why hanging attempts.0.class)" '"lost"' "a call of which nobody tells"
 equal "$(why hanging request.lost)" 1 "lost leases"
+# The next worker hangs in the same call, and would go on under the next broker.
+until_true 20 pgrep -P "$BROKER_PID" >worker
 stop_broker
+kill -KILL "$(cat worker)"
 # shellcheck disable=SC2086 # several words
 start_broker $settings --workers 0
 expect_all
