@@ -355,8 +355,7 @@ verify_attempt(struct check *check, struct slice key, struct record *record)
     (void)store_attempt_before(check->store, id, UINT32_MAX, &newest);
     if (MEND(check, is_whole, "damaged") ||
         MEND(check, find_request(check, id) == 0, "no request") ||
-        MEND(check,
-             number >= 1 && newest.number - number < STORE_ATTEMPTS_MAX,
+        MEND(check, number >= 1 && newest.number - number < STORE_ATTEMPTS_MAX,
              "the newest one is %u", newest.number)) {
         drop_row(check);
     }
