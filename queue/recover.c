@@ -55,8 +55,8 @@ load_sessions(struct broker *broker, int64_t now_ms)
     return rc == E_NOTFOUND ? 0 : rc;
 }
 
-/* Leases get a new period, as far as they may last: the time in which there was
- * no broker is not the workers' fault. */
+/* Leases get a full new period: the time in which there was no broker is not
+ * the workers' fault. */
 static int
 load_leases(struct broker *broker, int64_t now_ms)
 {

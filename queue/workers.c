@@ -85,15 +85,15 @@ struct held *
 worker_hold(struct broker *broker, struct session *session,
             const struct request *request, int64_t granted_ms, int64_t now_ms)
 {
-    const struct conf *conf = broker->env.conf;
-    int64_t end_ms = granted_ms + conf->lease_run_max_ms;
-    int64_t heard_ms = now_ms + SESSION_MISSED_MAX * conf->heartbeat_ms;
+    int64_t length_ms = dispatch_lease_ms(broker, request);
+    int64_t end_ms = granted_ms + broker->env.conf->lease_run_max_ms;
 
-    /* It may have ended while there was no broker: what its worker has to say
-     * of it is to be heard first. */
-    return session_hold(session, request->id, request->fence,
-                        dispatch_lease_ms(broker, request),
-                        end_ms > heard_ms ? end_ms : heard_ms, now_ms);
+    /* It may have come to its end while there was no broker: what its worker has
+     * to say of it is to be heard first. */
+    if (end_ms < now_ms + length_ms)
+        end_ms = now_ms + length_ms;
+    return session_hold(session, request->id, request->fence, length_ms, end_ms,
+                        now_ms);
 }
 
 /* A request that loses its lease during its call, again and again, may be what
@@ -177,6 +177,8 @@ worker_forgive(struct broker *broker, int64_t now_ms)
             held->end_ms += late_ms;
             if (held->deadline_ms < heard_ms)
                 held->deadline_ms = heard_ms;
+            if (held->deadline_ms > held->end_ms)
+                held->deadline_ms = held->end_ms;
         }
     }
 }
