@@ -293,6 +293,7 @@ broker_settle(struct broker *broker, int64_t now_ms)
         session->told_sent = session->told;
         session->lent_sent = session->lent;
         session->word_sent = session->word;
+        session->hellos_sent = session->hellos;
     }
     broker->sent = broker->counters;
     broker->waiter_count += broker->waiter_fresh;

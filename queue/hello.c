@@ -176,7 +176,7 @@ worker_hello(struct call *call)
 {
     struct broker *broker = call->broker;
     struct session *session, *former;
-    int64_t protocol, slots;
+    int64_t protocol, slots, nth;
     bool is_leaving;
     const char *text;
     uuid_t uuid;
@@ -187,6 +187,8 @@ worker_hello(struct call *call)
                  call->err) < 0 ||
         wire_int(call->wire, "slots", wire_range_or(0, SESSION_CAPACITY_MAX, 0),
                  &slots, call->err) < 0 ||
+        wire_int(call->wire, "nth", wire_range_or(0, UINT32_MAX, 0), &nth,
+                 call->err) < 0 ||
         wire_bool(call->wire, "leaving", false, &is_leaving, call->err) < 0) {
         return E_INVALID;
     }
@@ -202,6 +204,11 @@ worker_hello(struct call *call)
             return err_set(call->err, E_FULL, "sessions_max is reached");
         session->is_new = true;
     }
+    /* Of a link that broke, and overtaken by the next one: what it lists is not
+     * what the worker holds. */
+    if (nth > 0 && nth <= session->hellos)
+        return 0;
+    session->hellos = (uint32_t)nth;
     if (read_session(call, session) < 0)
         return E_INVALID;
     /* One that spoke from there before has gone. */

@@ -133,6 +133,7 @@ reload_leases(struct broker *broker, int64_t now_ms)
         session->told = session->told_sent;
         session->lent = session->lent_sent;
         session->word = session->word_sent;
+        session->hellos = session->hellos_sent;
     }
     return load_leases(broker, now_ms);
 }

@@ -62,7 +62,9 @@ struct session {
     uint32_t told;     /* slots it was told to use */
     uint32_t lent;     /* slots it may still be using */
     uint32_t word;     /* counts what it was told of slots */
-    uint32_t told_sent, lent_sent, word_sent; /* as of the last commit */
+    uint32_t hellos;   /* that it had said when it said the newest one */
+    uint32_t told_sent, lent_sent, word_sent, hellos_sent; /* as of the last
+                                                              commit */
     int64_t heard_ms;
     int64_t until_ms; /* when all its calls have ended at the latest */
     struct held *held;

@@ -138,13 +138,14 @@ hand_hello(struct hand *hand)
     hand->is_connected = true;
     hand->is_welcome = false;
     hand->sent_ms = hand->bench->now_ms;
-    buf_addf(&head,
-             "{\"verb\":\"hello\",\"protocol\":1,\"worker\":\"%s\",\"name\":"
-             "\"w%d\",\"host\":\"" BENCH_HOST "\",\"pid\":%d,\"lock\":\"\","
-             "\"own\":\"" BENCH_OWN "\",\"capacity\":%u,\"slots\":%lld,"
-             "\"leaving\":%s,",
-             hand->uuid, hand->number, hand->number, hand->capacity,
-             (long long)kept(hand), hand->is_draining ? "true" : "false");
+    buf_addf(
+        &head,
+        "{\"verb\":\"hello\",\"protocol\":1,\"worker\":\"%s\",\"name\":"
+        "\"w%d\",\"host\":\"" BENCH_HOST "\",\"pid\":%d,\"lock\":\"\","
+        "\"own\":\"" BENCH_OWN "\",\"nth\":%d,\"capacity\":%u,\"slots\":%lld,"
+        "\"leaving\":%s,",
+        hand->uuid, hand->number, hand->number, ++hand->hellos, hand->capacity,
+        (long long)kept(hand), hand->is_draining ? "true" : "false");
     add_held(hand, &head);
     buf_add_char(&head, '}');
     say(hand, buf_slice(&head), (struct slice){ 0 });
@@ -447,7 +448,7 @@ hand_read_one(struct hand *hand)
     struct wire wire;
     struct err err = { 0 };
 
-    if (hand->letter_count == 0 || !hand->is_alive)
+    if (hand->letter_count == 0 || !hand->is_alive || hand->is_frozen)
         return;
     letter = hand->letters[0];
     memmove(&hand->letters[0], &hand->letters[1],
@@ -465,7 +466,7 @@ hand_read_one(struct hand *hand)
 void
 hand_read(struct hand *hand)
 {
-    while (hand->letter_count && hand->is_alive)
+    while (hand->letter_count && hand->is_alive && !hand->is_frozen)
         hand_read_one(hand);
 }
 
@@ -499,6 +500,8 @@ hand_tick(struct hand *hand)
 {
     int64_t now_ms = hand->bench->now_ms;
 
+    if (hand->is_frozen)
+        return;
     for (size_t i = hand->slip_count; i > 0; i--) {
         struct slip *slip = &hand->slips[i - 1];
 

@@ -36,10 +36,12 @@ struct hand {
     struct link_peer peer;
     char uuid[BENCH_UUID_BYTES];
     uint32_t capacity;
+    int hellos; /* that it has said */
     bool is_alive;
     bool is_connected; /* messages go both ways */
     bool is_welcome;
     bool is_draining;
+    bool is_frozen; /* its process was stopped: what it is told waits */
     int64_t slots, slots_told;
     bool must_tell;
     int64_t beat_ms;       /* when the next one is due */

@@ -559,6 +559,33 @@ Test(broker_workers, nonsense_is_counted_and_harms_nobody, .init = set_up,
     cr_expect_str_eq(bench_state(&bench, uuid), "finished");
 }
 
+/* It was on its way over a link that broke, and lists what was held then. */
+Test(broker_workers, a_hello_that_was_overtaken_is_ignored, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *hand = hand_new(&bench, 5);
+    struct link_peer old = hand->peer, now;
+
+    bench_run(&bench);
+    hand_disconnect(hand);
+    hand_hello(hand);
+    bench_run(&bench);
+    submit("k", 1, uuid);
+    cr_assert_eq(hand_start(hand), 1);
+    now = hand->peer;
+    hand->peer = old;
+    hand_say(hand,
+             "{'verb':'hello','protocol':1,'worker':'%s','nth':1,"
+             "'capacity':5,'held':[]}",
+             hand->uuid);
+    hand->peer = now;
+    bench_run(&bench);
+    cr_expect_eq(bench_stat(&bench, "requests_leased"), 1);
+    bench_work(&bench);
+    cr_expect_eq(bench.call_count, 1);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+}
+
 Test(broker_workers, one_link_is_one_worker, .init = set_up, .fini = tear_down)
 {
     struct hand *hand = hand_new(&bench, 5);

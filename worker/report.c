@@ -68,6 +68,7 @@ report_hello(struct worker *worker, int64_t now_ms)
     wire_add_int(head, "pid", getpid());
     wire_add_str(head, "lock", identity->lock);
     wire_add_str(head, "own", identity->own);
+    wire_add_int(head, "nth", ++worker->hellos);
     wire_add_int(head, "capacity", worker->slots.capacity);
     wire_add_int(head, "slots", kept_slots(worker));
     wire_add_bool(head, "leaving", worker->is_draining);

@@ -56,6 +56,7 @@ struct worker {
     int64_t heartbeat_ms;
     int64_t drain_ms;      /* the broker's word, until then our own */
     int64_t orphan_ttl_ms; /* the same */
+    int64_t hellos;        /* that were said */
     int64_t hello_ms; /* when the next hello is due, while nobody answers */
     int64_t beat_ms;  /* when the next heartbeat is due */
     int64_t heard_ms; /* when the broker was last heard */
