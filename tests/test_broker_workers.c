@@ -228,6 +228,45 @@ Test(broker_workers, a_restart_does_not_make_a_lease_young_again,
     cr_expect_eq(hand->cancel_count, 1, "its length once more, and no longer");
 }
 
+/* Its link stays, its calls go on, and it neither reads nor beats. */
+Test(broker_workers,
+     a_frozen_worker_makes_no_second_result_and_no_call_too_many,
+     .init = set_up, .fini = tear_down)
+{
+    struct hand *frozen = hand_new(&bench, 5), *next;
+    int64_t lease_ms = bench.conf.upstreams[0].request_timeout_ms + 15000;
+
+    submit("k", 8, uuid);
+    cr_assert_eq(hand_start(frozen), 5);
+    hand_beat(frozen);
+    bench_run(&bench);
+    frozen->is_frozen = true;
+    frozen->beats = false;
+    next = hand_new(&bench, 5);
+    /* Until its calls must have ended, nobody gets its slots. */
+    for (int64_t ms = 0; ms < lease_ms - 5000; ms += 5000) {
+        bench_advance(&bench, 5000);
+        cr_assert_eq(hand_start(next), 0, "after %lld ms", (long long)ms);
+    }
+    bench_advance(&bench, lease_ms + 5000);
+    cr_expect_eq(next->slots, 5);
+    /* By then the upstream has given up the first five. */
+    bench.in_flight -= 5;
+    bench_work(&bench);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+    bench.in_flight += 5;
+    /* It wakes up: its leases are over by its own clock, or are told to be. */
+    frozen->is_frozen = false;
+    hand_tick(frozen);
+    hand_beat(frozen);
+    bench_run(&bench);
+    cr_expect_eq(frozen->slip_count, 0);
+    cr_expect_eq(hand_start(frozen), 0);
+    cr_expect_eq(bench_status(&bench, uuid, "counts.ok"), 8);
+    cr_expect_eq(bench_status(&bench, uuid, "last_seq"), 8);
+    cr_expect_eq(bench.in_flight, 0);
+}
+
 /* A worker that was cut off comes back with the answers of calls that were made
  * a second time. */
 Test(broker_workers, a_late_success_is_accepted, .init = set_up,
