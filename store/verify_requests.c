@@ -298,8 +298,8 @@ verify_lease(struct check *check, struct slice key, struct record *record)
     }
 }
 
-/* The request of an outcome, a reply or an attempt: E_NOTFOUND if there is none, 0 also if
- * it is damaged. */
+/* The request of an outcome, a reply or an attempt: E_NOTFOUND if there is none,
+ * 0 also if it is damaged. */
 static int
 find_request(struct check *check, uint64_t id)
 {
@@ -342,21 +342,22 @@ verify_reply(struct check *check, struct slice key, struct record *record)
            "no outcome");
 }
 
-/* A request can do without the record of a call: one that is damaged, or is of
- * no request, is removed. The others keep their numbers. */
+/* What is of no use, or damaged, is removed: nothing is decided by it. */
 void
 verify_attempt(struct check *check, struct slice key, struct record *record)
 {
     uint64_t id = key_get_u64(key, 0);
     uint32_t number = key_get_u32(key, 8);
     struct attempt attempt, newest = { 0 };
-    bool is_whole = attempt_decode(record, &attempt) == 0;
+    const char *reason = NULL;
 
     (void)store_attempt_before(check->store, id, UINT32_MAX, &newest);
-    if (MEND(check, is_whole, "damaged") ||
-        MEND(check, find_request(check, id) == 0, "no request") ||
-        MEND(check, number >= 1 && newest.number - number < STORE_ATTEMPTS_MAX,
-             "the newest one is %u", newest.number)) {
+    if (attempt_decode(record, &attempt) < 0)
+        reason = "damaged";
+    else if (find_request(check, id) < 0)
+        reason = "no request";
+    else if (number == 0 || newest.number - number >= STORE_ATTEMPTS_MAX)
+        reason = "more of its request are kept than may be";
+    if (reason && stale(check, "%s", reason))
         drop_row(check);
-    }
 }

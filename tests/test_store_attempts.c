@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "store/table.h"
 #include "store/verify.h"
@@ -144,25 +145,40 @@ Test(store_attempts, stay_when_a_request_is_tried_again_and_go_with_it,
     cr_expect_eq(count(request, &newest), 0);
 }
 
-/* A request can do without the record of a call. */
-Test(store_attempts, one_that_is_nobodys_is_found_and_one_may_be_missing)
+/* A row that is written by hand. */
+static void
+put_row(uint64_t request, uint32_t number, const char *fields)
 {
-    struct verify verify = { .report = NULL };
-    struct buf report = { 0 };
-    uint64_t request;
+    record_bytes(table_fields(play.store), fields, strlen(fields));
+    table_put(play.store, TABLE_ATTEMPT, key_u32(key_id(request), number));
+}
 
-    play_start(&play, PLAY_MEMORY);
-    request = lease_one("k", "ant");
-    for (int i = 0; i < 3; i++)
+Test(store_attempts, what_is_damaged_or_nobodys_is_found_and_removed,
+     .init = set_up, .fini = tear_down)
+{
+    uint64_t request = lease_one("k", "ant");
+    struct buf report = { 0 };
+    struct verify verify = { .report = &report };
+    struct err err = { 0 };
+
+    for (int i = 0; i < STORE_ATTEMPTS_MAX; i++)
         add(request, i);
     play_begin(&play);
-    table_del(play.store, TABLE_ATTEMPT, key_u32(key_id(request), 2));
+    put_row(request, 7, "short");
+    put_row(99, 1, "");
     store_attempt_add(play.store, 99, &(struct attempt){ .fence = 1 });
-    verify.report = &report;
-    cr_assert_eq(store_verify(play.store, &verify, NULL), 0);
-    cr_expect_eq(verify.findings, 1);
-    cr_expect_str_eq(report.data, "attempt 99/1: no request\n");
-    store_abort(play.store);
+    put_row(request, STORE_ATTEMPTS_MAX + 1, "short");
+    cr_assert_eq(store_verify(play.store, &verify, &err), 0);
+    cr_expect_str_eq(report.data,
+                     "attempt 1/1: more of its request are kept than may be\n"
+                     "attempt 1/7: damaged\n"
+                     "attempt 1/33: damaged\n"
+                     "attempt 99/1: damaged\n"
+                     "attempt 99/2: no request\n");
+    cr_expect_eq(verify.mendable, 5);
+    play_commit(&play);
+    verify = (struct verify){ .report = NULL };
+    cr_assert_eq(store_repair(play.store, &verify, &err), 0, "%s", err.msg);
+    cr_expect_eq(verify.findings, 0);
     buf_fini(&report);
-    play_end(&play);
 }

@@ -140,19 +140,20 @@ run_sheaf 2 why "$batch" fine --index 1
 
 # ---- a worker that dies, a broker that is started again ----
 
-worker=$(pgrep -P "$BROKER_PID")
-kill -KILL "$worker"
+kill -KILL "$(pgrep -P "$BROKER_PID")"
 until_true 20 is hanging attempts_total 1
 equal "$(why hanging attempts.0.class)" '"lost"' "a call of which nobody tells"
 equal "$(why hanging request.lost)" 1 "lost leases"
-# The next worker hangs in the same call, and would go on under the next broker.
-until_true 20 pgrep -P "$BROKER_PID" >worker
+# The next worker calls it, too, and keeps that call for the next broker.
+until_true 20 is hanging waits.0.for '"answer"'
+worker=$(pgrep -P "$BROKER_PID")
 stop_broker
-kill -KILL "$(cat worker)"
+kill -KILL "$worker"
 # shellcheck disable=SC2086 # several words
 start_broker $settings --workers 0
 expect_all
 matches "$(answer fine)" 'fine is done: ok, after 1 attempt' "a draft that is done"
+until_true 20 is hanging state '"waiting"'
 run_sheaf 0 pause "$batch"
 matches "$(answer hanging)" 'hanging waits for its batch to be resumed' \
     "a paused batch"
