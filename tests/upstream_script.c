@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define COUNT_MAX      1000000000L
@@ -43,6 +44,8 @@ static const struct number_key {
     { "after", offsetof(struct rule, after), 0, COUNT_MAX },
     { "times", offsetof(struct rule, times), 1, COUNT_MAX },
     { "each", offsetof(struct rule, each), 0, 1 },
+    { "beyond", offsetof(struct rule, beyond), 1, RULE_BEYOND_MAX },
+    { "within", offsetof(struct rule, within), 1, LATENCY_MS_MAX },
     { "latency", offsetof(struct rule, latency), 0, LATENCY_MS_MAX },
     { "status", offsetof(struct rule, status), 200, 599 },
     { "size", offsetof(struct rule, size), 1, SIZE_KIB_MAX },
@@ -236,6 +239,7 @@ rule_init(struct rule *rule, long line)
                            .times = RULE_ALL,
                            .latency = RULE_ALL,
                            .status = 200,
+                           .within = 1000,
                            .every = 50,
                            .action = ACTION_REPLY };
 }
@@ -363,14 +367,29 @@ script_close(struct script *script)
     free(script);
 }
 
+/* True if a call gets by a rule that lets some of them by in a time. */
+static bool
+gets_by(struct rule *rule)
+{
+    long now_ms = (long)clock_mono_ms();
+    long *oldest = &rule->passed_ms[rule->count % (uint64_t)rule->beyond];
+
+    if (*oldest > 0 && now_ms < *oldest + rule->within)
+        return false;
+    *oldest = now_ms;
+    rule->count++;
+    return true;
+}
+
 /* Counts a call for a rule it matches. True if the rule applies to it. */
 static bool
 rule_takes(struct rule *rule, const unsigned char *digest)
 {
-    uint64_t count =
-        rule->each ? tally_add(&rule->seen, digest) : ++rule->count;
-    uint64_t after = (uint64_t)rule->after;
+    uint64_t after = (uint64_t)rule->after, count;
 
+    if (rule->beyond > 0)
+        return !gets_by(rule);
+    count = rule->each ? tally_add(&rule->seen, digest) : ++rule->count;
     assert(count > 0);
     return count > after &&
            (rule->times == RULE_ALL || count <= after + (uint64_t)rule->times);
@@ -405,6 +424,8 @@ script_reset(struct script *script)
     pthread_mutex_lock(&script->lock);
     for (size_t i = 0; i < script->count; i++) {
         script->rules[i].count = 0;
+        memset(script->rules[i].passed_ms, 0,
+               sizeof(script->rules[i].passed_ms));
         tally_fini(&script->rules[i].seen);
     }
     pthread_mutex_unlock(&script->lock);

@@ -16,6 +16,8 @@
  *   after=N        skip the first N calls that match (0)
  *   times=N        then apply to N calls and to no more (all)
  *   each=1         count after= and times= apart for each distinct body
+ *   beyond=N       only to calls that come when N calls got by in the last
+ *   within=MS      MS milliseconds (1000); the others get by, and are counted
  *   latency=MS     wait before acting (--latency-ms)
  *   until=FILE     then wait until there is such a file
  *   status=N       the reply's status, 200 to 599 (200)
@@ -45,6 +47,7 @@
 #define SCRIPT_BYTES_MAX 1048576
 #define RULE_COUNT_MAX   1024
 #define RULE_HEADER_MAX  16
+#define RULE_BEYOND_MAX  256
 #define RULE_ALL         (-1) /* times: no end; latency_ms: the default */
 
 /*    name            script            what it does */
@@ -84,6 +87,8 @@ struct rule {
     long after;     /* calls */
     long times;     /* calls, or RULE_ALL */
     long each;      /* 1: count each distinct body apart */
+    long beyond;    /* calls; 0: no matter how many get by */
+    long within;    /* ms */
     long latency;   /* ms, or RULE_ALL: the program's default */
     long status;    /* 200 to 599 */
     long size;      /* KiB; 0: the action's default */
@@ -92,8 +97,9 @@ struct rule {
     size_t headers; /* how many */
     struct rule_header header[RULE_HEADER_MAX];
     enum action action;
-    uint64_t count;    /* private: matching calls so far */
-    struct tally seen; /* private: the same for each body */
+    uint64_t count;                  /* private: matching calls so far */
+    struct tally seen;               /* private: the same for each body */
+    long passed_ms[RULE_BEYOND_MAX]; /* private: when the newest ones got by */
 };
 
 struct script;
