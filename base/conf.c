@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/model_map.h"
 #include "base/option.h"
 #include "base/url.h"
 
@@ -24,6 +25,9 @@
 #define SCALAR(name, type, initial, min, max, unit, sentence)                \
     { #name, OPTION_##type, offsetof(struct conf, name),                     \
       #initial, min, max, unit, sentence },
+#define TEXT(name, type, initial, min, max, unit, sentence)                  \
+    { #name, OPTION_##type, offsetof(struct conf, name),                     \
+      initial, min, max, unit, sentence },
 #define SETTING(name, type, initial, min, max, unit, sentence)               \
     { #name, OPTION_##type, offsetof(struct conf_upstream, name),            \
       initial, min, max, unit, sentence },
@@ -32,11 +36,13 @@
       initial, min, max, unit, sentence },
 /* clang-format on */
 
-static const struct option scalars[] = { CONF_LIST(SCALAR) };
+static const struct option scalars[] = { CONF_LIST(SCALAR)
+                                             CONF_TEXT_LIST(TEXT) };
 static const struct option settings[] = { CONF_UPSTREAM_LIST(SETTING) };
 static const struct option shares[] = { CONF_CLIENT_LIST(SHARE) };
 
 #undef SCALAR
+#undef TEXT
 #undef SETTING
 #undef SHARE
 
@@ -250,6 +256,10 @@ check_upstream(struct conf_upstream *upstream, struct err *err)
     if (check_one(keys, COUNT(keys), err) < 0 ||
         check_oauth(upstream, err) < 0) {
         return err_wrap(err, "upstream %s", upstream->name);
+    }
+    if (upstream->model_map &&
+        model_map_check(slice_of(upstream->model_map), err) < 0) {
+        return err_wrap(err, "upstream %s: model_map", upstream->name);
     }
     if (!upstream->allow_plain_http && url_is_exposed(upstream->base_url)) {
         return err_set(err, E_INVALID,
@@ -520,6 +530,8 @@ conf_fini(struct conf *conf)
         drop_upstream(conf);
     for (size_t i = 0; i < conf->client_count; i++)
         free(conf->clients[i].name);
+    for (size_t i = 0; i < SCALAR_COUNT; i++)
+        option_fini(&scalars[i], conf);
     *conf = (struct conf){ 0 };
 }
 
@@ -642,63 +654,6 @@ conf_use_environment(struct conf *conf, conf_env_fn *env, struct err *err)
     if (rc < 0)
         return err_wrap(err, "OPENAI_BASE_URL");
     return 1;
-}
-
-int
-conf_check(const struct conf *conf, struct err *err)
-{
-    const struct {
-        const char *name;
-        int64_t value;
-        const char *what; /* it must be, before `limit` is named */
-        const char *limit_name;
-        int64_t limit;
-    } rules[] = {
-#define AT_MOST(a, b) { #a, conf->a, "above", #b, conf->b }
-#define LESS_THAN(a, b)                           \
-    {                                             \
-#a, conf->a, "not below", #b, conf->b - 1 \
-    }
-#define TWICE(a, b)                                   \
-    {                                                 \
-#a, conf->a, "above half of", #b, conf->b / 2 \
-    }
-        TWICE(heartbeat_ms, lease_ms),
-        AT_MOST(lease_ms, lease_run_max_ms),
-        AT_MOST(backoff_base_ms, backoff_cap_ms),
-        AT_MOST(line_bytes_max, chunk_bytes_max),
-        AT_MOST(chunk_bytes_max, commit_bytes_max),
-        AT_MOST(chunk_drafts_max, commit_items_max),
-        AT_MOST(store_soft_percent, store_hard_percent),
-        LESS_THAN(t1_ms, t2_ms),
-        LESS_THAN(t2_ms, t3_ms),
-        LESS_THAN(t3_ms, t4_ms),
-#undef AT_MOST
-#undef LESS_THAN
-#undef TWICE
-    };
-
-    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-        if (rules[i].value > rules[i].limit) {
-            return err_set(err, E_INVALID, "%s: %lld is %s %s", rules[i].name,
-                           (long long)rules[i].value, rules[i].what,
-                           rules[i].limit_name);
-        }
-    }
-    for (size_t i = 0; i < conf->upstream_count; i++) {
-        const struct conf_upstream *upstream = &conf->upstreams[i];
-
-        if (upstream->request_timeout_ms + CONF_LEASE_MARGIN_MS >
-            conf->lease_run_max_ms) {
-            return err_set(
-                err, E_INVALID,
-                "upstream %s: request_timeout_ms: %lld and %d more "
-                "are above lease_run_max_ms (%lld); raise that",
-                upstream->name, (long long)upstream->request_timeout_ms,
-                CONF_LEASE_MARGIN_MS, (long long)conf->lease_run_max_ms);
-        }
-    }
-    return 0;
 }
 
 const struct conf_upstream *

@@ -131,6 +131,14 @@
         "items written to disk in one transaction")                           \
     X(commit_bytes_max, INT, 4194304, 1024, 268435456, "bytes",               \
         "size of one transaction; at least chunk_bytes_max")                  \
+    X(last_resort_ms, INT, 60000, 0, 86400000, "ms",                          \
+        "so long before its deadline a request goes to the last resort")      \
+    X(breaker_failures, INT, 10, 1, 1000000, "",                              \
+        "failures in a row, of several requests, that break an upstream")     \
+    X(breaker_pause_ms, INT, 5000, 1, 86400000, "ms",                         \
+        "a broken upstream is probed after this time; it doubles")            \
+    X(breaker_pause_max_ms, INT, 60000, 1, 86400000, "ms",                    \
+        "no pause of a broken upstream is longer")                            \
     X(waiters_max, INT, 1024, 1, 65536, "",                                   \
         "clients that wait for a batch at one time")                          \
     X(results_page_bytes_max, INT, 1048576, 4096, 67108864, "bytes",          \
@@ -143,6 +151,14 @@
         "the third stage")            \
     X(t4_ms, INT, 6000, 1, 3600000, "ms",                                     \
         "the fourth stage")
+
+/*    The texts of [sheaf]; here and below, the defaults are as in a file, and
+ *    the limits those of the length. */
+#define CONF_TEXT_LIST(X)                                                     \
+    X(route, LIST, NULL, 1, 256, "bytes",                                     \
+        "upstreams of drafts that name none; unset: the first one alone")     \
+    X(last_resort, WORD, "wait", 1, 16, "bytes",                              \
+        "when no upstream of a route can be asked: wait, essence or local")
 
 /*    The same for [upstream "name"]; the defaults as in a file, NULL is unset.
  *    The limits of a text are those of its length. */
@@ -199,6 +215,18 @@
         "price of a prompt")                                                  \
     X(price_output_usd, PRICE, NULL, 0, 1000000, "USD per million tokens",    \
         "price of an answer")                                                 \
+    X(priority, INT, "1", 0, 9, "",                                           \
+        "of a route's upstreams, those with the highest are asked first")     \
+    X(weight, INT, "1", 1, 1000, "",                                          \
+        "share of the requests among upstreams of the same priority")         \
+    X(model_map, LIST, NULL, 1, 2048, "bytes",                                \
+        "other names of models here: gpt-4o=llama3, gpt-4o-mini=llama3-8b")   \
+    X(calls_max, INT, "0", 0, 1024, "",                                       \
+        "calls in flight to this upstream; 0: as many as slots_max")          \
+    X(requests_per_minute, INT, "0", 0, 1000000000, "",                       \
+        "no minute sees more requests; 0: no limit")                          \
+    X(tokens_per_minute, INT, "0", 0, 1000000000000, "tokens",                \
+        "no minute sees more tokens, by estimate, then by count; 0: no limit")\
     X(allow_plain_http, BOOL, "no", 0, 1, "yes or no",                        \
         "let http:// go beyond this host, readable on the way")
 
@@ -212,6 +240,7 @@
 #define CONF_FIELD_PRICE(name)      double name;
 #define CONF_FIELD_WORD(name)       char *name;
 #define CONF_FIELD_WORDS(name)      char *name;
+#define CONF_FIELD_LIST(name)       char *name;
 #define CONF_FIELD_URL(name)        char *name;
 #define CONF_FIELD_URL_WHOLE(name)  char *name;
 #define CONF_FIELD_URL_PATH(name)   char *name;
@@ -233,6 +262,7 @@ struct conf_client {
 
 struct conf {
     CONF_LIST(CONF_FIELD)
+    CONF_TEXT_LIST(CONF_FIELD)
     size_t upstream_count;
     struct conf_upstream upstreams[CONF_UPSTREAMS_MAX]; /* as in the file */
     size_t client_count;

@@ -116,6 +116,18 @@ check_words(const char *value, struct err *err)
 }
 
 static int
+check_list(const char *value, struct err *err)
+{
+    for (const char *at = value; *at; at++) {
+        if (*at < ' ' || *at >= 0x7f) {
+            return err_set(err, E_INVALID,
+                           "holds a control character or a byte beyond ASCII");
+        }
+    }
+    return 0;
+}
+
+static int
 check_variable(const char *value, struct err *err)
 {
     bool is_name = !isdigit((unsigned char)*value);
@@ -162,6 +174,8 @@ check_text(const struct option *option, const char *value, struct err *err)
         if (strchr(value, '/') || *value == '.')
             return err_set(err, E_INVALID, "is not the name of a credential");
         return check_word(value, err);
+    case OPTION_LIST:
+        return check_list(value, err);
     default:
         return check_word(value, err);
     }

@@ -26,6 +26,7 @@ enum option_type {
     OPTION_PRICE,      /* double; OPTION_NO_PRICE is unset */
     OPTION_WORD,       /* char *, printable and without blanks; NULL is unset */
     OPTION_WORDS,      /* char *, several such, with single blanks between */
+    OPTION_LIST,       /* char *, words with commas and blanks between */
     OPTION_URL,        /* char *, see url.h, kept without a slash at its end */
     OPTION_URL_WHOLE,  /* char *, the same, kept as it is */
     OPTION_URL_PATH,   /* char *, from its slash */

@@ -362,6 +362,7 @@ Test(conf, has_a_sample_with_every_option_at_its_default)
 #define STANDS(name, ...) \
     cr_expect(strstr(text.data, "\n" #name " = "), #name " is missing");
     CONF_LIST(STANDS)
+    CONF_TEXT_LIST(STANDS)
     CONF_UPSTREAM_LIST(STANDS)
 #undef STANDS
     load_well(&sample, text.data);
@@ -369,6 +370,7 @@ Test(conf, has_a_sample_with_every_option_at_its_default)
     cr_expect_eq(sample.name, initial, #name);
     CONF_LIST(IS_DEFAULT)
 #undef IS_DEFAULT
+    cr_expect_str_eq(sample.last_resort, "wait");
     cr_expect_eq(conf_check(&sample, &err), 0, "%s", err.msg);
     cr_expect_eq(sample.upstream_count, 7);
     conf_fini(&sample);
