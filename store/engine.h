@@ -43,7 +43,8 @@
     X(RESULT, "result")         \
     X(DONE, "done")             \
     X(ESSENCE, "essence")       \
-    X(ATTEMPT, "attempt")
+    X(ATTEMPT, "attempt")       \
+    X(UPSTREAM, "upstream")
 
 #define TABLES_OF_FORMAT_1 22 /* later ones are added to an older store */
 

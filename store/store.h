@@ -35,6 +35,7 @@
 #include "store/draft.h"
 #include "store/outcome.h"
 #include "store/request.h"
+#include "store/upstream.h"
 
 #define STORE_FORMAT       3
 #define STORE_UUID_BYTES   16
@@ -514,5 +515,10 @@ void store_worker_drop(struct store *store, const unsigned char uuid[16]);
 /* The first one behind a uuid (NULL: the first of all). */
 int store_worker_after(struct store *store, const unsigned char *uuid,
                        struct worker_row *row);
+
+/* What is remembered of an upstream, by its name. */
+int store_upstream_get(struct store *store, const char *name,
+                       struct upstream_row *row);
+void store_upstream_put(struct store *store, const struct upstream_row *row);
 
 #endif

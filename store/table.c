@@ -29,6 +29,7 @@ static const size_t key_widths[TABLE_COUNT] = {
     [TABLE_DONE] = 16,
     [TABLE_ESSENCE] = 12,
     [TABLE_ATTEMPT] = 12,
+    [TABLE_UPSTREAM] = DIGEST_BYTES,
 };
 
 size_t

@@ -90,6 +90,9 @@ void table_del(struct store *store, enum table table, struct key key);
 struct key key_draft(uint64_t batch, uint32_t index);
 struct key key_id(uint64_t id);
 
+/* Of an upstream: its name is what the operator chose, so it is hashed. */
+struct key key_upstream(const char *name);
+
 struct key key_ready(uint64_t batch, struct place place, uint64_t request);
 struct key key_ref(uint64_t request, uint64_t batch, uint32_t index);
 

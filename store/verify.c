@@ -21,7 +21,7 @@ static const char *const key_forms[TABLE_COUNT] = {
     [TABLE_READY] = "8888", [TABLE_TIMER] = "818",    [TABLE_LEASE] = "8",
     [TABLE_WORKER] = "x",   [TABLE_OUTCOME] = "8",    [TABLE_REPLY] = "8",
     [TABLE_RESULT] = "8",   [TABLE_DONE] = "88",      [TABLE_ESSENCE] = "84",
-    [TABLE_ATTEMPT] = "84",
+    [TABLE_ATTEMPT] = "84", [TABLE_UPSTREAM] = "x",
 };
 
 static void
@@ -171,6 +171,18 @@ verify_worker(struct check *check, struct slice key, struct record *record)
         drop_row(check);
 }
 
+void
+verify_upstream(struct check *check, struct slice key, struct record *record)
+{
+    struct upstream_row row;
+    struct key want;
+
+    EXPECT(check, upstream_decode(record, &row) == 0, "damaged");
+    want = key_upstream(row.name);
+    EXPECT(check, slice_equal(key, key_slice(&want)), "is of upstream %s",
+           row.name);
+}
+
 /* ---- going through tables ---- */
 
 /* What looks at a row. A row that can be made again from the others, or is of no
@@ -202,6 +214,7 @@ static const struct {
     [TABLE_DONE] = { verify_done, true },
     [TABLE_ESSENCE] = { verify_essence, false },
     [TABLE_ATTEMPT] = { verify_attempt, true },
+    [TABLE_UPSTREAM] = { verify_upstream, false },
 };
 
 static void

@@ -100,6 +100,6 @@ row_fn verify_request, verify_key, verify_ref, verify_ready, verify_lease,
     verify_outcome, verify_reply, verify_attempt;
 
 /* What is due (verify_timers.c), and what stands beside (verify.c). */
-row_fn verify_timer, verify_meta, verify_worker;
+row_fn verify_timer, verify_meta, verify_worker, verify_upstream;
 
 #endif

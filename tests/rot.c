@@ -29,6 +29,7 @@ rot_furnish(struct play *play)
     play_begin(play);
     store_worker_put(play->store,
                      &(struct worker_row){ .host = slice_of("host") });
+    store_upstream_put(play->store, &(struct upstream_row){ .name = "b" });
     play_commit(play);
     play_check(play);
 }

@@ -31,7 +31,7 @@ static const enum makes makes[TABLE_COUNT] = {
     [TABLE_WORKER] = MAKES_OTHERS,       [TABLE_OUTCOME] = MAKES_NOTHING,
     [TABLE_REPLY] = MAKES_NOTHING,       [TABLE_RESULT] = MAKES_THE_SAME,
     [TABLE_DONE] = MAKES_THE_SAME,       [TABLE_ESSENCE] = MAKES_NOTHING,
-    [TABLE_ATTEMPT] = MAKES_OTHERS,
+    [TABLE_ATTEMPT] = MAKES_OTHERS,      [TABLE_UPSTREAM] = MAKES_NOTHING,
 };
 
 /* Looks at the store as it is. */
@@ -58,8 +58,8 @@ repair(struct store *store, struct buf *report)
 }
 
 /* Nothing tells that these rows were there, or that they are too many: that a
- * worker had slots is in no other row, and none says that an essence was kept or
- * a call was made.
+ * worker had slots is in no other row, and none says that an essence was kept,
+ * a call was made or what an upstream said.
  * Only a request that may be joined must be found by its key, and a batch may be
  * abandoned at any time. */
 static bool
@@ -67,7 +67,8 @@ is_unseen(enum table table, enum rot how)
 {
     return (how == ROT_DROP &&
             (table == TABLE_WORKER || table == TABLE_KEY ||
-             table == TABLE_ESSENCE || table == TABLE_ATTEMPT)) ||
+             table == TABLE_ESSENCE || table == TABLE_ATTEMPT ||
+             table == TABLE_UPSTREAM)) ||
            (how == ROT_DANGLE &&
             (table == TABLE_WORKER || table == TABLE_TIMER));
 }
