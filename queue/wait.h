@@ -25,6 +25,9 @@
     X(SERVER,   "server")   /* its upstream said how long */             \
     X(GROUP,    "group")    /* others of its kind may come */            \
     X(COOLDOWN, "cooldown") /* its upstream is left alone */             \
+    X(BREAKER,  "breaker")  /* its upstream failed too often */          \
+    X(PACE,     "pace")     /* its upstream takes so many in a time */   \
+    X(LANE,     "lane")     /* its upstream takes so many at a time */   \
     X(ALONE,    "alone")    /* until a worker is free of all else */     \
     X(ROOM,     "room")     /* the store has none for its answer */      \
     X(DRAIN,    "drain")    /* the broker is shutting down */            \
