@@ -154,6 +154,7 @@ answer_add_status(struct broker *broker, cJSON *head, const struct batch *batch)
     add_counts(head, batch);
     add_slow(broker, head, batch);
     add_usage(head, batch);
+    (void)upstream_add_stalled(broker, head, batch);
     return 0;
 }
 
@@ -279,7 +280,9 @@ answer_wait(struct call *call)
                  &waiter.after, call->err) < 0 ||
         wire_int(call->wire, "timeout",
                  wire_range_or(0, WAIT_MS_MAX, WAIT_MS_MAX), &timeout_ms,
-                 call->err) < 0) {
+                 call->err) < 0 ||
+        wire_bool(call->wire, "stalled", false, &waiter.ends_stalled,
+                  call->err) < 0) {
         return E_INVALID;
     }
     if (broker->waiter_count + broker->waiter_fresh ==
@@ -307,7 +310,9 @@ end_wait(struct broker *broker, const struct waiter *waiter, int64_t now_ms)
 
     rc = store_batch_get(broker->env.store, waiter->batch, &batch);
     if (rc == 0 && batch_is_live(&batch) && now_ms < waiter->until_ms &&
-        (waiter->after < 0 || batch.last_seq <= (uint64_t)waiter->after)) {
+        (waiter->after < 0 || batch.last_seq <= (uint64_t)waiter->after) &&
+        (!waiter->ends_stalled ||
+         !upstream_add_stalled(broker, NULL, &batch))) {
         return false;
     }
     head = core_answer(&call, "status");

@@ -37,6 +37,7 @@ broker_new(const struct broker_env *env)
     broker->env = *env;
     broker->random = env->seed;
     broker->groups = groups_new(conf);
+    broker->upstreams = upstreams_new(conf);
     broker->schedule = schedule_new(&(struct schedule_rules){
         .max = (size_t)conf->batches_live_max,
         .turn_tokens = conf->turn_tokens,
@@ -62,6 +63,7 @@ broker_free(struct broker *broker)
         return;
     groups_free(broker->groups);
     schedule_free(broker->schedule);
+    upstreams_free(broker->upstreams);
     sessions_free(broker->sessions);
     cache_free(broker->cache);
     free(broker->waiters);
@@ -95,6 +97,7 @@ static const struct handler client_handlers[] = {
     { "pause", control_pause },      { "resume", control_resume },
     { "purge", control_purge },      { "why", answer_why },
     { "verify", upkeep_verify },     { "backup", upkeep_backup },
+    { "upstreams", upstream_list },  { "upstream_resume", upstream_resume },
 };
 
 static const struct handler worker_handlers[] = {
@@ -319,6 +322,8 @@ broker_next_ms(const struct broker *broker)
         next_ms = broker->timer_next_ms;
     if (broker->retain_ms < next_ms)
         next_ms = broker->retain_ms;
+    if (broker->look_ms < next_ms)
+        next_ms = broker->look_ms;
     for (size_t i = 0; i < broker->waiter_count; i++) {
         if (broker->waiters[i].until_ms < next_ms)
             next_ms = broker->waiters[i].until_ms;

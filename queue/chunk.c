@@ -15,8 +15,8 @@ struct gathering {
     struct batch *batch;
     struct chunk *chunk;
     struct new_draft *drafts;
-    char (*upstreams)[REQUEST_UPSTREAM_BYTES]; /* of each */
-    struct buf ids; /* all of them, one after the other */
+    char (*routes)[REQUEST_ROUTE_BYTES]; /* of each */
+    struct buf ids;                      /* all of them, one after the other */
     size_t count, max;
 };
 
@@ -66,15 +66,16 @@ gather(struct gathering *gathering, uint32_t index, struct slice body,
                    .meta_bytes = (uint32_t)meta.bytes },
         .id = { NULL, line->id.bytes }, /* set when all are gathered */
         .kind = broker->prompt.kind,
-        .upstream = gathering->upstreams[gathering->count],
+        .route = gathering->routes[gathering->count],
+        .model = broker->prompt.model_tag,
         .tag = broker->prompt.tag,
         .chars = broker->prompt.chars,
         .tokens = prompt_tokens(&broker->prompt, broker->env.conf),
     };
     memcpy(draft->key, broker->prompt.key, sizeof(draft->key));
-    assert(broker->prompt.upstream.bytes < REQUEST_UPSTREAM_BYTES);
-    memcpy(gathering->upstreams[gathering->count], broker->prompt.upstream.data,
-           broker->prompt.upstream.bytes + 1);
+    assert(broker->prompt.names.bytes < REQUEST_ROUTE_BYTES);
+    memcpy(gathering->routes[gathering->count], broker->prompt.names.data,
+           broker->prompt.names.bytes + 1);
     buf_add_slice(&gathering->ids, buf_slice(&line->id));
     gathering->count++;
 }
@@ -248,8 +249,7 @@ store_chunk(struct call *call, struct batch *batch, struct chunk *chunk)
     if (rc < 0)
         return rc;
     gathering.drafts = mem_zalloc(gathering.max, sizeof(gathering.drafts[0]));
-    gathering.upstreams =
-        mem_zalloc(gathering.max, sizeof(gathering.upstreams[0]));
+    gathering.routes = mem_zalloc(gathering.max, sizeof(gathering.routes[0]));
     read_lines(&gathering, body);
     store_body_put(broker->env.store, batch->id, chunk, body, gathering.drafts,
                    gathering.count);
@@ -264,7 +264,7 @@ store_chunk(struct call *call, struct batch *batch, struct chunk *chunk)
         answer_stored(call, batch, chunk);
     }
     free(gathering.drafts);
-    free(gathering.upstreams);
+    free(gathering.routes);
     buf_fini(&gathering.ids);
     return rc;
 }

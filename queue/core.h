@@ -20,11 +20,13 @@
 #include "queue/schedule.h"
 #include "queue/session.h"
 #include "queue/upkeep.h"
+#include "queue/upstreams.h"
 #include "queue/wait.h"
 #include "store/cache.h"
 
 #define CORE_UUID_TEXT_BYTES 37
 #define CORE_WINDOW_CHUNKS   4 /* chunks that a client may send ahead */
+#define CORE_PARKED_MAX      64
 
 /* Replies that have the shape which their upstream's dialect promises, those
  * that have another one, and how often each came (extract.h has the names). */
@@ -91,6 +93,21 @@ struct waiter {
     uint64_t batch;
     int64_t after; /* a seq; -1: waits for the end only */
     int64_t until_ms;
+    bool ends_stalled; /* also when the batch can go nowhere */
+};
+
+/* Where a request goes now. */
+struct choice {
+    struct bound bound;
+    enum resort resort; /* not RESORT_WAIT: no upstream can be asked */
+    bool is_single;     /* for one request, not for others of its place */
+};
+
+/* What is leased next, and where it goes. */
+struct spot {
+    uint64_t batch;
+    struct place place;
+    struct choice choice;
 };
 
 /* A request that runs alone, on a worker that gets nothing else. */
@@ -112,7 +129,7 @@ struct broker {
     struct waiter *waiters;
     size_t waiter_count; /* those that are committed to */
     size_t waiter_fresh; /* behind them: of the running transaction */
-    int64_t paused_until_ms[CONF_UPSTREAMS_MAX]; /* by a server's wait */
+    struct upstreams *upstreams;
     struct counters counters;
     struct counters sent;  /* as of the last commit */
     int64_t start_ms;      /* when this broker was started */
@@ -133,6 +150,11 @@ struct broker {
                               first timer */
     uint64_t sticky_batch; /* the group that is being dispatched */
     struct place sticky_place;
+    struct choice sticky_choice;
+    uint64_t parked[CORE_PARKED_MAX]; /* batches that wait for a call to end */
+    size_t parked_count;
+    bool has_moved;  /* a lease ended: what is parked is looked at again */
+    int64_t look_ms; /* when to look again for something to lease */
     struct alone alone;
     /* Scratch of the handlers. */
     struct line line, options;
@@ -216,6 +238,7 @@ handler_fn answer_hello, answer_status, answer_list, answer_wait,
     answer_results, answer_refusals, answer_chunks, answer_export, answer_stats,
     answer_why;
 handler_fn upkeep_verify, upkeep_backup;
+handler_fn upstream_list, upstream_resume;
 handler_fn worker_hello, worker_beat, worker_slots, worker_started,
     worker_result, worker_release, worker_bye;
 
@@ -227,6 +250,13 @@ int answer_add_status(struct broker *broker, cJSON *head,
 
 /* Answers waiters whose wait is over. */
 void answer_waiters(struct broker *broker, int64_t now_ms);
+
+/* ---- upstream_verbs.c ---- */
+
+/* Adds `stalled`, if a batch can go nowhere until somebody resumes an upstream.
+ * True if it is so; head may be NULL. */
+bool upstream_add_stalled(struct broker *broker, cJSON *head,
+                          const struct batch *batch);
 
 /* ---- result_line.c ---- */
 
@@ -245,6 +275,10 @@ void worker_balance(struct broker *broker);
 
 /* Ends a session: its leases are given back, its slots are free. */
 void worker_end(struct broker *broker, struct session *session, int64_t now_ms);
+
+/* The session that speaks; NULL: a worker that is not known, which was told to say
+ * hello. */
+struct session *worker_speaker(struct call *call);
 
 /* Notes that a session holds a lease on a request since granted_ms. */
 struct held *worker_hold(struct broker *broker, struct session *session,
@@ -292,8 +326,9 @@ struct wait dispatch_batch_wait(struct broker *broker, uint64_t batch,
  * WAIT_COOLDOWN; and why a ready request is not given in turn: WAIT_ALONE. */
 struct wait dispatch_group_wait(const struct broker *broker, uint64_t group,
                                 int64_t now_ms);
-struct wait dispatch_upstream_wait(const struct broker *broker,
-                                   const char *upstream, int64_t now_ms);
+struct wait dispatch_upstream_wait(struct broker *broker,
+                                   const struct request *request,
+                                   int64_t now_ms);
 struct wait dispatch_alone_wait(const struct request *request);
 
 /* Why nobody is leased anything now: WAIT_DRAIN, WAIT_WORKER or WAIT_SLOT. The
@@ -304,9 +339,23 @@ struct wait dispatch_worker_wait(const struct broker *broker);
 int64_t dispatch_lease_ms(const struct broker *broker,
                           const struct request *request);
 
-/* Holds an upstream until a time. */
-void dispatch_pause(struct broker *broker, const char *upstream,
-                    int64_t until_ms);
+/* ---- grant.c ---- */
+
+/* Leases up to `max` requests of a spot to a session: renders and counts them. */
+void grant_leases(struct broker *broker, struct session *session,
+                  const struct spot *spot, size_t max, int64_t now_ms);
+
+/* ---- choice.c ---- */
+
+/* Chooses where a request of a batch goes now: an upstream of its route; or, if
+ * none can be asked in time, its last resort. Else why not. */
+struct wait choice_make(struct broker *broker, const struct request *request,
+                        struct choice *choice, int64_t now_ms);
+
+/* The wait of a batch that can go nowhere: all that is ready is for upstreams
+ * that are suspended until somebody resumes one, and nothing is in flight. */
+bool choice_is_stalled(struct broker *broker, const struct batch *batch,
+                       const struct upstream **upstream, int64_t now_ms);
 
 /* ---- finish.c ---- */
 
@@ -315,6 +364,7 @@ struct report {
     struct call_end end;
     uint32_t fence;        /* of the lease under which it was made */
     const char *worker;    /* its name */
+    const char *upstream;  /* that was asked; "": as its lease said */
     const char *wait_from; /* where end.wait_ms stood; "": it does not say */
     const char *code, *message, *model, *finish;
     const char *shape; /* of the reply, "" if it had none */
@@ -324,6 +374,7 @@ struct report {
     uint32_t reply_bytes;
     enum outcome_form form;
     uint32_t text_at, text_bytes;
+    int64_t request_limits[3], token_limits[3]; /* that the reply told */
 };
 
 /* Stores how a call ended, or sends the request back to the queue. The lease
@@ -334,6 +385,10 @@ void finish_report(struct broker *broker, struct request *request,
 /* Ends a request without a call: it cannot be sent. */
 void finish_unsendable(struct broker *broker, struct request *request,
                        const char *code, const char *message, int64_t now_ms);
+
+/* Ends a leased request with its essence: no upstream can be asked in time. */
+void finish_resort(struct broker *broker, struct request *request,
+                   int64_t now_ms);
 
 /* Ends a request that took its workers with it, the last time while it ran
  * alone. */

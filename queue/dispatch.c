@@ -8,39 +8,15 @@
 #include "queue/core.h"
 #include "queue/window.h"
 
-#define CLAIM_MAX 64 /* leases of one claim */
-
-/* ---- upstreams that wait ---- */
-
-static int
-upstream_index(const struct conf *conf, const char *name)
-{
-    for (size_t i = 0; i < conf->upstream_count; i++) {
-        if (strcmp(conf->upstreams[i].name, name) == 0)
-            return (int)i;
-    }
-    return -1;
-}
-
-void
-dispatch_pause(struct broker *broker, const char *upstream, int64_t until_ms)
-{
-    int index = upstream_index(broker->env.conf, upstream);
-
-    if (index < 0 || broker->paused_until_ms[index] >= until_ms)
-        return;
-    broker->paused_until_ms[index] = until_ms;
-}
+#define LOOKS_MAX 64 /* batches whose upstream has no room, in one go */
 
 struct wait
-dispatch_upstream_wait(const struct broker *broker, const char *upstream,
+dispatch_upstream_wait(struct broker *broker, const struct request *request,
                        int64_t now_ms)
 {
-    int index = upstream_index(broker->env.conf, upstream);
+    struct choice choice;
 
-    if (index < 0 || broker->paused_until_ms[index] <= now_ms)
-        return (struct wait){ 0 };
-    return (struct wait){ WAIT_COOLDOWN, broker->paused_until_ms[index] };
+    return choice_make(broker, request, &choice, now_ms);
 }
 
 int64_t
@@ -167,21 +143,25 @@ dispatch_group_wait(const struct broker *broker, uint64_t group, int64_t now_ms)
                             : (struct wait){ 0 };
 }
 
-/* Why the requests at a place have to wait. All of them go to the same
- * upstream. One that runs alone has a place of its own, and is not given in
- * turn. */
+/* Why the requests at a place have to wait, or where they go. All of them have
+ * the same route and model. One that runs alone has a place of its own, and is
+ * not given in turn. */
 static struct wait
 place_wait(struct broker *broker, uint64_t batch, struct place place,
-           int64_t now_ms)
+           struct choice *choice, int64_t now_ms)
 {
     struct wait wait = dispatch_group_wait(broker, place.group, now_ms);
     struct request request;
 
+    *choice = (struct choice){ .bound = { .where = BOUND_LOCAL } };
     if (wait.cause != WAIT_NOTHING ||
         store_ready_peek(broker->env.store, batch, place, &request) < 0) {
         return wait;
     }
-    wait = dispatch_upstream_wait(broker, request.upstream, now_ms);
+    wait = choice_make(broker, &request, choice, now_ms);
+    /* The others of its place have not failed there. */
+    choice->is_single = choice->resort != RESORT_WAIT ||
+                        (request.flags & REQUEST_ELSEWHERE) != 0;
     if (wait.cause != WAIT_NOTHING)
         return wait;
     wait = dispatch_alone_wait(&request);
@@ -190,74 +170,135 @@ place_wait(struct broker *broker, uint64_t batch, struct place place,
     return wait;
 }
 
-/* Finds the first place of a batch that may be dispatched now. False: there is
- * none, and *wake_ms tells when that may change. */
+/* True if it ends with a call that is under way, at no time that is known. */
 static bool
+ends_with_a_call(struct wait wait)
+{
+    return wait.cause == WAIT_LANE ||
+           (wait.cause == WAIT_BREAKER && wait.until_ms == SCHEDULE_NEVER);
+}
+
+/* Finds the first place of a batch that may be dispatched now, and where it goes.
+ * Else the wait that ends first; WAIT_LANE, if a call's end may be even earlier. */
+static struct wait
 find_place(struct broker *broker, uint64_t batch, struct place *place,
-           int64_t now_ms, int64_t *wake_ms)
+           struct choice *choice, int64_t now_ms)
 {
     struct wait wait = dispatch_batch_wait(broker, batch, now_ms);
+    struct wait first = { WAIT_SWEEP, SCHEDULE_NEVER };
+    bool is_parked = false;
 
-    *wake_ms = wait.until_ms;
     if (wait.cause != WAIT_NOTHING)
-        return false;
-    *wake_ms = SCHEDULE_NEVER;
+        return wait;
     *place = (struct place){ 0 };
     while (store_ready_next(broker->env.store, batch, place) == 0) {
-        wait = place_wait(broker, batch, *place, now_ms);
+        wait = place_wait(broker, batch, *place, choice, now_ms);
         if (wait.cause == WAIT_NOTHING)
-            return true;
-        if (wait.until_ms < *wake_ms)
-            *wake_ms = wait.until_ms;
+            return wait;
+        is_parked |= ends_with_a_call(wait);
+        if (wait.until_ms < first.until_ms)
+            first = wait;
         place->group++;
     }
-    return false;
+    if (is_parked)
+        first.cause = WAIT_LANE;
+    return first;
 }
+
+/* The group that is being dispatched: it goes on now, or soon, or not. */
+enum stay { STAY_ON, STAY_WAITING, STAY_OVER };
 
 /* Goes on with the group that is being dispatched: in its batch, and in the
  * others that joined it. */
-static bool
+static enum stay
 stay(struct broker *broker, int64_t now_ms)
 {
     uint64_t batch = broker->sticky_batch, first = batch, after = 0;
 
     while (batch != 0) {
         struct place place = broker->sticky_place;
+        struct wait wait;
 
         if (schedule_is_awake(broker->schedule, batch, now_ms) &&
             dispatch_batch_wait(broker, batch, now_ms).cause == WAIT_NOTHING &&
             store_ready_next(broker->env.store, batch, &place) == 0 &&
             place.lead == broker->sticky_place.lead &&
-            place.group == broker->sticky_place.group &&
-            place_wait(broker, batch, place, now_ms).cause == WAIT_NOTHING) {
+            place.group == broker->sticky_place.group) {
+            wait = place_wait(broker, batch, place, &broker->sticky_choice,
+                              now_ms);
             broker->sticky_batch = batch;
-            return true;
+            if (wait.cause == WAIT_NOTHING)
+                return STAY_ON;
+            /* With one upstream, nobody else could use its turn. */
+            if (upstreams_is_short(wait.cause) &&
+                broker->upstreams->count == 1) {
+                broker->look_ms = wait.until_ms;
+                return STAY_WAITING;
+            }
         }
         batch = groups_next_batch(broker->groups, broker->sticky_place.group,
                                   first, after);
         after = batch;
     }
     broker->sticky_batch = 0;
-    return false;
+    return STAY_OVER;
 }
 
-/* Finds what is dispatched next: sets the sticky batch and place. */
+/* Lets a batch sleep that has nothing to give now. False: too many were looked
+ * at already whose upstream has no room; they and it are looked at again when the
+ * first of them may go on. */
+static bool
+put_to_sleep(struct broker *broker, uint64_t batch, struct wait wait,
+             int *looks)
+{
+    if (upstreams_is_short(wait.cause) && wait.until_ms < broker->look_ms)
+        broker->look_ms = wait.until_ms;
+    if (upstreams_is_short(wait.cause) && ++*looks > LOOKS_MAX)
+        return false;
+    if (wait.cause == WAIT_LANE) {
+        if (broker->parked_count == CORE_PARKED_MAX)
+            return false;
+        broker->parked[broker->parked_count++] = batch;
+    }
+    schedule_sleep(broker->schedule, batch, wait.until_ms);
+    return true;
+}
+
+/* A call has ended: what waits for that is looked at again. */
+static void
+unpark(struct broker *broker)
+{
+    if (!broker->has_moved)
+        return;
+    broker->has_moved = false;
+    while (broker->parked_count > 0) {
+        schedule_wake(broker->schedule, broker->parked[--broker->parked_count]);
+    }
+}
+
+/* Finds what is dispatched next: sets the sticky batch, its place, and where it
+ * goes. */
 static bool
 choose(struct broker *broker, int64_t now_ms)
 {
+    enum stay group;
     uint64_t batch;
+    int looks = 0;
 
-    if (stay(broker, now_ms))
-        return true;
+    broker->look_ms = INT64_MAX;
+    group = stay(broker, now_ms);
+    if (group != STAY_OVER)
+        return group == STAY_ON;
     while ((batch = schedule_next(broker->schedule, now_ms)) != 0) {
-        int64_t wake_ms;
+        struct wait wait = find_place(broker, batch, &broker->sticky_place,
+                                      &broker->sticky_choice, now_ms);
 
-        if (find_place(broker, batch, &broker->sticky_place, now_ms,
-                       &wake_ms)) {
+        if (wait.cause == WAIT_NOTHING) {
             broker->sticky_batch = batch;
             return true;
         }
-        schedule_sleep(broker->schedule, batch, wake_ms);
+        if (!put_to_sleep(broker, batch, wait, &looks))
+            return false;
     }
     return false;
 }
@@ -313,94 +354,21 @@ dispatch_worker_wait(const struct broker *broker)
     return wait;
 }
 
-/* Renders the request into a lease message. */
-static int
-send_lease(struct broker *broker, struct session *session,
-           struct request *request)
-{
-    const struct conf_upstream *upstream =
-        conf_upstream(broker->env.conf, request->upstream);
-    struct line_fault fault;
-    struct draft draft;
-    cJSON *head;
-    int rc = store_draft_get(broker->env.store, request->batch, request->index,
-                             &draft);
-
-    if (rc == 0)
-        rc = core_line(broker, &draft);
-    if (rc < 0)
-        return rc;
-    if (prompt_make(&broker->prompt, &broker->line, &broker->options,
-                    broker->env.conf, request->flags, &fault) < 0) {
-        return E_INVALID;
-    }
-    /* The configuration may have changed since: what is sent is what the key
-     * says, so that no answer is ever served for another request. */
-    if (memcmp(request->key, broker->prompt.key, sizeof(request->key)) != 0) {
-        store_request_rekey(broker->env.store, request, broker->prompt.key);
-        store_request_put(broker->env.store, request);
-    }
-    head = wire_new("lease");
-    wire_add_int(head, "request", (int64_t)request->id);
-    wire_add_int(head, "fence", request->fence);
-    wire_add_str(head, "upstream", broker->prompt.upstream.data);
-    wire_add_str(head, "path", broker->prompt.path.data);
-    wire_add_int(head, "timeout_ms",
-                 upstream ? upstream->request_timeout_ms
-                          : broker->env.conf->lease_ms);
-    wire_add_str(head, "kind", request->kind == REQUEST_TEXT ? "text" : "raw");
-    buf_add_slice(worker_send(broker, session, head),
-                  buf_slice(&broker->prompt.body));
-    return 0;
-}
-
-/* Leases requests of a batch at a place to a session. */
-static void
-lease_to(struct broker *broker, struct session *session, uint64_t batch,
-         struct place place, size_t max, int64_t now_ms)
-{
-    struct request requests[CLAIM_MAX];
-    struct lease terms = { .granted_ms = now_ms,
-                           .deadline_ms = now_ms + broker->env.conf->lease_ms };
-    size_t count;
-
-    memcpy(terms.worker, session->uuid, sizeof(terms.worker));
-    count = store_claim(broker->env.store, batch, place, &terms, requests,
-                        max < CLAIM_MAX ? max : CLAIM_MAX);
-    for (size_t i = 0; i < count; i++) {
-        int rc = send_lease(broker, session, &requests[i]);
-        struct held *held;
-
-        if (rc < 0) {
-            finish_unsendable(
-                broker, &requests[i],
-                rc == E_CORRUPT ? "storage_corrupt" : "unsendable",
-                rc == E_CORRUPT ? "its stored draft is damaged"
-                                : "the configuration does not serve it any "
-                                  "more",
-                now_ms);
-            continue;
-        }
-        held = worker_hold(broker, session, &requests[i], now_ms, now_ms);
-        held->charge =
-            schedule_charge(broker->schedule, batch, requests[i].tokens);
-        broker->counters.leases++;
-    }
-}
-
-/* True if the request that waits for a worker of its own may be sent now. */
+/* True if the request that waits for a worker of its own may be sent now, and
+ * where to. */
 static bool
-is_alone_due(struct broker *broker, int64_t now_ms)
+is_alone_due(struct broker *broker, struct spot *spot, int64_t now_ms)
 {
     const struct alone *alone = &broker->alone;
     struct request request;
 
+    *spot = (struct spot){ .batch = alone->batch, .place = alone->place };
     return dispatch_batch_wait(broker, alone->batch, now_ms).cause ==
                WAIT_NOTHING &&
            store_ready_peek(broker->env.store, alone->batch, alone->place,
                             &request) == 0 &&
            request.id == alone->request &&
-           dispatch_upstream_wait(broker, request.upstream, now_ms).cause ==
+           choice_make(broker, &request, &spot->choice, now_ms).cause ==
                WAIT_NOTHING;
 }
 
@@ -411,14 +379,15 @@ run_alone(struct broker *broker, int64_t now_ms)
 {
     struct alone *alone = &broker->alone;
     struct session *session = alone_session(broker);
+    struct spot spot;
 
     if (alone->session == 0)
         return false;
     if (alone->fence == 0 && session && is_fit(session) &&
-        is_alone_due(broker, now_ms)) {
+        is_alone_due(broker, &spot, now_ms)) {
         if (session->held_count > 0)
             return false;
-        lease_to(broker, session, alone->batch, alone->place, 1, now_ms);
+        grant_leases(broker, session, &spot, 1, now_ms);
         if (session->held_count > 0)
             alone->fence = session->held[0].fence;
     }
@@ -431,25 +400,79 @@ run_alone(struct broker *broker, int64_t now_ms)
     return true;
 }
 
+/* A session with a slot that is free, the most of them. */
+static struct session *
+choose_free(const struct broker *broker)
+{
+    struct session *best = NULL;
+    size_t best_free = 0;
+
+    for (size_t i = 0; i < broker->sessions->count; i++) {
+        struct session *session = broker->sessions->list[i];
+
+        if (room_of(broker, session) > 0 &&
+            session->told > session->held_count + best_free) {
+            best = session;
+            best_free = session->told - session->held_count;
+        }
+    }
+    return best;
+}
+
+/* How many leases a session gets of what was chosen. */
+static size_t
+share_of(const struct broker *broker, const struct session *session)
+{
+    size_t room = room_of(broker, session);
+
+    /* One at a time where there are several workers, so that all of them work
+     * at a short queue. */
+    if (room > 1 &&
+        (broker->sessions->count > 1 || broker->sticky_choice.is_single))
+        return 1;
+    return room;
+}
+
 /* Leases what is next in turn to workers with room. */
 static void
 give(struct broker *broker, size_t *budget, int64_t now_ms)
 {
     for (; *budget > 0 && store_may_lease(broker->env.store); --*budget) {
         struct session *session = choose_session(broker);
-        size_t room, fair;
+        struct spot spot;
+        size_t share;
 
         if (!session || !choose(broker, now_ms))
             return;
-        /* It may be kept free since, for what was found on the way. */
-        room = room_of(broker, session);
-        /* One at a time where there are several workers, so that all of them
-         * work at a short queue. */
-        fair = broker->sessions->count > 1 && room > 1 ? 1 : room;
-        if (fair > 0) {
-            lease_to(broker, session, broker->sticky_batch,
-                     broker->sticky_place, fair, now_ms);
+        spot = (struct spot){ .batch = broker->sticky_batch,
+                              .place = broker->sticky_place,
+                              .choice = broker->sticky_choice };
+        /* What is counted out is called at once: it waits here for a slot, and
+         * nothing is leased ahead in its place, or no slot would get free. */
+        if (upstreams_is_exact(broker->upstreams, &spot.choice.bound, now_ms)) {
+            session = choose_free(broker);
+            if (!session)
+                return;
+            share = 1;
+        } else {
+            /* It may be kept free since, for what was found on the way. */
+            share = share_of(broker, session);
         }
+        if (share > 0)
+            grant_leases(broker, session, &spot, share, now_ms);
+    }
+}
+
+/* Counts what is leased to each upstream. */
+static void
+count_held(struct broker *broker)
+{
+    upstreams_forget_held(broker->upstreams);
+    for (size_t i = 0; i < broker->sessions->count; i++) {
+        const struct session *session = broker->sessions->list[i];
+
+        for (size_t j = 0; j < session->held_count; j++)
+            upstreams_hold(broker->upstreams, &session->held[j].bound);
     }
 }
 
@@ -458,14 +481,18 @@ dispatch_run(struct broker *broker, int64_t now_ms)
 {
     size_t budget = (size_t)broker->env.conf->commit_items_max;
 
+    broker->look_ms = INT64_MAX;
     if (broker->is_draining)
         return;
     if (!store_may_lease(broker->env.store)) {
         retain_want_room(broker, now_ms);
         return;
     }
+    count_held(broker);
+    unpark(broker);
     (void)run_alone(broker, now_ms);
     do
         give(broker, &budget, now_ms);
     while (budget > 0 && run_alone(broker, now_ms));
+    upstreams_save(broker->upstreams, broker->env.store);
 }

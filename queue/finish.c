@@ -14,13 +14,32 @@
 #define SHAPE_PREFIX            "replies_" /* of the counters of shapes */
 #define COST_NANO_MAX           INT64_C(1000000000000000) /* of one call */
 
+/* Who answered: a late report tells of an earlier lease, which was perhaps for
+ * another upstream. */
+static const char *
+upstream_of(const struct request *request, const struct report *report)
+{
+    return report->upstream && *report->upstream ? report->upstream
+                                                 : request->upstream;
+}
+
+/* True if the sampler has answered in the place of an upstream: that is of use,
+ * but no answer, and never served for one. */
+static bool
+is_local_fallback(const struct request *request, const struct report *report)
+{
+    return report->end.class == CLASS_OK &&
+           strcmp(upstream_of(request, report), CONF_LOCAL) == 0 &&
+           strcmp(request->route, CONF_LOCAL) != 0;
+}
+
 /* What the call cost by the configured prices; unknown without them. */
 static int64_t
 cost_of(const struct broker *broker, const struct request *request,
         const struct report *report)
 {
     const struct conf_upstream *upstream =
-        conf_upstream(broker->env.conf, request->upstream);
+        conf_upstream(broker->env.conf, upstream_of(request, report));
     double cost = 0;
 
     if (!upstream || upstream->price_input_usd < 0 ||
@@ -97,7 +116,9 @@ end_request(struct broker *broker, struct request *request, enum status status,
             const struct report *report, int64_t now_ms)
 {
     struct buf essence = { 0 };
-    bool has_text = status == STATUS_OK || report->end.class == CLASS_TRUNCATED;
+    bool has_text = status == STATUS_OK ||
+                    report->end.class == CLASS_TRUNCATED ||
+                    report->end.class == CLASS_OK;
     struct outcome outcome = {
         .status = status,
         .http_status = report->end.http_status,
@@ -115,7 +136,7 @@ end_request(struct broker *broker, struct request *request, enum status status,
         .code = slice_of(status == STATUS_OK ? "" : report->code),
         .message = slice_of(status == STATUS_OK ? "" : report->message),
         .model = slice_of(report->model),
-        .upstream = slice_of(request->upstream),
+        .upstream = slice_of(upstream_of(request, report)),
         .finish = slice_of(report->finish),
     };
 
@@ -196,6 +217,56 @@ count(struct counters *counters, const struct conf *conf,
     count_slow(counters, conf, report);
 }
 
+/* Where else it could go, for retry_decide(). */
+static void
+look_around(struct broker *broker, const struct request *request,
+            struct call_end *end, int64_t now_ms)
+{
+    int where = upstreams_find(broker->upstreams, request->upstream);
+    struct route route;
+
+    end->other_ms = end->route_ms = INT64_MAX;
+    if (!route_recall(broker->env.conf, request->route, &route))
+        return;
+    end->members = route.count;
+    if (route.count > 1) {
+        end->other_ms =
+            upstreams_open_ms(broker->upstreams, &route, where, now_ms);
+    }
+    end->route_ms =
+        upstreams_open_ms(broker->upstreams, &route, BOUND_LOCAL, now_ms);
+    end->has_resort =
+        end->class == CLASS_THROTTLED && read_source(broker, request) == 0 &&
+        prompt_resort(&broker->line, &broker->options, broker->env.conf) ==
+            RESORT_LOCAL;
+}
+
+static void
+log_retry(const struct request *request, const struct call_end *end,
+          int64_t wait_ms)
+{
+    log_info("event=%s request=%llu upstream=%s status=%u failures=%u "
+             "throttled=%u wait_ms=%lld",
+             end->class == CLASS_THROTTLED ? "rate_limit_retry" : "retry",
+             (unsigned long long)request->id, request->upstream,
+             end->http_status, request->failures, request->throttled,
+             (long long)wait_ms);
+}
+
+/* The sampler's answer ends it, until somebody tries again. */
+static void
+end_locally(struct broker *broker, struct request *request,
+            const struct report *report, int64_t now_ms)
+{
+    struct report marked = *report;
+
+    marked.code = "local_fallback";
+    marked.message =
+        "no upstream could be asked in time: this is the text's own "
+        "sentences, chosen by the built-in sampler";
+    end_request(broker, request, STATUS_ERROR, &marked, now_ms);
+}
+
 void
 finish_report(struct broker *broker, struct request *request,
               const struct report *report, int64_t now_ms)
@@ -207,6 +278,7 @@ finish_report(struct broker *broker, struct request *request,
         end.class == CLASS_TRUNCATED && read_source(broker, request) == 0 &&
         prompt_can_enlarge(&broker->line, &broker->options,
                            conf_upstream(broker->env.conf, request->upstream));
+    look_around(broker, request, &end, now_ms);
     count(&broker->counters, broker->env.conf, report);
     count_shape(broker, request, report);
     verdict =
@@ -216,21 +288,19 @@ finish_report(struct broker *broker, struct request *request,
     attempt_note_report(broker, request, report, &verdict, now_ms);
     switch (verdict.action) {
     case RETRY_DONE:
-        end_request(broker, request, verdict.status, report, now_ms);
+        if (is_local_fallback(request, report))
+            end_locally(broker, request, report, now_ms);
+        else
+            end_request(broker, request, verdict.status, report, now_ms);
         break;
     case RETRY_DELAY:
         store_delay(broker->env.store, request, verdict.due_ms);
-        if (end.class == CLASS_THROTTLED)
-            dispatch_pause(broker, request->upstream, now_ms + end.wait_ms);
-        log_info("event=%s request=%llu upstream=%s status=%u failures=%u "
-                 "throttled=%u wait_ms=%lld",
-                 end.class == CLASS_THROTTLED ? "rate_limit_retry" : "retry",
-                 (unsigned long long)request->id, request->upstream,
-                 end.http_status, request->failures, request->throttled,
-                 (long long)(verdict.due_ms - now_ms));
+        log_retry(request, &end, verdict.due_ms - now_ms);
         break;
     case RETRY_READY:
         store_release(broker->env.store, request);
+        if (end.class != CLASS_ABORTED && end.class != CLASS_TRUNCATED)
+            log_retry(request, &end, end.wait_ms);
         break;
     }
 }
@@ -261,6 +331,15 @@ finish_unsendable(struct broker *broker, struct request *request,
     log_error("event=request_unsendable request=%llu reason=\"%s\"",
               (unsigned long long)request->id, message);
     end_uncalled(broker, request, code, message, now_ms);
+}
+
+void
+finish_resort(struct broker *broker, struct request *request, int64_t now_ms)
+{
+    log_warn("event=last_resort request=%llu resort=essence",
+             (unsigned long long)request->id);
+    end_uncalled(broker, request, "last_resort",
+                 "no upstream can be asked in time", now_ms);
 }
 
 void

@@ -29,18 +29,37 @@ longest_of(unsigned class)
     return ((INT64_C(5) + class % 4) << (doublings - 1)) - 1;
 }
 
+/* Lets what was counted fade. */
+static void
+halve(struct latency *latency)
+{
+    latency->total = 0;
+    for (unsigned i = 0; i < LATENCY_CLASSES; i++) {
+        latency->counts[i] /= 2;
+        latency->total += latency->counts[i];
+    }
+}
+
 void
 latency_add(struct latency *latency, int64_t ms)
 {
-    if (latency->total == LATENCY_CALLS_MAX) {
-        latency->total = 0;
-        for (unsigned i = 0; i < LATENCY_CLASSES; i++) {
-            latency->counts[i] /= 2;
-            latency->total += latency->counts[i];
-        }
-    }
+    if (latency->total >= LATENCY_CALLS_MAX)
+        halve(latency);
     latency->counts[class_of(ms)]++;
     latency->total++;
+}
+
+void
+latency_merge(struct latency *latency, const struct latency *other)
+{
+    for (unsigned i = 0; i < LATENCY_CLASSES; i++) {
+        unsigned sum = latency->counts[i] + (unsigned)other->counts[i];
+
+        latency->counts[i] = (uint16_t)(sum < UINT16_MAX ? sum : UINT16_MAX);
+    }
+    latency->total = 0;
+    for (unsigned i = 0; i < LATENCY_CLASSES; i++)
+        latency->total += latency->counts[i];
 }
 
 int64_t

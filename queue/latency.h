@@ -22,6 +22,9 @@ struct latency {
 /* Counts a call. */
 void latency_add(struct latency *latency, int64_t ms);
 
+/* Adds what another has counted. */
+void latency_merge(struct latency *latency, const struct latency *other);
+
 /* The duration that `percent` of the calls do not exceed; -1 if there were
  * none. */
 int64_t latency_percentile(const struct latency *latency, unsigned percent);

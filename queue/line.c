@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/route.h"
+
 #define TOKENS_MAX           1000000000 /* max_tokens: no model comes near */
 #define STOP_COUNT_MAX       16
 #define CONSTRAINT_COUNT_MAX 64
@@ -208,20 +210,33 @@ check_metadata(const struct check *check)
 static int
 check_upstream(const struct check *check)
 {
-    struct buf name = { 0 };
-    int rc = 0;
+    struct err err = { 0 };
+    struct buf names = { 0 };
+    struct route route;
+    int rc;
 
     if (check_string(check) < 0)
         return E_INVALID;
-    json_decode(&check->line->doc, check->at, &name);
-    if (!slice_is(buf_slice(&name), CONF_LOCAL) &&
-        (name.bytes == 0 || !conf_upstream(check->conf, name.data))) {
-        rc = refuse(check->fault, "unknown_upstream", check->name,
-                    "no upstream \"%.64s\" is configured",
-                    name.data ? name.data : "");
+    json_decode(&check->line->doc, check->at, &names);
+    rc = route_parse(check->conf, buf_slice(&names), &route, &err);
+    if (rc < 0) {
+        rc = refuse(check->fault, "unknown_upstream", check->name, "%.200s",
+                    err.msg);
     }
-    buf_fini(&name);
+    buf_fini(&names);
     return rc;
+}
+
+static int
+check_last_resort(const struct check *check)
+{
+    if (check_string(check) < 0)
+        return E_INVALID;
+    if (route_resort(json_inner(&check->line->doc, check->at)) < 0) {
+        return refuse(check->fault, "out_of_range", check->name,
+                      "must be wait, essence or local");
+    }
+    return 0;
 }
 
 static int
@@ -320,6 +335,7 @@ static int (*const checks[LINE_FIELD_COUNT])(const struct check *check) = {
     [LINE_RESPONSE_FORMAT] = check_object,
     [LINE_SAMPLE_INDEX] = check_sample_index,
     [LINE_UPSTREAM] = check_upstream,
+    [LINE_LAST_RESORT] = check_last_resort,
     [LINE_METADATA] = check_metadata,
     [LINE_EXTRA] = check_extra,
     [LINE_METHOD] = check_method,

@@ -41,6 +41,7 @@
     X(RESPONSE_FORMAT, "response_format", 1) \
     X(SAMPLE_INDEX,    "sample_index",    0) \
     X(UPSTREAM,        "upstream",        1) \
+    X(LAST_RESORT,     "last_resort",     1) \
     X(METADATA,        "metadata",        0) \
     X(EXTRA,           "extra",           1) \
     X(METHOD,          "method",          0) \

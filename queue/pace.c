@@ -6,6 +6,7 @@
 
 #define RATE_MAX       1000.0 /* faster than that is free */
 #define RATE_MIN       (1.0 / 60)
+#define RATE_FIRST     0.5    /* where nothing was accepted yet */
 #define MEAN_MS        600000 /* the long-run mean reaches back half of it */
 #define RUSH_MS        10000  /* while free, what is older does not count */
 #define CLIMB          0.3    /* of the rate, with each call */
@@ -145,7 +146,7 @@ pace_take(struct pace *pace, int64_t now_ms)
         return;
     }
     /* Only calls that had to wait for the rate say something about it. */
-    if ((double)now_ms - due_ms < gap_ms(pace) / 2) {
+    if ((double)now_ms - due_ms < gap_ms(pace)) {
         pace->level++;
         if (pace->state == PACE_CLIMBING)
             pace->rate = within(pace->rate * (1 + CLIMB), 0, RATE_MAX);
@@ -181,6 +182,13 @@ mean_rate(const struct pace *pace, int64_t until_ms)
            within(time_s, 0.001, 86400);
 }
 
+/* What was accepted since a time, in calls per second. */
+static double
+mean_since(const struct pace *pace, int64_t from_ms, int64_t now_ms)
+{
+    return (double)pace->accepted * 1000 / (double)(now_ms - from_ms + 1);
+}
+
 void
 pace_accepted(struct pace *pace, int64_t made_ms, int64_t now_ms)
 {
@@ -198,8 +206,7 @@ pace_accepted(struct pace *pace, int64_t made_ms, int64_t now_ms)
     if (pace->state == PACE_FREE || made_ms < pace->resumed_ms)
         return;
     pace->accepted++;
-    mean =
-        (double)pace->accepted * 1000 / (double)(now_ms - pace->refused_ms + 1);
+    mean = mean_since(pace, pace->refused_ms, now_ms);
     if (mean > pace->floor)
         pace->floor = within(mean, 0, pace->rate);
 }
@@ -213,25 +220,46 @@ begin(struct pace *pace, int64_t until_ms)
     pace->step = STEP_FIRST;
     pace->cut = CUT_FIRST;
     pace->ceiling = RATE_MAX;
-    set_rate(pace, mean_rate(pace, until_ms));
+    set_rate(pace, pace->total > 0 ? mean_rate(pace, until_ms) : RATE_FIRST);
     pace->floor = pace->rate;
 }
 
 /* The wait was not enough: its windows are long, or others call there, too.
- * What it took over a long time tells more than what it took at last. */
+ * What it took over a long time tells more than what it took at last; while that
+ * is nearly nothing, there is a call after each wait, and then more and more. */
 static void
-fall_back(struct pace *pace, int64_t until_ms)
+fall_back(struct pace *pace, int64_t now_ms, int64_t until_ms)
 {
-    double mean = mean_rate(pace, until_ms);
+    double wait_s = (double)(until_ms - now_ms) / 1000;
+    double rate = within(mean_rate(pace, until_ms), 0, pace->rate);
 
     pace->ceiling = pace->rate;
-    pace->floor = within(pace->floor, 0, mean);
-    hold(pace, within(mean, 0, pace->rate));
+    pace->floor = within(pace->floor, 0, rate);
+    if (pace->total >= PROOF_MIN) {
+        hold(pace, rate);
+        return;
+    }
+    move(pace, PACE_CLIMBING);
+    pace->ceiling = RATE_MAX;
+    set_rate(pace, within(1 / within(wait_s, 0.001, 60), rate, RATE_FIRST));
+}
+
+/* A floor that was refused: between what it took with the last wait, which is
+ * below the limit, and without it, which is above by the burst. */
+static double
+lower_floor(const struct pace *pace, int64_t now_ms)
+{
+    double between = (mean_since(pace, pace->refused_ms, now_ms) +
+                      mean_since(pace, pace->resumed_ms, now_ms)) /
+                     2;
+
+    return within(between, pace->rate * (1 - CUT_MAX),
+                  pace->rate * (1 - pace->cut));
 }
 
 /* The rate that was held, or tried, is above the limit. */
 static void
-come_down(struct pace *pace)
+come_down(struct pace *pace, int64_t now_ms)
 {
     if (pace->ceiling <= pace->floor * (1 + BRACKET) &&
         pace->patience < PATIENCE_MAX) {
@@ -242,7 +270,7 @@ come_down(struct pace *pace)
     pace->step = STEP_FIRST;
     pace->ceiling = pace->rate;
     if (pace->rate <= pace->floor * SAME) {
-        pace->floor = pace->rate * (1 - pace->cut);
+        pace->floor = lower_floor(pace, now_ms);
         pace->cut = within(pace->cut * 2, 0, CUT_MAX);
     }
     hold(pace, pace->floor);
@@ -264,9 +292,9 @@ pace_refused(struct pace *pace, int64_t made_ms, int64_t now_ms,
     if (is_first)
         begin(pace, until_ms);
     else if (pace->accepted <= 1 && pace->made < 4)
-        fall_back(pace, until_ms);
+        fall_back(pace, now_ms, until_ms);
     else
-        come_down(pace);
+        come_down(pace, now_ms);
     pace->accepted = 0;
     pace->made = 0;
     pace->refused_ms = now_ms;

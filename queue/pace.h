@@ -11,10 +11,10 @@
  *
  *            refused            refused             so many calls
  *     FREE ─────────► CLIMBING ─────────► HOLDING ───────────────► PROBING ─┐
- *      ▲                                   ▲  ▲ │                   │   ▲   │ so many
- *      │                                   │  └─┘ refused           │   └───┘ calls
- *      │                                   └────────────────────────┘
- *      │                                             refused
+ *      ▲               ▲  │                ▲  ▲ │                   │   ▲   │ so many
+ *      │               └──┴ refused,       │  └─┘ refused           │   └───┘ calls
+ *      │                    and next to    └────────────────────────┘
+ *      │                    nothing taken            refused
  *      └──────── PACE_MEMORY_MS without a refusal, from any state
  *
  * The floor is a rate that was proved by calls enough, or else what was accepted
@@ -38,11 +38,12 @@
 /*    name      text        the states it may move to */
 #define PACE_STATES(X)                                                        \
     X(FREE,     "free",     PACE_TO(CLIMBING))                                \
-    X(CLIMBING, "climbing", PACE_TO(HOLDING) | PACE_TO(FREE))                 \
-    X(HOLDING,  "holding",  PACE_TO(HOLDING) | PACE_TO(PROBING) |             \
+    X(CLIMBING, "climbing", PACE_TO(CLIMBING) | PACE_TO(HOLDING) |            \
                             PACE_TO(FREE))                                    \
+    X(HOLDING,  "holding",  PACE_TO(HOLDING) | PACE_TO(PROBING) |             \
+                            PACE_TO(CLIMBING) | PACE_TO(FREE))                \
     X(PROBING,  "probing",  PACE_TO(HOLDING) | PACE_TO(PROBING) |             \
-                            PACE_TO(FREE))
+                            PACE_TO(CLIMBING) | PACE_TO(FREE))
 /* clang-format on */
 
 #define PACE_ENUM(name, text, to) PACE_##name,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/model_map.h"
 
 #define SYSTEM_DEFAULT                                                   \
     "You are a careful assistant. Work on the text of the user message " \
@@ -21,7 +22,8 @@ prompt_fini(struct prompt *prompt)
 {
     buf_fini(&prompt->body);
     buf_fini(&prompt->path);
-    buf_fini(&prompt->upstream);
+    buf_fini(&prompt->names);
+    buf_fini(&prompt->model);
     buf_fini(&prompt->identity);
     json_fini(&prompt->doc);
     digest_free(prompt->digest);
@@ -37,19 +39,61 @@ inner(struct slice token)
 
 /* ---- the route ---- */
 
-static void
-choose_upstream(struct prompt *prompt, const struct line *line,
-                const struct line *options, const struct conf *conf)
+static int
+choose_route(struct prompt *prompt, const struct line *line,
+             const struct line *options, const struct conf *conf,
+             struct line_fault *fault)
 {
     struct slice named = line_field(line, options, LINE_UPSTREAM);
+    int rc = 0;
 
-    buf_reset(&prompt->upstream);
-    if (named.bytes)
-        json_decode_inner(inner(named), &prompt->upstream);
-    else if (conf->upstream_count)
-        buf_add_str(&prompt->upstream, conf->upstreams[0].name);
-    else
-        buf_add_str(&prompt->upstream, CONF_LOCAL);
+    buf_reset(&prompt->names);
+    if (named.bytes) {
+        json_decode_inner(inner(named), &prompt->names);
+        rc = route_parse(conf, buf_slice(&prompt->names), &prompt->route, NULL);
+        buf_reset(&prompt->names);
+    } else {
+        route_default(conf, &prompt->route);
+    }
+    if (rc < 0) {
+        *fault = (struct line_fault){ .code = "unknown_upstream",
+                                      .field = "upstream",
+                                      .message = "is not configured any more" };
+        return E_INVALID;
+    }
+    route_text(conf, &prompt->route, &prompt->names);
+    return 0;
+}
+
+/* The nth member of the route; NULL: the sampler. */
+static const struct conf_upstream *
+member(const struct prompt *prompt, const struct conf *conf, size_t nth)
+{
+    return nth < prompt->route.count
+               ? &conf->upstreams[prompt->route.members[nth]]
+               : NULL;
+}
+
+static void
+choose_model(struct prompt *prompt, const struct line *line,
+             const struct line *options)
+{
+    struct slice token = line_field(line, options, LINE_MODEL);
+    const struct json_doc *doc = &line->doc;
+
+    buf_reset(&prompt->model);
+    if (line->is_batch_line) {
+        size_t at = json_member(doc, line->fields[LINE_BODY], "model");
+
+        if (at != JSON_NONE && doc->tokens[at].type == JSON_STRING)
+            json_decode(doc, at, &prompt->model);
+    } else if (token.bytes) {
+        json_decode_inner(inner(token), &prompt->model);
+    }
+    prompt->model_tag =
+        prompt->model.bytes
+            ? (uint32_t)digest_xxh(prompt->model.data, prompt->model.bytes, 0)
+            : 0;
 }
 
 static const struct line_fault other_local = {
@@ -128,7 +172,7 @@ add_model(struct prompt *prompt, const struct line *line,
         buf_add_str(&prompt->body, "\"model\":");
         json_write_string(&prompt->body, upstream->model,
                           strlen(upstream->model));
-    } else if (!upstream) {
+    } else if (!upstream && prompt->route.count == 0) {
         buf_add_str(&prompt->body, "\"model\":\"" CONF_LOCAL "\"");
     }
 }
@@ -251,6 +295,8 @@ add_max_tokens(struct prompt *prompt, const struct line *line,
     }
 }
 
+/* Composes the body. A model that the draft does not name is the upstream's; for
+ * several of them (upstream is NULL, and the route has members): none. */
 static void
 compose(struct prompt *prompt, const struct line *line,
         const struct line *options, const struct conf_upstream *upstream,
@@ -299,9 +345,45 @@ add_part(struct prompt *prompt, struct slice part)
     buf_add_char(&prompt->identity, '\0'); /* no part holds one */
 }
 
+/* Where it may go: base URL and path; of several, all of them, a line each, and
+ * behind each path the model of bodies that name none. */
+static void
+add_route(struct prompt *prompt, const struct line *line,
+          const struct line *options, const struct conf *conf)
+{
+    struct line_fault fault;
+
+    add_part(prompt, buf_slice(&prompt->names));
+    for (size_t i = 0; i == 0 || i < prompt->route.count; i++) {
+        const struct conf_upstream *upstream = member(prompt, conf, i);
+
+        buf_add_str(&prompt->identity, i ? "\n" : "");
+        buf_add_str(&prompt->identity, upstream ? upstream->base_url : "");
+    }
+    add_part(prompt, (struct slice){ 0 });
+    for (size_t i = 0; i == 0 || i < prompt->route.count; i++) {
+        const struct conf_upstream *upstream = member(prompt, conf, i);
+
+        if (choose_path(prompt, line, upstream, &fault) < 0)
+            assert(!"it was chosen before");
+        buf_add_str(&prompt->identity, i ? "\n" : "");
+        buf_add_slice(&prompt->identity, buf_slice(&prompt->path));
+        if (prompt->route.count > 1)
+            buf_addf(&prompt->identity, "\n%s\n%s\n%lld",
+                     upstream->model ? upstream->model : "",
+                     conf_dialect(upstream)->name,
+                     (long long)default_limit(line, options, upstream));
+    }
+    add_part(prompt, (struct slice){ 0 });
+    /* The replies of one dialect are of no use to readers of another. */
+    if (prompt->route.count == 1 &&
+        conf_dialect(member(prompt, conf, 0)) != dialect_find(DIALECT_DEFAULT))
+        add_part(prompt, slice_of(conf_dialect(member(prompt, conf, 0))->name));
+}
+
 static int
 make_key(struct prompt *prompt, const struct line *line,
-         const struct line *options, const struct conf_upstream *upstream)
+         const struct line *options, const struct conf *conf)
 {
     /* Its parts were read before; together they may be too many. */
     if (json_parse(&prompt->doc, prompt->body.data, prompt->body.bytes,
@@ -312,12 +394,7 @@ make_key(struct prompt *prompt, const struct line *line,
         prompt->digest = digest_new();
     buf_reset(&prompt->identity);
     add_part(prompt, slice_of("sheaf request " PROMPT_VERSION));
-    add_part(prompt, buf_slice(&prompt->upstream));
-    add_part(prompt, slice_of(upstream ? upstream->base_url : ""));
-    add_part(prompt, buf_slice(&prompt->path));
-    /* The replies of one dialect are of no use to readers of another. */
-    if (upstream && conf_dialect(upstream) != dialect_find(DIALECT_DEFAULT))
-        add_part(prompt, slice_of(conf_dialect(upstream)->name));
+    add_route(prompt, line, options, conf);
     add_part(prompt, line_field(line, options, LINE_SAMPLE_INDEX));
     /* What may pass for an answer to one may not for the other. */
     add_part(prompt, slice_of(prompt->kind == REQUEST_TEXT ? "text" : "raw"));
@@ -352,7 +429,7 @@ make_tag(struct prompt *prompt, const struct line *line,
     };
     const struct json_doc *doc = &line->doc;
     struct slice part;
-    uint64_t tag = digest_xxh(prompt->upstream.data, prompt->upstream.bytes, 0);
+    uint64_t tag = digest_xxh(prompt->names.data, prompt->names.bytes, 0);
 
     tag = digest_xxh(prompt->path.data, prompt->path.bytes, tag);
     if (line->is_batch_line) {
@@ -448,18 +525,17 @@ prompt_make(struct prompt *prompt, const struct line *line,
 {
     const struct conf_upstream *upstream;
 
-    choose_upstream(prompt, line, options, conf);
-    upstream = conf_upstream(conf, prompt->upstream.data);
-    if (!upstream && !slice_is(buf_slice(&prompt->upstream), CONF_LOCAL)) {
-        *fault = (struct line_fault){ .code = "unknown_upstream",
-                                      .field = "upstream",
-                                      .message = "is not configured any more" };
+    if (choose_route(prompt, line, options, conf, fault) < 0)
         return E_INVALID;
+    upstream = member(prompt, conf, 0);
+    for (size_t i = prompt->route.count ? prompt->route.count : 1; i-- > 0;) {
+        if (choose_path(prompt, line, member(prompt, conf, i), fault) < 0)
+            return E_INVALID;
     }
-    if (choose_path(prompt, line, upstream, fault) < 0)
-        return E_INVALID;
-    compose(prompt, line, options, upstream, 0);
-    if (make_key(prompt, line, options, upstream) < 0) {
+    choose_model(prompt, line, options);
+    compose(prompt, line, options, prompt->route.count > 1 ? NULL : upstream,
+            0);
+    if (make_key(prompt, line, options, conf) < 0) {
         *fault = (struct line_fault){ .code = "too_long",
                                       .message = "too many values" };
         return E_INVALID;
@@ -467,9 +543,39 @@ prompt_make(struct prompt *prompt, const struct line *line,
     make_tag(prompt, line, options);
     prompt->chars = chars_of(line);
     prompt->answer_tokens = answer_tokens_of(line, options);
-    if (flags != 0)
-        compose(prompt, line, options, upstream, flags);
+    prompt->mapped = (struct slice){ 0 };
+    if (flags != 0 || prompt->route.count > 1)
+        prompt_aim(prompt, line, options, upstream, flags);
     return 0;
+}
+
+void
+prompt_aim(struct prompt *prompt, const struct line *line,
+           const struct line *options, const struct conf_upstream *upstream,
+           unsigned flags)
+{
+    struct line_fault fault;
+    struct slice model = buf_slice(&prompt->model);
+
+    /* As the last resort, the sampler gets what is for a chat. */
+    if (choose_path(prompt, line, upstream, &fault) < 0)
+        buf_add_str(&prompt->path, DIALECT_CHAT_PATH);
+    compose(prompt, line, options, upstream, flags);
+    prompt->mapped = (struct slice){ 0 };
+    if (upstream && upstream->model_map && model.bytes) {
+        struct slice name =
+            model_map_find(slice_of(upstream->model_map), model);
+
+        if (!slice_equal(name, model))
+            prompt->mapped = name;
+    }
+}
+
+bool
+prompt_is_chat(const struct line *line)
+{
+    return !line->is_batch_line || json_is(&line->doc, line->fields[LINE_URL],
+                                           URL_PREFIX DIALECT_CHAT_PATH);
 }
 
 bool
@@ -479,64 +585,4 @@ prompt_can_enlarge(const struct line *line, const struct line *options,
     return !line->is_batch_line &&
            (line_field(line, options, LINE_MAX_TOKENS).bytes > 0 ||
             default_limit(line, options, upstream) > 0);
-}
-
-/* ---- for essences ---- */
-
-/* Appends the text of a message: its content is a string, or parts. */
-static void
-add_content(const struct json_doc *doc, size_t message, struct buf *text)
-{
-    size_t content = json_member(doc, message, "content");
-
-    if (content == JSON_NONE)
-        return;
-    if (doc->tokens[content].type == JSON_STRING) {
-        json_decode(doc, content, text);
-        return;
-    }
-    if (doc->tokens[content].type != JSON_ARRAY)
-        return;
-    for (size_t i = content + 1; i < doc->tokens[content].next;
-         i = doc->tokens[i].next) {
-        size_t part = json_member(doc, i, "text");
-
-        if (part != JSON_NONE) {
-            json_decode(doc, part, text);
-            buf_add_char(text, '\n');
-        }
-    }
-}
-
-void
-prompt_text(const struct line *line, struct buf *text)
-{
-    const struct json_doc *doc = &line->doc;
-    size_t messages = line->fields[LINE_MESSAGES], last = JSON_NONE;
-
-    if (line->fields[LINE_TEXT] != JSON_NONE) {
-        json_decode(doc, line->fields[LINE_TEXT], text);
-        return;
-    }
-    if (line->is_batch_line)
-        messages = json_member(doc, line->fields[LINE_BODY], "messages");
-    if (messages == JSON_NONE || doc->tokens[messages].type != JSON_ARRAY)
-        return;
-    for (size_t i = messages + 1; i < doc->tokens[messages].next;
-         i = doc->tokens[i].next) {
-        if (json_is(doc, json_member(doc, i, "role"), "user"))
-            last = i;
-    }
-    if (last != JSON_NONE)
-        add_content(doc, last, text);
-}
-
-void
-prompt_goal(const struct line *line, const struct line *options,
-            struct buf *goal)
-{
-    struct slice token = line_field(line, options, LINE_GOAL);
-
-    if (token.bytes)
-        json_decode_inner(inner(token), goal);
 }

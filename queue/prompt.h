@@ -13,9 +13,11 @@
  *
  * The request key is SHA-256 of the identity: requests with the same key may
  * share an answer. Its parts are, each with a NUL behind it, "sheaf request" and
- * the template's version; upstream, base URL and path, as configured; the sample
- * index; the kind, `text` or `raw`; and the canonical body (members sorted,
- * blanks dropped, strings and numbers verbatim).
+ * the template's version; the route (see route.h); base URL and path, as
+ * configured, of each member; the sample index; the kind, `text` or `raw`; and
+ * the canonical body (members sorted, blanks dropped, strings and numbers
+ * verbatim). A body that names no model gets its upstream's; where the route has
+ * several, the body of the identity has none, and theirs stand behind the paths.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_PROMPT_H
@@ -25,6 +27,7 @@
 
 #include "base/conf.h"
 #include "base/digest.h"
+#include "base/route.h"
 #include "queue/line.h"
 #include "store/request.h"
 
@@ -37,7 +40,11 @@
 struct prompt {
     struct buf body;     /* of the HTTP request */
     struct buf path;     /* of the endpoint, behind the base URL */
-    struct buf upstream; /* its name */
+    struct route route;  /* to where it may go */
+    struct buf names;    /* the route's text */
+    struct buf model;    /* that the draft names, decoded; empty: none */
+    uint32_t model_tag;  /* stands for it; 0: none */
+    struct slice mapped; /* what the upstream calls it; empty: the same */
     enum request_kind kind;
     struct buf identity; /* what the key is the digest of */
     unsigned char key[DIGEST_BYTES];
@@ -53,13 +60,27 @@ struct prompt {
  * zero-initialised one is valid too. */
 void prompt_fini(struct prompt *prompt);
 
-/* Composes a draft with its batch's options. `flags` are the request's: one
- * that was cut off gets twice the room, which does not change its key.
- * E_INVALID with *fault: it cannot go to its upstream. */
+/* Composes a draft with its batch's options, for the first member of its route.
+ * `flags` are the request's: one that was cut off gets twice the room, which
+ * does not change its key. E_INVALID with *fault: it cannot go there. */
 int prompt_make(struct prompt *prompt, const struct line *line,
                 const struct line *options, const struct conf *conf,
                 unsigned flags, struct line_fault *fault)
     __attribute__((warn_unused_result));
+
+/* Composes path and body of what prompt_make() has read anew, for an upstream of
+ * its route, or the sampler (NULL). */
+void prompt_aim(struct prompt *prompt, const struct line *line,
+                const struct line *options,
+                const struct conf_upstream *upstream, unsigned flags);
+
+/* True if it is for chat completions, and so something for the sampler. */
+bool prompt_is_chat(const struct line *line);
+
+/* What becomes of it if no upstream can be asked: as the draft, its batch or else
+ * the configuration says. */
+enum resort prompt_resort(const struct line *line, const struct line *options,
+                          const struct conf *conf);
 
 /* What a composed request is thought to take: its prompt, and the answer that it
  * allows, or else the configured guess. At least 1. */

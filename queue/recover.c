@@ -151,6 +151,8 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
     broker->waiter_fresh = 0;
     broker->options_batch = 0;
     broker->sticky_batch = 0;
+    broker->parked_count = 0;
+    broker->look_ms = 0;
     broker->alone = (struct alone){ 0 };
     broker->wake_ms = now_ms;
     broker->retain_ms = 0;
@@ -159,7 +161,8 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
     broker->wants_room = false;
     broker->forgot = (struct timer){ 0 };
     broker->counters = broker->sent;
-    if (is_start) {
+    rc = upstreams_load(broker->upstreams, broker->env.store, err);
+    if (rc == 0 && is_start) {
         broker->start_ms = now_ms;
         rc = load_sessions(broker, now_ms);
     }

@@ -61,6 +61,13 @@ retry_is_uncertain(const struct call_end *end)
            (end->class == CLASS_ABORTED && end->was_sent);
 }
 
+/* True if it failed, and another try could help. */
+static bool
+is_failure(const struct call_end *end)
+{
+    return end->class == CLASS_RETRYABLE || end->class == CLASS_UNCERTAIN;
+}
+
 static void
 count(struct request *request, const struct call_end *end)
 {
@@ -75,8 +82,9 @@ count(struct request *request, const struct call_end *end)
     }
     if (end->class == CLASS_THROTTLED)
         request->throttled++;
-    if (end->class == CLASS_RETRYABLE || end->class == CLASS_UNCERTAIN)
+    if (is_failure(end))
         request->failures++;
+    request->flags &= ~REQUEST_ELSEWHERE;
 }
 
 /* When to try again, after a wait that the server named or our own. */
@@ -101,8 +109,27 @@ has_tries_left(const struct request *request, const struct call_end *end,
 {
     if (end->class == CLASS_THROTTLED)
         return request->throttled < (uint32_t)conf->throttle_max;
-    return (end->class == CLASS_RETRYABLE || end->class == CLASS_UNCERTAIN) &&
-           request->failures < (uint32_t)conf->attempts_max;
+    return is_failure(end) && request->failures < (uint32_t)conf->attempts_max;
+}
+
+/* True if another upstream takes it over now: each member of a route is tried
+ * once before there is a pause. */
+static bool
+can_switch(const struct request *request, const struct call_end *end,
+           int64_t now_ms)
+{
+    return end->members > 1 && request->failures % end->members != 0 &&
+           end->other_ms <= now_ms;
+}
+
+/* What becomes of it if its upstream has to be left alone: it holds the upstream,
+ * not the request, which goes where it can, or waits where it is. */
+static void
+hand_on(const struct call_end *end, int64_t ready_ms, int64_t deadline_ms,
+        struct retry_verdict *verdict)
+{
+    if (ready_ms < deadline_ms || deadline_ms == INT64_MAX || end->has_resort)
+        verdict->action = RETRY_READY;
 }
 
 struct retry_verdict
@@ -115,19 +142,28 @@ retry_decide(struct request *request, const struct call_end *end,
         .status = retry_status(end->class, end->http_status),
     };
 
-    assert(end->class < CLASS_LOST);
+    assert(end->class != CLASS_LOST);
     count(request, end);
     if (end->class == CLASS_ABORTED) {
         verdict.action = RETRY_READY;
+    } else if (end->says_stop) {
+        if (end->other_ms < deadline_ms && end->other_ms != INT64_MAX)
+            verdict.action = RETRY_READY;
     } else if (end->class == CLASS_TRUNCATED && end->can_enlarge &&
                !(request->flags & REQUEST_ENLARGED)) {
         request->flags |= REQUEST_ENLARGED;
         verdict.action = RETRY_READY;
     } else if (has_tries_left(request, end, conf)) {
         verdict.due_ms = due_after(request, end, conf, now_ms, chance);
-        /* A wait beyond the deadline would only end there. */
-        if (verdict.due_ms < deadline_ms)
+        if (end->class == CLASS_THROTTLED) {
+            hand_on(end, end->route_ms, deadline_ms, &verdict);
+        } else if (can_switch(request, end, now_ms)) {
+            request->flags |= REQUEST_ELSEWHERE;
+            verdict.action = RETRY_READY;
+        } else if (verdict.due_ms < deadline_ms) {
+            /* A wait beyond the deadline would only end there. */
             verdict.action = RETRY_DELAY;
+        }
     }
     return verdict;
 }

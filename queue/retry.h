@@ -29,6 +29,12 @@ struct call_end {
     int64_t wait_ms;      /* a wait that the server named; 0: none */
     bool was_sent;        /* request bytes left the host */
     bool can_enlarge;     /* a truncated one can be tried with more room */
+    bool says_stop;       /* nobody is to ask that upstream now */
+    bool has_resort;  /* there is the sampler, if no upstream can be asked */
+    size_t members;   /* of its route */
+    int64_t other_ms; /* when another of them may be asked: now, later, or
+                             INT64_MAX; and any of them */
+    int64_t route_ms;
 };
 
 enum retry_action {

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "queue/bound.h"
 #include "queue/link.h"
 #include "queue/schedule.h"
 
@@ -41,6 +42,7 @@ struct held {
     int64_t end_ms;     /* and never beyond */
     int64_t deadline_ms;
     struct charge charge; /* what it has been charged to */
+    struct bound bound;   /* where it is counted */
 };
 
 struct session {

@@ -92,7 +92,7 @@ explain_queue(struct broker *broker, uint64_t own, int64_t now_ms,
                                 request->due_ms });
     }
     add(why, dispatch_group_wait(broker, request->place.group, now_ms));
-    add(why, dispatch_upstream_wait(broker, request->upstream, now_ms));
+    add(why, dispatch_upstream_wait(broker, request, now_ms));
     if (request->state == REQUEST_READY)
         add(why, dispatch_alone_wait(request));
     if (!store_may_lease(broker->env.store))
@@ -261,7 +261,10 @@ why_detail(struct broker *broker, const struct batch *batch,
         delay_detail(broker, why, out);
         break;
     case WAIT_COOLDOWN:
-        buf_add_str(out, why->request.upstream);
+    case WAIT_BREAKER:
+    case WAIT_PACE:
+    case WAIT_LANE:
+        buf_add_str(out, why->request.route);
         break;
     case WAIT_ALONE:
         buf_addf(out, "lost %u time%s", why->request.lost,

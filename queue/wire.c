@@ -301,6 +301,20 @@ wire_tuple(const cJSON *item, int count, int64_t *values)
     return 0;
 }
 
+int
+wire_triple(const cJSON *item, int64_t values[3])
+{
+    if (!cJSON_IsArray(item) || cJSON_GetArraySize(item) != 3)
+        return E_INVALID;
+    for (int i = 0; i < 3; i++) {
+        if (to_int(cJSON_GetArrayItem(item, i), &values[i]) < 0 ||
+            values[i] < -1) {
+            return E_INVALID;
+        }
+    }
+    return 0;
+}
+
 void
 wire_print(cJSON *head, struct buf *out)
 {

@@ -96,6 +96,9 @@ void wire_add_triple(cJSON *array, int64_t first, int64_t second,
  * E_INVALID. */
 int wire_tuple(const cJSON *item, int count, int64_t *values);
 
+/* Reads an array of three integers from -1 on. E_INVALID. */
+int wire_triple(const cJSON *item, int64_t values[3]);
+
 /* Appends the header's text to out and frees the header. */
 void wire_print(cJSON *head, struct buf *out);
 

@@ -5,12 +5,7 @@
 #include "base/log.h"
 #include "queue/core.h"
 
-#define LATE_MS_MIN          500 /* less is no standstill */
-#define CODE_BYTES_MAX       64
-#define ERROR_CODE_BYTES_MAX 128
-#define MESSAGE_BYTES_MAX    1024
-#define HTTP_STATUS_MAX      999
-#define WAIT_FROM_BYTES_MAX  64
+#define LATE_MS_MIN 500 /* less is no standstill */
 
 struct buf *
 worker_send(struct broker *broker, const struct session *session, cJSON *head)
@@ -87,13 +82,20 @@ worker_hold(struct broker *broker, struct session *session,
 {
     int64_t length_ms = dispatch_lease_ms(broker, request);
     int64_t end_ms = granted_ms + broker->env.conf->lease_run_max_ms;
+    struct held *held;
 
     /* It may have come to its end while there was no broker: what its worker has
      * to say of it is to be heard first. */
     if (end_ms < now_ms + length_ms)
         end_ms = now_ms + length_ms;
-    return session_hold(session, request->id, request->fence, length_ms, end_ms,
+    held = session_hold(session, request->id, request->fence, length_ms, end_ms,
                         now_ms);
+    held->bound = (struct bound){
+        .where = upstreams_find(broker->upstreams, request->upstream),
+        .model = request->model,
+        .tokens = request->tokens,
+    };
+    return held;
 }
 
 /* A request that loses its lease during its call, again and again, may be what
@@ -133,9 +135,14 @@ worker_lose_lease(struct broker *broker, struct session *session,
     struct request request;
 
     session_drop(session, lost.request, lost.fence);
+    broker->has_moved = true;
+    broker->has_results |= upstreams_has_stopped(broker->upstreams);
     /* A call that may have been made has been paid for. */
-    if (!lost.is_started)
+    if (!lost.is_started) {
         schedule_settle(broker->schedule, &lost.charge, 0);
+        upstreams_returned(broker->upstreams, &lost.bound,
+                           store_now_ms(broker->env.store));
+    }
     if (store_request_get(broker->env.store, lost.request, &request) < 0 ||
         request.state != REQUEST_LEASED || request.fence != lost.fence) {
         return;
@@ -239,11 +246,22 @@ worker_cancel(struct broker *broker, uint64_t request, uint32_t fence)
     if (!session)
         return;
     session_drop(session, request, fence);
+    broker->has_moved = true;
     say_cancel(broker, session, request, fence);
 }
 
-/* Asks for what is held and not started, or for that part of it which no batch
- * that may run wants. The worker alone knows what it has not started. */
+/* True if what is held may be called: a batch that may run wants it, and its
+ * upstream is not to be left alone. */
+static bool
+is_of_use(struct broker *broker, const struct held *held)
+{
+    return store_request_runs(broker->env.store, held->request) &&
+           !upstreams_is_closed(broker->upstreams, held->bound.where,
+                                store_now_ms(broker->env.store));
+}
+
+/* Asks for what is held and not started, or for that part of it which is of no
+ * use now. The worker alone knows what it has not started. */
 static void
 recall(struct broker *broker, const struct session *session, bool is_all)
 {
@@ -253,8 +271,7 @@ recall(struct broker *broker, const struct session *session, bool is_all)
     for (size_t at = 0; at < session->held_count; at++) {
         const struct held *held = &session->held[at];
 
-        if (!held->is_started &&
-            (is_all || !store_request_runs(broker->env.store, held->request)))
+        if (!held->is_started && (is_all || !is_of_use(broker, held)))
             wire_add_pair(list, (int64_t)held->request, held->fence);
     }
     if (session->is_online && list->child)
@@ -278,9 +295,8 @@ worker_recall_all(struct broker *broker, const struct session *session)
 
 /* ---- what workers say ---- */
 
-/* The session that speaks; a worker that is not known has to say hello. */
-static struct session *
-speaker(struct call *call)
+struct session *
+worker_speaker(struct call *call)
 {
     struct broker *broker = call->broker;
     struct session *session = sessions_find_peer(broker->sessions, call->peer);
@@ -349,7 +365,7 @@ count_tokens(struct call *call)
 int
 worker_beat(struct call *call)
 {
-    struct session *session = speaker(call);
+    struct session *session = worker_speaker(call);
     bool is_leaving;
 
     if (!session)
@@ -370,7 +386,7 @@ worker_beat(struct call *call)
 int
 worker_slots(struct call *call)
 {
-    struct session *session = speaker(call);
+    struct session *session = worker_speaker(call);
     int64_t count, word;
 
     if (!session)
@@ -398,7 +414,7 @@ worker_slots(struct call *call)
 int
 worker_started(struct call *call)
 {
-    struct session *session = speaker(call);
+    struct session *session = worker_speaker(call);
     const cJSON *list = wire_get(call->wire, "held"), *item;
 
     if (!session)
@@ -417,152 +433,10 @@ worker_started(struct call *call)
     return 0;
 }
 
-static int
-read_text_place(struct call *call, struct report *report)
-{
-    int64_t at, bytes, follows;
-    int64_t body_bytes = (int64_t)call->wire->body.bytes;
-
-    if (wire_int(call->wire, "text_follows", wire_range_or(0, body_bytes, 0),
-                 &follows, call->err) < 0 ||
-        wire_int(call->wire, "text_at", wire_range_or(0, body_bytes, 0), &at,
-                 call->err) < 0 ||
-        wire_int(call->wire, "text_bytes", wire_range_or(0, body_bytes - at, 0),
-                 &bytes, call->err) < 0) {
-        return E_INVALID;
-    }
-    report->reply = call->wire->body;
-    report->reply_bytes = (uint32_t)(body_bytes - follows);
-    if (follows) {
-        report->form = OUTCOME_PLAIN_TEXT;
-        report->text_at = report->reply_bytes;
-        report->text_bytes = (uint32_t)follows;
-    } else if (at) {
-        report->form = OUTCOME_JSON_TEXT;
-        report->text_at = (uint32_t)at;
-        report->text_bytes = (uint32_t)bytes;
-    }
-    return 0;
-}
-
-static int
-read_report(struct call *call, struct report *report)
-{
-    struct wire *wire = call->wire;
-    struct err *err = call->err;
-    const char *class_name;
-    int64_t status, sent;
-    int class;
-
-    if (wire_str(wire, "class", CODE_BYTES_MAX, NULL, &class_name, err) < 0 ||
-        wire_int(wire, "http_status", wire_range_or(0, HTTP_STATUS_MAX, 0),
-                 &status, err) < 0 ||
-        wire_str(wire, "code", ERROR_CODE_BYTES_MAX, "", &report->code, err) <
-            0 ||
-        wire_str(wire, "message", MESSAGE_BYTES_MAX, "", &report->message,
-                 err) < 0 ||
-        wire_str(wire, "model", MESSAGE_BYTES_MAX, "", &report->model, err) <
-            0 ||
-        wire_str(wire, "shape", CODE_BYTES_MAX, "", &report->shape, err) < 0 ||
-        wire_str(wire, "finish", MESSAGE_BYTES_MAX, "", &report->finish, err) <
-            0 ||
-        wire_int(wire, "wait_ms", wire_range_or(0, WIRE_INT_MAX, 0),
-                 &report->end.wait_ms, err) < 0 ||
-        wire_str(wire, "wait_from", WAIT_FROM_BYTES_MAX, "", &report->wait_from,
-                 err) < 0 ||
-        wire_int(wire, "prompt_tokens", wire_range_or(-1, WIRE_INT_MAX, -1),
-                 &report->prompt_tokens, err) < 0 ||
-        wire_int(wire, "completion_tokens", wire_range_or(-1, WIRE_INT_MAX, -1),
-                 &report->completion_tokens, err) < 0 ||
-        wire_int(wire, "total_tokens", wire_range_or(-1, WIRE_INT_MAX, -1),
-                 &report->total_tokens, err) < 0 ||
-        wire_int(wire, "latency_ms", wire_range_or(-1, WIRE_INT_MAX, -1),
-                 &report->latency_ms, err) < 0 ||
-        wire_int(wire, "sent", wire_range_or(0, 1, 0), &sent, err) < 0) {
-        return E_INVALID;
-    }
-    class = retry_class_parse(class_name);
-    if (class < 0)
-        return err_set(err, E_INVALID, "class: unknown");
-    report->end.class = (enum call_class) class;
-    report->end.http_status = (uint32_t)status;
-    report->end.was_sent = sent != 0;
-    return read_text_place(call, report);
-}
-
-/* Charges what the call really took, if the upstream told. A failure keeps its
- * charge: it took its time, and its next try is charged again. */
-static void
-settle(struct broker *broker, struct held *held, const struct report *report)
-{
-    if (!held)
-        return;
-    if (report->end.class == CLASS_ABORTED)
-        schedule_settle(broker->schedule, &held->charge, 0);
-    else if (report->total_tokens > 0)
-        schedule_settle(broker->schedule, &held->charge, report->total_tokens);
-}
-
-/* Decides whether the report is of use: the lease is the worker's, or it is a
- * success and nothing better is stored. */
-static void
-use_report(struct call *call, struct session *session, uint64_t id,
-           uint32_t fence, const struct report *report)
-{
-    struct broker *broker = call->broker;
-    struct request request;
-    bool is_holder = session_find(session, id, fence) != NULL, is_current;
-
-    settle(broker, session_find(session, id, fence), report);
-    session_drop(session, id, fence);
-    if (store_request_get(broker->env.store, id, &request) < 0)
-        return;
-    is_current =
-        is_holder && request.state == REQUEST_LEASED && request.fence == fence;
-    if (!is_current) {
-        broker->counters.late_results++;
-        log_warn("event=late_result request=%llu fence=%u class=%d",
-                 (unsigned long long)id, fence, (int)report->end.class);
-        if (report->end.class != CLASS_OK || request.status == STATUS_OK)
-            return;
-        if (request.state == REQUEST_LEASED)
-            worker_cancel(broker, id, request.fence);
-    }
-    finish_report(broker, &request, report, call->now_ms);
-}
-
-int
-worker_result(struct call *call)
-{
-    struct session *session = speaker(call);
-    struct report report = { 0 };
-    char uuid[CORE_UUID_TEXT_BYTES];
-    int64_t request, fence;
-    cJSON *head;
-
-    if (!session)
-        return 0;
-    if (wire_int(call->wire, "request", wire_range(1, WIRE_INT_MAX), &request,
-                 call->err) < 0 ||
-        wire_int(call->wire, "fence", wire_range(0, UINT32_MAX), &fence,
-                 call->err) < 0 ||
-        read_report(call, &report) < 0) {
-        return E_INVALID;
-    }
-    report.fence = (uint32_t)fence;
-    report.worker = core_worker_name(session, uuid);
-    use_report(call, session, (uint64_t)request, (uint32_t)fence, &report);
-    head = wire_new("confirmed");
-    wire_add_int(head, "request", request);
-    wire_add_int(head, "fence", fence);
-    worker_send(call->broker, session, head);
-    return 0;
-}
-
 int
 worker_release(struct call *call)
 {
-    struct session *session = speaker(call);
+    struct session *session = worker_speaker(call);
     const cJSON *list = wire_get(call->wire, "held"), *item;
 
     if (!session)
@@ -586,7 +460,7 @@ worker_release(struct call *call)
 int
 worker_bye(struct call *call)
 {
-    struct session *session = speaker(call);
+    struct session *session = worker_speaker(call);
 
     if (!session)
         return 0;

@@ -292,7 +292,7 @@ static void
 make_request(struct store *store, struct new_draft *draft,
              const struct intake *intake, struct request *request)
 {
-    assert(strlen(draft->upstream) < sizeof(request->upstream));
+    assert(strlen(draft->route) < sizeof(request->route));
     intake->place(intake->context, draft);
     *request = (struct request){
         .id = ++store->ids.request,
@@ -302,9 +302,10 @@ make_request(struct store *store, struct new_draft *draft,
         .batch = draft->draft.batch,
         .index = draft->draft.index,
         .tokens = draft->tokens,
+        .model = draft->model,
     };
     memcpy(request->key, draft->key, sizeof(request->key));
-    memcpy(request->upstream, draft->upstream, strlen(draft->upstream) + 1);
+    memcpy(request->route, draft->route, strlen(draft->route) + 1);
     request_put(store, request);
     key_point(store, request->key, request->id);
 }

@@ -71,8 +71,25 @@ request_encode(const struct request *request, struct buf *out)
     record_u32(out, request->uncertain);
     record_i64(out, request->due_ms);
     record_i64(out, request->done_ms);
-    record_str(out, slice_of(request->upstream));
+    record_str(out, slice_of(request->route));
     record_u32(out, request->tokens);
+    record_str(out, slice_of(request->upstream));
+    record_u32(out, request->model);
+}
+
+static int
+get_name(struct record *record, char *out, size_t size)
+{
+    struct slice name = record_get_str(record);
+
+    memset(out, 0, size);
+    if (name.bytes >= size ||
+        (name.bytes && memchr(name.data, '\0', name.bytes))) {
+        return E_CORRUPT;
+    }
+    if (name.bytes)
+        memcpy(out, name.data, name.bytes);
+    return 0;
 }
 
 int
@@ -80,7 +97,6 @@ request_decode(struct record *record, struct request *request)
 {
     unsigned state = record_get_u8(record), kind = record_get_u8(record);
     unsigned status;
-    struct slice upstream;
 
     request->flags = record_get_u8(record);
     status = record_get_u8(record);
@@ -104,15 +120,16 @@ request_decode(struct record *record, struct request *request)
     request->uncertain = record_get_u32(record);
     request->due_ms = record_get_i64(record);
     request->done_ms = record_get_i64(record);
-    upstream = record_get_str(record);
-    if (upstream.bytes >= sizeof(request->upstream) ||
-        (upstream.bytes && memchr(upstream.data, '\0', upstream.bytes))) {
+    if (get_name(record, request->route, sizeof(request->route)) < 0)
         return E_CORRUPT;
-    }
-    memset(request->upstream, 0, sizeof(request->upstream));
-    if (upstream.bytes)
-        memcpy(request->upstream, upstream.data, upstream.bytes);
-    /* Format 1 had no such field. */
+    /* Format 1 ended here, format 2 behind the tokens. */
     request->tokens = record->left ? record_get_u32(record) : 0;
+    memset(request->upstream, 0, sizeof(request->upstream));
+    request->model = 0;
+    if (record->left) {
+        if (get_name(record, request->upstream, sizeof(request->upstream)) < 0)
+            return E_CORRUPT;
+        request->model = record_get_u32(record);
+    }
     return record_end(record);
 }

@@ -26,10 +26,12 @@
 
 #include "base/buf.h"
 #include "base/digest.h"
+#include "base/route.h"
 #include "base/status.h"
 #include "store/record.h"
 
 #define REQUEST_UPSTREAM_BYTES 65 /* an upstream's name and its NUL */
+#define REQUEST_ROUTE_BYTES    (ROUTE_BYTES_MAX + 1)
 
 /* clang-format off */
 #define REQUEST_TO(state) (1u << REQUEST_##state)
@@ -57,6 +59,8 @@ enum request_kind {
 /* flags */
 #define REQUEST_ENLARGED 1u /* was cut off once, has more room now */
 #define REQUEST_SUSPECT  2u /* was lost with its workers: runs alone */
+#define REQUEST_ELSEWHERE \
+    4u /* another upstream than its last one comes first */
 
 /* Where a ready request stands in the order of dispatch. */
 struct place {
@@ -76,15 +80,17 @@ struct request {
     uint64_t batch; /* a draft from which it is rendered, and which pays for it;
                        0: all that wanted it were dropped */
     uint32_t index;
-    uint32_t attempts;  /* exchanges with an upstream */
-    uint32_t failures;  /* those that count */
-    uint32_t lost;      /* leases lost while its call ran */
-    uint32_t throttled; /* answers that named a wait */
-    uint32_t uncertain; /* sent, and no answer came: maybe paid */
-    int64_t due_ms;     /* while delayed */
-    int64_t done_ms;    /* when its outcome was stored; 0: none */
-    char upstream[REQUEST_UPSTREAM_BYTES];
+    uint32_t attempts;               /* exchanges with an upstream */
+    uint32_t failures;               /* those that count */
+    uint32_t lost;                   /* leases lost while its call ran */
+    uint32_t throttled;              /* answers that named a wait */
+    uint32_t uncertain;              /* sent, and no answer came: maybe paid */
+    int64_t due_ms;                  /* while delayed */
+    int64_t done_ms;                 /* when its outcome was stored; 0: none */
+    char route[REQUEST_ROUTE_BYTES]; /* the upstreams that it may go to */
     uint32_t tokens; /* that it is thought to take; 0: unknown */
+    char upstream[REQUEST_UPSTREAM_BYTES]; /* that its newest lease was for */
+    uint32_t model; /* stands for the model that it names; 0: for none */
 };
 
 /* The name of a state. */

@@ -245,6 +245,11 @@ store_claim(struct store *store, uint64_t batch, struct place place,
         request_unplace(store, request);
         request_change(store, request, REQUEST_LEASED);
         request->fence++;
+        if (terms->upstream) {
+            assert(strlen(terms->upstream) < sizeof(request->upstream));
+            memcpy(request->upstream, terms->upstream,
+                   strlen(terms->upstream) + 1);
+        }
         request_put(store, request);
         lease.request = request->id;
         lease.fence = request->fence;

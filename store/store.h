@@ -224,7 +224,8 @@ struct new_draft {
     struct slice id;    /* decoded */
     unsigned char key[DIGEST_BYTES];
     enum request_kind kind;
-    const char *upstream;         /* borrowed */
+    const char *route;            /* borrowed */
+    uint32_t model;               /* stands for the one it names */
     uint64_t tag;                 /* the caller's own, for `place` */
     struct place place;           /* filled in by `place` when it is new */
     size_t chars;                 /* the caller's own too */
@@ -348,6 +349,7 @@ struct lease {
     unsigned char worker[16];
     int64_t granted_ms;
     int64_t deadline_ms;
+    const char *upstream; /* of terms: where it is to go; else NULL */
 };
 
 /* Leases up to `max` ready requests of a batch at one place: their fences grow,

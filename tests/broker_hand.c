@@ -37,6 +37,7 @@ static void
 slip_fini(struct slip *slip)
 {
     free(slip->upstream);
+    free(slip->model);
     free(slip->path);
     free(slip->body);
     buf_fini(&slip->report_head);
@@ -290,6 +291,8 @@ take_lease(struct hand *hand, const struct wire *wire)
     free(kind);
     slip.upstream = string_of(wire, "upstream");
     slip.path = string_of(wire, "path");
+    if (wire_get(wire, "model"))
+        slip.model = string_of(wire, "model");
     slip.body = mem_dup(wire->body.data, wire->body.bytes);
     if (slip.length_ms < hand->bench->conf.lease_ms)
         slip.length_ms = hand->bench->conf.lease_ms;

@@ -23,6 +23,7 @@ struct slip {
     enum slip_state state;
     bool is_raw;
     char *upstream, *path, *body;
+    char *model;                         /* NULL: as the body says */
     struct buf report_head, report_body; /* once it is reported */
 };
 

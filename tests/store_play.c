@@ -173,7 +173,7 @@ write_line(struct new_draft *draft, const struct play_draft *from,
     to->line_check =
         draft_line_check((struct slice){ body->data + at, body->bytes - at });
     draft->id = slice_of(from->id);
-    draft->upstream = "local";
+    draft->route = "local";
     play_key(from->word, draft->key);
 }
 

@@ -95,7 +95,7 @@ Test(broker_attempts, each_call_is_written_down_with_the_wait_behind_it,
                      "3: retryable server_error 503 its_code, fence 3, sent 1, "
                      "-1 ms, waits 700 by , w1 at one",
                      "an older worker does not say");
-    again(700);
+    again(2000);
     hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
     bench_run(&bench);
     cr_expect_str_eq(newest(),

@@ -45,7 +45,7 @@ static bool
 can_enlarge(void)
 {
     return prompt_can_enlarge(&line, &options,
-                              conf_upstream(&conf, prompt.upstream.data));
+                              conf_upstream(&conf, prompt.names.data));
 }
 
 /* Composes a draft. What comes out must be JSON. */
@@ -194,7 +194,7 @@ Test(prompt, a_draft_knows_its_route, .init = set_up, .fini = tear_down)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         cr_assert_eq(make(cases[i].text, "", 0), 0);
-        cr_expect_str_eq(prompt.upstream.data, cases[i].upstream);
+        cr_expect_str_eq(prompt.names.data, cases[i].upstream);
         cr_expect_str_eq(prompt.path.data, cases[i].path);
         cr_expect_eq(prompt.kind, cases[i].kind);
     }

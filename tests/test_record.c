@@ -11,6 +11,7 @@
 #include "store/draft.h"
 #include "store/outcome.h"
 #include "store/request.h"
+#include "store/upstream.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -165,7 +166,7 @@ struct kind {
     /* Makes an arbitrary record of that kind; decodes and encodes again. */
     void (*write)(struct buf *out);
     int (*again)(struct record *record, struct buf *out);
-    size_t later; /* bytes of fields that older records do not have */
+    size_t later[2]; /* bytes that records of older formats do not have */
 };
 
 static void
@@ -288,8 +289,10 @@ write_request(struct buf *out)
                                       .uncertain = 10,
                                       .due_ms = 11,
                                       .done_ms = 12,
+                                      .route = "azure,openai",
+                                      .tokens = 13,
                                       .upstream = "openai",
-                                      .tokens = 13 },
+                                      .model = 14 },
                    out);
 }
 
@@ -369,13 +372,45 @@ attempt_again(struct record *record, struct buf *out)
     return rc;
 }
 
+static void
+write_upstream(struct buf *out)
+{
+    upstream_encode(&(struct upstream_row){ .name = "openai",
+                                            .until_ms = UPSTREAM_STOPPED,
+                                            .since_ms = 1,
+                                            .http_status = 429,
+                                            .code = "insufficient_quota",
+                                            .message = "pay",
+                                            .source = "retry-after",
+                                            .breaker = 1,
+                                            .breaker_until_ms = 2,
+                                            .breaker_pause_ms = 3,
+                                            .failures = 4,
+                                            .request_count = 3,
+                                            .requests = { 5, 6, 7 },
+                                            .answered_ms = 8 },
+                    out);
+}
+
+static int
+upstream_again(struct record *record, struct buf *out)
+{
+    struct upstream_row row;
+    int rc = upstream_decode(record, &row);
+
+    if (rc == 0)
+        upstream_encode(&row, out);
+    return rc;
+}
+
 static const struct kind kinds[] = {
-    { "batch", write_batch, batch_again, 0 },
-    { "spec", write_spec, spec_again, 0 },
-    { "draft", write_draft, draft_again, 0 },
-    { "request", write_request, request_again, 4 },
-    { "outcome", write_outcome, outcome_again, 0 },
-    { "attempt", write_attempt, attempt_again, 0 },
+    { "batch", write_batch, batch_again, { 0 } },
+    { "spec", write_spec, spec_again, { 0 } },
+    { "draft", write_draft, draft_again, { 0 } },
+    { "request", write_request, request_again, { 18, 14 } },
+    { "outcome", write_outcome, outcome_again, { 0 } },
+    { "attempt", write_attempt, attempt_again, { 0 } },
+    { "upstream", write_upstream, upstream_again, { 0 } },
 };
 
 static struct record
@@ -410,7 +445,9 @@ Test(record, every_kind_is_refused_when_it_is_cut_short)
         kinds[i].write(&written);
         for (size_t bytes = 0; bytes < written.bytes; bytes++) {
             struct record record = record_of(&written, bytes);
-            bool is_older = bytes == written.bytes - kinds[i].later;
+            size_t lacking = written.bytes - bytes;
+            bool is_older =
+                lacking == kinds[i].later[0] || lacking == kinds[i].later[1];
 
             cr_expect_eq(kinds[i].again(&record, &again),
                          is_older ? 0 : E_CORRUPT, "%s, %zu bytes",
@@ -454,13 +491,16 @@ Test(record, values_without_a_meaning_are_refused)
         { 3, 0, REQUEST_STATE_COUNT, "state of a request" },
         { 3, 1, REQUEST_RAW + 1, "kind" },
         { 3, 3, STATUS_COUNT, "status of a request" },
-        { 3, 104 + 2, 1, "length of an upstream's name" },
-        { 3, 108 + 2, 0, "a NUL in an upstream's name" },
+        { 3, 104 + 2, 1, "length of a route" },
+        { 3, 108 + 2, 0, "a NUL in a route" },
         { 4, 0, STATUS_COUNT, "status of an outcome" },
         { 4, 61, OUTCOME_PLAIN_TEXT + 1, "form" },
         { 5, 8, CLASS_COUNT, "class" },
         { 5, 9, STATUS_COUNT, "status of an attempt" },
         { 5, 18, 2, "sent" },
+        { 6, 3, 65, "length of an upstream's name" },
+        { 6, 4 + 6, 255, "a suspension before all time" },
+        { 6, 4 + 6 + 16 + 4 + 22 + 7 + 15, 3, "state of a breaker" },
     };
 
     for (size_t i = 0; i < COUNT(cases); i++) {

@@ -36,8 +36,15 @@ Test(retry, every_end_has_its_status_and_its_action, .init = set_up,
     } cases[] = {
         { { .class = CLASS_OK, .http_status = 200 }, RETRY_DONE, STATUS_OK },
         { { .class = CLASS_THROTTLED, .http_status = 429, .wait_ms = 1000 },
-          RETRY_DELAY,
+          RETRY_READY,
           STATUS_RATE_LIMITED },
+        { { .class = CLASS_STOP,
+            .http_status = 401,
+            .says_stop = true,
+            .other_ms = INT64_MAX },
+          RETRY_DONE,
+          STATUS_AUTH_ERROR },
+        { { .class = CLASS_UNCERTAIN }, RETRY_DELAY, STATUS_ERROR },
         { { .class = CLASS_RETRYABLE, .http_status = 429 },
           RETRY_DELAY,
           STATUS_RATE_LIMITED },
@@ -194,7 +201,7 @@ Test(retry, throttling_spends_no_attempts, .init = set_up, .fini = tear_down)
     struct call_end failed = { .class = CLASS_RETRYABLE, .http_status = 500 };
 
     for (int64_t i = 1; i < conf.throttle_max; i++)
-        cr_expect_eq(decide(&request, throttled).action, RETRY_DELAY);
+        cr_expect_eq(decide(&request, throttled).action, RETRY_READY);
     for (int64_t i = 1; i < conf.attempts_max; i++)
         cr_expect_eq(decide(&request, failed).action, RETRY_DELAY);
     cr_expect_eq(request.failures, (uint32_t)conf.attempts_max - 1);
@@ -217,7 +224,10 @@ Test(retry, a_wait_is_never_shortened, .init = set_up, .fini = tear_down)
                 struct retry_verdict verdict = retry_decide(
                     &request, &end, &conf, NOW_MS, INT64_MAX, tenths / 10.0);
 
-                cr_expect_eq(verdict.action, RETRY_DELAY);
+                /* The upstream is held, or else the request. */
+                cr_expect_eq(verdict.action, classes[j] == CLASS_THROTTLED
+                                                 ? RETRY_READY
+                                                 : RETRY_DELAY);
                 cr_expect_geq(verdict.due_ms, NOW_MS + waits_ms[i]);
                 cr_expect_leq(verdict.due_ms,
                               NOW_MS + waits_ms[i] + conf.backoff_base_ms / 2);
@@ -231,16 +241,73 @@ Test(retry, a_wait_beyond_the_deadline_ends_now, .init = set_up,
 {
     struct call_end end = { .class = CLASS_THROTTLED,
                             .http_status = 429,
-                            .wait_ms = 1000 };
+                            .wait_ms = 1000,
+                            .members = 1,
+                            .route_ms = NOW_MS + 1000,
+                            .other_ms = INT64_MAX };
 
     for (int64_t left_ms = 998; left_ms < 1004; left_ms++) {
         struct request request = { 0 };
         struct retry_verdict verdict =
             retry_decide(&request, &end, &conf, NOW_MS, NOW_MS + left_ms, 0);
 
-        cr_expect_eq(verdict.action, left_ms > 1000 ? RETRY_DELAY : RETRY_DONE,
+        cr_expect_eq(verdict.action, left_ms > 1000 ? RETRY_READY : RETRY_DONE,
                      "%lld", (long long)left_ms);
         cr_expect_eq(verdict.status, STATUS_RATE_LIMITED);
+    }
+}
+
+/* Each member of a route is tried at once, and a pause comes behind the last. */
+Test(retry, a_failure_goes_to_the_other_upstreams_first, .init = set_up,
+     .fini = tear_down)
+{
+    static const enum retry_action actions[] = { RETRY_READY, RETRY_READY,
+                                                 RETRY_DELAY, RETRY_READY };
+    struct request request = { 0 };
+    struct call_end end = { .class = CLASS_RETRYABLE,
+                            .http_status = 500,
+                            .members = 3,
+                            .other_ms = NOW_MS };
+
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+        cr_expect_eq(decide(&request, end).action, actions[i], "failure %zu",
+                     i + 1);
+        cr_expect_eq((request.flags & REQUEST_ELSEWHERE) != 0,
+                     actions[i] == RETRY_READY, "failure %zu", i + 1);
+    }
+    cr_expect_eq(decide(&request, end).action, RETRY_DONE, "the fifth");
+    request = (struct request){ 0 };
+    end.other_ms = NOW_MS + 1;
+    cr_expect_eq(decide(&request, end).action, RETRY_DELAY, "none can");
+}
+
+Test(retry, what_met_a_stop_goes_where_it_can_in_time, .init = set_up,
+     .fini = tear_down)
+{
+    static const struct {
+        int64_t other_ms, deadline_ms;
+        enum retry_action action;
+    } cases[] = {
+        { INT64_MAX, INT64_MAX, RETRY_DONE },
+        { NOW_MS, NOW_MS + 1000, RETRY_READY },
+        { NOW_MS + 999, NOW_MS + 1000, RETRY_READY },
+        { NOW_MS + 1000, NOW_MS + 1000, RETRY_DONE },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct request request = { 0 };
+        struct call_end end = { .class = CLASS_STOP,
+                                .http_status = 402,
+                                .says_stop = true,
+                                .members = 2,
+                                .other_ms = cases[i].other_ms };
+
+        cr_expect_eq(
+            retry_decide(&request, &end, &conf, NOW_MS, cases[i].deadline_ms, 0)
+                .action,
+            cases[i].action, "case %zu", i);
+        cr_expect_eq(request.failures, 0);
+        cr_expect_eq(request.attempts, 1);
     }
 }
 
@@ -258,12 +325,13 @@ Test(retry, more_room_is_given_once, .init = set_up, .fini = tear_down)
 
 Test(retry, classes_have_names)
 {
-    static const char *const names[] = { "ok",        "retryable", "throttled",
-                                         "uncertain", "stop",      "permanent",
-                                         "truncated", "refused",   "aborted" };
-
-    for (int i = 0; i < CLASS_LOST; i++)
-        cr_expect_eq(retry_class_parse(names[i]), i);
+    for (int class = 0; class < CLASS_COUNT; class ++) {
+        cr_expect_eq(
+            retry_class_parse(call_class_name((enum call_class) class)),
+            class == CLASS_LOST ? -1 : class);
+    }
+    cr_expect_eq(retry_class_parse("stop"), CLASS_STOP);
+    cr_expect_eq(retry_class_parse("uncertain"), CLASS_UNCERTAIN);
     cr_expect_eq(retry_class_parse("lost"), -1, "no worker reports that");
     cr_expect_eq(retry_class_parse(""), -1);
     cr_expect_eq(retry_class_parse("OK"), -1);

@@ -112,8 +112,20 @@ try_attempt(struct record *record, struct slice fields, struct buf *again)
     must(call_class_name(attempt.class) != NULL);
 }
 
+static void
+try_upstream(struct record *record, struct slice fields, struct buf *again)
+{
+    struct upstream_row row;
+
+    if (upstream_decode(record, &row) < 0)
+        return;
+    upstream_encode(&row, again);
+    must_be_same(record, fields, again);
+}
+
 static kind_fn *const kinds[] = { try_batch,   try_spec,    try_draft,
-                                  try_request, try_outcome, try_attempt };
+                                  try_request, try_outcome, try_attempt,
+                                  try_upstream };
 #define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
 
 /* ---- rows ---- */
@@ -148,7 +160,7 @@ add_draft(struct store *store)
     struct intake intake = { .recall = recall, .place = place };
     struct new_draft draft = { .draft = { .index = 3 },
                                .id = slice_of("id"),
-                               .upstream = "local" };
+                               .route = "local" };
     struct batch batch = { .id = 1 };
     struct chunk chunk = { .n = 1 };
 

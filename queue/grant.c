@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "queue/core.h"
+
+#define CLAIM_MAX 64 /* leases of one claim */
+
+/* Renders the request, for where it goes. The configuration may have changed
+ * since it came: what is sent is what the key says, so that no answer is ever
+ * served for another request, and goes where its route leads now. */
+static int
+render(struct broker *broker, struct request *request, struct choice *choice)
+{
+    const struct conf *conf = broker->env.conf;
+    struct prompt *prompt = &broker->prompt;
+    struct bound *bound = &choice->bound;
+    const struct conf_upstream *upstream;
+    struct line_fault fault;
+    struct draft draft;
+    int rc = store_draft_get(broker->env.store, request->batch, request->index,
+                             &draft);
+
+    if (rc == 0)
+        rc = core_line(broker, &draft);
+    if (rc < 0)
+        return rc;
+    if (prompt_make(prompt, &broker->line, &broker->options, conf, 0, &fault) <
+        0) {
+        return E_INVALID;
+    }
+    if (memcmp(request->key, prompt->key, sizeof(request->key)) != 0) {
+        store_request_rekey(broker->env.store, request, prompt->key);
+        memcpy(request->route, prompt->names.data, prompt->names.bytes + 1);
+        store_request_put(broker->env.store, request);
+    }
+    if (choice->resort == RESORT_WAIT && prompt->route.count > 0 &&
+        (bound->where == BOUND_LOCAL ||
+         !route_has(&prompt->route, (size_t)bound->where))) {
+        bound->where = (int)prompt->route.members[0];
+        upstreams_set_text(request->upstream, sizeof(request->upstream),
+                           conf->upstreams[bound->where].name);
+        store_request_put(broker->env.store, request);
+    }
+    upstream =
+        bound->where == BOUND_LOCAL ? NULL : &conf->upstreams[bound->where];
+    /* It was composed for the first of its route. */
+    if (request->flags || prompt->route.count > 1 ||
+        choice->resort != RESORT_WAIT || (upstream && upstream->model_map)) {
+        prompt_aim(prompt, &broker->line, &broker->options, upstream,
+                   request->flags);
+    }
+    return 0;
+}
+
+static int
+send_lease(struct broker *broker, struct session *session,
+           struct request *request, struct choice *choice)
+{
+    const struct prompt *prompt = &broker->prompt;
+    const struct conf_upstream *upstream;
+    cJSON *head;
+    int rc = render(broker, request, choice);
+
+    if (rc < 0)
+        return rc;
+    upstream = conf_upstream(broker->env.conf, request->upstream);
+    head = wire_new("lease");
+    wire_add_int(head, "request", (int64_t)request->id);
+    wire_add_int(head, "fence", request->fence);
+    wire_add_str(head, "upstream", request->upstream);
+    wire_add_str(head, "path", prompt->path.data);
+    if (prompt->mapped.bytes)
+        wire_add_slice(head, "model", prompt->mapped);
+    wire_add_int(head, "timeout_ms",
+                 upstream ? upstream->request_timeout_ms
+                          : broker->env.conf->lease_ms);
+    wire_add_str(head, "kind", request->kind == REQUEST_TEXT ? "text" : "raw");
+    buf_add_slice(worker_send(broker, session, head), buf_slice(&prompt->body));
+    return 0;
+}
+
+/* A lease is given: it is charged to its batch, and counted at its upstream. */
+static void
+count_lease(struct broker *broker, struct session *session, uint64_t batch,
+            const struct request *request, const struct choice *choice)
+{
+    int64_t now_ms = store_now_ms(broker->env.store);
+    const struct prompt *prompt = &broker->prompt;
+    const struct conf_upstream *upstream =
+        conf_upstream(broker->env.conf, request->upstream);
+    struct held *held = worker_hold(broker, session, request, now_ms, now_ms);
+    const char *model = prompt->model.bytes           ? prompt->model.data
+                        : upstream && upstream->model ? upstream->model
+                                                      : "";
+
+    held->bound = choice->bound;
+    held->bound.tokens = request->tokens;
+    held->bound.leased_ms = now_ms;
+    held->charge = schedule_charge(broker->schedule, batch, request->tokens);
+    upstreams_leased(broker->upstreams, &held->bound, model, now_ms);
+    broker->counters.leases++;
+}
+
+static const char *
+name_of(const struct broker *broker, const struct bound *bound)
+{
+    return bound->where == BOUND_LOCAL
+               ? CONF_LOCAL
+               : broker->env.conf->upstreams[bound->where].name;
+}
+
+void
+grant_leases(struct broker *broker, struct session *session,
+             const struct spot *spot, size_t max, int64_t now_ms)
+{
+    struct request requests[CLAIM_MAX];
+    struct lease terms = { .granted_ms = now_ms,
+                           .deadline_ms = now_ms + broker->env.conf->lease_ms,
+                           .upstream = name_of(broker, &spot->choice.bound) };
+    size_t count;
+
+    memcpy(terms.worker, session->uuid, sizeof(terms.worker));
+    count = store_claim(broker->env.store, spot->batch, spot->place, &terms,
+                        requests, max < CLAIM_MAX ? max : CLAIM_MAX);
+    for (size_t i = 0; i < count; i++) {
+        struct choice choice = spot->choice;
+        int rc;
+
+        if (choice.resort == RESORT_ESSENCE) {
+            finish_resort(broker, &requests[i], now_ms);
+            continue;
+        }
+        rc = send_lease(broker, session, &requests[i], &choice);
+        if (rc < 0) {
+            finish_unsendable(
+                broker, &requests[i],
+                rc == E_CORRUPT ? "storage_corrupt" : "unsendable",
+                rc == E_CORRUPT ? "its stored draft is damaged"
+                                : "the configuration does not serve it any "
+                                  "more",
+                now_ms);
+            continue;
+        }
+        count_lease(broker, session, spot->batch, &requests[i], &choice);
+    }
+}
