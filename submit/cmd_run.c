@@ -207,6 +207,10 @@ carry_out(struct run *run, struct err *err)
         return command_report_empty(run->command);
     rc = standing_wait(run->command, run->feed.batch, -1, &status, &standing,
                        err);
+    if (rc == 0 && standing.is_stalled) {
+        wire_fini(&status);
+        return EXIT_FLAWED;
+    }
     if (rc == 0)
         rc = write_results(run, err);
     if (rc == 0) {

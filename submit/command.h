@@ -113,7 +113,7 @@ int command_overview(struct command *command, struct err *err);
 /* The commands, each in a file of its own or with its family. */
 command_fn cmd_run, cmd_submit, cmd_status, cmd_list, cmd_wait, cmd_results,
     cmd_why, cmd_cancel, cmd_pause, cmd_resume, cmd_purge, cmd_retry,
-    cmd_export, cmd_verify, cmd_backup, cmd_compact, cmd_stats,
+    cmd_export, cmd_verify, cmd_backup, cmd_compact, cmd_stats, cmd_upstreams,
     cmd_check_config;
 
 #endif

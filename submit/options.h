@@ -56,6 +56,8 @@
         "give the free pages of a store that is not used back")               \
     X(STATS,    "stats",    "",                                               \
         "print the broker's counters")                                        \
+    X(UPSTREAMS, "upstreams", "[resume NAME]",                                \
+        "show the upstreams, or let one be asked again")                      \
     X(CHECK,    "check-config", "",                                           \
         "check the configuration and print it")
 /* clang-format on */
@@ -89,7 +91,7 @@ struct options {
     int64_t broker_timeout_s;
     int64_t log_level; /* number of the word in the table */
 
-    const char *goal, *model, *system, *upstream;
+    const char *goal, *model, *system, *upstream, *last_resort;
     struct options_list constraint;
     const char *temperature; /* a JSON number */
     int64_t max_tokens;

@@ -159,22 +159,42 @@ sheaf_call(struct sheaf *sheaf, const char *header, const void *body,
     return rc < 0 ? sheaf_error_give(error, &err) : 0;
 }
 
-int
-sheaf_wait(struct sheaf *sheaf, const char *batch, int64_t after, int wait_ms,
-           struct sheaf_reply *reply, struct sheaf_error *error)
+static int
+wait_for(struct sheaf *sheaf, cJSON *head, int64_t after, int wait_ms,
+         struct sheaf_reply *reply, struct sheaf_error *error)
 {
-    cJSON *head = wire_new("wait");
     struct err err = { 0 };
     int rc;
 
     if (wait_ms > WAIT_MS_MAX)
         wait_ms = WAIT_MS_MAX;
-    wire_add_str(head, "batch", batch);
     if (after >= 0)
         wire_add_int(head, "after", after);
     wire_add_int(head, "timeout", wait_ms);
     rc = call(sheaf, head, (struct slice){ NULL, 0 }, wait_ms, reply, &err);
     return rc < 0 ? sheaf_error_give(error, &err) : 0;
+}
+
+int
+sheaf_wait(struct sheaf *sheaf, const char *batch, int64_t after, int wait_ms,
+           struct sheaf_reply *reply, struct sheaf_error *error)
+{
+    cJSON *head = wire_new("wait");
+
+    wire_add_str(head, "batch", batch);
+    return wait_for(sheaf, head, after, wait_ms, reply, error);
+}
+
+int
+sheaf_wait_or_stall(struct sheaf *sheaf, const char *batch, int64_t after,
+                    int wait_ms, struct sheaf_reply *reply,
+                    struct sheaf_error *error)
+{
+    cJSON *head = wire_new("wait");
+
+    wire_add_str(head, "batch", batch);
+    wire_add_bool(head, "stalled", true);
+    return wait_for(sheaf, head, after, wait_ms, reply, error);
 }
 
 int

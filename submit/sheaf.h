@@ -134,6 +134,12 @@ int sheaf_wait(struct sheaf *sheaf, const char *batch, int64_t after,
                int wait_ms, struct sheaf_reply *reply,
                struct sheaf_error *error);
 
+/* The same, but for a batch that can go nowhere until somebody resumes an upstream:
+ * that is answered, too, with a member `stalled` in the status. */
+int sheaf_wait_or_stall(struct sheaf *sheaf, const char *batch, int64_t after,
+                        int wait_ms, struct sheaf_reply *reply,
+                        struct sheaf_error *error);
+
 /* A place in a sequence of lines at the broker. */
 struct sheaf_query {
     const char *verb;  /* "results", "refusals" or "export" */

@@ -63,6 +63,7 @@ standing_read(struct standing *standing, const struct wire *status,
         rc = read_slow(standing, status, err);
     if (rc == 0)
         memcpy(standing->state, state, strlen(state) + 1);
+    standing->is_stalled = cJSON_IsObject(wire_get(status, "stalled"));
     return rc < 0 ? E_PROTOCOL : 0;
 }
 
@@ -146,6 +147,34 @@ tell_pause(struct command *command, const char *batch,
     *was_paused = is_paused;
 }
 
+static const char *
+string_of(const cJSON *object, const char *name)
+{
+    const cJSON *text = cJSON_GetObjectItemCaseSensitive(object, name);
+
+    return cJSON_IsString(text) ? text->valuestring : "";
+}
+
+/* It waits for somebody who lets an upstream be asked again: whoever waits for it
+ * is told, and may come back then. */
+static void
+tell_stall(struct command *command, const char *batch,
+           const struct wire *status)
+{
+    const cJSON *stalled = wire_get(status, "stalled");
+    const char *upstream = string_of(stalled, "upstream");
+    const char *code = string_of(stalled, "code");
+    const char *message = string_of(stalled, "message");
+    const char *directory = command->options->directory;
+
+    command_note(command,
+                 "batch %s is stalled: upstream %s is suspended (%s%s%s); when "
+                 "that is mended, 'sheaf%s%s upstreams resume %s' lets it go "
+                 "on, and the same command waits for it again",
+                 batch, upstream, code, *code && *message ? ": " : "", message,
+                 directory ? " -C " : "", directory ? directory : "", upstream);
+}
+
 int
 standing_wait(struct command *command, const char *batch, int64_t end_ms,
               struct wire *status, struct standing *standing, struct err *err)
@@ -161,7 +190,8 @@ standing_wait(struct command *command, const char *batch, int64_t end_ms,
 
         if (end_ms >= 0 && left_ms < wait_ms)
             wait_ms = left_ms > 0 ? (int)left_ms : 0;
-        rc = sheaf_wait(command->sheaf, batch, -1, wait_ms, &reply, &error);
+        rc = sheaf_wait_or_stall(command->sheaf, batch, -1, wait_ms, &reply,
+                                 &error);
         if (rc < 0)
             return command_fail(command, &error, err);
         rc = wire_parse(status,
@@ -172,6 +202,11 @@ standing_wait(struct command *command, const char *batch, int64_t end_ms,
         if (rc < 0 || standing_is_over(standing)) {
             progress_clear(&command->progress);
             return rc;
+        }
+        if (standing->is_stalled) {
+            progress_clear(&command->progress);
+            tell_stall(command, batch, status);
+            return 0;
         }
         tell_pause(command, batch, standing, &was_paused);
         show(command, standing);

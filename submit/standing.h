@@ -20,6 +20,7 @@ struct standing {
     int64_t drafts, refused, done, ok, cancelled, joined, cached;
     int64_t stage; /* of the slowest call in flight, and how many are in it */
     int64_t slow;
+    bool is_stalled; /* it can go nowhere until somebody resumes an upstream */
 };
 
 /* Reads a status. E_PROTOCOL. */
@@ -35,8 +36,9 @@ bool standing_is_over(const struct standing *standing);
 /* 0, or EXIT_FLAWED: not every draft has an answer. */
 int standing_exit_code(const struct standing *standing, bool fallback_ok);
 
-/* Waits until the batch is over; end_ms is on the monotonic clock, below 0:
- * never. Shows progress. *status is for the caller to end. E_TIMEOUT. */
+/* Waits until the batch is over, or stalled, which it says with the reason; end_ms
+ * is on the monotonic clock, below 0: never. Shows progress. *status is for the
+ * caller to end. E_TIMEOUT. */
 int standing_wait(struct command *command, const char *batch, int64_t end_ms,
                   struct wire *status, struct standing *standing,
                   struct err *err);

@@ -59,6 +59,7 @@ build_options(struct submission *submission, const struct options *options)
         buf_add_str(out, options->temperature);
     }
     add_text(out, "upstream", options->upstream);
+    add_text(out, "last_resort", options->last_resort);
     buf_add_char(out, '}');
 }
 

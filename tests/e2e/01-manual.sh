@@ -17,7 +17,7 @@ check() { # CLAIM GOT WANT
     failed=1
 }
 
-# NAME DEFAULT MIN MAX UNIT of each option, from "(MIN to MAX UNIT)" in the
+# NAME DEFAULT MIN MAX UNIT of each option that is a number, from "(MIN to MAX UNIT)" in the
 # comment above "NAME = DEFAULT".
 "$BIN/sheaf" check-config --set slots_max=5 >"$dir/config" 2>/dev/null
 check "the configuration is printed" $? 0
@@ -27,7 +27,7 @@ awk '/^#/ {
         unit = substr($0, RSTART + 1, RLENGTH - 2)
         sub(/^[0-9]+ to [0-9]+ ?/, "", unit)
     }
-    /^[a-z]/ { print $1, $3, range[1], range[3], unit }' "$dir/config" |
+    /^[a-z]/ && $3 ~ /^[0-9]/ { print $1, $3, range[1], range[3], unit }' "$dir/config" |
     sort >"$dir/want"
 
 # The same from ".It Cm NAME" and "Default DEFAULT UNIT; MIN to MAX.", up to

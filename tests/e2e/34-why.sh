@@ -73,7 +73,7 @@ matches "$(answer fine)" 'fine ended: cancelled' "a draft that was cancelled"
 run_sheaf 1 submit --early drafts.jsonl
 batch=$(cat out)
 for kind in header millis reset body words server broken; do
-    until_true 20 is $kind state '"delayed"'
+    until_true 20 is $kind attempts_total 1
 done
 expect_call() { # ID STATUS HTTP WAIT FROM CAUSE
     equal "$(why "$1" attempts_total)" 1 "calls of $1"
@@ -84,11 +84,11 @@ expect_call() { # ID STATUS HTTP WAIT FROM CAUSE
     equal "$(why "$1" waits.0.for)" "\"$6\"" "what $1 waits for"
 }
 expect_all() {
-    expect_call header rate_limited 429 600000 retry-after server
-    expect_call millis rate_limited 429 600500 retry-after-ms server
-    expect_call reset rate_limited 429 660000 x-ratelimit-reset-requests server
-    expect_call body rate_limited 429 602000 error.details.retryDelay server
-    expect_call words rate_limited 429 603000 error.message server
+    expect_call header rate_limited 429 600000 retry-after cooldown
+    expect_call millis rate_limited 429 600500 retry-after-ms cooldown
+    expect_call reset rate_limited 429 660000 x-ratelimit-reset-requests cooldown
+    expect_call body rate_limited 429 602000 error.details.retryDelay cooldown
+    expect_call words rate_limited 429 603000 error.message cooldown
     expect_call server server_error 503 604000 retry-after server
     expect_call broken server_error 503 300000 backoff backoff
 }
@@ -97,10 +97,13 @@ matches "$(answer broken)" \
     'broken waits for its backoff until [0-9:]{8}Z \(in .* s\), after attempt 1 of 5: 503' \
     "a backoff in a sentence"
 matches "$(answer header)" \
-    'header waits as its upstream asked it to until [0-9:]{8}Z \(in .* s\), told to wait 1 of at most 100 times: 429, retry-after' \
+    'header waits for the cooldown of its upstream until [0-9:]{8}Z \(in .* s\), header' \
+    "an upstream that is left alone, in a sentence"
+matches "$(answer server)" \
+    'server waits as its upstream asked it to until [0-9:]{8}Z \(in .* s\), .*503.*' \
     "a server's wait in a sentence"
-matches "$(sheaf why "$batch" header | sed -n 2p)" \
-    '  and waits for the cooldown of its upstream until .*, header' \
+matches "$(sheaf why "$batch" server | sed -n 2p)" \
+    '  and waits for the cooldown of its upstream until .*, server' \
     "the upstream that is left alone"
 until_true 20 is hanging waits.0.for '"answer"'
 say "seven sources of a wait are told"
