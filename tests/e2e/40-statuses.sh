@@ -37,8 +37,19 @@ request_timeout_ms = 1000
 base_url = http://127.0.0.1:$absent_port/v1
 model = test-model
 END
+# What suspends an upstream has one of its own, though it is the same server.
+suspending='busy patient hopeless locked elsewhere'
+for name in $suspending; do
+    cat >>sheaf.conf <<END
+[upstream "$name"]
+base_url = http://127.0.0.1:$test_port/v1
+model = test-model
+END
+done
+# So many failures in a row are meant.
 start_broker --set attempts_max=3 --set throttle_max=6 \
-    --set backoff_base_ms=20 --set backoff_cap_ms=100
+    --set backoff_base_ms=20 --set backoff_cap_ms=100 \
+    --set breaker_failures=1000
 
 # ---- one batch of all cases ----
 
@@ -47,6 +58,25 @@ batch=$(cat out)
 run_sheaf 0 results -o first.jsonl "$batch"
 cases check . first.jsonl upstream.log
 say "$(wc -l <first.jsonl) results as expected"
+
+# ---- what nobody is to ask ----
+
+state_of() { # UPSTREAM
+    sheaf upstreams --json | "$python" -c 'import json, sys
+print([row["state"] for row in json.load(sys.stdin)["upstreams"]
+       if row["name"] == sys.argv[1]][0])' "$1"
+}
+equal "$(state_of elsewhere)" stopped "where nothing was ever found"
+equal "$(state_of test)" ready "where other calls failed"
+forget_calls
+echo '{"id":"next","text":"kindmissing, once more","upstream":"elsewhere"}' \
+    >next.jsonl
+run_sheaf 0 submit next.jsonl
+stalled=$(cat out)
+run_sheaf 1 wait --timeout 10 "$stalled"
+contains "$(cat err)" "stalled: upstream elsewhere is suspended" "why it waits"
+equal "$(figure calls)" 0 "calls of an upstream that is not to be asked"
+run_sheaf 0 cancel "$stalled"
 
 # ---- Retry-After ----
 
@@ -126,6 +156,9 @@ listens() {
 socket.create_connection(('127.0.0.1', $absent_port), 1)"
 }
 until_true 10 listens
+for name in $suspending; do
+    run_sheaf 0 upstreams resume "$name"
+done
 cursor=$("$python" -c 'import json
 print(max(json.loads(line)["seq"] for line in open("first.jsonl")))')
 

@@ -33,23 +33,25 @@ def case(name, rule, status, code=None, message=None, http=None, calls=1,
                 fields.pop("attempts", calls), fields)
 
 
-def failing(name, number, status, calls=1, more=""):
+def failing(name, number, status, calls=1, more="", **fields):
     """An HTTP status with the test upstream's error object."""
     return case(name, f"status={number} {more}", status, f"status_{number}",
-                FAILURE, number, calls)
+                FAILURE, number, calls, **fields)
 
 
 CASES = [
     case("kindgood", None, "ok", http=200),
-    failing("kindbusy", 429, "rate_limited", ATTEMPTS),
+    failing("kindbusy", 429, "rate_limited", ATTEMPTS, upstream="busy"),
     # The server names a wait: no attempt is spent, however often it does.
     case("kindpatient", 'times=5 status=429 header="retry-after-ms: 20"',
-         "ok", http=200, calls=6),
+         "ok", http=200, calls=6, upstream="patient"),
     failing("kindhopeless", 429, "rate_limited",
-            THROTTLES, 'header="retry-after-ms: 20"'),
-    failing("kindunknown", 401, "auth_error"),
+            THROTTLES, 'header="retry-after-ms: 20"', upstream="hopeless"),
+    # Nobody is let in there: it is not asked again, and only it.
+    failing("kindunknown", 401, "auth_error", upstream="locked"),
     failing("kindmalformed", 400, "bad_request"),
-    failing("kindmissing", 404, "not_found"),
+    # Nothing was ever found there: the same.
+    failing("kindmissing", 404, "not_found", upstream="elsewhere"),
     failing("kindsenseless", 422, "unprocessable"),
     failing("kindforbidden", 403, "permission_denied"),
     failing("kindbroken", 500, "server_error",
