@@ -80,6 +80,8 @@ make_chunk(struct world *world, struct plan *plan, struct sent_chunk *chunk)
             buf_addf(&lines, ",\"goal\":\"goal %d\"", (int)dice_roll(dice, 2));
         if (dice_once_in(dice, 4))
             buf_add_str(&lines, ",\"upstream\":\"two\"");
+        else if (dice_once_in(dice, 4))
+            buf_add_str(&lines, ",\"upstream\":\"one,two\"");
         if (dice_once_in(dice, 6))
             buf_add_str(&lines, ",\"max_tokens\":100");
         buf_add_str(&lines, "}\n");
@@ -506,11 +508,32 @@ look(struct world *world, struct plan *plan)
     say(world, plan, verbs[dice_roll(&world->dice, 4)]);
 }
 
+/* Somebody has mended it, or thinks so. */
+static void
+resume(struct world *world, int where)
+{
+    struct client *client = &world->clients[0];
+
+    world->tally.resumed++;
+    world_tell(world, "client 0: upstream %s is to be asked again",
+               weather_names[where]);
+    wire_say(world, &client->link, (struct slice){ 0 },
+             "{'verb':'upstream_resume','re':%lld,'upstream':'%s'}",
+             (long long)++client->re, weather_names[where]);
+}
+
 void
 client_act(struct world *world)
 {
     struct plan *plan = any_plan(world);
-    uint64_t what = dice_roll(&world->dice, 40);
+    uint64_t what = dice_roll(&world->dice, 42);
+
+    if (what > 40) {
+        resume(world, (int)dice_roll(&world->dice, WORLD_UPSTREAMS));
+        return;
+    }
+    if (what == 40)
+        what = 39;
 
     if (!*plan->uuid || what == 0) {
         open_batch(world, plan);
@@ -537,9 +560,30 @@ client_act(struct world *world)
 
 /* ---- calm ---- */
 
+/* What was stopped is mended, and that is said. */
+static void
+finish_upstreams(struct world *world)
+{
+    for (int i = 0; i < WORLD_UPSTREAMS; i++) {
+        struct err err = { 0 };
+        struct upstream_row row;
+        bool is_stopped;
+
+        if (store_begin(world->store, world->now_ms, &err) < 0)
+            world_fail(world, "begin: %s", err.msg);
+        is_stopped =
+            store_upstream_get(world->store, weather_names[i], &row) == 0 &&
+            row.until_ms == UPSTREAM_STOPPED;
+        store_abort(world->store);
+        if (is_stopped && !world->clients[0].link.to_broker.count)
+            resume(world, i);
+    }
+}
+
 void
 clients_finish(struct world *world)
 {
+    finish_upstreams(world);
     for (int i = 0; i < WORLD_PLANS; i++) {
         struct plan *plan = &world->plans[i];
         struct client *client = client_of(world, plan);

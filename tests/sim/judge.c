@@ -25,7 +25,7 @@ known(struct world *world, int64_t request)
         judge->requests = mem_grow(judge->requests, judge->request_count + 1,
                                    sizeof(judge->requests[0]));
         judge->requests[judge->request_count++] =
-            (struct known_request){ .wait_ms = -1 };
+            (struct known_request){ .where = -1 };
     }
     return &judge->requests[request];
 }
@@ -59,11 +59,17 @@ judge_call(struct world *world, int64_t request)
 }
 
 void
+judge_lied(struct world *world, int64_t request)
+{
+    known(world, request)->is_lied = true;
+}
+
+void
 judge_revive(struct world *world, uint64_t request)
 {
     struct known_request *of = known(world, (int64_t)request);
 
-    of->wait_ms = -1;
+    of->class_name = NULL;
     of->ready_ms = 0;
     of->failures = 0;
 }
@@ -154,6 +160,18 @@ int_of(struct world *world, const struct wire *wire, const char *name)
     return value;
 }
 
+static void
+check_lease(struct world *world, const struct wire *wire,
+            struct known_request *of)
+{
+    const char *name;
+
+    if (wire_str(wire, "upstream", 64, NULL, &name, NULL) < 0)
+        world_fail(world, "a lease without an upstream");
+    of->where = weather_find(name);
+    weather_lease(world, name, (int64_t)(of - world->judge.requests));
+}
+
 /* A lease's fence is above all that were given for its request, and no wait is
  * cut short. */
 void
@@ -177,6 +195,7 @@ judge_letter(struct world *world, const struct letter *letter)
                        (long long)fence, (long long)of->fence);
         }
         of->fence = fence;
+        check_lease(world, &wire, of);
         if (world->now_ms < of->ready_ms) {
             world_fail(world, "request %lld is leased %lld ms too early",
                        (long long)(of - world->judge.requests),
@@ -204,33 +223,77 @@ counts(struct world *world, uint64_t request, int64_t fence)
     return is_leased;
 }
 
+/* Classes that make a request wait, or try again. */
+static const char *const classes[] = { "throttled", "retryable", "uncertain",
+                                       "stop" };
+
+static void
+expect_report(struct world *world, const struct wire *wire, int64_t request)
+{
+    struct known_request *of = known(world, request);
+    const char *class_name;
+
+    if (wire_str(wire, "class", 20, "", &class_name, NULL) < 0)
+        world_fail(world, "a report without a class");
+    of->class_name = NULL;
+    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+        if (strcmp(classes[i], class_name) == 0)
+            of->class_name = classes[i];
+    }
+    if (!of->class_name)
+        return;
+    of->http_status = (int)int_of(world, wire, "http_status");
+    of->wait_ms = int_of(world, wire, "wait_ms");
+    of->is_failure = strcmp(class_name, "retryable") == 0 ||
+                     strcmp(class_name, "uncertain") == 0;
+    if (of->is_failure && of->wait_ms == 0)
+        of->backoff_ms = world->conf.backoff_base_ms;
+    else
+        of->backoff_ms = of->wait_ms;
+}
+
+/* Somebody lets an upstream be asked again. */
+static void
+expect_resume(struct world *world, const struct mail *mail)
+{
+    struct wire wire;
+    const char *name;
+    int where;
+
+    if (wire_parse(&wire, buf_slice(&mail->head), (struct slice){ 0 }, NULL) <
+        0) {
+        return;
+    }
+    if (strcmp(wire_verb(&wire), "upstream_resume") == 0 &&
+        wire_str(&wire, "upstream", 64, "", &name, NULL) == 0) {
+        where = weather_find(name);
+        if (where >= 0)
+            world->judge.upstreams[where].is_resumed = true;
+    }
+    wire_fini(&wire);
+}
+
 void
 judge_expect(struct world *world, const struct mail *mail)
 {
-    struct known_request *of;
-    const char *class_name;
     struct wire wire;
     int64_t request;
 
-    if (mail->side != SIDE_WORKERS || world_is_liar(world, &mail->peer) ||
+    if (mail->side == SIDE_CLIENTS)
+        expect_resume(world, mail);
+    if (mail->side != SIDE_WORKERS ||
         wire_parse(&wire, buf_slice(&mail->head), (struct slice){ 0 }, NULL) <
             0) {
         return;
     }
     request = int_of(world, &wire, "request");
-    if (strcmp(wire_verb(&wire), "result") == 0 &&
-        wire_str(&wire, "class", 20, "", &class_name, NULL) == 0 &&
-        counts(world, (uint64_t)request, int_of(world, &wire, "fence"))) {
-        of = known(world, request);
-        if (strcmp(class_name, "throttled") == 0) {
-            of->wait_ms = int_of(world, &wire, "wait_ms");
-        } else if (strcmp(class_name, "retryable") == 0 ||
-                   strcmp(class_name, "uncertain") == 0) {
-            of->wait_ms = int_of(world, &wire, "wait_ms");
-            if (of->wait_ms == 0)
-                of->wait_ms = world->conf.backoff_base_ms;
-            of->is_failure = true;
-        }
+    if (world_is_liar(world, &mail->peer)) {
+        /* Or one that has gone: who knows whether it is taken. */
+        judge_lied(world, request);
+    } else if (strcmp(wire_verb(&wire), "result") == 0 &&
+               counts(world, (uint64_t)request,
+                      int_of(world, &wire, "fence"))) {
+        expect_report(world, &wire, request);
     }
     wire_fini(&wire);
 }
@@ -238,7 +301,7 @@ judge_expect(struct world *world, const struct mail *mail)
 static void
 expect_nothing(struct known_request *of)
 {
-    of->wait_ms = -1;
+    of->class_name = NULL;
     of->is_failure = of->is_confirmed = false;
 }
 
@@ -247,6 +310,8 @@ judge_abort(struct world *world)
 {
     for (size_t i = 0; i < world->judge.request_count; i++)
         expect_nothing(&world->judge.requests[i]);
+    for (int i = 0; i < WORLD_UPSTREAMS; i++)
+        world->judge.upstreams[i].is_resumed = false;
 }
 
 /* A report that came from a worker the broker does not know is not taken. */
@@ -269,26 +334,56 @@ note_confirmed(struct world *world)
     }
 }
 
-/* What became of a failure that counts: the request waits, or has ended. */
+/* What became of a call that failed, or was told to wait: the request waits, or
+ * goes elsewhere, or has ended; and only failures are counted. */
 static void
 check_wait(struct world *world, struct known_request *of)
 {
     size_t id = (size_t)(of - world->judge.requests);
+    bool is_throttle = strcmp(of->class_name, "throttled") == 0;
     struct request row;
 
+    if (of->where >= 0) {
+        weather_report(world, of->where, of->class_name, of->http_status,
+                       of->wait_ms);
+    }
     if (store_request_get(world->store, id, &row) < 0)
         return;
-    if (row.state == REQUEST_READY || row.state == REQUEST_LEASED)
-        world_fail(world, "request %zu does not wait after a failure", id);
-    if (row.state != REQUEST_DELAYED) {
+    of->failures += of->is_failure;
+    of->reported += of->is_failure;
+    if (row.failures > of->reported && !of->is_lied) {
+        world_fail(world, "request %zu has %u failures, %u were reported", id,
+                   row.failures, of->reported);
+    }
+    if (row.state == REQUEST_DONE || row.state == REQUEST_CANCELLED) {
         of->failures = 0;
         return;
     }
-    of->ready_ms = world->now_ms + of->wait_ms;
-    of->failures += of->is_failure;
+    if (of->is_failure && !strchr(row.route, ',') &&
+        row.state != REQUEST_DELAYED) {
+        world_fail(world, "request %zu does not wait after a failure", id);
+    }
+    if (row.state == REQUEST_DELAYED ||
+        (is_throttle && !strchr(row.route, ','))) {
+        of->ready_ms = world->now_ms + of->backoff_ms;
+    }
     if (of->failures >= (uint32_t)world->conf.attempts_max) {
         world_fail(world, "request %zu goes on after %u failures", id,
                    of->failures);
+    }
+}
+
+/* What is asked again has not to wait for a wait that it named. */
+static void
+check_resumes(struct world *world)
+{
+    for (int i = 0; i < WORLD_UPSTREAMS; i++) {
+        if (!world->judge.upstreams[i].is_resumed)
+            continue;
+        world->judge.upstreams[i].is_resumed = false;
+        weather_resume(world, i);
+        for (size_t j = 0; j < world->judge.request_count; j++)
+            world->judge.requests[j].ready_ms = 0;
     }
 }
 
@@ -299,10 +394,12 @@ check_waits(struct world *world)
     for (size_t i = 0; i < world->judge.request_count; i++) {
         struct known_request *of = &world->judge.requests[i];
 
-        if (of->wait_ms >= 0 && of->is_confirmed)
+        if (of->class_name && of->is_confirmed)
             check_wait(world, of);
         expect_nothing(of);
     }
+    check_resumes(world);
+    weather_check(world);
 }
 
 /* ---- results ---- */

@@ -25,7 +25,8 @@
     X(workers_unseen)  X(workers_frozen)  X(workers_cut)     X(workers_left)  \
     X(lies)            X(jumps)           X(commits_full)    X(drains)        \
     X(crashes_before)  X(crashes_in)      X(crashes_after)   X(restarts)      \
-    X(results)         X(checks)
+    X(results)         X(checks)          X(storms)          X(probes)        \
+    X(resumed)
 /* clang-format on */
 
 #define TALLY_FIELD(name) uint64_t name;

@@ -40,6 +40,8 @@ choose_fate(struct world *world, const struct slip *slip)
 
     if (world->is_calm)
         return fate;
+    if (slip->where >= 0 && weather_strikes(world, slip->where, &fate))
+        return fate;
     if (world->is_bad_day && !dice_once_in(&world->dice, 5)) {
         fate.class_name = "retryable";
         fate.http_status = 500;
@@ -268,6 +270,16 @@ int_of(struct world *world, const struct wire *wire, const char *name)
     return value;
 }
 
+static int
+where_of(struct world *world, const struct wire *wire)
+{
+    const char *name;
+
+    if (wire_str(wire, "upstream", 64, NULL, &name, NULL) < 0)
+        world_fail(world, "a lease without an upstream");
+    return weather_find(name);
+}
+
 static void
 take_lease(struct world *world, struct worker *worker, const struct wire *wire)
 {
@@ -280,6 +292,7 @@ take_lease(struct world *world, struct worker *worker, const struct wire *wire)
     };
     struct slip *held = NULL;
 
+    slip.where = where_of(world, wire);
     judge_taken(world, slip.request, slip.fence);
     for (size_t i = 0; i < worker->slip_count; i++) {
         if (worker->slips[i].request == slip.request &&
@@ -615,6 +628,7 @@ lie(struct world *world, struct worker *liar)
                  request, fence,
                  dice_once_in(dice, 2) ? "retryable" : "throttled",
                  (int)dice_roll(dice, 600), (int)dice_roll(dice, 5000));
+        judge_lied(world, request);
         judge_cause(world, request);
         break;
     default:

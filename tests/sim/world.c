@@ -275,6 +275,9 @@ restart_broker(struct world *world)
         if (link->is_up)
             wire_connect(world, link);
     }
+    /* A heartbeat that was not answered is waited for no longer. */
+    for (int i = 0; i < WORLD_WORKERS; i++)
+        world->workers[i].sent_ms = 0;
     pipe_clear(&world->stray);
     world->now_ms += dice_between(&world->dice, 0, 3000);
     open_store(world);
@@ -493,6 +496,8 @@ act(struct world *world)
         pass_time(world);
     else if (what < 62)
         trouble(world);
+    else if (what == 62)
+        weather_change(world);
     else
         turn(world);
     clients_read(world);
@@ -583,6 +588,7 @@ load_conf(struct world *world)
     conf->lease_ahead_max = dice_between(&world->dice, 0, 3);
     conf->cache_ttl_ms = dice_once_in(&world->dice, 2) ? 7200000 : 5000;
     conf->throttle_max = 4;
+    conf->breaker_failures = 4;
     conf->attempts_max = 3;
     conf->open_ttl_ms = 3600000;
     conf->group_window_ms = dice_once_in(&world->dice, 3) ? 0 : 2000;

@@ -25,6 +25,7 @@
 
 #include "base/conf.h"
 #include "base/text.h"
+#include "queue/breaker.h"
 #include "queue/broker.h"
 #include "tests/sim/dice.h"
 #include "tests/sim/tally.h"
@@ -34,6 +35,7 @@
 #define WORLD_WORKERS    5
 #define WORLD_PLANS      5
 #define WORLD_CHUNKS     4
+#define WORLD_UPSTREAMS  2
 #define WORLD_LINES      5 /* of a chunk, at most */
 #define WORLD_DRAFTS     (WORLD_CHUNKS * WORLD_LINES)
 #define WORLD_UUID_BYTES 37
@@ -101,6 +103,14 @@ struct client {
 
 enum slip_state { SLIP_WAITING, SLIP_RUNNING, SLIP_REPORTED };
 
+/* How an upstream is, for a while. */
+enum weather_kind { WEATHER_BUSY, WEATHER_DOWN, WEATHER_STOP };
+
+struct weather {
+    enum weather_kind kind;
+    int64_t until_ms; /* then it is well again */
+};
+
 /* How the upstream answers a call. */
 struct call_fate {
     const char *class_name;
@@ -117,6 +127,7 @@ struct slip {
     enum slip_state state;
     bool is_at_upstream; /* the upstream works on it */
     struct call_fate fate;
+    int where; /* its upstream; -1: the sampler */
     char *body;
     struct buf head, reply; /* of the report */
 };
@@ -152,17 +163,32 @@ struct seen_batch {
 
 /* What is known of a request from outside. */
 struct known_request {
-    int64_t fence;     /* of the newest lease that was sent */
-    int64_t ready_ms;  /* it may not be called earlier */
-    uint32_t calls;    /* that the upstream saw */
-    uint32_t causes;   /* for one more of them */
-    uint32_t failures; /* reported under a good fence since the last retry */
-    int64_t wait_ms;   /* of a report in the transaction at hand; -1: none */
-    bool is_failure;   /* it is one that counts */
+    int64_t fence;      /* of the newest lease that was sent */
+    int64_t ready_ms;   /* it may not be called earlier */
+    uint32_t calls;     /* that the upstream saw */
+    uint32_t causes;    /* for one more of them */
+    uint32_t failures;  /* reported under a good fence since the last retry */
+    uint32_t reported;  /* of them, ever */
+    int64_t wait_ms;    /* of a report in the transaction at hand */
+    int64_t backoff_ms; /* that follows on it */
+    bool is_failure;    /* it is one that counts */
+    bool is_lied;       /* somebody told of calls that were not made */
+    const char *class_name; /* of that report; NULL: none */
+    int where, http_status;
     bool is_confirmed; /* the broker took it */
 };
 
+/* What is known of an upstream from outside. */
+struct known_upstream {
+    int64_t closed_ms; /* it may not be asked earlier */
+    bool is_stopped;   /* nor before it is resumed */
+    bool is_open;      /* its breaker, at the last commit */
+    bool is_probing;
+    bool is_resumed; /* in the transaction at hand */
+};
+
 struct judge {
+    struct known_upstream upstreams[WORLD_UPSTREAMS];
     uint64_t seq; /* of the newest result that was seen */
     struct seen_batch *batches;
     size_t batch_count, batch_capacity;
@@ -195,6 +221,7 @@ struct world {
     struct client clients[WORLD_CLIENTS];
     struct plan plans[WORLD_PLANS];
     struct worker workers[WORLD_WORKERS];
+    struct weather weather[WORLD_UPSTREAMS];
     uint32_t in_flight; /* calls, as the upstream sees them */
     struct judge judge;
 };
@@ -257,6 +284,26 @@ void workers_calm(struct world *world); /* one good one is left */
 int64_t workers_next_ms(const struct world *world);
 void workers_free(struct world *world);
 
+/* ---- weather.c ---- */
+
+extern const char *const weather_names[WORLD_UPSTREAMS];
+
+/* The index of an upstream's name; -1: it is none of them. */
+int weather_find(const char *name);
+
+/* One of them is unwell from now on, for a while. */
+void weather_change(struct world *world);
+
+/* True if a call meets an upstream that is: then that is its fate. */
+bool weather_strikes(struct world *world, int where, struct call_fate *fate);
+
+/* A lease was sent; a report was taken; it is to be asked again; a commit. */
+void weather_lease(struct world *world, const char *name, int64_t request);
+void weather_report(struct world *world, int where, const char *class_name,
+                    int http_status, int64_t wait_ms);
+void weather_resume(struct world *world, int where);
+void weather_check(struct world *world);
+
 /* ---- judge.c ---- */
 
 /* A message that is about to be applied: a report may have to be minded. */
@@ -273,6 +320,9 @@ void judge_cause(struct world *world, int64_t request);
 
 /* A worker reads of a lease; one that was lost meanwhile it cannot know. */
 void judge_taken(struct world *world, int64_t request, int64_t fence);
+
+/* Somebody tells of calls of a request that were not made. */
+void judge_lied(struct world *world, int64_t request);
 
 /* A request that had ended starts anew. */
 void judge_revive(struct world *world, uint64_t request);
