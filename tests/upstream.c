@@ -306,6 +306,7 @@ on_connection(void *cls, struct MHD_Connection *connection, void **context,
     buf_fini(&link->call.goal);
     buf_fini(&link->exchange.body);
     buf_fini(&link->exchange.wire);
+    buf_fini(&link->exchange.value);
     free(link);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* POLLRDHUP */
+#define _GNU_SOURCE /* POLLRDHUP, memmem */
 #include "tests/upstream_play.h"
 
 #include <assert.h>
@@ -13,11 +13,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "tests/upstream_moment.h"
 
 #define HUGE_KIB_DEFAULT    65536L
 #define HEADERS_KIB_DEFAULT 1024L
-#define PADDING_BYTES       1024 /* of one header, without its name */
-#define COMPLETION_TOKENS   5    /* of an "echo …" answer, for the usage */
+#define PADDING_BYTES       1024  /* of one header, without its name */
+#define PIECE_BYTES         65536 /* of a body that is made while it is sent */
+#define COMPLETION_TOKENS   5     /* of an "echo …" answer, for the usage */
 #define WAIT_FOREVER        (-1L)
 #define LOOK_MS             10L /* between two looks for a file */
 
@@ -115,6 +117,17 @@ content_type(const struct exchange *exchange, const char *type)
     return type;
 }
 
+/* The value of a header of the rule, as it is at this moment; until the next
+ * call. */
+static const char *
+header_value(struct exchange *exchange, size_t at)
+{
+    buf_reset(&exchange->value);
+    moment_fill(exchange->rule->header[at].value, clock_wall_ms(),
+                &exchange->value);
+    return exchange->value.data;
+}
+
 static enum MHD_Result
 reply(struct exchange *exchange, unsigned status, const char *type)
 {
@@ -128,7 +141,7 @@ reply(struct exchange *exchange, unsigned status, const char *type)
         rc = MHD_add_response_header(response, "Content-Type", own_type);
     for (size_t i = 0; rc == MHD_YES && i < rule->headers; i++)
         rc = MHD_add_response_header(response, rule->header[i].name,
-                                     rule->header[i].value);
+                                     header_value(exchange, i));
     if (rc == MHD_YES) {
         ledger_end(exchange->ledger, exchange->call, status, BY_SERVER);
         rc = MHD_queue_response(exchange->connection, status, response);
@@ -182,8 +195,8 @@ make_body(struct exchange *exchange)
     const struct rule *rule = exchange->rule;
     unsigned status = (unsigned)rule->status;
 
-    if (rule->body) {
-        buf_add_str(&exchange->body, rule->body);
+    if (rule->body.data) {
+        buf_add_slice(&exchange->body, buf_slice(&rule->body));
         return status;
     }
     if (status == 200 && exchange->is_json) {
@@ -214,7 +227,7 @@ start_head(struct exchange *exchange, unsigned status)
         buf_addf(wire, "Content-Type: %s\r\n", type);
     for (size_t i = 0; i < rule->headers; i++)
         buf_addf(wire, "%s: %s\r\n", rule->header[i].name,
-                 rule->header[i].value);
+                 header_value(exchange, i));
 }
 
 static void
@@ -248,9 +261,11 @@ play_html(struct exchange *exchange)
 {
     const struct rule *rule = exchange->rule;
 
-    buf_add_str(&exchange->body, rule->body ? rule->body
-                                            : "<!DOCTYPE html><html><body>"
-                                              "<h1>Gateway</h1></body></html>");
+    if (rule->body.data)
+        buf_add_slice(&exchange->body, buf_slice(&rule->body));
+    else
+        buf_add_str(&exchange->body, "<!DOCTYPE html><html><body>"
+                                     "<h1>Gateway</h1></body></html>");
     return reply(exchange, (unsigned)rule->status, type_html);
 }
 
@@ -283,15 +298,21 @@ play_cut_before(struct exchange *exchange)
 }
 
 static enum MHD_Result
-play_reset(struct exchange *exchange)
+reset_connection(struct exchange *exchange, unsigned status)
 {
     const struct sockaddr none = { .sa_family = AF_UNSPEC };
 
-    ledger_end(exchange->ledger, exchange->call, 0, BY_SERVER);
+    ledger_end(exchange->ledger, exchange->call, status, BY_SERVER);
     /* Dissolving the association of a TCP socket resets the connection. */
     if (connect(exchange->call->fd, &none, sizeof(none)) < 0)
         log_error("event=reset_failed reason=\"%s\"", strerror(errno));
     return MHD_NO;
+}
+
+static enum MHD_Result
+play_reset(struct exchange *exchange)
+{
+    return reset_connection(exchange, 0);
 }
 
 static enum MHD_Result
@@ -313,6 +334,19 @@ play_cut_body(struct exchange *exchange)
     finish_head(exchange, exchange->body.bytes);
     buf_add(&exchange->wire, exchange->body.data, exchange->body.bytes / 2);
     return send_and_close(exchange, status);
+}
+
+static enum MHD_Result
+play_reset_body(struct exchange *exchange)
+{
+    unsigned status = make_body(exchange);
+
+    start_head(exchange, status);
+    finish_head(exchange, exchange->body.bytes);
+    buf_add(&exchange->wire, exchange->body.data, exchange->body.bytes / 2);
+    if (!send_all(exchange, exchange->wire.data, exchange->wire.bytes))
+        return close_silently(exchange, status, BY_CLIENT);
+    return reset_connection(exchange, status);
 }
 
 static enum MHD_Result
@@ -364,24 +398,70 @@ size_of(const struct rule *rule, long default_kib)
     return (size_t)(rule->size ? rule->size : default_kib) * 1024;
 }
 
-/* A well-formed answer that is only too long: nothing but a limit stops it. */
+/* Makes an answer whose content is empty, and returns where the content's bytes
+ * would be. */
+static size_t
+make_hollow(struct exchange *exchange)
+{
+    static const char before[] = "\"content\":\"";
+    const struct buf *body = &exchange->body;
+    const char *at;
+
+    add_completion(exchange, "\"\"", "null", "stop");
+    at = memmem(body->data, body->bytes, before, strlen(before));
+    assert(at);
+    return (size_t)(at - body->data) + strlen(before);
+}
+
+/* A well-formed answer that is only too long: nothing but a limit stops it. It
+ * is made while it is sent, so that its size costs no memory here. */
 static enum MHD_Result
 play_huge(struct exchange *exchange)
 {
-    size_t bytes = size_of(exchange->rule, HUGE_KIB_DEFAULT);
-    struct buf content = { 0 };
+    unsigned status = (unsigned)exchange->rule->status;
+    size_t left = size_of(exchange->rule, HUGE_KIB_DEFAULT);
+    size_t split = make_hollow(exchange);
+    const struct buf *body = &exchange->body;
+    char piece[PIECE_BYTES];
 
-    buf_reserve(&content, bytes + 2);
-    buf_add_char(&content, '"');
-    memset(buf_reserve(&content, bytes), 'x', bytes);
-    buf_commit(&content, bytes);
-    buf_add_char(&content, '"');
-    add_completion(exchange, content.data, "null", "stop");
-    buf_fini(&content);
-    start_head(exchange, 200);
-    finish_head(exchange, exchange->body.bytes);
-    buf_add_slice(&exchange->wire, buf_slice(&exchange->body));
-    return send_and_close(exchange, 200);
+    memset(piece, 'x', sizeof(piece));
+    start_head(exchange, status);
+    finish_head(exchange, body->bytes + left);
+    buf_add(&exchange->wire, body->data, split);
+    if (!send_all(exchange, exchange->wire.data, exchange->wire.bytes))
+        return close_silently(exchange, status, BY_CLIENT);
+    while (left > 0) {
+        size_t bytes = left < sizeof(piece) ? left : sizeof(piece);
+
+        if (!send_all(exchange, piece, bytes))
+            return close_silently(exchange, status, BY_CLIENT);
+        left -= bytes;
+    }
+    buf_reset(&exchange->wire);
+    buf_add(&exchange->wire, body->data + split, body->bytes - split);
+    return send_and_close(exchange, status);
+}
+
+/* The same without a length, in chunks, and without an end. */
+static enum MHD_Result
+play_endless(struct exchange *exchange)
+{
+    unsigned status = (unsigned)exchange->rule->status;
+    size_t split = make_hollow(exchange);
+    struct buf *wire = &exchange->wire;
+
+    start_head(exchange, status);
+    buf_addf(wire, "Transfer-Encoding: chunked\r\n\r\n%zx\r\n", split);
+    buf_add(wire, exchange->body.data, split);
+    buf_add_str(wire, "\r\n");
+    while (send_all(exchange, wire->data, wire->bytes)) {
+        buf_reset(wire);
+        buf_addf(wire, "%x\r\n", (unsigned)PIECE_BYTES);
+        memset(buf_reserve(wire, PIECE_BYTES), 'x', PIECE_BYTES);
+        buf_commit(wire, PIECE_BYTES);
+        buf_add_str(wire, "\r\n");
+    }
+    return close_silently(exchange, status, BY_CLIENT);
 }
 
 static enum MHD_Result
@@ -415,10 +495,12 @@ static enum MHD_Result (*const plays[ACTION_COUNT])(struct exchange *) = {
     [ACTION_RESET] = play_reset,
     [ACTION_CUT_HEADERS] = play_cut_headers,
     [ACTION_CUT_BODY] = play_cut_body,
+    [ACTION_RESET_BODY] = play_reset_body,
     [ACTION_WRONG_LENGTH] = play_wrong_length,
     [ACTION_GARBAGE] = play_garbage,
     [ACTION_DRIP] = play_drip,
     [ACTION_HUGE] = play_huge,
+    [ACTION_ENDLESS] = play_endless,
     [ACTION_HUGE_HEADERS] = play_huge_headers,
 };
 

@@ -30,6 +30,7 @@ struct exchange {
     bool is_json;        /* false: the request's body cannot be read */
     struct buf body;     /* scratch, kept from call to call */
     struct buf wire;     /* scratch as well */
+    struct buf value;    /* and for the value of a header */
 };
 
 /* Waits, acts, and ends the call in the ledger. latency_ms is for rules that

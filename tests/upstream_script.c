@@ -205,6 +205,39 @@ set_text(char **field, const char *key, const char *value, struct err *err)
     return 0;
 }
 
+/* Reads a whole file, for which there is no room beyond bytes_max. */
+static int
+read_file(const char *path, size_t bytes_max, struct buf *text, struct err *err)
+{
+    FILE *file = fopen(path, "re");
+    size_t bytes;
+    int rc = 0;
+
+    if (!file)
+        return err_set(err, E_IO, "open %s: %s", path, strerror(errno));
+    bytes = fread(buf_reserve(text, bytes_max + 1), 1, bytes_max + 1, file);
+    buf_commit(text, bytes);
+    if (ferror(file))
+        rc = err_set(err, E_IO, "read %s: %s", path, strerror(errno));
+    else if (bytes > bytes_max)
+        rc =
+            err_set(err, E_INVALID, "%s: more than %zu bytes", path, bytes_max);
+    fclose(file); /* only read: nothing can be lost */
+    return rc;
+}
+
+static int
+set_body(struct rule *rule, const char *key, const char *value, struct err *err)
+{
+    if (rule->body.data)
+        return err_set(err, E_INVALID, "%s: there is a body already", key);
+    if (strcmp(key, "file") == 0)
+        return read_file(value, FILE_BYTES_MAX, &rule->body, err);
+    buf_reserve(&rule->body, 0); /* there, even if it is empty */
+    buf_add_str(&rule->body, value);
+    return 0;
+}
+
 /* Sets what a key says. `given` has a bit for each key that stood before. */
 static int
 set_key(struct rule *rule, unsigned *given, const char *key, const char *value,
@@ -218,8 +251,8 @@ set_key(struct rule *rule, unsigned *given, const char *key, const char *value,
         return set_text(&rule->match, key, value, err);
     if (strcmp(key, "until") == 0)
         return set_text(&rule->until, key, value, err);
-    if (strcmp(key, "body") == 0)
-        return set_text(&rule->body, key, value, err);
+    if (strcmp(key, "body") == 0 || strcmp(key, "file") == 0)
+        return set_body(rule, key, value, err);
     while (i < NUMBER_KEYS && strcmp(key, number_keys[i].name) != 0)
         i++;
     if (i == NUMBER_KEYS && strcmp(key, "action") != 0)
@@ -253,7 +286,7 @@ rule_fini(struct rule *rule)
     }
     free(rule->match);
     free(rule->until);
-    free(rule->body);
+    buf_fini(&rule->body);
     tally_fini(&rule->seen);
 }
 
@@ -293,35 +326,14 @@ read_line(struct script *script, long line, struct cursor cursor,
 }
 
 static int
-read_file(const char *path, struct buf *text, struct err *err)
-{
-    FILE *file = fopen(path, "re");
-    size_t bytes;
-    int rc = 0;
-
-    if (!file)
-        return err_set(err, E_IO, "open %s: %s", path, strerror(errno));
-    bytes = fread(buf_reserve(text, SCRIPT_BYTES_MAX + 1), 1,
-                  SCRIPT_BYTES_MAX + 1, file);
-    buf_commit(text, bytes);
-    if (ferror(file))
-        rc = err_set(err, E_IO, "read %s: %s", path, strerror(errno));
-    else if (bytes > SCRIPT_BYTES_MAX)
-        rc = err_set(err, E_INVALID, "%s: more than %d bytes", path,
-                     SCRIPT_BYTES_MAX);
-    else if (memchr(text->data, '\0', bytes))
-        rc = err_set(err, E_INVALID, "%s: a NUL byte", path);
-    fclose(file); /* only read: nothing can be lost */
-    return rc;
-}
-
-static int
 read_rules(struct script *script, const char *path, struct err *err)
 {
     struct buf text = { 0 };
     const char *at, *end;
-    int rc = read_file(path, &text, err);
+    int rc = read_file(path, SCRIPT_BYTES_MAX, &text, err);
 
+    if (rc == 0 && memchr(text.data, '\0', text.bytes))
+        rc = err_set(err, E_INVALID, "%s: a NUL byte", path);
     at = text.data;
     end = text.data ? text.data + text.bytes : NULL;
     for (long line = 1; rc == 0 && at < end; line++) {

@@ -21,9 +21,12 @@
  *   latency=MS     wait before acting (--latency-ms)
  *   until=FILE     then wait until there is such a file
  *   status=N       the reply's status, 200 to 599 (200)
- *   header="N: V"  a header of the reply; may stand several times
+ *   header="N: V"  a header of the reply; may stand several times. In V,
+ *                  {date+MS}, {rfc3339+MS}, {unix+MS} and {unix_ms+MS} are
+ *                  MS milliseconds after the reply: upstream_moment.h
  *   body=TEXT      the reply's body; default: the answer for 200, an error
  *                  object for others
+ *   file=FILE      the same, read from a file when the script is
  *   action=NAME    what to do (reply); the list is below
  *   size=KIB       how much is huge (65536; 1024 for huge_headers)
  *   every=MS       the pause between the bytes of drip (50)
@@ -45,6 +48,7 @@
 #include "tests/upstream_tally.h"
 
 #define SCRIPT_BYTES_MAX 1048576
+#define FILE_BYTES_MAX   16777216 /* of a body */
 #define RULE_COUNT_MAX   1024
 #define RULE_HEADER_MAX  16
 #define RULE_BEYOND_MAX  256
@@ -64,10 +68,12 @@
     X(RESET,          "reset",          "the same with a TCP reset")          \
     X(CUT_HEADERS,    "cut_headers",    "close within the headers")           \
     X(CUT_BODY,       "cut_body",       "close after half of the body")       \
+    X(RESET_BODY,     "reset_body",     "a TCP reset after half of the body") \
     X(WRONG_LENGTH,   "wrong_length",   "Content-Length is half of the body") \
     X(GARBAGE,        "garbage",        "bytes that are not HTTP")            \
     X(DRIP,           "drip",           "the body byte by byte")              \
-    X(HUGE,           "huge",           "an answer padded to size=")          \
+    X(HUGE,           "huge",           "an answer padded by size=")          \
+    X(ENDLESS,        "endless",        "an answer that never ends")          \
     X(HUGE_HEADERS,   "huge_headers",   "headers of size= in all")
 /* clang-format on */
 
@@ -81,19 +87,20 @@ struct rule_header {
 };
 
 struct rule {
-    long line;      /* in the file, from 1; 0: no rule applied */
-    char *match;    /* NULL: every call */
-    char *until;    /* a file to wait for; NULL: none */
-    long after;     /* calls */
-    long times;     /* calls, or RULE_ALL */
-    long each;      /* 1: count each distinct body apart */
-    long beyond;    /* calls; 0: no matter how many get by */
-    long within;    /* ms */
-    long latency;   /* ms, or RULE_ALL: the program's default */
-    long status;    /* 200 to 599 */
-    long size;      /* KiB; 0: the action's default */
-    long every;     /* ms */
-    char *body;     /* NULL: made for the status */
+    long line;    /* in the file, from 1; 0: no rule applied */
+    char *match;  /* NULL: every call */
+    char *until;  /* a file to wait for; NULL: none */
+    long after;   /* calls */
+    long times;   /* calls, or RULE_ALL */
+    long each;    /* 1: count each distinct body apart */
+    long beyond;  /* calls; 0: no matter how many get by */
+    long within;  /* ms */
+    long latency; /* ms, or RULE_ALL: the program's default */
+    long status;  /* 200 to 599 */
+    long size;    /* KiB; 0: the action's default */
+    long every;   /* ms */
+    /* No data: it is made for the status. */
+    struct buf body;
     size_t headers; /* how many */
     struct rule_header header[RULE_HEADER_MAX];
     enum action action;

@@ -11,6 +11,7 @@ set -u
 dir=$(mktemp -d) || exit 1
 pid=
 failed=0
+python=/usr/bin/python3
 
 cleanup() {
     [ -z "$pid" ] || kill "$pid" 2>/dev/null
@@ -159,8 +160,15 @@ match=do-garbage action=garbage
 match=do-drip action=drip every=1
 match=do-huge-headers action=huge_headers size=32
 match=do-huge-answer action=huge size=2048
+match=do-huge-error status=500 action=huge size=64
+match=do-body-reset action=reset_body body=0123456789
+match=do-file file=bytes
+match=do-endless action=endless
+match=do-moments header="A: {date+1}" header="B: {rfc3339+2500}" header="C: {unix+2500}" header="D: {unix_ms+2500}" header="E: {date+} {other+1} {"
 match=do-own status=503 body="{\"own\":\"it's\"}" header="Content-Type: a/b"
 END
+    printf '\0\1' >"$dir/bytes"
+    sed -i "s|file=bytes|file=$dir/bytes|" "$dir/script"
     start --script "$dir/script"
     # Action, curl's exit code and status, pattern of the body, status and
     # closer in the log.
@@ -176,9 +184,11 @@ length|0 200|"finish_reason":"length"|200 server
 html|0 502|<!DOCTYPE html>|502 server
 truncated|0 200|^01234$|200 server
 cut-body|18 200|^01234$|200 server
+body-reset|56 200|^01234$|200 server
 wrong-length|0 200|^01234$|200 server
 drip|0 200|"echo [0-9a-f]\{16\}".*}}$|200 server
 own|0 503|^{"own":"it's"}$|503 server
+huge-error|0 500|"content":"xxx.*x".*}}$|500 server
 huge-headers|0 200|"echo [0-9a-f]\{16\}"|200 server
 huge-answer|0 200|"content":"xxx.*x".*}}$|200 server
 END
@@ -203,11 +213,34 @@ END
     check "headers are cut" "$(grep -c '^Content-Type' "$dir/headers") $(
         grep -c '^Content-Length' "$dir/headers")" "1 0"
 
+    post do-file >"$dir/code"
+    check "a file's bytes are sent as they are" \
+        "$(od -A n -t x1 "$dir/body")" " 00 01"
+    post do-moments -D "$dir/headers" >"$dir/code"
+    check "moments are named in every form" "$(tr -d '\r' <"$dir/headers" |
+        grep -cxE -e 'A: [A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} 2[0-9]{3} [0-9:]{8} GMT' \
+            -e 'B: 2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z' \
+            -e 'C: [0-9]{10}' -e 'D: [0-9]{13}' \
+            -e 'E: \{date\+\} \{other\+1\} \{')" 5
+    check "they are the same, and to come" "$(tr -d '\r' <"$dir/headers" |
+        "$python" -c 'import datetime, sys, time
+head = dict(line.strip().split(": ") for line in sys.stdin if ": " in line)
+ms = int(head["D"])
+shown = datetime.datetime.fromisoformat(head["B"].replace("Z", "+00:00"))
+print(round(shown.timestamp() * 1000) == ms, int(head["C"]) == -(-ms // 1000),
+      ms - 2500 <= time.time() * 1000 <= ms)')" "True True True"
+    request do-endless >"$dir/request"
+    check "an endless answer goes on until the client leaves" \
+        "$(curl -s --data-binary "@$dir/request" "$url/" |
+            head -c 3000000 | wc -c)" 3000000
+    await "a client that leaves ends it" \
+        grep -q '"status":200,"closed_by":"client"' "$dir/log"
+
     check "hang: code" "$(post do-hang --max-time 0.2)" "28 000"
     await "a client that leaves a hanging call ends it" \
         grep -q '"status":0,"closed_by":"client"' "$dir/log"
     check "each call has a start and an end" \
-        "$(count_events '"start"') $(count_events '"end"')" "18 18"
+        "$(count_events '"start"') $(count_events '"end"')" "23 23"
     stop
 }
 
@@ -267,6 +300,8 @@ times=0
 each=2
 latency=-1
 nothing=1
+body=a body=b
+body=a file=b
 body='open
 body="open
 body="open\
