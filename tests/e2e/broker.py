@@ -183,9 +183,9 @@ def workers(runtime):
 class Broker:
     """A sheafd over the store in `root`, with options of its configuration."""
 
-    def __init__(self, root, runtime, log, settings=()):
+    def __init__(self, root, runtime, log, settings=(), config="sheaf.conf"):
         self.root, self.log, self.runtime = root, log, runtime
-        self.settings = settings
+        self.settings, self.config = settings, config
         self.env = {**os.environ, "XDG_RUNTIME_DIR": runtime}
         # The sanitizer of leaks cannot work under a tracer.
         self.env["ASAN_OPTIONS"] = (os.environ.get("ASAN_OPTIONS", "")
@@ -199,8 +199,8 @@ class Broker:
         self.is_traced = bool(tracer)
         self.process = subprocess.Popen(
             [*tracer, f"{BIN}/sheafd", "--store", f"{self.root}/store",
-             "--config", "sheaf.conf", *(word for setting in self.settings
-                                         for word in ("--set", setting))],
+             "--config", self.config, *(word for setting in self.settings
+                                        for word in ("--set", setting))],
             stderr=self.log, stdin=subprocess.DEVNULL, env=self.env)
         lock = f"{self.root}/store/lock"
 
