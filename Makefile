@@ -6,6 +6,7 @@
 #   make check          all tests; T=json only those with json in their names
 #   make sampler        the sampler beside the first three sentences
 #   make fairness       mean times to completion under three schedules
+#   make cost           instructions and processor time of a request
 #   make churn          the store's size over ten simulated hours, and its plot
 #   make lint           formatting, clang-tidy, layers, banned words, documents
 #   make sim            10000 simulated histories; SEEDS=n, SEED=s replays one
@@ -43,7 +44,7 @@ DEPS := build-essential pkg-config libssl-dev libxxhash-dev libicu-dev \
     libinih-dev libcjson-dev libzmq3-dev libcurl4-openssl-dev uuid-dev \
     liblmdb-dev libcriterion-dev libmicrohttpd-dev clang clang-format \
     clang-tidy libclang-rt-dev mandoc strace curl ca-certificates procps \
-    python3 python3-zmq openssl sqlite3 faketime $(NPM)
+    python3 python3-zmq openssl sqlite3 faketime valgrind $(NPM)
 
 comma := ,
 VARIANT := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),plain)
@@ -93,7 +94,7 @@ PROGRAMS := $(addprefix $(BIN)/,sheafd sheaf-worker sheaf)
 SHARED := $(OUT)/libsheaf.so.$(SOVERSION)
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check sampler fairness churn lint fuzz sim sim-bugs format install uninstall clean FORCE
+.PHONY: all deps demo check sampler fairness cost churn lint fuzz sim sim-bugs format install uninstall clean FORCE
 all: $(PROGRAMS) $(OUT)/libsheaf.a $(SHARED)
 
 $(call archives,$(OUT))

@@ -87,6 +87,10 @@ fairness: $(SCHEDULES:%=$(OUT)/tests/fair/fairness-%)
 	@for schedule in $(SCHEDULES); do echo "$$schedule:"; \
 	    $(OUT)/tests/fair/fairness-$$schedule -j1 || exit 1; done
 
+# What a request costs of the processor, against an upstream that takes no time.
+cost: all $(BIN)/upstream
+	@BIN=$(abspath $(BIN)) sh tests/cost/cost.sh
+
 # The sampler beside the first three sentences, on documents of this machine.
 QUALITY := $(OUT)/tests/sampler/quality
 $(QUALITY): $(OUT)/tests/sampler/quality.o $(OUT)/aids.a $(OUT)/submit.a \
