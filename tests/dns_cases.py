@@ -3,36 +3,18 @@
 #   python3 dns_cases.py BIN [CASE…]
 #
 # To be run where 127.0.0.1 is the name server and nothing listens there yet:
-# see e2e/23-dns.sh. Each function case_* is one claim, as in worker_cases.py.
+# see e2e/nameless.sh. Each function case_* is one claim, as in worker_cases.py.
 #
 # SPDX-License-Identifier: MIT
-import fcntl
 import os
 import signal
-import socket
-import struct
 import time
 
+from silence import bring_up_loopback, listen_in_silence
 from worker_cases import chat, check, check_that, main
 
 GAP_S_MAX = 1.0     # what one thing may hold up another
 HEARTBEAT_S = 0.1   # as the fake broker asks for
-SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
-
-
-def bring_up_loopback():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        name = b"lo".ljust(16, b"\0")
-        request = fcntl.ioctl(probe, SIOCGIFFLAGS, name + bytes(24))
-        flags, = struct.unpack_from("h", request, 16)
-        fcntl.ioctl(probe, SIOCSIFFLAGS,
-                    name + struct.pack("h", flags | IFF_UP) + bytes(22))
-
-
-def listen_in_silence():
-    sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sink.bind(("127.0.0.1", 53))
-    return sink
 
 
 def was_asked(sink):
