@@ -3,8 +3,7 @@
 #
 # What happens and what must come of it is said by faults.py: the result, the
 # calls that the upstream counted, how long they were apart, and, for the large
-# ones, what the worker's memory grew by. A name server that does not answer is
-# in 23-dns.sh.
+# ones, what the worker's memory grew by.
 # SPDX-License-Identifier: MIT
 set -u
 . "$(dirname "$0")/lib.sh"

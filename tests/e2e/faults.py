@@ -6,9 +6,11 @@
                              code 1 and the differences if one is not as below
 
 A fault is a rule of the upstream's script, and what must become of a draft that
-meets it, with one attempt allowed and with three. Each has an upstream of its own in the configuration, as some of them
-suspend theirs, and each that would take memory has a broker and a worker of its
-own, to see what they take; so there are several brokers, at the same time.
+meets it, with one attempt allowed and with three. Each has an upstream of its
+own in the configuration, as some of them suspend theirs, and each that would
+take memory has a broker and a worker of its own, to see what they take; so
+there are several brokers, at the same time. The name server of one is silent,
+where namespaces are permitted.
 
 A gap between two calls lasts from the end of the first, as the upstream saw it,
 or from its start if the worker ended it, to the start of the second. None may
@@ -42,20 +44,25 @@ MIB = 1048576
 GIB_KIB = 1048576
 PATH = "/v1/chat/completions"
 NOBODY = "http://127.0.0.1:1/v1"
+NAMELESS_URL = "http://nobody.example/v1"
+HERE = os.path.dirname(os.path.abspath(__file__))
+# What a broker runs under, for a name server that never answers.
+SILENCE = ["sh", f"{HERE}/nameless.sh"]
 
 Fault = collections.namedtuple(
     "Fault", "name rule status code http calls failures throttled uncertain "
-             "gaps source conf says text is_large first allowed")
+             "gaps source conf says text is_large first where allowed")
 
 
 def fault(name, rule, status, code, http, calls=1, failures=0, throttled=0,
           uncertain=0, gaps=(), source=None, conf="", says="", text=None,
-          is_large=False, first=None):
+          is_large=False, first=None, where=None):
     """As it is with ATTEMPTS allowed; `first` is status, code and HTTP status
-    of the first call, where the others end otherwise."""
+    of the first call, where the others end otherwise. `where` is a URL at which
+    there is no upstream."""
     return Fault(name, rule, status, code, http, calls, failures, throttled,
                  uncertain, gaps, source, conf, says, text, is_large, first,
-                 ATTEMPTS)
+                 where, ATTEMPTS)
 
 
 def once(one):
@@ -276,7 +283,15 @@ BROKEN = [
     ended("cut off (finish_reason)", "action=length", "error", "truncated",
           200),
     ended("refused", "action=refuse", "error", "refused", 200),
-    retried("nobody listens", None, "error", "connect_failed"),
+    retried("nobody listens", "", "error", "connect_failed", where=NOBODY),
+]
+
+NAMELESS = [
+    retried("a silent name server", "", "error", "name_not_resolved",
+            where=NAMELESS_URL, conf="allow_plain_http = yes"),
+    retried("a silent name server, 0.5 s to connect", "", "error", "timeout",
+            where=NAMELESS_URL,
+            conf="allow_plain_http = yes\nconnect_timeout_ms = 500"),
 ]
 
 LARGE = [
@@ -294,7 +309,7 @@ LARGE = [
           "reply_too_large", None, is_large=True),
 ]
 
-FAULTS = [variant for one in STATUSES + WAITS + BROKEN + LARGE
+FAULTS = [variant for one in STATUSES + WAITS + BROKEN + NAMELESS + LARGE
           for variant in (once(one), one)]
 
 
@@ -342,8 +357,8 @@ class House:
         os.makedirs(runtime, mode=0o700)
         with open(f"{self.root}/conf", "w", encoding="ascii") as file:
             for at, one in faults:
-                where = NOBODY if one.rule is None else url
-                file.write(f'[upstream "up{at}"]\nbase_url = {where}\n'
+                file.write(f'[upstream "up{at}"]\n'
+                           f"base_url = {one.where or url}\n"
                            f"model = test-model\n{one.conf}\n")
         self.broker = Broker(
             self.root, runtime, log, config=f"{self.root}/conf", settings=[
@@ -352,7 +367,9 @@ class House:
                 f"backoff_base_ms={BACKOFF_MS}",
                 f"reply_bytes_max={REPLY_BYTES_MAX}",
                 f"slots_max={UPSTREAMS_MAX}", "group_window_ms=0"])
-        self.broker.start()
+        is_nameless = faults[0][1].where == NAMELESS_URL
+        self.broker.start([*SILENCE, sys.executable, f"{HERE}/../silence.py"]
+                          if is_nameless else [])
         self.batch = None
 
     def sheaf(self, *arguments):
@@ -466,7 +483,7 @@ def differences(at, one, row, grown):
                  "uncertain"):
         want = getattr(one, name)
         must(name, row[name] == want, row[name], want)
-    calls = 0 if one.rule is None else one.calls
+    calls = 0 if one.where else one.calls
     must("calls", row["calls"] == calls, row["calls"], calls)
     must("attempts", row["attempts"] == one.calls, row["attempts"], one.calls)
     sources = {one.source} if one.source else set()
@@ -514,10 +531,12 @@ def print_table(lines):
 
 def share_out(pairs):
     """The faults of each broker."""
-    small = [pair for pair in pairs if not pair[1].is_large]
-    return [small[at:at + UPSTREAMS_MAX]
-            for at in range(0, len(small), UPSTREAMS_MAX)] + [
-                [pair] for pair in pairs if pair[1].is_large]
+    large = [pair for pair in pairs if pair[1].is_large]
+    nameless = [pair for pair in pairs if pair[1].where == NAMELESS_URL]
+    others = [pair for pair in pairs if pair not in large + nameless]
+    return ([[pair] for pair in large] + ([nameless] if nameless else []) +
+            [others[at:at + UPSTREAMS_MAX]
+             for at in range(0, len(others), UPSTREAMS_MAX)])
 
 
 def play_all(pairs, url, log_path):
@@ -543,11 +562,17 @@ def play_all(pairs, url, log_path):
     return lines, found
 
 
+def can_be_nameless():
+    return subprocess.run([*SILENCE, "true"], check=False).returncode == 0
+
+
 def run(url, log_path):
     lines, found = {}, []
+    has_names = not can_be_nameless()
     for allowed in (1, ATTEMPTS):
         pairs = [(at, one) for at, one in enumerate(FAULTS)
-                 if one.allowed == allowed]
+                 if one.allowed == allowed
+                 and not (has_names and one.where == NAMELESS_URL)]
         more_lines, more_found = play_all(pairs, url, log_path)
         lines.update(more_lines)
         found += more_found
