@@ -279,7 +279,7 @@ forget_batch(struct plan *plan)
     plan->batch = 0;
     plan->cursor = plan->read_re = plan->why_re = 0;
     memset(plan->read, 0, sizeof(plan->read));
-    plan->may_vanish = plan->was_cancelled = false;
+    plan->may_vanish = plan->was_cancelled = plan->was_purged = false;
 }
 
 static bool
@@ -469,6 +469,7 @@ control(struct world *world, struct plan *plan)
         break;
     case 6:
         world->tally.purges++;
+        plan->was_purged = true;
         plan->may_vanish = true;
         say(world, plan, "purge");
         break;

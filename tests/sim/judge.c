@@ -14,8 +14,8 @@
 
 /* ---- requests, as seen from outside ---- */
 
-static struct known_request *
-known(struct world *world, int64_t request)
+struct known_request *
+judge_request(struct world *world, int64_t request)
 {
     struct judge *judge = &world->judge;
 
@@ -33,20 +33,20 @@ known(struct world *world, int64_t request)
 void
 judge_cause(struct world *world, int64_t request)
 {
-    known(world, request)->causes++;
+    judge_request(world, request)->causes++;
 }
 
 void
 judge_taken(struct world *world, int64_t request, int64_t fence)
 {
-    if (fence < known(world, request)->fence)
+    if (fence < judge_request(world, request)->fence)
         judge_cause(world, request);
 }
 
 void
 judge_call(struct world *world, int64_t request)
 {
-    struct known_request *of = known(world, request);
+    struct known_request *of = judge_request(world, request);
 
     if (world->in_flight > (uint32_t)world->conf.slots_max) {
         world_fail(world, "%u calls in flight, %lld are allowed",
@@ -61,13 +61,13 @@ judge_call(struct world *world, int64_t request)
 void
 judge_lied(struct world *world, int64_t request)
 {
-    known(world, request)->is_lied = true;
+    judge_request(world, request)->is_lied = true;
 }
 
 void
 judge_revive(struct world *world, uint64_t request)
 {
-    struct known_request *of = known(world, (int64_t)request);
+    struct known_request *of = judge_request(world, (int64_t)request);
 
     of->class_name = NULL;
     of->ready_ms = 0;
@@ -125,7 +125,10 @@ judge_why(struct world *world, const cJSON *head, bool is_good)
             world_fail(world, "why: request %lld is delayed, for no reason",
                        (long long)id);
         }
-        if (until_ms < known(world, id)->ready_ms) {
+        /* It tells the time of the wall clock: how long it is still counts. */
+        until_ms -= (int64_t)cJSON_GetNumberValue(
+            cJSON_GetObjectItemCaseSensitive(head, "now"));
+        if (until_ms < judge_request(world, id)->ready_ms - world->now_ms) {
             world_fail(world, "why: request %lld is said to be due too early",
                        (long long)id);
         }
@@ -187,7 +190,7 @@ judge_letter(struct world *world, const struct letter *letter)
         return;
     }
     if (strcmp(wire_verb(&wire), "lease") == 0) {
-        of = known(world, int_of(world, &wire, "request"));
+        of = judge_request(world, int_of(world, &wire, "request"));
         fence = int_of(world, &wire, "fence");
         if (fence <= of->fence) {
             world_fail(world, "request %lld: fence %lld behind fence %lld",
@@ -196,6 +199,9 @@ judge_letter(struct world *world, const struct letter *letter)
         }
         of->fence = fence;
         check_lease(world, &wire, of);
+        of->stood_ms = world->stood_ms;
+        if (workers_have_told(world, of - world->judge.requests))
+            of->causes++;
         if (world->now_ms < of->ready_ms) {
             world_fail(world, "request %lld is leased %lld ms too early",
                        (long long)(of - world->judge.requests),
@@ -230,7 +236,7 @@ static const char *const classes[] = { "throttled", "retryable", "uncertain",
 static void
 expect_report(struct world *world, const struct wire *wire, int64_t request)
 {
-    struct known_request *of = known(world, request);
+    struct known_request *of = judge_request(world, request);
     const char *class_name;
 
     if (wire_str(wire, "class", 20, "", &class_name, NULL) < 0)
@@ -314,9 +320,10 @@ judge_abort(struct world *world)
         world->judge.upstreams[i].is_resumed = false;
 }
 
-/* A report that came from a worker the broker does not know is not taken. */
+/* What the transaction says to workers. A report that came from one the broker
+ * does not know is not taken. */
 static void
-note_confirmed(struct world *world)
+read_letters(struct world *world)
 {
     for (size_t i = 0; i < world->outbox.count; i++) {
         const struct letter *letter = &world->outbox.letters[i];
@@ -327,9 +334,11 @@ note_confirmed(struct world *world)
                        NULL) < 0) {
             continue;
         }
-        if (strcmp(wire_verb(&wire), "confirmed") == 0) {
-            known(world, int_of(world, &wire, "request"))->is_confirmed = true;
-        }
+        if (strcmp(wire_verb(&wire), "confirmed") == 0)
+            judge_request(world, int_of(world, &wire, "request"))
+                ->is_confirmed = true;
+        if (strcmp(wire_verb(&wire), "lease") == 0)
+            judge_start(world, (uint64_t)int_of(world, &wire, "request"));
         wire_fini(&wire);
     }
 }
@@ -390,7 +399,7 @@ check_resumes(struct world *world)
 static void
 check_waits(struct world *world)
 {
-    note_confirmed(world);
+    read_letters(world);
     for (size_t i = 0; i < world->judge.request_count; i++) {
         struct known_request *of = &world->judge.requests[i];
 
@@ -404,8 +413,8 @@ check_waits(struct world *world)
 
 /* ---- results ---- */
 
-static struct seen_batch *
-seen_batch(struct world *world, uint64_t id)
+struct seen_batch *
+judge_batch(struct world *world, uint64_t id)
 {
     struct judge *judge = &world->judge;
 
@@ -427,16 +436,19 @@ static void
 check_result(struct world *world, const struct draft *draft)
 {
     struct seen *seen;
-    bool is_better;
+    bool is_better, is_next;
 
     if (draft->index >= WORLD_DRAFTS)
         world_fail(world, "a result of draft %u", draft->index);
-    seen = &seen_batch(world, draft->batch)->drafts[draft->index];
+    seen = &judge_batch(world, draft->batch)->drafts[draft->index];
     is_better = seen->revision == 0 ||
                 (draft->status == STATUS_OK && seen->status != STATUS_OK &&
                  seen->status != STATUS_CANCELLED);
-    if (!is_better || draft->revision != seen->revision + 1 ||
-        draft->seq <= seen->seq) {
+    /* A fallback may become an answer within the transaction that stored it. */
+    is_next = draft->revision == seen->revision + 1 ||
+              (seen->revision == 0 && draft->revision == 2 &&
+               draft->status == STATUS_OK);
+    if (!is_better || !is_next || draft->seq <= seen->seq) {
         world_fail(world,
                    "draft %llu/%u: %s, revision %u, behind %s, revision "
                    "%u",
@@ -457,6 +469,7 @@ check_results(struct world *world)
 
     while (store_result_after(world->store, 0, world->judge.seq, &row) == 0) {
         check_result(world, &row.draft);
+        judge_poison(world, &row);
         world->judge.seq = row.draft.seq;
     }
 }
@@ -543,7 +556,7 @@ check_reader(struct world *world, const struct plan *plan)
         batch.state == BATCH_PURGED || batch.state == BATCH_ABANDONED) {
         return;
     }
-    seen = seen_batch(world, plan->batch);
+    seen = judge_batch(world, plan->batch);
     for (uint32_t i = 0; i < WORLD_DRAFTS; i++) {
         if (seen->drafts[i].seq <= (uint64_t)plan->cursor &&
             seen->drafts[i].revision != plan->read[i]) {
@@ -569,6 +582,7 @@ check_store(struct world *world)
     if (verify.findings > 0)
         world_fail(world, "the store is not whole:\n%s", report.data);
     buf_fini(&report);
+    judge_counts(world);
     for (int i = 0; i < WORLD_PLANS; i++)
         check_plan(world, &world->plans[i]);
 }
@@ -585,6 +599,8 @@ judge_commit(struct world *world)
         world_fail(world, "begin: %s", err.msg);
     check_waits(world);
     check_results(world);
+    judge_opened(world);
+    judge_leases(world);
     if (++judge->turn % judge->every == 0)
         check_store(world);
     store_abort(world->store);
@@ -608,5 +624,6 @@ void
 judge_free(struct world *world)
 {
     free(world->judge.batches);
+    free(world->judge.starts);
     free(world->judge.requests);
 }

@@ -69,11 +69,13 @@ tally_print(const struct tally *tally)
         const uint64_t *value =
             (const uint64_t *)((const char *)tally + fields[i].offset);
 
-        printf("%s%s %llu",
+        printf("%s%s %llu%s",
                i == 0       ? ""
                : i % 6 == 0 ? "\n"
                             : ", ",
-               fields[i].name, (unsigned long long)*value);
+               fields[i].name, (unsigned long long)*value,
+               *value ? "" : "   NEVER");
+        missing += *value == 0;
     }
     printf("\n");
     return missing;

@@ -25,6 +25,8 @@
     X(workers_unseen)  X(workers_frozen)  X(workers_cut)     X(workers_left)  \
     X(lies)            X(jumps)           X(commits_full)    X(drains)        \
     X(crashes_before)  X(crashes_in)      X(crashes_after)   X(restarts)      \
+    X(reboots)         X(clock_jumps)     X(workers_drained) X(poisonings)    \
+    X(poisoned)        X(hangs)           X(slips_lost)      X(alone)         \
     X(results)         X(checks)          X(storms)          X(probes)        \
     X(resumed)
 /* clang-format on */
@@ -41,7 +43,7 @@ struct tally {
 void tally_add(struct tally *sum, const struct tally *part);
 
 /* Prints it. Returns the number of moves that a table has and that were not
- * taken; each is named. */
+ * taken, and of kinds of events that did not happen; each is marked. */
 int tally_print(const struct tally *tally);
 
 #endif

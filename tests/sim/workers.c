@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uuid/uuid.h>
 
 #include "base/mem.h"
 #include "queue/wire.h"
@@ -10,6 +9,8 @@
 
 #define NEVER   INT64_MAX
 #define IDLE_MS 600000
+#define BYE_MS  2000   /* for the last reports of one that drains */
+#define HANG_MS 900000 /* of a call that nobody gives up */
 
 /* What an upstream may answer, and how often. */
 static const struct {
@@ -29,7 +30,7 @@ static const struct {
 /* ---- the upstream ---- */
 
 static struct call_fate
-choose_fate(struct world *world, const struct slip *slip)
+choose_fate(struct world *world, struct slip *slip)
 {
     struct call_fate fate = {
         .class_name = "ok",
@@ -47,6 +48,16 @@ choose_fate(struct world *world, const struct slip *slip)
         fate.http_status = 500;
         return fate;
     }
+    /* What is called once more fails more often: so answers to the first call
+     * come late, and are better. */
+    if (judge_request(world, slip->request)->calls > 0 &&
+        dice_once_in(&world->dice, 3)) {
+        bool is_end = dice_once_in(&world->dice, 2);
+
+        fate.class_name = is_end ? "permanent" : "retryable";
+        fate.http_status = is_end ? 400 : 500;
+        return fate;
+    }
     for (size_t i = 0; i < sizeof(fates) / sizeof(fates[0]); i++)
         sum += fates[i].weight;
     roll = dice_roll(&world->dice, sum);
@@ -61,6 +72,13 @@ choose_fate(struct world *world, const struct slip *slip)
     }
     if (dice_once_in(&world->dice, 8))
         fate.end_ms = world->now_ms + slip->timeout_ms;
+    if (dice_once_in(&world->dice, 60)) {
+        world->tally.hangs++;
+        slip->is_hung = true;
+        judge_cause(world, slip->request); /* it is taken from it in the end */
+        judge_loss(world, slip->request);
+        fate.end_ms = world->now_ms + HANG_MS;
+    }
     return fate;
 }
 
@@ -103,9 +121,62 @@ forget(struct world *world, struct worker *worker, struct slip *slip)
 static void
 give_up(struct world *world, struct worker *worker, struct slip *slip)
 {
-    if (slip->state != SLIP_WAITING)
+    if (slip->state != SLIP_WAITING) {
         judge_cause(world, slip->request);
+        judge_loss(world, slip->request);
+    }
     forget(world, worker, slip);
+}
+
+void
+worker_give_up_all(struct world *world, struct worker *worker)
+{
+    while (worker->slip_count)
+        give_up(world, worker, &worker->slips[0]);
+}
+
+void
+worker_leave(struct world *world, struct worker *worker)
+{
+    wire_say(world, &worker->link, (struct slice){ 0 }, "{'verb':'bye'}");
+    while (worker->slip_count) {
+        struct slip *slip = &worker->slips[0];
+
+        if (slip->state != SLIP_WAITING) {
+            judge_cause(world, slip->request);
+            if (worker->left_count == WORLD_LEFT)
+                world_fail(world, "a worker had more than %d calls",
+                           WORLD_LEFT);
+            worker->left[worker->left_count++] = slip->request;
+        }
+        forget(world, worker, slip);
+    }
+    worker->is_alive = false;
+}
+
+void
+worker_be_unheard(struct world *world, const struct worker *worker)
+{
+    for (size_t i = 0; i < worker->slip_count; i++) {
+        if (worker->slips[i].state != SLIP_WAITING)
+            judge_loss(world, worker->slips[i].request);
+    }
+}
+
+void
+worker_lose_slip(struct world *world, struct worker *worker, size_t nth)
+{
+    struct slip *slip = &worker->slips[nth];
+
+    if (slip->state == SLIP_REPORTED || worker->gone_request != 0)
+        return;
+    world->tally.slips_lost++;
+    worker->gone_request = slip->request;
+    worker->gone_fence = slip->fence;
+    worker->gone_beats = 0;
+    world_tell(world, "worker %d forgets request %lld",
+               (int)(worker - world->workers), (long long)slip->request);
+    give_up(world, worker, slip);
 }
 
 static int64_t
@@ -126,8 +197,8 @@ kept(const struct worker *worker)
     return count > worker->slots ? count : worker->slots;
 }
 
-static bool
-is_awake(const struct world *world, const struct worker *worker)
+bool
+worker_is_awake(const struct world *world, const struct worker *worker)
 {
     return worker->is_alive && world->now_ms >= worker->frozen_ms;
 }
@@ -146,8 +217,8 @@ add_held(const struct worker *worker, struct buf *out)
     }
 }
 
-static void
-hello(struct world *world, struct worker *worker)
+void
+worker_hello_again(struct world *world, struct worker *worker)
 {
     struct buf held = { 0 };
     int number = (int)(worker - world->workers);
@@ -158,10 +229,12 @@ hello(struct world *world, struct worker *worker)
     add_held(worker, &held);
     wire_say(world, &worker->link, (struct slice){ 0 },
              "{'verb':'hello','protocol':1,'worker':'%s','name':'w%d',"
-             "'host':'sim','pid':%d,'lock':'','own':'','capacity':%u,"
-             "'slots':%lld,'held':[%s]}",
-             worker->uuid, number, number + 1, worker->capacity,
-             (long long)kept(worker), held.bytes ? held.data : "");
+             "'host':'sim','pid':%d,'lock':'','own':'%s','nth':%d,"
+             "'capacity':%u,'slots':%lld,'leaving':%s,'held':[%s]}",
+             worker->uuid, number, number + 1, worker->is_own ? "sim" : "",
+             ++worker->hellos, worker->capacity, (long long)kept(worker),
+             worker->is_draining ? "true" : "false",
+             held.bytes ? held.data : "");
     buf_fini(&held);
 }
 
@@ -176,8 +249,9 @@ beat(struct world *world, struct worker *worker)
     worker->sent_ms = world->now_ms;
     add_held(worker, &held);
     wire_say(world, &worker->link, (struct slice){ 0 },
-             "{'verb':'beat','slots':%lld,'held':[%s]}",
-             (long long)kept(worker), held.bytes ? held.data : "");
+             "{'verb':'beat','slots':%lld,'leaving':%s,'held':[%s]}",
+             (long long)kept(worker), worker->is_draining ? "true" : "false",
+             held.bytes ? held.data : "");
     buf_fini(&held);
 }
 
@@ -228,6 +302,10 @@ report(struct world *world, struct worker *worker, struct slip *slip)
 
     leave_upstream(world, slip);
     slip->state = SLIP_REPORTED;
+    /* Messages may be so slow that its lease is lost before it is heard. */
+    judge_loss(world, slip->request);
+    if (strcmp(fate->class_name, "aborted") != 0)
+        judge_report(world, slip->request);
     if (is_ok) {
         world->tally.answers++;
         buf_add_str(&slip->reply, "{\"content\":\"re: ");
@@ -293,6 +371,8 @@ take_lease(struct world *world, struct worker *worker, const struct wire *wire)
     struct slip *held = NULL;
 
     slip.where = where_of(world, wire);
+    slip.end_ms = (worker->trusted_ms ? worker->trusted_ms : world->now_ms) +
+                  world->conf.lease_run_max_ms;
     judge_taken(world, slip.request, slip.fence);
     for (size_t i = 0; i < worker->slip_count; i++) {
         if (worker->slips[i].request == slip.request &&
@@ -303,7 +383,9 @@ take_lease(struct world *world, struct worker *worker, const struct wire *wire)
     /* The lease was taken for lost: what runs goes on under the new fence. */
     if (held && held->state == SLIP_RUNNING &&
         strcmp(held->body, slip.body) == 0) {
+        judge_loss(world, slip.request);
         held->fence = slip.fence;
+        held->end_ms = slip.end_ms;
         free(slip.body);
         return;
     }
@@ -320,6 +402,31 @@ take_lease(struct world *world, struct worker *worker, const struct wire *wire)
     worker->slips[worker->slip_count++] = slip;
     if (worker->beat_ms > world->now_ms + world->conf.heartbeat_ms)
         worker->beat_ms = world->now_ms + world->conf.heartbeat_ms;
+}
+
+static void
+give_back(struct world *world, struct worker *worker, struct slip *slip)
+{
+    wire_say(world, &worker->link, (struct slice){ 0 },
+             "{'verb':'release','held':[[%lld,%lld]]}",
+             (long long)slip->request, (long long)slip->fence);
+    forget(world, worker, slip);
+}
+
+void
+worker_drain(struct world *world, struct worker *worker, bool is_told)
+{
+    if (worker->is_draining)
+        return;
+    world->tally.workers_drained++;
+    world_tell(world, "worker %d drains", (int)(worker - world->workers));
+    worker->is_draining = true;
+    worker->drain_ms =
+        is_told ? NEVER - BYE_MS : world->now_ms + world->conf.drain_ms;
+    for (size_t i = worker->slip_count; i > 0; i--) {
+        if (worker->slips[i - 1].state == SLIP_WAITING)
+            give_back(world, worker, &worker->slips[i - 1]);
+    }
 }
 
 static void
@@ -341,10 +448,7 @@ take_away(struct world *world, struct worker *worker, const struct wire *wire,
         if (!only_waiting) {
             give_up(world, worker, slip);
         } else if (slip->state == SLIP_WAITING) {
-            wire_say(world, &worker->link, (struct slice){ 0 },
-                     "{'verb':'release','held':[[%lld,%lld]]}",
-                     (long long)pair[0], (long long)pair[1]);
-            forget(world, worker, slip);
+            give_back(world, worker, slip);
         }
     }
 }
@@ -355,6 +459,17 @@ be_trusted(struct worker *worker)
     if (worker->sent_ms != 0)
         worker->trusted_ms = worker->sent_ms;
     worker->sent_ms = 0;
+}
+
+/* A lease that beats leave out is lost with the second of them; the first that
+ * is answered may have been sent before. */
+static void
+count_beats(struct world *world, struct worker *worker)
+{
+    if (worker->gone_request == 0 || ++worker->gone_beats < 3)
+        return;
+    judge_gone(world, worker->gone_request, worker->gone_fence);
+    worker->gone_request = 0;
 }
 
 static void
@@ -393,7 +508,7 @@ obey(struct world *world, struct worker *worker, const struct wire *wire)
         be_welcomed(world, worker, wire);
     } else if (strcmp(verb, "rehello") == 0) {
         if (worker->is_welcome)
-            hello(world, worker);
+            worker_hello_again(world, worker);
     } else if (strcmp(verb, "slots") == 0) {
         worker->slots = int_of(world, wire, "count");
         worker->word = int_of(world, wire, "word");
@@ -407,9 +522,10 @@ obey(struct world *world, struct worker *worker, const struct wire *wire)
     } else if (strcmp(verb, "recall") == 0) {
         take_away(world, worker, wire, "requests", true);
     } else if (strcmp(verb, "drain") == 0) {
-        worker->is_draining = true;
+        worker_drain(world, worker, true);
     } else {
         be_trusted(worker);
+        count_beats(world, worker);
     }
 }
 
@@ -437,17 +553,80 @@ read_one(struct world *world, struct worker *worker)
 
 /* ---- time ---- */
 
+/* From the last thing that the broker has certainly heard, however late the lease
+ * itself was read. */
+static bool
+is_over(const struct world *world, const struct worker *worker,
+        const struct slip *slip)
+{
+    int64_t from_ms =
+        worker->trusted_ms != 0 ? worker->trusted_ms : slip->since_ms;
+
+    return world->now_ms >= from_ms + slip->length_ms ||
+           (world->now_ms >= slip->end_ms && !slip->is_hung);
+}
+
+/* True if an end of the same request was reported, and not confirmed: another
+ * call may be needless. */
+static bool
+has_result(const struct worker *worker, int64_t request)
+{
+    for (size_t i = 0; i < worker->slip_count; i++) {
+        if (worker->slips[i].request == request &&
+            worker->slips[i].state == SLIP_REPORTED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+workers_have_told(const struct world *world, int64_t request)
+{
+    for (int i = 0; i < WORLD_WORKERS; i++) {
+        const struct worker *worker = &world->workers[i];
+
+        if (worker->is_alive && worker->link.to_broker.count > 0 &&
+            has_result(worker, request)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Some texts are the end of whoever sends them. */
+static void
+be_poisoned(struct world *world, struct worker *worker, const struct slip *slip)
+{
+    char text[32];
+
+    if (world->poison < 0 || world->is_calm || worker->doom_ms != 0)
+        return;
+    (void)snprintf(text, sizeof(text), "\"text %d\"", world->poison);
+    if (!strstr(slip->body, text))
+        return;
+    world->tally.poisonings++;
+    worker->doom_ms = world->now_ms + dice_between(&world->dice, 1, 1000);
+}
+
 static void
 start_calls(struct world *world, struct worker *worker)
 {
     for (size_t i = 0; i < worker->slip_count; i++) {
         struct slip *slip = &worker->slips[i];
 
-        if (slip->state != SLIP_WAITING)
+        if (slip->state != SLIP_WAITING || has_result(worker, slip->request) ||
+            is_over(world, worker, slip)) {
             continue;
+        }
         if (running(worker) >= worker->slots || !worker->is_welcome ||
             worker->is_draining || world->now_ms < worker->start_ms) {
             return;
+        }
+        if (world->now_ms + slip->timeout_ms > slip->end_ms) {
+            give_back(world, worker, slip);
+            i--;
+            continue;
         }
         slip->state = SLIP_RUNNING;
         slip->is_at_upstream = true;
@@ -460,17 +639,33 @@ start_calls(struct world *world, struct worker *worker)
         world_tell(world, "worker %d: calls request %lld",
                    (int)(worker - world->workers), (long long)slip->request);
         judge_call(world, slip->request);
+        be_poisoned(world, worker, slip);
+        worker->is_unlucky |= !world->is_calm && dice_once_in(&world->dice, 25);
     }
 }
 
-static bool
-is_over(const struct world *world, const struct worker *worker,
-        const struct slip *slip)
+/* It goes when all has ended and was confirmed. What runs for too long it cuts
+ * off, and does not wait for ever to be heard. */
+static void
+end_drain(struct world *world, struct worker *worker)
 {
-    int64_t from_ms = worker->trusted_ms > slip->since_ms ? worker->trusted_ms
-                                                          : slip->since_ms;
+    int64_t now_ms = world->now_ms;
 
-    return world->now_ms >= from_ms + slip->length_ms;
+    if (!worker->is_draining)
+        return;
+    for (size_t i = 0; i < worker->slip_count; i++) {
+        struct slip *slip = &worker->slips[i];
+
+        if (slip->state == SLIP_RUNNING && now_ms >= worker->drain_ms) {
+            slip->fate.class_name = "aborted";
+            slip->fate.http_status = 0;
+            slip->fate.wait_ms = 0;
+            report(world, worker, slip);
+        }
+    }
+    if (worker->slip_count > 0 && now_ms < worker->drain_ms + BYE_MS)
+        return;
+    worker_leave(world, worker);
 }
 
 /* In calm, one that holds nothing is not worth waking up for. */
@@ -479,6 +674,18 @@ beat_pause_ms(const struct world *world, const struct worker *worker)
 {
     return world->is_calm && worker->slip_count == 0 ? IDLE_MS
                                                      : world->conf.heartbeat_ms;
+}
+
+/* Both sides know the same of its slots when all that was said was heard. */
+static void
+check_slots(struct world *world, const struct worker *worker)
+{
+    if (worker->is_welcome && worker->link.is_up && !worker->must_tell &&
+        worker->link.to_broker.count == 0 &&
+        worker->link.from_broker.count == 0 && world->outbox.count == 0 &&
+        world->stray.count == 0) {
+        judge_slots(world, worker->uuid, worker->slots_told);
+    }
 }
 
 static void
@@ -500,9 +707,10 @@ tick(struct world *world, struct worker *worker)
         beat(world, worker);
     }
     if (!worker->link.is_up && world->now_ms >= worker->back_ms)
-        hello(world, worker);
+        worker_hello_again(world, worker);
     start_calls(world, worker);
     tell_slots(world, worker);
+    end_drain(world, worker);
 }
 
 void
@@ -513,20 +721,66 @@ workers_tick(struct world *world)
 
         if (!worker->is_alive)
             continue;
+        if (worker->doom_ms != 0 && world->now_ms >= worker->doom_ms) {
+            worker_die(world, worker, !dice_once_in(&world->dice, 3));
+            continue;
+        }
         /* The upstream goes on, whether somebody reads its answer or not. */
         for (size_t at = 0; at < worker->slip_count; at++) {
             if (world->now_ms >= worker->slips[at].fate.end_ms)
                 leave_upstream(world, &worker->slips[at]);
         }
-        if (!is_awake(world, worker))
+        if (!worker_is_awake(world, worker))
             continue;
+        if (!worker->is_liar && world->events % 8 == 0)
+            check_slots(world, worker);
         if (world->is_calm) {
+            /* The beats that it is spared would have been answered. */
+            if (worker->slip_count == 0)
+                worker->trusted_ms = world->now_ms;
             while (worker->link.from_broker.count)
                 read_one(world, worker);
         }
         if (!worker->is_liar)
             tick(world, worker);
+        if (worker->is_unlucky && worker->is_alive)
+            worker_cut_off(world, worker);
     }
+}
+
+void
+workers_reconnect(struct world *world)
+{
+    for (int i = 0; i < WORLD_WORKERS; i++) {
+        struct worker *worker = &world->workers[i];
+
+        if (!worker->is_alive || !worker->link.is_up)
+            continue;
+        worker_be_unheard(world, worker);
+        wire_cut(world, &worker->link);
+        worker->is_welcome = false;
+        worker->back_ms = world->now_ms + dice_between(&world->dice, 0, 4000);
+    }
+}
+
+static int64_t
+next_ms_of(const struct world *world, const struct worker *worker)
+{
+    int64_t next_ms = worker->beat_ms;
+
+    if (!worker->is_alive || worker->is_liar)
+        return NEVER;
+    if (!worker_is_awake(world, worker))
+        return worker->frozen_ms;
+    if (!worker->link.is_up)
+        next_ms = worker->back_ms;
+    for (size_t at = 0; at < worker->slip_count; at++) {
+        const struct slip *slip = &worker->slips[at];
+
+        if (slip->state == SLIP_RUNNING && slip->fate.end_ms < next_ms)
+            next_ms = slip->fate.end_ms;
+    }
+    return next_ms;
 }
 
 int64_t
@@ -535,149 +789,12 @@ workers_next_ms(const struct world *world)
     int64_t next_ms = NEVER;
 
     for (int i = 0; i < WORLD_WORKERS; i++) {
-        const struct worker *worker = &world->workers[i];
+        int64_t one_ms = next_ms_of(world, &world->workers[i]);
 
-        if (!worker->is_alive || worker->is_liar)
-            continue;
-        if (worker->beat_ms < next_ms)
-            next_ms = worker->beat_ms;
-        for (size_t at = 0; at < worker->slip_count; at++) {
-            const struct slip *slip = &worker->slips[at];
-
-            if (slip->state == SLIP_RUNNING && slip->fate.end_ms < next_ms)
-                next_ms = slip->fate.end_ms;
-        }
+        if (one_ms < next_ms)
+            next_ms = one_ms;
     }
     return next_ms;
-}
-
-/* ---- acting ---- */
-
-static void
-be_born(struct world *world, struct worker *worker)
-{
-    struct wire_link link = worker->link;
-
-    free(worker->slips);
-    *worker = (struct worker){ .link = link };
-    worker->is_alive = true;
-    worker->capacity = (uint32_t)dice_between(&world->dice, 1, 6);
-    worker->is_liar = !world->is_calm && dice_once_in(&world->dice, 8);
-    (void)snprintf(worker->uuid, sizeof(worker->uuid),
-                   "%08x-0000-4000-8000-000000000000", ++world->peers);
-    world->tally.workers_new++;
-    world_tell(world, "worker %d starts%s", (int)(worker - world->workers),
-               worker->is_liar ? ", and lies" : "");
-    hello(world, worker);
-}
-
-/* The process ends; the broker may come to know, through its lock. */
-static void
-die(struct world *world, struct worker *worker, bool is_seen)
-{
-    struct err err = { 0 };
-    uuid_t id;
-
-    world_tell(world, "worker %d dies%s", (int)(worker - world->workers),
-               is_seen ? "" : ", unseen");
-    wire_cut(world, &worker->link);
-    while (worker->slip_count)
-        give_up(world, worker, &worker->slips[0]);
-    worker->is_alive = false;
-    if (!is_seen) {
-        world->tally.workers_unseen++;
-        return;
-    }
-    world->tally.workers_killed++;
-    if (uuid_parse(worker->uuid, id) != 0 ||
-        store_begin(world->store, world->now_ms, &err) < 0) {
-        world_fail(world, "a death cannot be told: %s", err.msg);
-    }
-    broker_worker_died(world->broker, id, world->now_ms);
-    if (store_commit(world->store, &err) < 0)
-        world_fail(world, "commit: %s", err.msg);
-    judge_commit(world);
-}
-
-static void
-lie(struct world *world, struct worker *liar)
-{
-    struct dice *dice = &world->dice;
-    int request = (int)dice_between(dice, 1, 20);
-    int fence = (int)dice_between(dice, 0, 3);
-
-    world->tally.lies++;
-    switch (dice_roll(dice, 5)) {
-    case 0:
-        wire_say(world, &liar->link, (struct slice){ 0 },
-                 "{'verb':'beat','held':[[%d,%d,1],[%d,1,0]]}", request, fence,
-                 request + 1);
-        break;
-    case 1:
-        wire_say(world, &liar->link, (struct slice){ 0 },
-                 "{'verb':'slots','count':%d}", (int)dice_roll(dice, 9));
-        break;
-    case 2:
-        wire_say(world, &liar->link, (struct slice){ 0 },
-                 "{'verb':'release','held':[[%d,%d]]}", request, fence);
-        break;
-    case 3:
-        wire_say(world, &liar->link, (struct slice){ 0 },
-                 "{'verb':'result','request':%d,'fence':%d,'class':'%s',"
-                 "'http_status':%d,'sent':1,'wait_ms':%d}",
-                 request, fence,
-                 dice_once_in(dice, 2) ? "retryable" : "throttled",
-                 (int)dice_roll(dice, 600), (int)dice_roll(dice, 5000));
-        judge_lied(world, request);
-        judge_cause(world, request);
-        break;
-    default:
-        hello(world, liar);
-    }
-}
-
-void
-worker_act(struct world *world)
-{
-    struct worker *worker =
-        &world->workers[dice_roll(&world->dice, WORLD_WORKERS)];
-    uint64_t what = dice_roll(&world->dice, 100);
-
-    if (!worker->is_alive) {
-        if (what < 40)
-            be_born(world, worker);
-        return;
-    }
-    if (!is_awake(world, worker))
-        return;
-    if (what < 2) {
-        die(world, worker, !dice_once_in(&world->dice, 3));
-    } else if (worker->is_liar) {
-        lie(world, worker);
-    } else if (what < 4) {
-        world->tally.workers_frozen++;
-        worker->frozen_ms =
-            world->now_ms + dice_between(&world->dice, 1000, 60000);
-        /* Its leases may be lost before it knows. */
-        for (size_t i = 0; i < worker->slip_count; i++)
-            judge_cause(world, worker->slips[i].request);
-        world_tell(world, "worker %d freezes", (int)(worker - world->workers));
-    } else if (what < 6) {
-        world->tally.workers_cut++;
-        world_tell(world, "worker %d is cut off",
-                   (int)(worker - world->workers));
-        wire_cut(world, &worker->link);
-        worker->is_welcome = false;
-        worker->back_ms = world->now_ms + dice_between(&world->dice, 0, 60000);
-    } else if (what < 8) {
-        worker->start_ms = world->now_ms + dice_between(&world->dice, 0, 6000);
-    } else if (what == 8) {
-        world->tally.workers_left++;
-        wire_say(world, &worker->link, (struct slice){ 0 }, "{'verb':'bye'}");
-        while (worker->slip_count)
-            give_up(world, worker, &worker->slips[0]);
-        worker->is_alive = false;
-    }
 }
 
 void
@@ -686,29 +803,11 @@ workers_read(struct world *world)
     for (int i = 0; i < WORLD_WORKERS; i++) {
         struct worker *worker = &world->workers[i];
 
-        if (!is_awake(world, worker))
+        if (!worker_is_awake(world, worker))
             continue;
         for (uint64_t count = dice_roll(&world->dice, 8); count > 0; count--)
             read_one(world, worker);
     }
-}
-
-void
-workers_begin(struct world *world)
-{
-    be_born(world, &world->workers[0]);
-    be_born(world, &world->workers[1]);
-    world->workers[0].is_liar = false;
-}
-
-void
-workers_calm(struct world *world)
-{
-    for (int i = 0; i < WORLD_WORKERS; i++) {
-        if (world->workers[i].is_alive)
-            die(world, &world->workers[i], true);
-    }
-    be_born(world, &world->workers[0]);
 }
 
 void

@@ -14,6 +14,8 @@
 #define CALM_STEPS_MAX 20000
 #define CALM_MS_MAX    (INT64_C(9) * 86400000) /* a week's window, and a day */
 #define CRASHES_MIN    3
+#define PASS_TURNS_MAX 40
+#define LATE_MS_MIN    500 /* as workers.c has it */
 #define DAY_MS         INT64_C(86400000)
 
 static const unsigned char store_id[STORE_UUID_BYTES] = "a simulated one";
@@ -206,6 +208,7 @@ on_batch_moved(void *context, uint64_t batch, enum batch_state from,
     struct world *world = context;
 
     world->tally.batch_moves[from][to]++;
+    judge_moved(world, batch, from, to);
     world_tell(world, "  batch %llu: %s -> %s", (unsigned long long)batch,
                batch_state_name(from), batch_state_name(to));
 }
@@ -239,6 +242,17 @@ open_store(struct world *world)
     store_watch_moves(world->store, on_batch_moved, on_request_moved, world);
 }
 
+/* Leases were read from the store. */
+static void
+note_read(struct world *world)
+{
+    world->read_ms = world->wake_ms = world->now_ms;
+    world->read_stood_ms = world->stood_ms;
+    for (int i = 0; i < WORLD_WORKERS; i++)
+        world->workers[i].gone_beats = 0; /* it counts anew */
+    clocks_note_commit(world);
+}
+
 static void
 start_broker(struct world *world)
 {
@@ -252,18 +266,23 @@ start_broker(struct world *world)
     struct err err = { 0 };
 
     world->broker = broker_new(&env);
+    clocks_read(world);
     if (broker_recover(world->broker, world->now_ms, true, &err) < 0)
         world_fail(world, "the broker does not start: %s", err.msg);
+    note_read(world);
+    judge_started(world);
 }
 
-/* The broker's process ends: what was not committed is lost, and all that was
- * on its way. Its peers' sockets connect again by themselves. */
+/* The broker's process ends, or the whole host: what was not committed is lost,
+ * and all that was on its way. Its peers' sockets connect again by themselves. */
 static void
-restart_broker(struct world *world)
+restart_broker(struct world *world, bool is_boot)
 {
     struct wire_link *link;
 
     world_tell(world, "the broker ends, and is started again");
+    if (is_boot)
+        workers_die(world);
     broker_free(world->broker);
     world->broker = NULL;
     outbox_reset(&world->outbox);
@@ -275,12 +294,15 @@ restart_broker(struct world *world)
         if (link->is_up)
             wire_connect(world, link);
     }
-    /* A heartbeat that was not answered is waited for no longer. */
-    for (int i = 0; i < WORLD_WORKERS; i++)
-        world->workers[i].sent_ms = 0;
+    workers_reconnect(world);
     pipe_clear(&world->stray);
-    world->now_ms += dice_between(&world->dice, 0, 3000);
+    world->is_draining = false;
+    if (is_boot)
+        clocks_boot(world);
+    else
+        world->now_ms += dice_between(&world->dice, 0, 3000);
     open_store(world);
+    clocks_resume(world);
     start_broker(world);
 }
 
@@ -296,7 +318,7 @@ crash(struct world *world)
     ++*counters[world->crash];
     world->crash = CRASH_NONE;
     world->crashes++;
-    restart_broker(world);
+    restart_broker(world, dice_once_in(&world->dice, 12));
 }
 
 static void
@@ -357,10 +379,12 @@ commit(struct world *world)
         outbox_reset(&world->outbox);
         if (broker_recover(world->broker, world->now_ms, false, &err) < 0)
             world_fail(world, "recover: %s", err.msg);
+        note_read(world);
         return rc;
     }
     if (rc < 0)
         world_fail(world, "commit: %s", err.msg);
+    clocks_note_commit(world);
     judge_commit(world);
     if (world->crash != CRASH_NONE) {
         /* On disk; of the answers, the first few may have been sent. */
@@ -383,6 +407,9 @@ transact(struct world *world, struct mail *mails, size_t count)
 
     for (size_t i = 0; i < count; i++)
         judge_expect(world, &mails[i]);
+    clocks_read(world);
+    if (world->now_ms - world->wake_ms >= LATE_MS_MIN)
+        world->stood_ms += world->now_ms - world->wake_ms;
     if (store_begin(world->store, world->now_ms, &err) < 0)
         world_fail(world, "begin: %s", err.msg);
     for (size_t i = 0; i < count; i++) {
@@ -391,6 +418,9 @@ transact(struct world *world, struct mail *mails, size_t count)
                      world->now_ms);
     }
     broker_turn(world->broker, world->now_ms);
+    world->wake_ms = broker_next_ms(world->broker);
+    if (world->wake_ms < world->now_ms)
+        world->wake_ms = world->now_ms;
     rc = commit(world);
     if (rc == 0) {
         settle(world);
@@ -447,33 +477,95 @@ turn(struct world *world)
 
 /* ---- a history ---- */
 
+/* The broker's loop turns when it is to, and workers do what they have to. */
+static void
+pass_in_time(struct world *world, int64_t until_ms)
+{
+    for (int i = 0; i < PASS_TURNS_MAX && world->now_ms < until_ms; i++) {
+        int64_t next_ms = broker_next_ms(world->broker);
+
+        if (workers_next_ms(world) < next_ms)
+            next_ms = workers_next_ms(world);
+        if (next_ms <= world->now_ms)
+            next_ms = world->now_ms + 1;
+        world->now_ms = next_ms < until_ms ? next_ms : until_ms;
+        workers_tick(world);
+        turn(world);
+        clients_read(world);
+    }
+}
+
 static void
 pass_time(struct world *world)
 {
     static const int64_t most_ms[] = { 100, 1000, 1000, 3000, 3000, 12000 };
-    int64_t most = most_ms[dice_roll(&world->dice, 6)];
+    int64_t until_ms =
+        world->now_ms +
+        dice_between(&world->dice, 0, most_ms[dice_roll(&world->dice, 6)]);
 
     if (dice_once_in(&world->dice, 150)) {
         world->tally.jumps++;
-        most = 40 * 60000;
+        until_ms = world->now_ms + dice_between(&world->dice, 0, 40 * 60000);
         if (dice_once_in(&world->dice, 6))
-            most = DAY_MS + 3600000;
+            until_ms += DAY_MS;
         world_tell(world, "time jumps");
+        world->now_ms = until_ms;
     }
-    world->now_ms += dice_between(&world->dice, 0, most);
+    if (dice_once_in(&world->dice, 80))
+        clocks_jump(world);
+    /* Or it stands still for so long, as on a disk that is slow. */
+    if (dice_once_in(&world->dice, 4))
+        world->now_ms = until_ms;
+    pass_in_time(world, until_ms);
     workers_tick(world);
+}
+
+/* Told to end: workers of its own give back what they have not started, finish
+ * their calls and go; then the next broker comes. */
+static void
+start_drain(struct world *world)
+{
+    struct err err = { 0 };
+
+    if (world->is_draining)
+        return;
+    world->tally.drains++;
+    world_tell(world, "the broker drains");
+    world->is_draining = true;
+    world->drain_until_ms = world->now_ms + world->conf.drain_ms;
+    if (store_begin(world->store, world->now_ms, &err) < 0)
+        world_fail(world, "begin: %s", err.msg);
+    broker_drain(world->broker, "sim");
+    store_abort(world->store);
+    deliver(world, world->outbox.count);
+}
+
+static void
+end_drain(struct world *world)
+{
+    bool is_over = true;
+
+    if (!world->is_draining)
+        return;
+    for (int i = 0; i < WORLD_WORKERS; i++)
+        is_over &= !world->workers[i].is_alive || !world->workers[i].is_own;
+    if (is_over || world->now_ms >= world->drain_until_ms)
+        restart_broker(world, false);
 }
 
 static void
 trouble(struct world *world)
 {
-    switch (dice_roll(&world->dice, 6)) {
+    switch (dice_roll(&world->dice, 7)) {
     case 0:
         world->fails = true;
         break;
     case 1:
         world->tally.restarts++;
-        restart_broker(world);
+        restart_broker(world, false);
+        break;
+    case 2:
+        start_drain(world);
         break;
     default:
         world->crash =
@@ -494,7 +586,7 @@ act(struct world *world)
         worker_act(world);
     else if (what < 60)
         pass_time(world);
-    else if (what < 62)
+    else if (what < 61) /* more would leave no time for leases to be lost */
         trouble(world);
     else if (what == 62)
         weather_change(world);
@@ -503,6 +595,19 @@ act(struct world *world)
     clients_read(world);
     workers_read(world);
     workers_tick(world);
+    end_drain(world);
+}
+
+static bool
+has_mail(struct world *world)
+{
+    struct wire_link *link;
+
+    for (size_t i = 0; (link = link_at(world, i)); i++) {
+        if (link->to_broker.count > 0)
+            return true;
+    }
+    return false;
 }
 
 /* Faults are over; clients finish what they began. */
@@ -516,6 +621,8 @@ calm(struct world *world)
     world->is_calm = true;
     world->fails = false;
     world->crash = CRASH_NONE;
+    if (world->is_draining)
+        restart_broker(world, false);
     workers_calm(world);
     end_ms = world->now_ms + CALM_MS_MAX;
     for (;;) {
@@ -529,6 +636,8 @@ calm(struct world *world)
             return;
         if (steps++ > CALM_STEPS_MAX || world->now_ms > end_ms)
             world_fail(world, "it does not come to an end");
+        if (has_mail(world))
+            continue; /* messages take no time now */
         next_ms = broker_next_ms(world->broker);
         if (workers_next_ms(world) < next_ms)
             next_ms = workers_next_ms(world);
@@ -584,12 +693,18 @@ load_conf(struct world *world)
     conf->upstream_count = 2;
     conf->slots_max = dice_between(&world->dice, 1, 6);
     conf->lease_ms = 10000;
+    conf->lease_run_max_ms = 60000;
+    conf->lost_max = dice_between(&world->dice, 1, 3);
+    conf->drain_ms = 8000;
+    conf->start_grace_ms = dice_once_in(&world->dice, 2) ? 300000 : 30000;
     conf->heartbeat_ms = 2000;
     conf->lease_ahead_max = dice_between(&world->dice, 0, 3);
     conf->cache_ttl_ms = dice_once_in(&world->dice, 2) ? 7200000 : 5000;
     conf->throttle_max = 4;
     conf->breaker_failures = 4;
     conf->attempts_max = 3;
+    if (dice_once_in(&world->dice, 3)) /* so late answers find it delayed */
+        conf->backoff_base_ms = 15000;
     conf->open_ttl_ms = 3600000;
     conf->group_window_ms = dice_once_in(&world->dice, 3) ? 0 : 2000;
     conf->group_chars_max = 40;
@@ -609,6 +724,7 @@ world_new(uint64_t seed, const char *dir, struct text_rules *rules,
     world->rules = rules;
     world->is_verbose = is_verbose;
     world->now_ms = WORLD_START_MS;
+    world->booted_ms = WORLD_START_MS - 1000000;
     world->broker_seed = seed;
     if (dir) {
         world->is_lmdb = true;
@@ -616,6 +732,7 @@ world_new(uint64_t seed, const char *dir, struct text_rules *rules,
     }
     load_conf(world);
     world->is_bad_day = dice_once_in(&world->dice, 4);
+    world->poison = (int)dice_roll(&world->dice, 24) - 16;
     for (int i = 0; i < WORLD_CLIENTS; i++) {
         world->clients[i].link.side = SIDE_CLIENTS;
         wire_connect(world, &world->clients[i].link);
@@ -630,6 +747,7 @@ world_new(uint64_t seed, const char *dir, struct text_rules *rules,
         };
     }
     open_store(world);
+    clocks_resume(world);
     start_broker(world);
     workers_begin(world);
     return world;

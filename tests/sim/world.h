@@ -8,8 +8,8 @@
  * in and after each commit.
  *
  *   clients.c ──┐                      ┌── workers.c ── the upstream
- *               ├── links ── world.c ──┤
- *   reader      ┘     (shell, crashes) └── judge.c: what must hold, always
+ *               ├── links ── world.c ──┤   fortune.c: what befalls them
+ *   reader      ┘     (shell, crashes) └── judge*.c: what must hold, always
  *
  * Links keep the order of each peer's messages and nothing else, as ZeroMQ does.
  * What is on its way when a link breaks is lost, or arrives late. All chance
@@ -41,6 +41,7 @@
 #define WORLD_UUID_BYTES 37
 #define WORLD_EVENTS_MIN 300
 #define WORLD_PATH_BYTES 128
+#define WORLD_LEFT       64 /* calls of one worker */
 
 /* ---- links ---- */
 
@@ -87,6 +88,7 @@ struct plan {
     struct sent_chunk chunks[WORLD_CHUNKS];
     bool may_vanish; /* an abort, a purge, or a seal of nothing was sent */
     bool was_cancelled;
+    bool was_purged; /* a purge was sent */
     /* Its reader: the cursor, and the revision it has of each draft. */
     int64_t cursor, read_re;
     int64_t why_re; /* it has asked why about this draft; 0: it has not */
@@ -124,6 +126,8 @@ struct slip {
     int64_t request, fence;
     int64_t timeout_ms, length_ms;
     int64_t since_ms; /* when it came */
+    int64_t end_ms;   /* it cannot last longer, unless it hangs */
+    bool is_hung;     /* and nobody looks at the time */
     enum slip_state state;
     bool is_at_upstream; /* the upstream works on it */
     struct call_fate fate;
@@ -135,19 +139,39 @@ struct slip {
 struct worker {
     struct wire_link link;
     bool is_alive, is_liar, is_welcome, is_draining;
+    bool is_own;     /* the broker's: it goes with it */
+    bool is_unlucky; /* it is cut off during a call */
     char uuid[WORLD_UUID_BYTES];
     uint32_t capacity;
+    int hellos; /* that it has said */
     int64_t slots, slots_told, word;
     bool must_tell;
     int64_t beat_ms, sent_ms, trusted_ms; /* see broker_hand.h */
     int64_t frozen_ms;                    /* it does nothing before */
     int64_t back_ms;                      /* cut off: it connects again then */
     int64_t start_ms;                     /* slow: starts no call before */
+    int64_t drain_ms;                     /* what runs is aborted then */
+    int64_t doom_ms;                      /* it dies then; 0: it need not */
+    /* A lease that it knows nothing of any more, and beats since. */
+    int64_t gone_request, gone_fence;
+    int gone_beats;
+    /* What it had started when it left, as it said. */
+    int64_t left[WORLD_LEFT];
+    size_t left_count;
     struct slip *slips;
     size_t slip_count, slip_capacity;
 };
 
 /* ---- what the judge keeps ---- */
+
+/* What is to be known of the times of a batch. */
+struct seen_times {
+    int64_t ahead_ms;   /* of the wall clock, when it was opened */
+    int64_t created_ms; /* as the broker's time was then */
+    int64_t sealed_ms;  /* for the last time */
+    int64_t life_ms;    /* until it expires; 0: not sealed */
+    int64_t ended_ms;
+};
 
 /* The newest result of a draft that was seen. */
 struct seen {
@@ -158,6 +182,7 @@ struct seen {
 
 struct seen_batch {
     uint64_t id;
+    struct seen_times times;
     struct seen drafts[WORLD_DRAFTS];
 };
 
@@ -167,6 +192,9 @@ struct known_request {
     int64_t ready_ms;   /* it may not be called earlier */
     uint32_t calls;     /* that the upstream saw */
     uint32_t causes;    /* for one more of them */
+    uint32_t reports;   /* of calls that ended by themselves */
+    uint32_t losses;    /* of leases, while its call ran */
+    int64_t stood_ms;   /* what the broker's loop had missed at its lease */
     uint32_t failures;  /* reported under a good fence since the last retry */
     uint32_t reported;  /* of them, ever */
     int64_t wait_ms;    /* of a report in the transaction at hand */
@@ -189,11 +217,14 @@ struct known_upstream {
 
 struct judge {
     struct known_upstream upstreams[WORLD_UPSTREAMS];
-    uint64_t seq; /* of the newest result that was seen */
+    uint64_t seq;    /* of the newest result that was seen */
+    uint64_t opened; /* the newest batch that was seen */
     struct seen_batch *batches;
     size_t batch_count, batch_capacity;
     struct known_request *requests;
     size_t request_count;
+    int64_t *starts; /* of the broker, all */
+    size_t start_count;
     uint64_t turn;
     uint64_t every; /* the whole store is looked at so often */
 };
@@ -202,6 +233,7 @@ struct world {
     uint64_t seed;
     bool is_verbose, is_lmdb, is_calm;
     bool is_bad_day; /* the upstream mostly fails */
+    int poison;      /* workers die of the text of this number; -1: of none */
     struct dice dice;
     struct tally tally;
     struct conf conf;
@@ -211,7 +243,19 @@ struct world {
     struct outbox outbox;
     struct broker *broker;
     uint64_t broker_seed;
-    int64_t now_ms;
+    int64_t now_ms;   /* the broker's time, and everybody's length */
+    int64_t wake_ms;  /* when its loop is to turn again */
+    int64_t stood_ms; /* how much it was late, in all */
+    int64_t read_ms, read_stood_ms; /* when it last read its leases anew */
+    bool is_draining;
+    int64_t drain_until_ms;
+    /* The host's clocks. */
+    uint32_t boot;                 /* the number of boots */
+    int64_t booted_ms;             /* in the broker's time */
+    int64_t wall_ahead_ms;         /* of the wall clock */
+    int64_t settled_ms;            /* as the broker may take it */
+    int64_t kept_ms, kept_wall_ms; /* at the latest commit; 0: there is none */
+    uint32_t kept_boot;
     int crashes;
     int events;
     bool fails;        /* the next commit finds no space */
@@ -274,15 +318,66 @@ void clients_free(struct world *world);
 /* True if all that a client has opened has ended, and was read to its end. */
 bool clients_are_done(struct world *world);
 
-/* ---- workers.c ---- */
+/* ---- workers.c: what a worker does ---- */
+
+void workers_read(struct world *world);      /* some of what they were told */
+void workers_tick(struct world *world);      /* what time brings */
+void workers_reconnect(struct world *world); /* and say hello, some late */
+int64_t workers_next_ms(const struct world *world);
+void workers_free(struct world *world);
+
+/* True if a worker has reported of a request what has not arrived yet. */
+bool workers_have_told(const struct world *world, int64_t request);
+
+/* Says hello over a new link. */
+void worker_hello_again(struct world *world, struct worker *worker);
+
+/* True if it lives and is not frozen. */
+bool worker_is_awake(const struct world *world, const struct worker *worker);
+
+/* Gives all up at once; the same with a word of farewell, and it is gone. */
+void worker_give_up_all(struct world *world, struct worker *worker);
+void worker_leave(struct world *world, struct worker *worker);
+
+/* Nothing is heard of it for a while: its leases may be lost before it knows. */
+void worker_be_unheard(struct world *world, const struct worker *worker);
+
+/* It is to go: gives back what it has not started, finishes its calls. Told so by
+ * the broker, however long they take. */
+void worker_drain(struct world *world, struct worker *worker, bool is_told);
+
+/* It knows nothing of a lease any more, and says nothing. */
+void worker_lose_slip(struct world *world, struct worker *worker, size_t nth);
+
+/* ---- fortune.c: what befalls workers ---- */
 
 void workers_begin(struct world *world); /* two are there at first */
 void worker_act(struct world *world);
-void workers_read(struct world *world); /* some of what they were told */
-void workers_tick(struct world *world); /* what time brings */
 void workers_calm(struct world *world); /* one good one is left */
-int64_t workers_next_ms(const struct world *world);
-void workers_free(struct world *world);
+void workers_die(struct world *world);  /* with their host */
+
+/* Its link breaks; it connects again, perhaps when its leases are lost. */
+void worker_cut_off(struct world *world, struct worker *worker);
+
+/* Its process ends; the broker may come to know, through its lock. */
+void worker_die(struct world *world, struct worker *worker, bool is_seen);
+
+/* ---- clocks.c: the clocks of the host ---- */
+
+/* What they show; the broker's shell reads them each turn. */
+void clocks_read(struct world *world);
+
+/* The wall clock is set. */
+void clocks_jump(struct world *world);
+
+/* The host is started anew, and nobody knows what its wall clock shows. */
+void clocks_boot(struct world *world);
+
+/* The broker starts: its time is what it has to be. */
+void clocks_resume(struct world *world);
+
+/* A commit may have kept what they show. */
+void clocks_note_commit(struct world *world);
 
 /* ---- weather.c ---- */
 
@@ -318,6 +413,11 @@ void judge_letter(struct world *world, const struct letter *letter);
 void judge_call(struct world *world, int64_t request);
 void judge_cause(struct world *world, int64_t request);
 
+/* A lease is lost while its call runs, or may be; a call has ended by itself and
+ * is reported. */
+void judge_loss(struct world *world, int64_t request);
+void judge_report(struct world *world, int64_t request);
+
 /* A worker reads of a lease; one that was lost meanwhile it cannot know. */
 void judge_taken(struct world *world, int64_t request, int64_t fence);
 
@@ -336,6 +436,35 @@ void judge_retry(struct world *world);
 /* The whole store, and all that clients know. */
 void judge_all(struct world *world);
 
+/* A worker with which nothing is on its way is lent what it keeps. */
+void judge_slots(struct world *world, const char *uuid, int64_t kept);
+
+/* Of a lease that its worker did not list for so long, nothing is left. */
+void judge_gone(struct world *world, int64_t request, int64_t fence);
+
 void judge_free(struct world *world);
+
+/* What is known of a batch, and of a request. */
+struct seen_batch *judge_batch(struct world *world, uint64_t id);
+struct known_request *judge_request(struct world *world, int64_t request);
+
+/* ---- judge_time.c: nothing ends, or begins, before its time ---- */
+
+/* The broker has started. */
+void judge_started(struct world *world);
+
+/* A batch was opened, within a transaction; one has moved. */
+void judge_opened(struct world *world);
+void judge_moved(struct world *world, uint64_t batch, enum batch_state from,
+                 enum batch_state to);
+
+/* A lease is sent: a batch that may start wants it. */
+void judge_start(struct world *world, uint64_t request);
+
+/* ---- judge_lease.c: leases, and what is counted, within a transaction ---- */
+
+void judge_leases(struct world *world);
+void judge_counts(struct world *world);
+void judge_poison(struct world *world, const struct result_row *row);
 
 #endif
