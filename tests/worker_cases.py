@@ -190,7 +190,7 @@ def case_leases_are_called_and_reported(stage):
     for request in range(12):
         head, body = broker.result_of(request)
         text = body[head["text_at"]:head["text_at"] + head["text_bytes"]]
-        for name, want in {"fence": 7, "class": "ok", "http_status": 200,
+        for name, want in {"fence": 7, "upstream": "test", "class": "ok", "http_status": 200,
                            "code": "", "message": "", "wait_ms": 0,
                            "wait_from": "",
                            "model": "m", "finish": "stop", "prompt_tokens": 2,

@@ -130,7 +130,8 @@ report_result(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
     int rc;
 
     buf_reset(&worker->out);
-    result_print(&lease->result, lease->request, lease->fence, &worker->out);
+    result_print(&lease->result, lease->request, lease->fence, lease->upstream,
+                 &worker->out);
     rc = link_send(worker->link, NULL, buf_slice(&worker->out),
                    buf_slice(&lease->result.body));
     if (rc < 0) {

@@ -61,13 +61,14 @@ add_limits(cJSON *head, const struct outcome *outcome)
 
 void
 result_print(const struct result *result, int64_t request, int64_t fence,
-             struct buf *out)
+             const char *upstream, struct buf *out)
 {
     const struct outcome *outcome = &result->outcome;
     cJSON *head = wire_new("result");
 
     wire_add_int(head, "request", request);
     wire_add_int(head, "fence", fence);
+    wire_add_str(head, "upstream", upstream);
     wire_add_str(head, "class", outcome_class_name(outcome->class));
     wire_add_int(head, "http_status", outcome->http_status);
     wire_add_str(head, "code", outcome->code);

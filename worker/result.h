@@ -42,6 +42,6 @@ void result_fill(struct result *result, const struct outcome *outcome,
 
 /* Appends the header of the `result` message. */
 void result_print(const struct result *result, int64_t request, int64_t fence,
-                  struct buf *out);
+                  const char *upstream, struct buf *out);
 
 #endif

@@ -62,7 +62,7 @@ check_report(const struct result *result)
     struct wire wire;
     int rc;
 
-    result_print(result, 1, 1, &head);
+    result_print(result, 1, 1, "one", &head);
     rc = wire_parse(&wire, buf_slice(&head), buf_slice(&result->body), NULL);
     assert(rc == 0);
     wire_fini(&wire);
