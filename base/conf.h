@@ -296,6 +296,11 @@ int conf_set(struct conf *conf, const char *name, const char *value,
  * was nothing to do, E_INVALID if a variable cannot be used. */
 int conf_use_environment(struct conf *conf, conf_env_fn *env, struct err *err);
 
+/* Checks what can be said of an upstream only when all of its section is known,
+ * and fills in what its dialect says where nothing is given. conf_load() and
+ * conf_use_environment() do so for each. E_INVALID. */
+int conf_complete_upstream(struct conf_upstream *upstream, struct err *err);
+
 /* Checks the options against each other, once all are set. E_INVALID. */
 int conf_check(const struct conf *conf, struct err *err);
 

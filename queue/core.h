@@ -3,9 +3,9 @@
  *
  * Private to queue/: the broker's state, and the few functions by which its
  * files call each other. Each file handles one family of verbs or one duty:
- * intake.c, control.c, answers.c, answer_why.c for clients, hello.c and
- * workers.c for workers, dispatch.c leases, finish.c ends requests, due.c does
- * what time brings.
+ * intake.c, control.c, answers.c, answer_pages.c and answer_why.c for clients,
+ * hello.c and workers.c for workers, dispatch.c leases, finish.c ends requests,
+ * due.c does what time brings.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_CORE_H
