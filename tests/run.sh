@@ -129,20 +129,29 @@ run_script() { # SCRIPT
 }
 
 case ${1-} in
---one)
+--unit)
     run_unit "$2"
     exit
     ;;
+--script)
+    run_script "$2"
+    exit
+    ;;
 esac
+
+# As many at a time as there are processors: scripts mostly wait.
+each() { # KIND
+    xargs -0 -r -n 1 -P "$(nproc)" sh "$0" "$1"
+}
 
 rm -rf "$log"
 mkdir -p "$log"
 for test in "$@"; do
     case $test in *.sh) ;; *) printf '%s\0' "$test" ;; esac
-done | xargs -0 -r -n 1 -P "$(nproc)" sh "$0" --one
+done | each --unit
 for test in "$@"; do
-    case $test in *.sh) run_script "$test" ;; esac
-done
+    case $test in *.sh) printf '%s\0' "$test" ;; esac
+done | each --script
 cat "$log"/*.count 2>/dev/null | awk -v files=$# '
     { passed += $2; failed += $3 }
     END {
