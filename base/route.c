@@ -65,12 +65,13 @@ find(const struct conf *conf, struct slice name, size_t *member)
 static struct slice
 next_name(struct slice *rest)
 {
-    const char *end = memchr(rest->data, ',', rest->bytes);
+    const char *end = rest->bytes ? memchr(rest->data, ',', rest->bytes) : NULL;
     struct slice name = { rest->data,
                           end ? (size_t)(end - rest->data) : rest->bytes };
     size_t taken = name.bytes + (end ? 1 : 0);
 
-    rest->data += taken;
+    if (taken > 0)
+        rest->data += taken;
     rest->bytes -= taken;
     while (name.bytes && *name.data == ' ') {
         name.data++;

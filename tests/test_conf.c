@@ -349,6 +349,7 @@ Test(conf, has_a_sample_that_changes_nothing)
     check_equal(&sample, &plain);
     cr_expect_eq(sample.upstream_count, 0);
     conf_fini(&sample);
+    conf_fini(&plain);
     buf_fini(&text);
 }
 
