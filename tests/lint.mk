@@ -9,7 +9,8 @@ FORMATTED := $(HEADERS) $(SOURCES) $(wildcard tests/*.[ch] tests/fuzz/*.[ch] \
     tests/sim/*.[ch] tests/fair/*.[ch] tests/churn/*.[ch] tests/sampler/*.[ch] \
     tests/power/*.[ch] \
     examples/*.[ch])
-LINTS := lint-format lint-layers lint-banned lint-docs lint-headers lint-tidy
+LINTS := lint-format lint-layers lint-banned lint-docs lint-bugs lint-headers \
+    lint-tidy
 # Runs a command for each file, as many at a time as there are processors, and
 # shows the output of those that fail.
 each = @printf '%s\n' $(1) | xargs -P "$$(nproc)" -n 1 sh -c \
@@ -30,6 +31,11 @@ lint-banned:
 
 lint-docs:
 	@sh tests/docs.sh
+
+# Each bug that the simulator is to find can still be planted.
+lint-bugs:
+	$(call each,$(wildcard tests/sim/bugs/*.patch),\
+	    patch -s -p1 --dry-run --fuzz=0 -i $$0)
 
 # Every header can be included alone.
 lint-headers:
