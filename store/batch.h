@@ -3,12 +3,12 @@
  *
  *              seal             last draft done
  *   open ──────────► sealed ◄──► paused ────────► finished
- *     │ │              │ ▲          │                │
- *     │ └► abandoned   │ └──────────┼── retry ───────┤
+ *     │ ├► abandoned   │ ▲          │                │
+ *     │ └► failed      │ └──────────┼── retry ───────┤
  *     ▼                ▼            ▼                │
  *   (dropped)      cancelled     expired ────────────┘
  *
- *   finished, cancelled, expired, abandoned ──► purged ──► (gone)
+ *   finished, cancelled, expired, abandoned, failed ──► purged ──► (gone)
  *
  * PROTOCOL.md has the same picture with the reasons. The record is small and
  * changes with every draft that ends; what was said at the start and never
@@ -34,7 +34,7 @@
 /*    name       text         the states it may move to */
 #define BATCH_STATES(X)                                                       \
     X(OPEN,      "open",      BATCH_TO(SEALED) | BATCH_TO(CANCELLED) |        \
-                              BATCH_TO(ABANDONED))                            \
+                              BATCH_TO(ABANDONED) | BATCH_TO(FAILED))         \
     X(SEALED,    "sealed",    BATCH_TO(FINISHED) | BATCH_TO(CANCELLED) |      \
                               BATCH_TO(EXPIRED) | BATCH_TO(PAUSED))           \
     X(FINISHED,  "finished",  BATCH_TO(SEALED) | BATCH_TO(PURGED))            \
@@ -43,7 +43,8 @@
     X(ABANDONED, "abandoned", BATCH_TO(PURGED))                               \
     X(PAUSED,    "paused",    BATCH_TO(SEALED) | BATCH_TO(FINISHED) |         \
                               BATCH_TO(CANCELLED) | BATCH_TO(EXPIRED))        \
-    X(PURGED,    "purged",    0)
+    X(PURGED,    "purged",    0)                                              \
+    X(FAILED,    "failed",    BATCH_TO(PURGED))
 /* clang-format on */
 
 #define BATCH_ENUM(name, text, to) BATCH_##name,

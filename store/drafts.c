@@ -215,6 +215,7 @@ store_refusal_add(struct store *store, uint64_t batch,
     record_str(out, refusal->field);
     record_str(out, refusal->code);
     record_str(out, refusal->message);
+    record_u32(out, refusal->file_line);
     table_put(store, TABLE_REFUSAL, key_draft(batch, refusal->index));
 }
 
@@ -235,6 +236,8 @@ store_refusal_next(struct store *store, uint64_t batch, uint32_t index,
     refusal->field = record_get_str(&record);
     refusal->code = record_get_str(&record);
     refusal->message = record_get_str(&record);
+    if (record.left)
+        refusal->file_line = record_get_u32(&record);
     return record_end(&record);
 }
 

@@ -44,7 +44,13 @@
     X(DONE, "done")             \
     X(ESSENCE, "essence")       \
     X(ATTEMPT, "attempt")       \
-    X(UPSTREAM, "upstream")
+    X(UPSTREAM, "upstream")     \
+    X(FILE, "file")             \
+    X(FILE_UUID, "file_uuid")   \
+    X(FILE_KEY, "file_key")     \
+    X(OWNED, "owned")           \
+    X(PIECE, "piece")           \
+    X(FILING, "filing")
 
 #define TABLES_OF_FORMAT_1 22 /* later ones are added to an older store */
 

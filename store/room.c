@@ -81,6 +81,7 @@ store_usage(struct store *store)
     usage.ready = ops->rows(store->engine, TABLE_READY);
     usage.leases = ops->rows(store->engine, TABLE_LEASE);
     usage.results = ops->rows(store->engine, TABLE_RESULT);
+    usage.files = ops->rows(store->engine, TABLE_FILE);
     usage.outcomes = ops->rows(store->engine, TABLE_OUTCOME);
     return usage;
 }
@@ -106,7 +107,8 @@ store_set_marks(struct store *store, unsigned soft_percent,
 
 /* Refuses `coming` bytes more if they would pass a mark. */
 static int
-admit(struct store *store, bool is_soft, uint64_t coming, struct err *err)
+admit(struct store *store, const char *what, bool is_soft, uint64_t coming,
+      struct err *err)
 {
     struct room room = measure(store);
     const struct store_usage *usage = &room.usage;
@@ -122,23 +124,35 @@ admit(struct store *store, bool is_soft, uint64_t coming, struct err *err)
         "to come; the %s limit, for %s, is %.1f MiB (%u %% of %s); purge "
         "batches, or %s",
         (double)usage->bytes / MIB, (double)usage->bytes_promised / MIB,
-        is_soft ? "soft" : "hard", is_soft ? "new batches" : "more drafts",
-        (double)most / MIB, percent, is_disk ? "its disk" : "store_bytes_max",
+        is_soft ? "soft" : "hard", what, (double)most / MIB, percent,
+        is_disk ? "its disk" : "store_bytes_max",
         is_disk ? "make room on the disk" : "raise store_bytes_max");
 }
 
 int
 store_admit_batch(struct store *store, struct err *err)
 {
-    return admit(store, true, 0, err);
+    return admit(store, "new batches", true, 0, err);
 }
 
 int
 store_admit_chunk(struct store *store, size_t bytes, size_t drafts,
                   struct err *err)
 {
-    return admit(store, false,
+    return admit(store, "more drafts", false,
                  bytes + drafts * (DRAFT_BYTES + STORE_RESULT_BYTES), err);
+}
+
+int
+store_admit_file(struct store *store, uint64_t bytes, struct err *err)
+{
+    return admit(store, "new files", true, bytes, err);
+}
+
+int
+store_admit_part(struct store *store, uint64_t bytes, struct err *err)
+{
+    return admit(store, "parts of files", false, bytes, err);
 }
 
 bool

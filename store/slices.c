@@ -276,6 +276,9 @@ store_drop_drafts(struct store *store, struct batch *batch, uint32_t *index,
     if (run_sweep(store, &sweep, index))
         return true;
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        /* Why it failed is what is left of it. */
+        if (tables[i] == TABLE_REFUSAL && batch->state == BATCH_FAILED)
+            continue;
         if (drop_rows(store, tables[i], batch->id))
             return true;
     }
@@ -284,6 +287,7 @@ store_drop_drafts(struct store *store, struct batch *batch, uint32_t *index,
         table_del(store, TABLE_UUID,
                   key_bytes(key_start(), batch->uuid, BATCH_UUID_BYTES));
         table_del(store, TABLE_SPEC, key_id(batch->id));
+        table_del(store, TABLE_FILING, key_id(batch->id));
         table_del(store, TABLE_BATCH, key_id(batch->id));
     }
     return false;

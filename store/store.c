@@ -37,6 +37,7 @@ ids_put(struct store *store)
     record_bytes(out, store->ids.mark.boot, sizeof(store->ids.mark.boot));
     record_i64(out, store->ids.mark.boot_ms);
     record_i64(out, store->ids.mark.wall_ms);
+    record_u64(out, store->ids.file);
     table_put(store, TABLE_META, meta_key("ids"));
 }
 
@@ -60,6 +61,9 @@ ids_get(struct store *store)
         store->ids.mark.boot_ms = record_get_i64(&record);
         store->ids.mark.wall_ms = record_get_i64(&record);
     }
+    /* Before format 4 there were no files. */
+    if (record.left)
+        store->ids.file = record_get_u64(&record);
     store->committed = store->ids;
     return record_end(&record);
 }

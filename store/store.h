@@ -37,7 +37,7 @@
 #include "store/request.h"
 #include "store/upstream.h"
 
-#define STORE_FORMAT       3
+#define STORE_FORMAT       4
 #define STORE_UUID_BYTES   16
 #define STORE_SLICE_MAX    1000 /* drafts touched by one slice of longer work */
 #define STORE_ATTEMPTS_MAX 32   /* calls of a request that are remembered */
@@ -115,7 +115,7 @@ struct store_usage {
     uint64_t bytes, bytes_promised;
     uint64_t bytes_soft, bytes_hard, bytes_max;
     uint64_t disk_free;
-    uint64_t batches, drafts, requests, ready, leases, results, outcomes;
+    uint64_t batches, drafts, requests, ready, leases, results, outcomes, files;
 };
 struct store_usage store_usage(struct store *store);
 
@@ -133,6 +133,10 @@ void store_set_marks(struct store *store, unsigned soft_percent,
 int store_admit_batch(struct store *store, struct err *err);
 int store_admit_chunk(struct store *store, size_t bytes, size_t drafts,
                       struct err *err);
+
+/* The same for a file of so many bytes, and for what is added to one. */
+int store_admit_file(struct store *store, uint64_t bytes, struct err *err);
+int store_admit_part(struct store *store, uint64_t bytes, struct err *err);
 
 /* Asked before a request is leased: false if its answer might not find room. The
  * rest is for answers that are on their way, for cancels and purges. */
@@ -291,6 +295,7 @@ struct refusal {
     uint32_t index;
     uint32_t line; /* in its chunk, from 1 */
     struct slice field, code, message;
+    uint32_t file_line; /* in the batch's file; 0: none, or the file as such */
 };
 void store_refusal_add(struct store *store, uint64_t batch,
                        const struct refusal *refusal);
@@ -480,13 +485,18 @@ enum timer_kind {
     TIMER_EXPIRE = 6,
     TIMER_RETRY = 7,
     TIMER_DROP = 8,
-    TIMER_FORGET = 9, /* an answer that no draft refers to */
+    TIMER_FORGET = 9,     /* an answer that no draft refers to */
+    TIMER_FILE_END = 10,  /* a file expires, or was left open */
+    TIMER_FILE_READ = 11, /* of a batch: its file is read and checked */
+    TIMER_FILE_MAKE = 12, /* of a batch: the files that it ends in */
+    TIMER_FILE_DROP = 13, /* the removal of a file */
+    TIMER_LAST = TIMER_FILE_DROP,
 };
 
 struct timer {
     int64_t due_ms;
     enum timer_kind kind;
-    uint64_t id;          /* a request or a batch */
+    uint64_t id;          /* a request, a batch or a file */
     struct cursor cursor; /* where a slice goes on */
     uint32_t argument;
 };

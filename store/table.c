@@ -30,6 +30,12 @@ static const size_t key_widths[TABLE_COUNT] = {
     [TABLE_ESSENCE] = 12,
     [TABLE_ATTEMPT] = 12,
     [TABLE_UPSTREAM] = DIGEST_BYTES,
+    [TABLE_FILE] = 8,
+    [TABLE_FILE_UUID] = 16,
+    [TABLE_FILE_KEY] = DIGEST_BYTES,
+    [TABLE_OWNED] = DIGEST_BYTES + 8,
+    [TABLE_PIECE] = 12,
+    [TABLE_FILING] = 8,
 };
 
 size_t

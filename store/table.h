@@ -10,11 +10,12 @@
 
 #include "base/digest.h"
 #include "store/engine.h"
+#include "store/file.h"
 #include "store/record.h"
 #include "store/store.h"
 
 struct ids {
-    uint64_t batch, request, seq, group; /* the last ones given out */
+    uint64_t batch, request, seq, group, file; /* the last ones given out */
     int64_t latest_ms;
     struct clock_mark mark; /* of that time */
 };
@@ -92,6 +93,11 @@ struct key key_id(uint64_t id);
 
 /* Of an upstream: its name is what the operator chose, so it is hashed. */
 struct key key_upstream(const char *name);
+
+/* Of a client's file in the index of what it has, and of a file by its client and
+ * key (files.c). */
+struct key key_owned(const char *client, uint64_t file);
+struct key key_file_key(const struct file *file);
 
 struct key key_ready(uint64_t batch, struct place place, uint64_t request);
 struct key key_ref(uint64_t request, uint64_t batch, uint32_t index);

@@ -48,7 +48,7 @@ timer_from(struct store *store, struct key from, struct timer *timer)
     timer->cursor.batch = record_get_u64(&record);
     timer->cursor.index = record_get_u32(&record);
     timer->argument = record_get_u32(&record);
-    if (timer->kind < TIMER_REQUEST || timer->kind > TIMER_FORGET)
+    if (timer->kind < TIMER_REQUEST || timer->kind > TIMER_LAST)
         return E_CORRUPT;
     return record_end(&record);
 }

@@ -14,14 +14,16 @@
 /* How the keys of a table are made: numbers of 8, 4 and 1 bytes, or x: a
  * digest or uuid, shown in hexadecimal. */
 static const char *const key_forms[TABLE_COUNT] = {
-    [TABLE_BATCH] = "8",    [TABLE_SPEC] = "8",       [TABLE_UUID] = "x",
-    [TABLE_CHUNK] = "84",   [TABLE_CLIENT_KEY] = "x", [TABLE_BODY] = "84",
-    [TABLE_DRAFT] = "84",   [TABLE_NAME] = "888",     [TABLE_REFUSAL] = "84",
-    [TABLE_REQUEST] = "8",  [TABLE_KEY] = "x",        [TABLE_REF] = "884",
-    [TABLE_READY] = "8888", [TABLE_TIMER] = "818",    [TABLE_LEASE] = "8",
-    [TABLE_WORKER] = "x",   [TABLE_OUTCOME] = "8",    [TABLE_REPLY] = "8",
-    [TABLE_RESULT] = "8",   [TABLE_DONE] = "88",      [TABLE_ESSENCE] = "84",
-    [TABLE_ATTEMPT] = "84", [TABLE_UPSTREAM] = "x",
+    [TABLE_BATCH] = "8",     [TABLE_SPEC] = "8",       [TABLE_UUID] = "x",
+    [TABLE_CHUNK] = "84",    [TABLE_CLIENT_KEY] = "x", [TABLE_BODY] = "84",
+    [TABLE_DRAFT] = "84",    [TABLE_NAME] = "888",     [TABLE_REFUSAL] = "84",
+    [TABLE_REQUEST] = "8",   [TABLE_KEY] = "x",        [TABLE_REF] = "884",
+    [TABLE_READY] = "8888",  [TABLE_TIMER] = "818",    [TABLE_LEASE] = "8",
+    [TABLE_WORKER] = "x",    [TABLE_OUTCOME] = "8",    [TABLE_REPLY] = "8",
+    [TABLE_RESULT] = "8",    [TABLE_DONE] = "88",      [TABLE_ESSENCE] = "84",
+    [TABLE_ATTEMPT] = "84",  [TABLE_UPSTREAM] = "x",   [TABLE_FILE] = "8",
+    [TABLE_FILE_UUID] = "x", [TABLE_FILE_KEY] = "x",   [TABLE_OWNED] = "x",
+    [TABLE_PIECE] = "84",    [TABLE_FILING] = "8",
 };
 
 static void
@@ -215,6 +217,12 @@ static const struct {
     [TABLE_ESSENCE] = { verify_essence, false },
     [TABLE_ATTEMPT] = { verify_attempt, true },
     [TABLE_UPSTREAM] = { verify_upstream, false },
+    [TABLE_FILE] = { verify_file, false },
+    [TABLE_FILE_UUID] = { verify_file_uuid, true },
+    [TABLE_FILE_KEY] = { verify_file_key, true },
+    [TABLE_OWNED] = { verify_owned, true },
+    [TABLE_PIECE] = { verify_piece, false },
+    [TABLE_FILING] = { verify_filing, false },
 };
 
 static void

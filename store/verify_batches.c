@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "store/filing.h"
 #include "store/verify_rows.h"
 
 /* What a batch's counters must be. */
@@ -164,6 +165,16 @@ compare_ended(struct check *check, const struct batch *batch,
     }
 }
 
+/* Of the bad lines of a file, the first ones are remembered. */
+static uint32_t
+refusals_kept(struct check *check, uint64_t batch, uint32_t refused)
+{
+    return refused > FILING_FAULTS_MAX &&
+                   has_row(check, TABLE_FILING, key_id(batch))
+               ? FILING_FAULTS_MAX
+               : refused;
+}
+
 static void
 compare_drafts(struct check *check, struct batch *batch)
 {
@@ -177,7 +188,9 @@ compare_drafts(struct check *check, struct batch *batch)
               tally.drafts, tally.refused, tally.indexes);
         tally.is_whole = false;
     }
-    EXPECT(check, !tally.is_whole || tally.refusals == tally.refused,
+    EXPECT(check,
+           !tally.is_whole ||
+               tally.refusals == refusals_kept(check, batch->id, tally.refused),
            "%u refusals of %u refused", tally.refusals, tally.refused);
     /* Where something is missing, what was counted is the better witness. */
     if (tally.is_whole)
@@ -200,7 +213,8 @@ compare_timers(struct check *check, const struct batch *batch)
 
     if (MEND(check,
              batch->state != BATCH_OPEN ||
-                 has_work(check, TIMER_ABANDON, batch->id),
+                 has_work(check, TIMER_ABANDON, batch->id) ||
+                 has_row(check, TABLE_FILING, key_id(batch->id)),
              "open, and nothing abandons it")) {
         timer.kind = TIMER_ABANDON;
         timer.due_ms = batch->created_ms + check->verify->open_ttl_ms;
@@ -309,7 +323,8 @@ verify_batch(struct check *check, struct slice key, struct record *record)
     }
     compare_uuid(check, &batch);
     compare_client_key(check, &batch);
-    if (batch.state == BATCH_PURGED || batch.state == BATCH_ABANDONED)
+    if (batch.state == BATCH_PURGED || batch.state == BATCH_ABANDONED ||
+        batch.state == BATCH_FAILED)
         compare_dropped(check, &batch);
     else if (!has_work(check, TIMER_DROP, batch.id))
         compare_drafts(check, &batch);

@@ -99,6 +99,10 @@ row_fn verify_draft, verify_name, verify_refusal, verify_result, verify_done,
 row_fn verify_request, verify_key, verify_ref, verify_ready, verify_lease,
     verify_outcome, verify_reply, verify_attempt;
 
+/* Files, and what batches have to do with them (verify_files.c). */
+row_fn verify_file, verify_file_uuid, verify_file_key, verify_owned,
+    verify_piece, verify_filing;
+
 /* What is due (verify_timers.c), and what stands beside (verify.c). */
 row_fn verify_timer, verify_meta, verify_worker, verify_upstream;
 

@@ -22,7 +22,8 @@ static bool
 is_work(enum timer_kind kind)
 {
     return kind == TIMER_ABANDON ||
-           (kind >= TIMER_FAN_OUT && kind <= TIMER_DROP);
+           (kind >= TIMER_FAN_OUT && kind <= TIMER_DROP) ||
+           (kind >= TIMER_FILE_READ && kind <= TIMER_FILE_DROP);
 }
 
 static int
@@ -165,6 +166,20 @@ compare_delay(struct check *check, const struct timer *timer)
     }
 }
 
+static void
+compare_file_end(struct check *check, const struct timer *timer)
+{
+    struct file file;
+    int rc = store_file_get(check->store, timer->id, &file);
+
+    if (MEND(check,
+             rc == E_CORRUPT || (rc == 0 && file.state != FILE_DELETED &&
+                                 file.end_ms == timer->due_ms),
+             "no file waits for it")) {
+        drop_row(check);
+    }
+}
+
 void
 verify_timer(struct check *check, struct slice key, struct record *record)
 {
@@ -177,7 +192,7 @@ verify_timer(struct check *check, struct slice key, struct record *record)
     (void)record_get_u32(record);
     if (MEND(check, record_end(record) == 0, "damaged"))
         timer_restart(check);
-    if (MEND(check, timer.kind >= TIMER_REQUEST && timer.kind <= TIMER_FORGET,
+    if (MEND(check, timer.kind >= TIMER_REQUEST && timer.kind <= TIMER_LAST,
              "unknown")) {
         drop_row(check);
     }
@@ -185,4 +200,6 @@ verify_timer(struct check *check, struct slice key, struct record *record)
         compare_deadline(check, &timer);
     else if (timer.kind == TIMER_REQUEST)
         compare_delay(check, &timer);
+    else if (timer.kind == TIMER_FILE_END)
+        compare_file_end(check, &timer);
 }

@@ -1,9 +1,49 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/rot.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "store/filing.h"
 #include "tests/store_expect.h"
 
-#define KEY_BYTE 5 /* of a key, in which one that dangles is another */
+#define LATER_MS 86400000 /* nothing comes to that */
+#define KEY_BYTE 5        /* of a key, in which one that dangles is another */
+
+/* A stored file of two pieces, one that is half there, and a batch that was made
+ * from the first. */
+static void
+furnish_files(struct play *play, uint64_t batch)
+{
+    size_t bytes = FILE_PIECE_BYTES + 100;
+    char *content = mem_zalloc(bytes, 1);
+    int64_t end_ms = play->now_ms + LATER_MS;
+    struct file file = { .uuid = "first", .bytes = bytes, .end_ms = end_ms };
+    struct file half = { .uuid = "half", .bytes = bytes, .end_ms = end_ms };
+    struct filing filing = { .batch = batch, .phase = FILING_RUNNING };
+    unsigned char digest[DIGEST_BYTES];
+
+    snprintf(file.client, sizeof(file.client), "c");
+    snprintf(file.key, sizeof(file.key), "up");
+    snprintf(half.client, sizeof(half.client), "c");
+    file.ttl_ms = LATER_MS;
+    file.created_ms = play->now_ms;
+    play_begin(play);
+    store_file_add(play->store, &file);
+    store_file_append(play->store, &file, (struct slice){ content, 10 });
+    store_file_append(play->store, &file,
+                      (struct slice){ content + 10, bytes - 10 });
+    cr_assert_eq(store_file_digest(play->store, &file, digest), 0);
+    store_file_close(play->store, &file, digest, play->now_ms);
+    store_file_add(play->store, &half);
+    store_file_append(play->store, &half,
+                      (struct slice){ content, FILE_PIECE_BYTES + 1 });
+    filing.input = file.id;
+    store_filing_put(play->store, &filing);
+    play_commit(play);
+    free(content);
+}
 
 void
 rot_furnish(struct play *play)
@@ -21,6 +61,7 @@ rot_furnish(struct play *play)
     batch = play_batch(play, "k2", "a b b c h i");
     cr_assert_eq(play_claim(play, batch, ids, 3), 3);
     play_delay(play, ids[0], play->now_ms + 1000);
+    furnish_files(play, batch);
     batch = play_batch(play, "k3", "p q");
     play_expire(play, batch);
     play_due(play, 10);

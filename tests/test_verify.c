@@ -32,6 +32,9 @@ static const enum makes makes[TABLE_COUNT] = {
     [TABLE_REPLY] = MAKES_NOTHING,       [TABLE_RESULT] = MAKES_THE_SAME,
     [TABLE_DONE] = MAKES_THE_SAME,       [TABLE_ESSENCE] = MAKES_NOTHING,
     [TABLE_ATTEMPT] = MAKES_OTHERS,      [TABLE_UPSTREAM] = MAKES_NOTHING,
+    [TABLE_FILE] = MAKES_NOTHING,        [TABLE_FILE_UUID] = MAKES_THE_SAME,
+    [TABLE_FILE_KEY] = MAKES_THE_SAME,   [TABLE_OWNED] = MAKES_THE_SAME,
+    [TABLE_PIECE] = MAKES_NOTHING,       [TABLE_FILING] = MAKES_NOTHING,
 };
 
 /* Looks at the store as it is. */
@@ -59,7 +62,7 @@ repair(struct store *store, struct buf *report)
 
 /* Nothing tells that these rows were there, or that they are too many: that a
  * worker had slots is in no other row, and none says that an essence was kept,
- * a call was made or what an upstream said.
+ * a call was made, what an upstream said or that a batch came from a file.
  * Only a request that may be joined must be found by its key, and a batch may be
  * abandoned at any time. */
 static bool
@@ -68,7 +71,7 @@ is_unseen(enum table table, enum rot how)
     return (how == ROT_DROP &&
             (table == TABLE_WORKER || table == TABLE_KEY ||
              table == TABLE_ESSENCE || table == TABLE_ATTEMPT ||
-             table == TABLE_UPSTREAM)) ||
+             table == TABLE_UPSTREAM || table == TABLE_FILING)) ||
            (how == ROT_DANGLE &&
             (table == TABLE_WORKER || table == TABLE_TIMER));
 }
