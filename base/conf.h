@@ -64,7 +64,7 @@
     X(results_ttl_ms, INT, 0, 0, 9007199254740992, "ms",                      \
         "a batch is purged so long after its end; 0: not by itself")          \
     X(results_bytes_max, INT, 0, 0, 17592186044416, "bytes",                  \
-        "a larger store loses unused answers, then old batches; 0: no limit")    \
+        "a larger store loses unused answers, files, old batches; 0: no limit") \
     X(attempts_max, INT, 5, 1, 100, "",                                       \
         "failed attempts after which a request ends with a fallback")         \
     X(backoff_base_ms, INT, 500, 1, 3600000, "ms",                            \
@@ -107,6 +107,16 @@
         "size of an upstream's reply")                                        \
     X(id_bytes_max, INT, 512, 16, 4096, "bytes",                              \
         "size of a draft's id")                                               \
+    X(file_bytes_max, INT, 209715200, 1024, 17179869184, "bytes",             \
+        "size of an uploaded file")                                           \
+    X(file_lines_max, INT, 50000, 1, 10000000, "",                            \
+        "lines of a file that a batch is made from")                          \
+    X(file_ttl_ms, INT, 2592000000, 0, 9007199254740992, "ms",                \
+        "a file is deleted so long after it came; 0: not by itself")          \
+    X(client_files_max, INT, 10000, 1, 1000000, "",                           \
+        "files that a client may have when it uploads one more")              \
+    X(client_files_bytes_max, INT, 10737418240, 1024, 17592186044416, "bytes",\
+        "size of all files of a client when it uploads one more")             \
     X(turn_tokens, INT, 4096, 1, 1000000, "tokens",                           \
         "a batch takes turns of so many with the others")                     \
     X(answer_tokens, INT, 256, 1, 1000000, "tokens",                          \

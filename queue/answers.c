@@ -47,6 +47,9 @@ answer_hello(struct call *call)
                  conf->chunk_bytes_max * CORE_WINDOW_CHUNKS);
     wire_add_int(limits, "page_bytes_max", conf->results_page_bytes_max);
     wire_add_int(limits, "group_chars_max", conf->group_chars_max);
+    wire_add_int(limits, "file_bytes_max", conf->file_bytes_max);
+    wire_add_int(limits, "file_lines_max", conf->file_lines_max);
+    wire_add_int(limits, "piece_bytes", FILE_PIECE_BYTES);
     names = wire_add_array(head, "upstreams");
     for (size_t i = 0; i < conf->upstream_count; i++) {
         cJSON_AddItemToArray(names,
@@ -382,6 +385,7 @@ answer_stats(struct call *call)
     wire_add_int(stats, "requests_ready", (int64_t)usage.ready);
     wire_add_int(stats, "requests_leased", (int64_t)usage.leases);
     wire_add_int(stats, "results", (int64_t)usage.results);
+    wire_add_int(stats, "files", (int64_t)usage.files);
     wire_add_int(stats, "store_bytes", (int64_t)usage.bytes);
     wire_add_int(stats, "store_bytes_promised", (int64_t)usage.bytes_promised);
     wire_add_int(stats, "store_bytes_soft", (int64_t)usage.bytes_soft);

@@ -98,6 +98,10 @@ static const struct handler client_handlers[] = {
     { "purge", control_purge },      { "why", answer_why },
     { "verify", upkeep_verify },     { "backup", upkeep_backup },
     { "upstreams", upstream_list },  { "upstream_resume", upstream_resume },
+    { "file_open", files_open },     { "file_part", files_part },
+    { "file_close", files_close },   { "file", files_look },
+    { "file_read", files_read },     { "file_list", files_list },
+    { "file_delete", files_delete },
 };
 
 static const struct handler worker_handlers[] = {

@@ -23,6 +23,7 @@
 #include "queue/upstreams.h"
 #include "queue/wait.h"
 #include "store/cache.h"
+#include "store/file.h"
 
 #define CORE_UUID_TEXT_BYTES 37
 #define CORE_WINDOW_CHUNKS   4 /* chunks that a client may send ahead */
@@ -78,6 +79,11 @@
     X(requests_done)     \
     X(fallbacks)         \
     X(batches_purged)    \
+    X(batches_failed)    \
+    X(file_parts)        \
+    X(files_stored)      \
+    X(files_made)        \
+    X(files_deleted)     \
     REPLY_COUNTER_LIST(X)
 
 #define COUNTER_FIELD(name) uint64_t name;
@@ -237,6 +243,8 @@ handler_fn control_cancel, control_retry, control_pause, control_resume,
 handler_fn answer_hello, answer_status, answer_list, answer_wait,
     answer_results, answer_refusals, answer_chunks, answer_export, answer_stats,
     answer_why;
+handler_fn files_open, files_part, files_close, files_look, files_read,
+    files_list, files_delete;
 handler_fn upkeep_verify, upkeep_backup;
 handler_fn upstream_list, upstream_resume;
 handler_fn worker_hello, worker_beat, worker_slots, worker_started,
@@ -424,6 +432,26 @@ void retain_want_room(struct broker *broker, int64_t now_ms);
  * number of batches. What is too much loses answers that no draft refers to
  * first. */
 void retain_run(struct broker *broker, int64_t now_ms);
+
+/* ---- files.c ---- */
+
+/* The file that a message names, if it is this client's; deleted ones are not
+ * found. */
+int files_find(struct call *call, const char *client, struct file *file);
+
+/* Reads how long a file is to be kept; as the configuration says if nothing is
+ * said. */
+int files_read_expiry(struct call *call, const char *name, int64_t *ttl_ms);
+
+/* A file has come to its end; goes on removing a deleted one. */
+void files_end(struct broker *broker, const struct timer *timer,
+               int64_t now_ms);
+void files_remove(struct broker *broker, const struct timer *timer,
+                  int64_t now_ms);
+
+/* Deletes the oldest stored file, unless one is being removed. False: there is
+ * none. */
+bool files_make_room(struct broker *broker, int64_t now_ms);
 
 /* ---- stage.c ---- */
 

@@ -225,6 +225,8 @@ static const struct {
     [TIMER_RETRY] = { due_retry, true },
     [TIMER_DROP] = { due_drop, true },
     [TIMER_FORGET] = { due_forget, false },
+    [TIMER_FILE_END] = { files_end, false },
+    [TIMER_FILE_DROP] = { files_remove, true },
 };
 
 void
@@ -256,6 +258,13 @@ due_run(struct broker *broker, int64_t now_ms)
         rc == 0 || rc == E_CORRUPT ? timer.due_ms : INT64_MAX;
 }
 
+static bool
+removes(enum timer_kind kind)
+{
+    return kind == TIMER_DROP || kind == TIMER_FORGET ||
+           kind == TIMER_FILE_DROP;
+}
+
 void
 due_relieve(struct broker *broker, int64_t now_ms)
 {
@@ -266,11 +275,11 @@ due_relieve(struct broker *broker, int64_t now_ms)
     for (int i = 0; i < SCAN_MAX; i++) {
         if ((rc < 0 && rc != E_CORRUPT) || timer.due_ms > now_ms)
             return;
-        if (rc == 0 && (timer.kind == TIMER_DROP || timer.kind == TIMER_FORGET))
+        if (rc == 0 && removes(timer.kind))
             break;
         rc = store_timer_after(store, &timer);
     }
-    if (rc < 0 || (timer.kind != TIMER_DROP && timer.kind != TIMER_FORGET))
+    if (rc < 0 || !removes(timer.kind))
         return;
     store_timer_drop(store, &timer);
     handlers[timer.kind].handle(broker, &timer, now_ms);

@@ -161,6 +161,12 @@ retain_run(struct broker *broker, int64_t now_ms)
         broker->retain_ms = now_ms + AGAIN_MS;
         return;
     }
+    /* Files are copies: they go before what they were made from, or of. */
+    if (too_much && broker->retain_after == 0 &&
+        files_make_room(broker, now_ms)) {
+        broker->retain_ms = now_ms + AGAIN_MS;
+        return;
+    }
     if (broker->env.conf->results_ttl_ms > 0 || too_much)
         look_round(broker, too_much, now_ms);
 }

@@ -135,6 +135,9 @@ int store_file_digest(struct store *store, const struct file *file,
 void store_file_close(struct store *store, struct file *file,
                       const unsigned char digest[DIGEST_BYTES], int64_t now_ms);
 
+/* A file ends at another time. */
+void store_file_end_at(struct store *store, struct file *file, int64_t end_ms);
+
 /* Deletes a file: one write now, its pieces in slices by a timer. */
 void store_file_delete(struct store *store, struct file *file, int64_t now_ms);
 

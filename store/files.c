@@ -286,6 +286,15 @@ store_file_close(struct store *store, struct file *file,
 }
 
 void
+store_file_end_at(struct store *store, struct file *file, int64_t end_ms)
+{
+    drop_end(store, file);
+    file->end_ms = end_ms;
+    file_put(store, file);
+    set_end(store, file);
+}
+
+void
 store_file_delete(struct store *store, struct file *file, int64_t now_ms)
 {
     struct file holder;

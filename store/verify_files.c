@@ -232,7 +232,7 @@ verify_piece(struct check *check, struct slice key, struct record *record)
 /* What a batch's filing still has to do goes on. */
 static void
 compare_phase(struct check *check, const struct batch *batch,
-              const struct filing *filing)
+              struct filing *filing)
 {
     bool is_ended = batch->state == BATCH_FINISHED ||
                     batch->state == BATCH_CANCELLED ||
@@ -249,11 +249,18 @@ compare_phase(struct check *check, const struct batch *batch,
         set_work(check, TIMER_FILE_READ, batch->id);
     }
     if (MEND(check,
-             !is_ended ||
-                 (filing->phase != FILING_RUNNING &&
-                  filing->phase != FILING_MAKING) ||
+             !is_ended || filing->phase != FILING_RUNNING ||
                  has_work(check, TIMER_CANCEL, batch->id) ||
-                 has_work(check, TIMER_EXPIRE, batch->id) ||
+                 has_work(check, TIMER_EXPIRE, batch->id),
+             "%s, and its files are not being made",
+             batch_state_name(batch->state))) {
+        filing_move(filing, FILING_MAKING);
+        filing->made_ms = check->store->now_ms;
+        filing->make_at = 0;
+        store_filing_put(check->store, filing);
+    }
+    if (MEND(check,
+             filing->phase != FILING_MAKING ||
                  has_work(check, TIMER_FILE_MAKE, batch->id),
              "its files are to be made, and nothing goes on with that")) {
         set_work(check, TIMER_FILE_MAKE, batch->id);
