@@ -47,6 +47,7 @@ file_even_deleted(struct call *call, const char *client, struct file *file)
     uuid_t uuid;
     int rc;
 
+    *file = (struct file){ 0 };
     if (wire_str(call->wire, "file", CORE_UUID_TEXT_BYTES - 1, NULL, &text,
                  call->err) < 0) {
         return E_INVALID;
@@ -322,8 +323,9 @@ read_part(struct call *call, const struct file *file, int64_t *at)
     }
     if ((uint64_t)*at + body.bytes > file->bytes) {
         return err_set(call->err, E_TOOBIG,
-                       "%llu bytes, and the file was to have %llu",
-                       (unsigned long long)((uint64_t)*at + body.bytes),
+                       "%zu bytes from byte %lld on, and the file was to have "
+                       "%llu",
+                       body.bytes, (long long)*at,
                        (unsigned long long)file->bytes);
     }
     return 0;
@@ -475,8 +477,9 @@ files_read(struct call *call)
         wire_add_bool(head, "more", (uint64_t)at + out.bytes < file.bytes);
         buf_add_slice(core_send(call, head), buf_slice(&out));
     } else {
-        err_set(call->err, rc, "file: byte %lld cannot be read",
-                (long long)(at + (int64_t)out.bytes));
+        err_set(call->err, rc,
+                "file: byte %zu from byte %lld on cannot be read", out.bytes,
+                (long long)at);
     }
     buf_fini(&out);
     return rc;
