@@ -1,98 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "base/mem.h"
-#include "queue/core.h"
+#include "queue/gather.h"
 
 #define LISTED_MAX 100 /* refused drafts in one header */
-
-/* The drafts of a chunk on their way into the store. */
-struct gathering {
-    struct call *call;
-    struct batch *batch;
-    struct chunk *chunk;
-    struct new_draft *drafts;
-    char (*routes)[REQUEST_ROUTE_BYTES]; /* of each */
-    struct buf ids;                      /* all of them, one after the other */
-    size_t count, max;
-};
-
-static void
-refuse_draft(struct gathering *gathering, uint32_t index, uint32_t line,
-             const struct line_fault *fault)
-{
-    struct refusal refusal = { .index = index,
-                               .line = line,
-                               .field = slice_of(fault->field),
-                               .code = slice_of(fault->code),
-                               .message = slice_of(fault->message) };
-
-    store_refusal_add(gathering->call->broker->env.store, gathering->batch->id,
-                      &refusal);
-    gathering->chunk->refused++;
-    gathering->batch->refused_count++;
-    gathering->call->broker->counters.drafts_refused++;
-}
-
-/* Where a token stands within a line. */
-static uint32_t
-offset_in(struct slice line, struct slice token)
-{
-    return (uint32_t)(token.data - line.data);
-}
-
-static void
-gather(struct gathering *gathering, uint32_t index, struct slice body,
-       struct slice text)
-{
-    struct broker *broker = gathering->call->broker;
-    struct new_draft *draft = &gathering->drafts[gathering->count];
-    const struct line *line = &broker->line;
-    struct slice id = json_raw(&line->doc, line->id_token), meta;
-
-    meta = json_raw(&line->doc, line->fields[LINE_METADATA]);
-    *draft = (struct new_draft){
-        .draft = { .batch = gathering->batch->id,
-                   .index = index,
-                   .at = offset_in(body, text),
-                   .bytes = (uint32_t)text.bytes,
-                   .line_check = draft_line_check(text),
-                   .id_at = offset_in(text, id),
-                   .id_bytes = (uint32_t)id.bytes,
-                   .meta_at = meta.bytes ? offset_in(text, meta) : 0,
-                   .meta_bytes = (uint32_t)meta.bytes },
-        .id = { NULL, line->id.bytes }, /* set when all are gathered */
-        .kind = broker->prompt.kind,
-        .route = gathering->routes[gathering->count],
-        .model = broker->prompt.model_tag,
-        .tag = broker->prompt.tag,
-        .chars = broker->prompt.chars,
-        .tokens = prompt_tokens(&broker->prompt, broker->env.conf),
-    };
-    memcpy(draft->key, broker->prompt.key, sizeof(draft->key));
-    assert(broker->prompt.names.bytes < REQUEST_ROUTE_BYTES);
-    memcpy(gathering->routes[gathering->count], broker->prompt.names.data,
-           broker->prompt.names.bytes + 1);
-    buf_add_slice(&gathering->ids, buf_slice(&line->id));
-    gathering->count++;
-}
-
-/* Takes the next line off the rest of a body. */
-static struct slice
-next_line(struct slice *rest)
-{
-    const char *end = memchr(rest->data, '\n', rest->bytes);
-    struct slice line = { rest->data,
-                          end ? (size_t)(end - rest->data) : rest->bytes };
-    size_t taken = line.bytes + (end ? 1 : 0);
-
-    rest->data += taken;
-    rest->bytes -= taken;
-    return line;
-}
 
 static size_t
 count_lines(struct slice body)
@@ -100,96 +11,10 @@ count_lines(struct slice body)
     size_t count = 0;
 
     while (body.bytes) {
-        (void)next_line(&body);
+        (void)gather_next_line(&body);
         count++;
     }
     return count;
-}
-
-static void
-read_lines(struct gathering *gathering, struct slice body)
-{
-    static const struct line_fault by_client = { .code = "refused_by_client",
-                                                 .message =
-                                                     "the client refused it" };
-    struct broker *broker = gathering->call->broker;
-    struct slice rest = body;
-    uint32_t index = gathering->chunk->index_first;
-
-    for (uint32_t n = 1; rest.bytes; n++, index++) {
-        struct slice text = next_line(&rest);
-        struct line_fault fault;
-
-        if (text.bytes == 0) {
-            refuse_draft(gathering, index, n, &by_client);
-        } else if (line_read(&broker->line, broker->env.conf, text, &fault) <
-                       0 ||
-                   prompt_make(&broker->prompt, &broker->line, &broker->options,
-                               broker->env.conf, 0, &fault) < 0) {
-            refuse_draft(gathering, index, n, &fault);
-        } else {
-            gather(gathering, index, body, text);
-        }
-    }
-}
-
-static void
-add_duplicates(struct gathering *gathering)
-{
-    static const struct line_fault duplicate = {
-        .code = "duplicate_id",
-        .field = "id",
-        .message = "an earlier draft of the batch has the same id"
-    };
-
-    for (size_t i = 0; i < gathering->count; i++) {
-        const struct new_draft *draft = &gathering->drafts[i];
-
-        if (draft->disposition == DRAFT_DUPLICATE_ID) {
-            refuse_draft(gathering, draft->draft.index,
-                         draft->draft.index - gathering->chunk->index_first + 1,
-                         &duplicate);
-        }
-    }
-}
-
-static void
-count_dispositions(struct gathering *gathering)
-{
-    struct counters *counters = &gathering->call->broker->counters;
-
-    counters->chunks++;
-    counters->drafts_accepted += gathering->chunk->accepted;
-    counters->drafts_joined += gathering->chunk->joined;
-    for (size_t i = 0; i < gathering->count; i++) {
-        if (gathering->drafts[i].disposition != DRAFT_CACHED)
-            continue;
-        if (gathering->drafts[i].draft.tier == CACHE_MEMORY)
-            counters->cache_memory_hits++;
-        else
-            counters->cache_store_hits++;
-    }
-}
-
-static int
-add_gathered(struct gathering *gathering)
-{
-    struct broker *broker = gathering->call->broker;
-    struct intake intake = core_intake(broker, gathering->call->now_ms);
-    const char *id = gathering->ids.data;
-    int rc;
-
-    for (size_t i = 0; i < gathering->count; i++) {
-        gathering->drafts[i].id.data = id;
-        id += gathering->drafts[i].id.bytes;
-    }
-    rc = store_drafts_add(broker->env.store, gathering->batch, gathering->chunk,
-                          gathering->drafts, gathering->count, &intake);
-    if (rc == 0) {
-        add_duplicates(gathering);
-        count_dispositions(gathering);
-    }
-    return rc;
 }
 
 static void
@@ -229,15 +54,34 @@ answer_stored(struct call *call, const struct batch *batch,
     core_send(call, head);
 }
 
+static void
+gather_lines(struct gathering *gathering, struct slice body)
+{
+    static const struct line_fault by_client = { .code = "refused_by_client",
+                                                 .message =
+                                                     "the client refused it" };
+    struct slice rest = body;
+
+    while (rest.bytes) {
+        struct slice text = gather_next_line(&rest);
+        struct line_fault fault;
+
+        if (text.bytes == 0)
+            gather_refuse(gathering, by_client);
+        else
+            (void)gather_line(gathering, body, text, &fault);
+    }
+}
+
 /* Stores a chunk and its drafts. */
 static int
 store_chunk(struct call *call, struct batch *batch, struct chunk *chunk)
 {
     struct broker *broker = call->broker;
     struct slice body = call->wire->body;
-    struct gathering gathering = {
-        .call = call, .batch = batch, .chunk = chunk, .max = chunk->draft_count
-    };
+    struct gathering gathering = { .broker = broker,
+                                   .batch = batch,
+                                   .chunk = chunk };
     int rc = store_admit_chunk(broker->env.store, body.bytes,
                                chunk->draft_count, call->err);
 
@@ -248,24 +92,14 @@ store_chunk(struct call *call, struct batch *batch, struct chunk *chunk)
     rc = core_options(broker, batch->id);
     if (rc < 0)
         return rc;
-    gathering.drafts = mem_zalloc(gathering.max, sizeof(gathering.drafts[0]));
-    gathering.routes = mem_zalloc(gathering.max, sizeof(gathering.routes[0]));
-    read_lines(&gathering, body);
-    store_body_put(broker->env.store, batch->id, chunk, body, gathering.drafts,
-                   gathering.count);
-    rc = add_gathered(&gathering);
+    gather_begin(&gathering, chunk->draft_count);
+    gather_lines(&gathering, body);
+    rc = gather_store(&gathering, body, call->now_ms);
     if (rc == 0) {
-        batch->chunk_next++;
-        batch->draft_count += chunk->draft_count;
-        store_chunk_put(broker->env.store, batch->id, chunk);
         store_batch_put(broker->env.store, batch, call->now_ms);
-        if (chunk->cached)
-            broker->has_results = true;
         answer_stored(call, batch, chunk);
     }
-    free(gathering.drafts);
-    free(gathering.routes);
-    buf_fini(&gathering.ids);
+    gather_end(&gathering);
     return rc;
 }
 
@@ -426,7 +260,7 @@ intake_check(struct call *call)
     head = core_answer(call, "checked");
     refused = wire_add_array(head, "refused");
     while (rest.bytes)
-        check_line(call, next_line(&rest), ++n, &out, refused);
+        check_line(call, gather_next_line(&rest), ++n, &out, refused);
     wire_add_int(head, "accepted", (int64_t)n - cJSON_GetArraySize(refused));
     buf_add_slice(core_send(call, head), buf_slice(&out));
     buf_fini(&out);

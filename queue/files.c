@@ -355,9 +355,9 @@ files_part(struct call *call)
 {
     struct slice body = call->wire->body, known = body;
     char uuid[CORE_UUID_TEXT_BYTES];
-    struct file file;
+    struct file file = { 0 };
     cJSON *head;
-    int64_t at;
+    int64_t at = 0;
     int rc = file_of(call, &file);
 
     if (rc == 0)
@@ -598,7 +598,7 @@ files_delete(struct call *call)
 {
     char uuid[CORE_UUID_TEXT_BYTES];
     const char *client;
-    struct file file;
+    struct file file = { 0 };
     cJSON *head;
     int rc = read_client(call, &client);
 
