@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/conf_webhook.h"
 #include "base/mem.h"
 #include "base/option.h"
 
@@ -59,7 +60,8 @@ struct loader {
     int line; /* of the file, from 1; inih counts the same */
     size_t file_bytes;
     bool had_scalars;
-    struct conf_upstream *upstream; /* of the section, NULL in [sheaf] */
+    struct conf_upstream *upstream; /* of the section, or NULL */
+    struct conf_webhook *webhook;   /* the same */
     int section_line;
     /* The section's table, NULL before the first one; the struct that it
      * fills; and for each row the line it was given on, or 0. */
@@ -143,10 +145,16 @@ stop_at(struct loader *loader, int line)
 static void
 end_section(struct loader *loader)
 {
-    if (loader->upstream &&
-        conf_complete_upstream(loader->upstream, loader->err) < 0)
+    int rc = 0;
+
+    if (loader->upstream)
+        rc = conf_complete_upstream(loader->upstream, loader->err);
+    if (loader->webhook)
+        rc = conf_webhook_complete(loader->webhook, loader->err);
+    if (rc < 0)
         stop_at(loader, loader->section_line);
     loader->upstream = NULL;
+    loader->webhook = NULL;
 }
 
 /* The quoted part of `word "name"`; its data is NULL if it is none. */
@@ -244,6 +252,21 @@ begin_client(struct loader *loader, struct slice name)
     return 0;
 }
 
+static int
+begin_webhook(struct loader *loader, struct slice name)
+{
+    int rc = conf_webhook_add(loader->conf, name, loader->err);
+
+    if (rc < 0)
+        return rc;
+    loader->webhook = &loader->conf->webhooks[rc];
+    loader->options = conf_webhook_options(&loader->option_count);
+    assert(loader->option_count <= COUNT(loader->lines));
+    loader->base = loader->webhook;
+    loader->place = "a webhook";
+    return 0;
+}
+
 /* Sections are read here: inih cuts their names at 49 bytes without a word,
  * and does not mention one that is empty. */
 static int
@@ -268,9 +291,12 @@ begin_section(struct loader *loader, const char *line)
     name = section_name(title, "client");
     if (name.data)
         return begin_client(loader, name);
+    name = section_name(title, "webhook");
+    if (name.data)
+        return begin_webhook(loader, name);
     return err_set(loader->err, E_INVALID,
-                   "the section is neither [sheaf] nor [upstream \"name\"] "
-                   "nor [client \"name\"]");
+                   "the section is none of [sheaf], [upstream \"name\"], "
+                   "[client \"name\"] and [webhook \"name\"]");
 }
 
 /* Reads the next line without its end. 1 at the end of the file. */
@@ -390,6 +416,8 @@ conf_fini(struct conf *conf)
 {
     while (conf->upstream_count > 0)
         drop_upstream(conf);
+    while (conf->webhook_count > 0)
+        conf_webhook_drop(conf);
     for (size_t i = 0; i < conf->client_count; i++)
         free(conf->clients[i].name);
     for (size_t i = 0; i < SCALAR_COUNT; i++)
@@ -557,4 +585,6 @@ conf_dump(const struct conf *conf, struct buf *buf)
         for (size_t j = 0; j < SHARE_COUNT; j++)
             option_dump(&shares[j], &conf->clients[i], buf);
     }
+    for (size_t i = 0; i < conf->webhook_count; i++)
+        conf_webhook_dump(&conf->webhooks[i], buf);
 }

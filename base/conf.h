@@ -8,11 +8,14 @@
  *   key_env = OPENAI_API_KEY
  *   [client "nightly"]
  *   weight = 4
+ *   [webhook "pager"]
+ *   url = https://hooks.example.com/sheaf
+ *   secret_env = PAGER_SECRET
  *
  * `name = value`, a line each, no quotes around values; comments begin with #
  * or ; at the start of a line, or with ; behind a blank. What is unknown, given
- * twice or too long is an error with its line. A key itself never stands in a
- * configuration, only where to find it.
+ * twice or too long is an error with its line. A key or secret itself never
+ * stands in a configuration, only where to find it.
  *
  * Order of use, in main: conf_init(), conf_load() if there is a file,
  * conf_set() for the command line, conf_use_environment(), conf_check().
@@ -28,12 +31,15 @@
 #include "base/buf.h"
 #include "base/dialect.h"
 #include "base/err.h"
+#include "base/event.h"
 
 #define CONF_PATH_DEFAULT   "/etc/sheaf/sheaf.conf"
 #define CONF_FILE_BYTES_MAX 1048576
 #define CONF_LINE_BYTES_MAX 4096 /* without its end */
 #define CONF_UPSTREAMS_MAX  16
 #define CONF_CLIENTS_MAX    64
+#define CONF_WEBHOOKS_MAX   16
+#define CONF_POSTS_MAX      8 /* deliveries to one webhook at a time */
 #define CONF_NAME_BYTES_MAX 64 /* of an upstream or a client */
 
 /* A lease outlasts its call by this: the answer has to be reported. */
@@ -127,6 +133,10 @@
         "the oldest batch gets at least this share of the tokens")            \
     X(batches_live_max, INT, 10000, 1, 1000000, "",                           \
         "batches that are open or not finished")                              \
+    X(deliveries_max, INT, 10000, 10, 1000000, "",                            \
+        "events for webhooks that are kept; more of them remove the oldest")  \
+    X(deliveries_ttl_ms, INT, 604800000, 1000, 31536000000, "ms",             \
+        "an event is kept so long after it was delivered, or given up")       \
     X(sessions_max, INT, 256, 1, 65536, "",                                   \
         "clients and workers that are connected at one time")                 \
     X(store_bytes_max, INT, 274877906944, 16777216, 17592186044416, "bytes",  \
@@ -245,6 +255,29 @@
     X(weight, INT, "1", 1, 1000, "",                                          \
         "a client's share of the turns, in relation to the others'")
 
+/*    The same for [webhook "name"]. */
+#define CONF_WEBHOOK_LIST(X)                                                  \
+    X(url, URL_WHOLE, NULL, 1, 1024, "bytes",                                 \
+        "where events are posted to")                                         \
+    X(secret_file, FILE, NULL, 1, 1024, "bytes",                              \
+        "absolute path of a file that holds the secret to sign with")         \
+    X(secret_credential, CREDENTIAL, NULL, 1, 255, "bytes",                   \
+        "name of a systemd credential that holds it")                         \
+    X(secret_env, VARIABLE, NULL, 1, 128, "bytes",                            \
+        "environment variable of the workers that holds it")                  \
+    X(events, LIST, NULL, 1, 512, "bytes",                                    \
+        "the events that are posted; unset: all")                             \
+    X(clients, LIST, NULL, 1, 1024, "bytes",                                  \
+        "the clients whose batches' events are posted; unset: all")           \
+    X(timeout_ms, INT, "15000", 100, 120000, "ms",                            \
+        "a receiver has to answer within this time")                          \
+    X(posts_max, INT, "2", 1, CONF_POSTS_MAX, "",                             \
+        "events that are on their way there at one time")                     \
+    X(ca_file, FILE, NULL, 1, 1024, "bytes",                                  \
+        "absolute path of the CAs to trust there, in place of the system's")  \
+    X(allow_plain_http, BOOL, "no", 0, 1, "yes or no",                        \
+        "let http:// go beyond this host, readable on the way")
+
 #define CONF_FIELD_INT(name)        int64_t name;
 #define CONF_FIELD_BOOL(name)       bool name;
 #define CONF_FIELD_PRICE(name)      double name;
@@ -270,6 +303,11 @@ struct conf_client {
     CONF_CLIENT_LIST(CONF_FIELD)
 };
 
+struct conf_webhook {
+    char *name;
+    CONF_WEBHOOK_LIST(CONF_FIELD)
+};
+
 struct conf {
     CONF_LIST(CONF_FIELD)
     CONF_TEXT_LIST(CONF_FIELD)
@@ -277,6 +315,8 @@ struct conf {
     struct conf_upstream upstreams[CONF_UPSTREAMS_MAX]; /* as in the file */
     size_t client_count;
     struct conf_client clients[CONF_CLIENTS_MAX]; /* this too */
+    size_t webhook_count;
+    struct conf_webhook webhooks[CONF_WEBHOOKS_MAX]; /* and this */
 };
 
 /* Looks up a variable of the environment: getenv() is one. */
@@ -323,6 +363,11 @@ const struct dialect *conf_dialect(const struct conf_upstream *upstream);
 
 /* The weight of a client; the default if it has no section. */
 int64_t conf_client_weight(const struct conf *conf, struct slice name);
+
+/* True if a webhook is to be told of an event: of one of that client's batches,
+ * or of no client's (NULL). */
+bool conf_webhook_wants(const struct conf_webhook *webhook, enum event event,
+                        const char *client);
 
 /* Appends the effective configuration as a file that conf_load() reads, each
  * option of [sheaf] below its sentence. */

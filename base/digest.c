@@ -2,7 +2,9 @@
 #include "base/digest.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -70,6 +72,19 @@ digest_of(const void *data, size_t bytes, unsigned char out[DIGEST_BYTES])
     digest_add(digest, data, bytes);
     digest_final(digest, out);
     digest_free(digest);
+}
+
+void
+digest_hmac(struct slice key, struct slice data,
+            unsigned char out[DIGEST_BYTES])
+{
+    unsigned bytes = 0;
+
+    assert(key.bytes <= INT_MAX);
+    check(HMAC(EVP_sha256(), key.data, (int)key.bytes,
+               (const unsigned char *)data.data, data.bytes, out,
+               &bytes) != NULL);
+    assert(bytes == DIGEST_BYTES);
 }
 
 void

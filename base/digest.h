@@ -1,7 +1,8 @@
 /*
  * digest.h - SHA-256 for identity, XXH3 for damage
  *
- * SHA-256 (libcrypto) names things: request keys, chunk digests, client keys.
+ * SHA-256 (libcrypto) names things: request keys, chunk digests, client keys;
+ * and, with a key, signs what goes to webhooks.
  * XXH3 (xxHash) finds damage in records and chooses slots in tables; it is
  * fast and proves nothing against an adversary.
  */
@@ -11,6 +12,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/buf.h"
 
 #define DIGEST_BYTES     32
 #define DIGEST_HEX_BYTES (2 * DIGEST_BYTES + 1) /* with its NUL */
@@ -30,6 +33,10 @@ void digest_final(struct digest *digest, unsigned char out[DIGEST_BYTES]);
 
 /* The digest of one piece of memory. */
 void digest_of(const void *data, size_t bytes, unsigned char out[DIGEST_BYTES]);
+
+/* HMAC with SHA-256: what only somebody with the key can say of some bytes. */
+void digest_hmac(struct slice key, struct slice data,
+                 unsigned char out[DIGEST_BYTES]);
 
 /* Lower-case hexadecimal of a digest, with a NUL. */
 void digest_hex(const unsigned char digest[DIGEST_BYTES],

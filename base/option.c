@@ -265,6 +265,26 @@ option_parse_bool(const char *value, bool *claim, struct err *err)
                    SHOWN_BYTES_MAX, value);
 }
 
+struct slice
+option_list_next(struct slice *rest)
+{
+    const char *end = rest->bytes ? memchr(rest->data, ',', rest->bytes) : NULL;
+    struct slice item = { rest->data,
+                          end ? (size_t)(end - rest->data) : rest->bytes };
+    size_t taken = item.bytes + (end ? 1 : 0);
+
+    if (taken > 0)
+        rest->data += taken;
+    rest->bytes -= taken;
+    while (item.bytes && *item.data == ' ') {
+        item.data++;
+        item.bytes--;
+    }
+    while (item.bytes && item.data[item.bytes - 1] == ' ')
+        item.bytes--;
+    return item;
+}
+
 void
 option_explain(const struct option *option, struct buf *buf)
 {

@@ -64,6 +64,10 @@ void option_fini(const struct option *option, void *base);
 /* Reads yes, no, true, false, on, off, 1 or 0, in any case. E_INVALID. */
 int option_parse_bool(const char *value, bool *claim, struct err *err);
 
+/* Takes the next item off a list; blanks around it do not belong to it. An item
+ * may be empty; behind the last one, *rest is too. */
+struct slice option_list_next(struct slice *rest);
+
 /* Appends the sentence and the limits as a comment line. */
 void option_explain(const struct option *option, struct buf *buf);
 

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/option.h"
+
 #define SHOWN_BYTES_MAX 64
 
 static const char *const resorts[RESORT_COUNT] = {
@@ -61,27 +63,6 @@ find(const struct conf *conf, struct slice name, size_t *member)
     return false;
 }
 
-/* Takes the next name off a text; blanks around it do not belong to it. */
-static struct slice
-next_name(struct slice *rest)
-{
-    const char *end = rest->bytes ? memchr(rest->data, ',', rest->bytes) : NULL;
-    struct slice name = { rest->data,
-                          end ? (size_t)(end - rest->data) : rest->bytes };
-    size_t taken = name.bytes + (end ? 1 : 0);
-
-    if (taken > 0)
-        rest->data += taken;
-    rest->bytes -= taken;
-    while (name.bytes && *name.data == ' ') {
-        name.data++;
-        name.bytes--;
-    }
-    while (name.bytes && name.data[name.bytes - 1] == ' ')
-        name.bytes--;
-    return name;
-}
-
 int
 route_parse(const struct conf *conf, struct slice text, struct route *route,
             struct err *err)
@@ -96,7 +77,7 @@ route_parse(const struct conf *conf, struct slice text, struct route *route,
     }
     do {
         bool is_last = !text.bytes || !memchr(text.data, ',', text.bytes);
-        struct slice name = next_name(&text);
+        struct slice name = option_list_next(&text);
         int shown =
             name.bytes < SHOWN_BYTES_MAX ? (int)name.bytes : SHOWN_BYTES_MAX;
         size_t member;
@@ -135,7 +116,7 @@ route_recall(const struct conf *conf, const char *text, struct route *route)
     if (strcmp(text, CONF_LOCAL) == 0)
         return true;
     while (rest.bytes) {
-        struct slice name = next_name(&rest);
+        struct slice name = option_list_next(&rest);
         size_t member;
 
         if (find(conf, name, &member) && !route_has(route, member))

@@ -365,6 +365,7 @@ Test(conf, has_a_sample_with_every_option_at_its_default)
     CONF_LIST(STANDS)
     CONF_TEXT_LIST(STANDS)
     CONF_UPSTREAM_LIST(STANDS)
+    CONF_WEBHOOK_LIST(STANDS)
 #undef STANDS
     load_well(&sample, text.data);
 #define IS_DEFAULT(name, type, initial, ...) \
@@ -374,6 +375,7 @@ Test(conf, has_a_sample_with_every_option_at_its_default)
     cr_expect_str_eq(sample.last_resort, "wait");
     cr_expect_eq(conf_check(&sample, &err), 0, "%s", err.msg);
     cr_expect_eq(sample.upstream_count, 7);
+    cr_expect_eq(sample.webhook_count, 3);
     conf_fini(&sample);
     buf_fini(&text);
 }

@@ -68,6 +68,58 @@ Test(conf_file, reads_the_weights_of_clients)
     conf_fini(&again);
 }
 
+Test(conf_file, reads_webhooks)
+{
+    struct conf conf, again;
+    struct buf dump = { 0 };
+
+    load_well(&conf, "[webhook \"pager\"]\n"
+                     "url = https://hooks.example.com/sheaf/\n"
+                     "secret_env = PAGER_SECRET\n"
+                     "events = batch.failed,  batch.expired\n"
+                     "clients = nightly, alice\n"
+                     "[webhook \"all\"]\n"
+                     "url = http://127.0.0.1:8080/hook\n"
+                     "secret_file = /etc/sheaf/all.secret\n"
+                     "posts_max = 8\n");
+    cr_assert_eq(conf.webhook_count, 2);
+    cr_expect_str_eq(conf.webhooks[0].name, "pager");
+    cr_expect_str_eq(conf.webhooks[0].url, "https://hooks.example.com/sheaf/");
+    cr_expect_eq(conf.webhooks[0].timeout_ms, 15000);
+    cr_expect_eq(conf.webhooks[0].posts_max, 2);
+    cr_expect_eq(conf.webhooks[1].posts_max, 8);
+    conf_dump(&conf, &dump);
+    load_well(&again, dump.data);
+    cr_assert_eq(again.webhook_count, 2);
+    cr_expect_str_eq(again.webhooks[0].events, conf.webhooks[0].events);
+    cr_expect_str_eq(again.webhooks[1].secret_file, "/etc/sheaf/all.secret");
+    buf_fini(&dump);
+    conf_fini(&conf);
+    conf_fini(&again);
+}
+
+Test(conf_file, tells_a_webhook_only_of_what_it_wants)
+{
+    struct conf conf;
+    const struct conf_webhook *some = &conf.webhooks[0];
+    const struct conf_webhook *all = &conf.webhooks[1];
+
+    load_well(&conf, "[webhook \"some\"]\nurl = https://a\nsecret_env = A\n"
+                     "events = batch.failed, alert.fired\n"
+                     "clients = nightly, alice\n"
+                     "[webhook \"all\"]\nurl = https://a\nsecret_env = A\n");
+    cr_expect(conf_webhook_wants(some, EVENT_BATCH_FAILED, "alice"));
+    cr_expect(conf_webhook_wants(some, EVENT_BATCH_FAILED, "nightly"));
+    cr_expect(conf_webhook_wants(some, EVENT_ALERT_FIRED, NULL));
+    cr_expect_not(conf_webhook_wants(some, EVENT_BATCH_FAILED, "ali"));
+    cr_expect_not(conf_webhook_wants(some, EVENT_BATCH_COMPLETED, "alice"));
+    for (enum event event = 0; event < EVENT_TEST; event++) {
+        cr_expect(conf_webhook_wants(all, event, "anybody"));
+        cr_expect_eq(event_parse(slice_of(event_name(event))), event);
+    }
+    conf_fini(&conf);
+}
+
 Test(conf_file, reads_both_kinds_of_sections)
 {
     struct conf conf;
@@ -178,7 +230,8 @@ Test(conf_file, fills_in_what_a_dialect_brings)
     }
 }
 
-#define UP "[upstream \"u\"]\n"
+#define HOOK "[webhook \"w\"]\n"
+#define UP   "[upstream \"u\"]\n"
 #define NAME_64 \
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -207,27 +260,47 @@ static const struct {
     { "[client \"a\"]\nweight = 0\n", ":2: weight: 0 is below 1" },
     { "[client \"a\"]\nslots_max = 1\n",
       ":2: slots_max: no such option in a client" },
+    { HOOK "url = https://a\n",
+      ":1: webhook w: secret_file, secret_credential or secret_env is "
+      "missing" },
+    { HOOK "secret_env = A\n", ":1: webhook w: url is missing" },
+    { HOOK "url = https://a\nsecret_env = A\nsecret_file = /a\n",
+      ":1: webhook w: only one of secret_file, secret_credential and "
+      "secret_env can be given" },
+    { HOOK "url = http://example.org\nsecret_env = A\n",
+      ":1: webhook w: url: http:// to another host can be read on the way; use "
+      "https://, or set allow_plain_http = yes" },
+    { HOOK "url = https://a\nsecret_env = A\nevents = batch.completed, x\n",
+      ":1: webhook w: events: x is none of batch.completed, batch.failed, "
+      "batch.expired, batch.cancelled, alert.fired and alert.resolved" },
+    { HOOK "url = ftp://a\n",
+      ":2: url: does not begin with http:// or https://" },
+    { HOOK "posts_max = 9\n", ":2: posts_max: 9 is above 8" },
+    { HOOK "weight = 1\n", ":2: weight: no such option in a webhook" },
+    { HOOK "url = https://a\nsecret_env = A\n" HOOK,
+      ":4: webhook w is given twice" },
+    { "[webhook \"a b\"]\n",
+      ":1: the name of a webhook is made of letters, digits, _, . and -" },
     { "# x\nslots_max = 5\n", ":2: slots_max: not in a section" },
     { "[sheaf]\n[sheaf]\n", ":2: the section [sheaf] is given twice" },
     { "\n[sheaf\n", ":2: the section has no ]" },
     { "[sheaf] x\n", ":1: text behind the section" },
-    { "[sheafd]\n",
-      ":1: the section is neither [sheaf] nor [upstream \"name\"] nor "
-      "[client \"name\"]" },
+    { "[sheafd]\n", ":1: the section is none of [sheaf], [upstream \"name\"], "
+                    "[client \"name\"] and [webhook \"name\"]" },
     { "[upstream a]\n",
-      ":1: the section is neither [sheaf] nor [upstream \"name\"] nor "
-      "[client \"name\"]" },
+      ":1: the section is none of [sheaf], [upstream \"name\"], "
+      "[client \"name\"] and [webhook \"name\"]" },
     { "[upstream\"a\"]\n",
-      ":1: the section is neither [sheaf] nor [upstream \"name\"] nor "
-      "[client \"name\"]" },
+      ":1: the section is none of [sheaf], [upstream \"name\"], "
+      "[client \"name\"] and [webhook \"name\"]" },
     { "[upstream \"]\n",
-      ":1: the section is neither [sheaf] nor [upstream \"name\"] nor "
-      "[client \"name\"]" },
+      ":1: the section is none of [sheaf], [upstream \"name\"], "
+      "[client \"name\"] and [webhook \"name\"]" },
     { "[upstream]\n",
-      ":1: the section is neither [sheaf] nor [upstream \"name\"] nor "
-      "[client \"name\"]" },
-    { "[]\n", ":1: the section is neither [sheaf] nor [upstream \"name\"] nor "
-              "[client \"name\"]" },
+      ":1: the section is none of [sheaf], [upstream \"name\"], "
+      "[client \"name\"] and [webhook \"name\"]" },
+    { "[]\n", ":1: the section is none of [sheaf], [upstream \"name\"], "
+              "[client \"name\"] and [webhook \"name\"]" },
     { "[upstream \"\"]\n",
       ":1: the name of an upstream has 1 to 64 characters" },
     { "[upstream \"" NAME_64 "x\"]\n",

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/base64.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "worker/hint.h"
@@ -64,38 +65,6 @@ oauth_body(const struct oauth_client *client, struct buf *out)
     }
 }
 
-/* The digit for the lowest six bits. */
-static char
-base64_digit(uint32_t bits)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop"
-                                 "qrstuvwxyz0123456789+/";
-
-    return digits[bits & 63];
-}
-
-static void
-add_base64(struct buf *out, struct slice bytes)
-{
-    for (size_t i = 0; i < bytes.bytes; i += 3) {
-        size_t left = bytes.bytes - i;
-        uint32_t three = (uint32_t)(unsigned char)bytes.data[i] << 16;
-
-        if (left > 1)
-            three |= (uint32_t)(unsigned char)bytes.data[i + 1] << 8;
-        if (left > 2)
-            three |= (unsigned char)bytes.data[i + 2];
-        buf_add_char(out, base64_digit(three >> 18));
-        buf_add_char(out, base64_digit(three >> 12));
-        if (left > 1)
-            buf_add_char(out, base64_digit(three >> 6));
-        if (left > 2)
-            buf_add_char(out, base64_digit(three));
-        for (size_t j = left; j < 3; j++)
-            buf_add_char(out, '=');
-    }
-}
-
 void
 oauth_basic(const struct oauth_client *client, struct buf *out)
 {
@@ -108,7 +77,7 @@ oauth_basic(const struct oauth_client *client, struct buf *out)
     buf_add_char(&pair, ':');
     add_encoded(&pair, client->secret);
     buf_reserve(out, 2 * pair.bytes + 4);
-    add_base64(out, buf_slice(&pair));
+    base64_add(out, buf_slice(&pair));
     explicit_bzero(pair.data, pair.bytes);
     buf_fini(&pair);
 }
