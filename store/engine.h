@@ -50,7 +50,9 @@
     X(FILE_KEY, "file_key")     \
     X(OWNED, "owned")           \
     X(PIECE, "piece")           \
-    X(FILING, "filing")
+    X(FILING, "filing")         \
+    X(DELIVERY, "delivery")     \
+    X(PENDING, "pending")
 
 #define TABLES_OF_FORMAT_1 22 /* later ones are added to an older store */
 

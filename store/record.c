@@ -189,6 +189,21 @@ record_get_str(struct record *record)
 }
 
 int
+record_get_text(struct record *record, char *out, size_t size)
+{
+    struct slice text = record_get_str(record);
+
+    memset(out, 0, size);
+    if (text.bytes >= size)
+        return E_CORRUPT;
+    if (text.bytes && memchr(text.data, '\0', text.bytes))
+        return E_CORRUPT;
+    if (text.bytes)
+        memcpy(out, text.data, text.bytes);
+    return 0;
+}
+
+int
 record_end(const struct record *record)
 {
     return record->is_short ? E_CORRUPT : 0;

@@ -50,6 +50,11 @@ void record_get_bytes(struct record *record, void *data, size_t bytes);
 /* A borrowed string. */
 struct slice record_get_str(struct record *record);
 
+/* A string as text with its NUL, of at most `size` bytes in all. E_CORRUPT: it
+ * is longer, or holds a NUL. */
+int record_get_text(struct record *record, char *out, size_t size)
+    __attribute__((warn_unused_result));
+
 /* 0 if all fields were there, else E_CORRUPT. Bytes that are left over belong
  * to a later version of the same format and are no error. */
 int record_end(const struct record *record) __attribute__((warn_unused_result));

@@ -38,6 +38,7 @@ ids_put(struct store *store)
     record_i64(out, store->ids.mark.boot_ms);
     record_i64(out, store->ids.mark.wall_ms);
     record_u64(out, store->ids.file);
+    record_u64(out, store->ids.delivery);
     table_put(store, TABLE_META, meta_key("ids"));
 }
 
@@ -61,9 +62,10 @@ ids_get(struct store *store)
         store->ids.mark.boot_ms = record_get_i64(&record);
         store->ids.mark.wall_ms = record_get_i64(&record);
     }
-    /* Before format 4 there were no files. */
-    if (record.left)
+    if (record.left) { /* since format 4 */
         store->ids.file = record_get_u64(&record);
+        store->ids.delivery = record_get_u64(&record);
+    }
     store->committed = store->ids;
     return record_end(&record);
 }

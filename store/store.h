@@ -490,13 +490,14 @@ enum timer_kind {
     TIMER_FILE_READ = 11, /* of a batch: its file is read and checked */
     TIMER_FILE_MAKE = 12, /* of a batch: the files that it ends in */
     TIMER_FILE_DROP = 13, /* the removal of a file */
-    TIMER_LAST = TIMER_FILE_DROP,
+    TIMER_DELIVERY = 14,
+    TIMER_LAST = TIMER_DELIVERY,
 };
 
 struct timer {
     int64_t due_ms;
     enum timer_kind kind;
-    uint64_t id;          /* a request, a batch or a file */
+    uint64_t id;          /* a request, a batch, a file or a delivery */
     struct cursor cursor; /* where a slice goes on */
     uint32_t argument;
 };

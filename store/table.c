@@ -36,6 +36,8 @@ static const size_t key_widths[TABLE_COUNT] = {
     [TABLE_OWNED] = DIGEST_BYTES + 8,
     [TABLE_PIECE] = 12,
     [TABLE_FILING] = 8,
+    [TABLE_DELIVERY] = 8,
+    [TABLE_PENDING] = 24,
 };
 
 size_t

@@ -9,13 +9,15 @@
 #define STORE_TABLE_H
 
 #include "base/digest.h"
+#include "store/delivery.h"
 #include "store/engine.h"
 #include "store/file.h"
 #include "store/record.h"
 #include "store/store.h"
 
 struct ids {
-    uint64_t batch, request, seq, group, file; /* the last ones given out */
+    /* the last ones given out */
+    uint64_t batch, request, seq, group, file, delivery;
     int64_t latest_ms;
     struct clock_mark mark; /* of that time */
 };
@@ -168,6 +170,17 @@ void request_leave(struct store *store, uint64_t id, const struct draft *draft);
 
 /* Removes all attempts of a request (attempts.c). */
 void attempts_drop(struct store *store, uint64_t request);
+
+/* ---- deliveries (deliveries.c) ---- */
+
+#define DELIVERY_STEM_BYTES 8 /* of a webhook's digest, in the index */
+
+/* The place of a delivery among those that wait; its timer. */
+struct key key_pending(const struct delivery *delivery);
+struct timer delivery_timer(const struct delivery *delivery);
+
+/* Writes the rows by which a delivery is found when it is due. */
+void delivery_place(struct store *store, const struct delivery *delivery);
 
 /* ---- drafts and results ---- */
 

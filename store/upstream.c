@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/upstream.h"
 
-#include <string.h>
-
 #include "base/err.h"
 
 void
@@ -25,32 +23,17 @@ upstream_encode(const struct upstream_row *row, struct buf *out)
     record_i64(out, row->answered_ms);
 }
 
-static int
-get_text(struct record *record, char *out, size_t size)
-{
-    struct slice text = record_get_str(record);
-
-    memset(out, 0, size);
-    if (text.bytes >= size)
-        return E_CORRUPT;
-    if (text.bytes && memchr(text.data, '\0', text.bytes))
-        return E_CORRUPT;
-    if (text.bytes)
-        memcpy(out, text.data, text.bytes);
-    return 0;
-}
-
 int
 upstream_decode(struct record *record, struct upstream_row *row)
 {
-    if (get_text(record, row->name, sizeof(row->name)) < 0)
+    if (record_get_text(record, row->name, sizeof(row->name)) < 0)
         return E_CORRUPT;
     row->until_ms = record_get_i64(record);
     row->since_ms = record_get_i64(record);
     row->http_status = record_get_u32(record);
-    if (get_text(record, row->code, sizeof(row->code)) < 0 ||
-        get_text(record, row->message, sizeof(row->message)) < 0 ||
-        get_text(record, row->source, sizeof(row->source)) < 0) {
+    if (record_get_text(record, row->code, sizeof(row->code)) < 0 ||
+        record_get_text(record, row->message, sizeof(row->message)) < 0 ||
+        record_get_text(record, row->source, sizeof(row->source)) < 0) {
         return E_CORRUPT;
     }
     row->breaker = record_get_u8(record);

@@ -23,7 +23,8 @@ static const char *const key_forms[TABLE_COUNT] = {
     [TABLE_RESULT] = "8",    [TABLE_DONE] = "88",      [TABLE_ESSENCE] = "84",
     [TABLE_ATTEMPT] = "84",  [TABLE_UPSTREAM] = "x",   [TABLE_FILE] = "8",
     [TABLE_FILE_UUID] = "x", [TABLE_FILE_KEY] = "x",   [TABLE_OWNED] = "x",
-    [TABLE_PIECE] = "84",    [TABLE_FILING] = "8",
+    [TABLE_PIECE] = "84",    [TABLE_FILING] = "8",     [TABLE_ATTEMPT] = "84",
+    [TABLE_UPSTREAM] = "x",  [TABLE_DELIVERY] = "8",   [TABLE_PENDING] = "888",
 };
 
 static void
@@ -223,6 +224,8 @@ static const struct {
     [TABLE_OWNED] = { verify_owned, true },
     [TABLE_PIECE] = { verify_piece, false },
     [TABLE_FILING] = { verify_filing, false },
+    [TABLE_DELIVERY] = { verify_delivery, true },
+    [TABLE_PENDING] = { verify_pending, true },
 };
 
 static void

@@ -103,7 +103,9 @@ row_fn verify_request, verify_key, verify_ref, verify_ready, verify_lease,
 row_fn verify_file, verify_file_uuid, verify_file_key, verify_owned,
     verify_piece, verify_filing;
 
-/* What is due (verify_timers.c), and what stands beside (verify.c). */
-row_fn verify_timer, verify_meta, verify_worker, verify_upstream;
+/* What is due, and deliveries (verify_timers.c); what stands beside (verify.c).
+ */
+row_fn verify_timer, verify_delivery, verify_pending, verify_meta,
+    verify_worker, verify_upstream;
 
 #endif

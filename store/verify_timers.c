@@ -180,6 +180,19 @@ compare_file_end(struct check *check, const struct timer *timer)
     }
 }
 
+static void
+compare_delivery(struct check *check, const struct timer *timer)
+{
+    struct delivery delivery;
+    int rc = store_delivery_get(check->store, timer->id, &delivery);
+
+    if (MEND(check,
+             rc == E_CORRUPT || (rc == 0 && delivery.due_ms == timer->due_ms),
+             "no delivery waits for it")) {
+        drop_row(check);
+    }
+}
+
 void
 verify_timer(struct check *check, struct slice key, struct record *record)
 {
@@ -202,4 +215,60 @@ verify_timer(struct check *check, struct slice key, struct record *record)
         compare_delay(check, &timer);
     else if (timer.kind == TIMER_FILE_END)
         compare_file_end(check, &timer);
+    else if (timer.kind == TIMER_DELIVERY)
+        compare_delivery(check, &timer);
+}
+
+/* ---- deliveries ---- */
+
+void
+verify_delivery(struct check *check, struct slice key, struct record *record)
+{
+    struct delivery delivery = { .id = key_get_u64(key, 0) };
+
+    if (delivery_decode(record, &delivery) < 0) {
+        if (MEND(check, false, "damaged"))
+            drop_row(check);
+        return;
+    }
+    if (MEND(check, delivery.id <= check->store->ids.delivery,
+             "its number was not given out")) {
+        raise_number(check, &check->store->ids.delivery, delivery.id);
+    }
+    if (MEND(check,
+             has_timer(check, delivery.due_ms, TIMER_DELIVERY, delivery.id),
+             "its timer is missing")) {
+        delivery_place(check->store, &delivery);
+        return;
+    }
+    if (MEND(check,
+             delivery.state != DELIVERY_WAITING ||
+                 has_row(check, TABLE_PENDING, key_pending(&delivery)),
+             "it is not among those that wait")) {
+        delivery_place(check->store, &delivery);
+    }
+}
+
+void
+verify_pending(struct check *check, struct slice key, struct record *record)
+{
+    uint64_t id = key_get_u64(key, 16);
+    struct delivery delivery;
+    struct key want = key_start();
+    int rc;
+
+    if (MEND(check, record_end(record) == 0, "damaged")) {
+        drop_row(check);
+        return;
+    }
+    rc = store_delivery_get(check->store, id, &delivery);
+    if (rc == 0)
+        want = key_pending(&delivery);
+    if (MEND(check,
+             rc == E_CORRUPT ||
+                 (rc == 0 && delivery.state == DELIVERY_WAITING &&
+                  slice_equal(key, key_slice(&want))),
+             "no delivery waits there")) {
+        drop_row(check);
+    }
 }

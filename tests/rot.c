@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "store/delivery.h"
 #include "store/filing.h"
 #include "tests/store_expect.h"
 
@@ -45,6 +46,25 @@ furnish_files(struct play *play, uint64_t batch)
     free(content);
 }
 
+/* One that waits, one that was given, one that has ended. */
+static void
+add_deliveries(struct play *play)
+{
+    struct delivery delivery = { .webhook = "hook",
+                                 .type = "batch.completed",
+                                 .next_ms = play->now_ms,
+                                 .due_ms = play->now_ms + 1000000,
+                                 .body = slice_of("{}") };
+
+    for (int i = 0; i < 3; i++)
+        store_delivery_add(play->store, &delivery);
+    delivery_move(&delivery, DELIVERY_GIVEN);
+    store_delivery_put(play->store, &delivery);
+    delivery.id--;
+    delivery_move(&delivery, DELIVERY_DELIVERED);
+    store_delivery_put(play->store, &delivery);
+}
+
 void
 rot_furnish(struct play *play)
 {
@@ -71,6 +91,7 @@ rot_furnish(struct play *play)
     store_worker_put(play->store,
                      &(struct worker_row){ .host = slice_of("host") });
     store_upstream_put(play->store, &(struct upstream_row){ .name = "b" });
+    add_deliveries(play);
     play_commit(play);
     play_check(play);
 }

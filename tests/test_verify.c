@@ -35,6 +35,7 @@ static const enum makes makes[TABLE_COUNT] = {
     [TABLE_FILE] = MAKES_NOTHING,        [TABLE_FILE_UUID] = MAKES_THE_SAME,
     [TABLE_FILE_KEY] = MAKES_THE_SAME,   [TABLE_OWNED] = MAKES_THE_SAME,
     [TABLE_PIECE] = MAKES_NOTHING,       [TABLE_FILING] = MAKES_NOTHING,
+    [TABLE_DELIVERY] = MAKES_OTHERS,     [TABLE_PENDING] = MAKES_THE_SAME,
 };
 
 /* Looks at the store as it is. */

@@ -123,9 +123,21 @@ try_upstream(struct record *record, struct slice fields, struct buf *again)
     must_be_same(record, fields, again);
 }
 
-static kind_fn *const kinds[] = { try_batch,   try_spec,    try_draft,
-                                  try_request, try_outcome, try_attempt,
-                                  try_upstream };
+static void
+try_delivery(struct record *record, struct slice fields, struct buf *again)
+{
+    struct delivery delivery;
+
+    if (delivery_decode(record, &delivery) < 0)
+        return;
+    delivery_encode(&delivery, again);
+    must_be_same(record, fields, again);
+    must(delivery_state_name(delivery.state) != NULL);
+}
+
+static kind_fn *const kinds[] = { try_batch,    try_spec,    try_draft,
+                                  try_request,  try_outcome, try_attempt,
+                                  try_upstream, try_delivery };
 #define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
 
 /* ---- rows ---- */
@@ -177,6 +189,7 @@ read_rows(struct store *store)
     struct worker_row worker;
     struct outcome outcome;
     struct attempt attempt;
+    struct delivery delivery;
     struct chunk chunk;
     struct lease lease;
     struct timer timer;
@@ -197,6 +210,7 @@ read_rows(struct store *store)
     (void)store_result_at(store, 1, 0, &result);
     (void)store_outcome_get(store, 1, &outcome);
     (void)store_attempt_before(store, 1, UINT32_MAX, &attempt);
+    (void)store_delivery_after(store, 0, &delivery);
     (void)store_reply_get(store, 1, &text);
     if (store_draft_get(store, 1, 1, &draft) == 0 &&
         store_draft_line(store, &draft, &text) == 0) {
@@ -219,6 +233,7 @@ try_rows(struct slice fields)
     put_row(store, TABLE_DRAFT, key_draft(1, 1), fields);
     put_row(store, TABLE_ESSENCE, key_draft(1, 1), fields);
     put_row(store, TABLE_ATTEMPT, key_draft(1, 1), fields);
+    put_row(store, TABLE_DELIVERY, key_id(1), fields);
     put_row(store, TABLE_LEASE, key_id(1), fields);
     put_row(store, TABLE_OUTCOME, key_id(1), fields);
     put_row(store, TABLE_REPLY, key_id(1), fields);
