@@ -10,13 +10,14 @@
 
 /* ---- life ---- */
 
-/* A batch that is finished has nothing to give any more. */
+/* A batch that has ended has nothing to give any more. */
 static void
-on_finished(void *context, uint64_t batch)
+on_ended(void *context, const struct batch *batch)
 {
     struct broker *broker = context;
 
-    schedule_remove(broker->schedule, batch);
+    schedule_remove(broker->schedule, batch->id);
+    deliveries_batch_ended(broker, batch);
 }
 
 /* One that got something ready to give is looked at again. */
@@ -48,7 +49,7 @@ broker_new(const struct broker_env *env)
     broker->cache = cache_new(conf->cache_entries_max, conf->cache_bytes_max);
     broker->waiters =
         mem_zalloc((size_t)conf->waiters_max, sizeof(broker->waiters[0]));
-    store_watch(env->store, on_finished, broker);
+    store_watch(env->store, on_ended, broker);
     store_watch_ready(env->store, on_ready, broker);
     store_keep_answers(env->store, conf->cache_ttl_ms);
     store_set_marks(env->store, (unsigned)conf->store_soft_percent,
@@ -86,29 +87,47 @@ struct handler {
 };
 
 static const struct handler client_handlers[] = {
-    { "hello", answer_hello },       { "open", intake_open },
-    { "chunk", intake_chunk },       { "seal", intake_seal },
-    { "abort", intake_abort },       { "check", intake_check },
-    { "status", answer_status },     { "list", answer_list },
-    { "wait", answer_wait },         { "results", answer_results },
-    { "refusals", answer_refusals }, { "chunks", answer_chunks },
-    { "export", answer_export },     { "stats", answer_stats },
-    { "cancel", control_cancel },    { "retry", control_retry },
-    { "pause", control_pause },      { "resume", control_resume },
-    { "purge", control_purge },      { "why", answer_why },
-    { "verify", upkeep_verify },     { "backup", upkeep_backup },
-    { "upstreams", upstream_list },  { "upstream_resume", upstream_resume },
-    { "file_open", files_open },     { "file_part", files_part },
-    { "file_close", files_close },   { "file", files_look },
-    { "file_read", files_read },     { "file_list", files_list },
+    { "hello", answer_hello },
+    { "open", intake_open },
+    { "chunk", intake_chunk },
+    { "seal", intake_seal },
+    { "abort", intake_abort },
+    { "check", intake_check },
+    { "status", answer_status },
+    { "list", answer_list },
+    { "wait", answer_wait },
+    { "results", answer_results },
+    { "refusals", answer_refusals },
+    { "chunks", answer_chunks },
+    { "export", answer_export },
+    { "stats", answer_stats },
+    { "cancel", control_cancel },
+    { "retry", control_retry },
+    { "pause", control_pause },
+    { "resume", control_resume },
+    { "purge", control_purge },
+    { "why", answer_why },
+    { "verify", upkeep_verify },
+    { "backup", upkeep_backup },
+    { "upstreams", upstream_list },
+    { "upstream_resume", upstream_resume },
+    { "file_open", files_open },
+    { "file_part", files_part },
+    { "file_close", files_close },
+    { "file", files_look },
+    { "file_read", files_read },
+    { "file_list", files_list },
     { "file_delete", files_delete },
+    { "webhooks", webhook_list },
+    { "webhook_resend", webhook_resend },
+    { "webhook_test", webhook_test },
 };
 
 static const struct handler worker_handlers[] = {
     { "hello", worker_hello },   { "beat", worker_beat },
     { "slots", worker_slots },   { "started", worker_started },
     { "result", worker_result }, { "release", worker_release },
-    { "bye", worker_bye },
+    { "posted", worker_posted }, { "bye", worker_bye },
 };
 
 static handler_fn *
@@ -270,6 +289,7 @@ broker_turn(struct broker *broker, int64_t now_ms)
     stage_run(broker, now_ms);
     worker_balance(broker);
     dispatch_run(broker, now_ms);
+    deliveries_run(broker, now_ms);
     broker->turned_ms = now_ms;
     broker->wake_ms = broker_next_ms(broker);
     if (broker->wake_ms < now_ms)
@@ -328,6 +348,8 @@ broker_next_ms(const struct broker *broker)
         next_ms = broker->retain_ms;
     if (broker->look_ms < next_ms)
         next_ms = broker->look_ms;
+    if (deliveries_next_ms(broker) < next_ms)
+        next_ms = deliveries_next_ms(broker);
     for (size_t i = 0; i < broker->waiter_count; i++) {
         if (broker->waiters[i].until_ms < next_ms)
             next_ms = broker->waiters[i].until_ms;

@@ -5,7 +5,7 @@
  * files call each other. Each file handles one family of verbs or one duty:
  * intake.c, control.c, answers.c, answer_pages.c and answer_why.c for clients,
  * hello.c and workers.c for workers, dispatch.c leases, finish.c ends requests,
- * due.c does what time brings.
+ * deliveries.c tells webhooks of events, due.c does what time brings.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_CORE_H
@@ -13,6 +13,7 @@
 
 #include "base/digest.h"
 #include "queue/broker.h"
+#include "queue/deliveries.h"
 #include "queue/group.h"
 #include "queue/line.h"
 #include "queue/prompt.h"
@@ -84,6 +85,12 @@
     X(files_stored)      \
     X(files_made)        \
     X(files_deleted)     \
+    X(events_added)      \
+    X(events_delivered)  \
+    X(events_failed)     \
+    X(events_retried)    \
+    X(events_lost)       \
+    X(events_dropped)    \
     REPLY_COUNTER_LIST(X)
 
 #define COUNTER_FIELD(name) uint64_t name;
@@ -145,6 +152,7 @@ struct broker {
     int64_t turned_ms;     /* when broker_turn() was last called */
     int64_t wake_ms;       /* when it was to be called again at the latest */
     struct upkeep upkeep;
+    struct posts posts; /* deliveries that are with workers */
     bool is_draining;
     char *own;             /* while draining: whose workers end with it */
     bool has_results;      /* something ended since the last settle */
@@ -247,8 +255,9 @@ handler_fn files_open, files_part, files_close, files_look, files_read,
     files_list, files_delete;
 handler_fn upkeep_verify, upkeep_backup;
 handler_fn upstream_list, upstream_resume;
+handler_fn webhook_list, webhook_resend, webhook_test;
 handler_fn worker_hello, worker_beat, worker_slots, worker_started,
-    worker_result, worker_release, worker_bye;
+    worker_result, worker_release, worker_posted, worker_bye;
 
 /* ---- answers.c ---- */
 

@@ -208,6 +208,12 @@ due_forget(struct broker *broker, const struct timer *timer, int64_t now_ms)
     (void)store_forget(broker->env.store, timer->id, false);
 }
 
+static void
+due_delivery(struct broker *broker, const struct timer *timer, int64_t now_ms)
+{
+    deliveries_due(broker, timer->id, timer->due_ms, now_ms);
+}
+
 typedef void due_fn(struct broker *broker, const struct timer *timer,
                     int64_t now_ms);
 
@@ -227,6 +233,7 @@ static const struct {
     [TIMER_FORGET] = { due_forget, false },
     [TIMER_FILE_END] = { files_end, false },
     [TIMER_FILE_DROP] = { files_remove, true },
+    [TIMER_DELIVERY] = { due_delivery, false },
 };
 
 void

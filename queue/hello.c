@@ -96,6 +96,38 @@ match_held(struct call *call, struct session *session, cJSON *drop)
     return 0;
 }
 
+static int
+match_posts(struct call *call, const struct session *session)
+{
+    if (deliveries_match(call->broker, session, wire_get(call->wire, "posts"),
+                         call->now_ms) < 0) {
+        return err_set(call->err, E_INVALID, "posts: not an array");
+    }
+    return 0;
+}
+
+/* Which webhooks it can sign for. Names that are not ours mean nothing. */
+static int
+read_webhooks(struct call *call, struct session *session)
+{
+    const struct conf *conf = call->broker->env.conf;
+    const cJSON *list = wire_get(call->wire, "webhooks"), *item;
+
+    if (list && !cJSON_IsArray(list))
+        return err_set(call->err, E_INVALID, "webhooks: not an array");
+    session->webhooks = 0;
+    cJSON_ArrayForEach(item, list)
+    {
+        for (size_t i = 0; i < conf->webhook_count; i++) {
+            if (cJSON_IsString(item) &&
+                strcmp(item->valuestring, conf->webhooks[i].name) == 0) {
+                session->webhooks |= 1u << i;
+            }
+        }
+    }
+    return 0;
+}
+
 static void
 add_upstreams(cJSON *head, const struct conf *conf)
 {
@@ -152,7 +184,7 @@ welcome(struct call *call, struct session *session, int64_t claimed,
     wire_add_int(head, "drain_ms", conf->drain_ms);
     wire_add_int(head, "orphan_ttl_ms", conf->orphan_ttl_ms);
     drop = wire_add_array(head, "drop");
-    if (match_held(call, session, drop) < 0) {
+    if (match_held(call, session, drop) < 0 || match_posts(call, session) < 0) {
         cJSON_Delete(head);
         return E_INVALID;
     }
@@ -209,7 +241,7 @@ worker_hello(struct call *call)
     if (nth > 0 && nth <= session->hellos)
         return 0;
     session->hellos = (uint32_t)nth;
-    if (read_session(call, session) < 0)
+    if (read_session(call, session) < 0 || read_webhooks(call, session) < 0)
         return E_INVALID;
     /* One that spoke from there before has gone. */
     former = sessions_find_peer(broker->sessions, call->peer);

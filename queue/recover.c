@@ -171,6 +171,8 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
                       : reload_leases(broker, now_ms);
     if (rc == 0)
         rc = load_batches(broker);
+    if (rc == 0)
+        rc = deliveries_recover(broker, now_ms);
     if (rc < 0) {
         store_abort(broker->env.store);
         return err_set(err, rc,

@@ -59,6 +59,7 @@ struct session {
     char host[SESSION_TEXT_BYTES];
     char lock[SESSION_TEXT_BYTES];
     char own[SESSION_TEXT_BYTES]; /* token of the broker that started it */
+    uint32_t webhooks; /* whose secrets it has: bits, as in the configuration */
     uint32_t pid;
     uint32_t capacity; /* calls it can make */
     uint32_t told;     /* slots it was told to use */

@@ -155,9 +155,9 @@ worker_lose_lease(struct broker *broker, struct session *session,
 void
 worker_end(struct broker *broker, struct session *session, int64_t now_ms)
 {
-    (void)now_ms;
     while (session->held_count)
         worker_lose_lease(broker, session, &session->held[0]);
+    deliveries_worker_gone(broker, session, now_ms);
     store_worker_drop(broker->env.store, session->uuid);
     sessions_remove(broker->sessions, session);
 }

@@ -54,6 +54,13 @@ batch_is_under_way(const struct batch *batch)
     return batch->state == BATCH_SEALED || batch->state == BATCH_PAUSED;
 }
 
+bool
+batch_has_ended(const struct batch *batch)
+{
+    return batch->state == BATCH_FINISHED || batch->state == BATCH_CANCELLED ||
+           batch->state == BATCH_EXPIRED;
+}
+
 uint32_t
 batch_done_count(const struct batch *batch)
 {

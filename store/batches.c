@@ -135,6 +135,8 @@ store_batch_move(struct store *store, struct batch *batch, enum batch_state to)
     batch_move(batch, to);
     if (store->batch_moved)
         store->batch_moved(store->moves_context, batch->id, from, to);
+    if (store->ended && batch_has_ended(batch))
+        store->ended(store->context, batch);
 }
 
 bool
@@ -144,8 +146,6 @@ store_batch_put(struct store *store, struct batch *batch, int64_t now_ms)
 
     if (is_finished) {
         store_batch_move(store, batch, BATCH_FINISHED);
-        if (store->finished)
-            store->finished(store->context, batch->id);
         batch->finished_ms = now_ms;
         store_timer_drop(store, &(struct timer){ .due_ms = batch->deadline_ms,
                                                  .kind = TIMER_DEADLINE,
@@ -157,9 +157,10 @@ store_batch_put(struct store *store, struct batch *batch, int64_t now_ms)
 
 void
 store_watch(struct store *store,
-            void (*finished)(void *context, uint64_t batch), void *context)
+            void (*ended)(void *context, const struct batch *batch),
+            void *context)
 {
-    store->finished = finished;
+    store->ended = ended;
     store->context = context;
 }
 

@@ -155,6 +155,18 @@ store_delivery_first(struct store *store, const char *webhook,
     return rc == E_NOTFOUND ? E_CORRUPT : rc;
 }
 
+void
+store_delivery_skip(struct store *store, const char *webhook)
+{
+    struct slice found;
+
+    if (table_seek(store, TABLE_PENDING, pending_start(webhook),
+                   DELIVERY_STEM_BYTES, &found, NULL) == 0) {
+        table_del(store, TABLE_PENDING,
+                  key_bytes(key_start(), found.data, found.bytes));
+    }
+}
+
 uint64_t
 store_delivery_count(struct store *store)
 {

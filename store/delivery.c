@@ -57,6 +57,7 @@ delivery_encode(const struct delivery *delivery, struct buf *out)
     record_i64(out, delivery->ended_ms);
     record_u32(out, delivery->attempts);
     record_u32(out, delivery->failures);
+    record_u32(out, delivery->losses);
     record_u32(out, delivery->http_status);
     record_bytes(out, delivery->worker, sizeof(delivery->worker));
     record_str(out, slice_of(delivery->code));
@@ -86,6 +87,7 @@ delivery_decode(struct record *record, struct delivery *delivery)
     delivery->ended_ms = record_get_i64(record);
     delivery->attempts = record_get_u32(record);
     delivery->failures = record_get_u32(record);
+    delivery->losses = record_get_u32(record);
     delivery->http_status = record_get_u32(record);
     record_get_bytes(record, delivery->worker, sizeof(delivery->worker));
     if (record_get_text(record, delivery->code, sizeof(delivery->code)) < 0 ||

@@ -65,7 +65,8 @@ struct delivery {
     int64_t given_ms;     /* for the last time; 0: never */
     int64_t ended_ms;     /* 0: it has not */
     uint32_t attempts;    /* times it was given; the number of the newest one */
-    uint32_t failures;    /* since it was sent, or sent again */
+    uint32_t failures;    /* since it was stored, or sent again; the same: */
+    uint32_t losses;      /* tries whose worker was gone */
     uint32_t http_status; /* of the last answer; 0: there was none */
     unsigned char worker[DELIVERY_UUID_BYTES]; /* given: to whom */
     char code[DELIVERY_CODE_BYTES]; /* what became of the last try; "": well */
@@ -115,6 +116,9 @@ int store_delivery_after(struct store *store, uint64_t id,
  * is damaged or gone; its id is set. */
 int store_delivery_first(struct store *store, const char *webhook,
                          struct delivery *delivery);
+
+/* That one waits no more; its row and timer stay. */
+void store_delivery_skip(struct store *store, const char *webhook);
 
 /* How many there are. */
 uint64_t store_delivery_count(struct store *store);

@@ -174,10 +174,11 @@ int store_batch_before(struct store *store, uint64_t id, struct batch *batch);
  * batch that is complete to finished first; true if it did. */
 bool store_batch_put(struct store *store, struct batch *batch, int64_t now_ms);
 
-/* Calls back for each batch that moves to finished, whatever brought it
- * there, within the transaction. */
+/* Calls back for each batch that moves to finished, cancelled or expired,
+ * whatever brought it there, within the transaction; its record is written
+ * after that. */
 void store_watch(struct store *store,
-                 void (*finished)(void *context, uint64_t batch),
+                 void (*ended)(void *context, const struct batch *batch),
                  void *context);
 
 /* Calls back for each batch that gets a ready request, within the transaction. */

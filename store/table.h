@@ -37,10 +37,10 @@ struct store {
     struct err err;
     struct ids ids;       /* with what the transaction gave out */
     struct ids committed; /* as on disk */
-    void (*finished)(void *context, uint64_t batch); /* may be NULL */
-    void (*ready)(void *context, uint64_t batch);    /* this too */
+    void (*ended)(void *context, const struct batch *batch); /* may be NULL */
+    void (*ready)(void *context, uint64_t batch);            /* this too */
     void *ready_context;
-    void *context; /* of finished */
+    void *context; /* of ended */
     void (*batch_moved)(void *context, uint64_t batch, enum batch_state from,
                         enum batch_state to); /* may be NULL */
     void (*request_moved)(void *context, uint64_t request,

@@ -23,8 +23,8 @@ static const char *const key_forms[TABLE_COUNT] = {
     [TABLE_RESULT] = "8",    [TABLE_DONE] = "88",      [TABLE_ESSENCE] = "84",
     [TABLE_ATTEMPT] = "84",  [TABLE_UPSTREAM] = "x",   [TABLE_FILE] = "8",
     [TABLE_FILE_UUID] = "x", [TABLE_FILE_KEY] = "x",   [TABLE_OWNED] = "x",
-    [TABLE_PIECE] = "84",    [TABLE_FILING] = "8",     [TABLE_ATTEMPT] = "84",
-    [TABLE_UPSTREAM] = "x",  [TABLE_DELIVERY] = "8",   [TABLE_PENDING] = "888",
+    [TABLE_PIECE] = "84",    [TABLE_FILING] = "8",     [TABLE_DELIVERY] = "8",
+    [TABLE_PENDING] = "888",
 };
 
 static void

@@ -89,6 +89,24 @@ bench_init(struct bench *bench, uint64_t store_bytes)
 }
 
 void
+bench_webhook(struct bench *bench, const char *name, const char *events,
+              const char *clients)
+{
+    struct conf *conf = &bench->conf;
+    struct conf_webhook *webhook = &conf->webhooks[conf->webhook_count++];
+
+    *webhook = (struct conf_webhook){
+        .name = mem_dup_str(name),
+        .url = mem_dup_str("https://hooks.example/in"),
+        .secret_env = mem_dup_str("SECRET"),
+        .events = events ? mem_dup_str(events) : NULL,
+        .clients = clients ? mem_dup_str(clients) : NULL,
+        .timeout_ms = 15000,
+        .posts_max = 2,
+    };
+}
+
+void
 bench_start(struct bench *bench)
 {
     struct broker_env env = { .conf = &bench->conf,

@@ -75,6 +75,10 @@ void bench_init(struct bench *bench, uint64_t store_bytes);
 void bench_start(struct bench *bench);
 void bench_fini(struct bench *bench);
 
+/* Adds a webhook, before bench_start(). events, clients: NULL for all. */
+void bench_webhook(struct bench *bench, const char *name, const char *events,
+                   const char *clients);
+
 /* The broker's process ends and another one starts over the store. What was not
  * committed is lost, as is what was on its way. */
 void bench_restart(struct bench *bench);

@@ -44,6 +44,20 @@ slip_fini(struct slip *slip)
     buf_fini(&slip->report_body);
 }
 
+static void
+drop_parcel(struct hand *hand, size_t nth)
+{
+    struct parcel *parcel = &hand->parcels[nth];
+
+    free(parcel->webhook);
+    free(parcel->url);
+    free(parcel->id);
+    free(parcel->body);
+    hand->parcel_count--;
+    memmove(parcel, parcel + 1,
+            (hand->parcel_count - nth) * sizeof(hand->parcels[0]));
+}
+
 void
 hand_free(struct hand *hand)
 {
@@ -53,6 +67,9 @@ hand_free(struct hand *hand)
         buf_fini(&hand->letters[i].head);
         buf_fini(&hand->letters[i].body);
     }
+    while (hand->parcel_count)
+        drop_parcel(hand, 0);
+    free(hand->parcels);
     free(hand->slips);
     free(hand->letters);
     free(hand);
@@ -121,6 +138,24 @@ lose_letters(struct hand *hand)
     hand->letter_count = 0;
 }
 
+/* It has the secrets of all that are configured. */
+static void
+add_webhooks(const struct hand *hand, struct buf *head)
+{
+    const struct conf *conf = &hand->bench->conf;
+
+    buf_add_str(head, ",\"webhooks\":[");
+    for (size_t i = 0; i < conf->webhook_count && !hand->has_no_secrets; i++)
+        buf_addf(head, "%s\"%s\"", i ? "," : "", conf->webhooks[i].name);
+    buf_add_str(head, "],\"posts\":[");
+    for (size_t i = 0; i < hand->parcel_count; i++) {
+        buf_addf(head, "%s[%lld,%lld]", i ? "," : "",
+                 (long long)hand->parcels[i].delivery,
+                 (long long)hand->parcels[i].attempt);
+    }
+    buf_add_char(head, ']');
+}
+
 void
 hand_hello(struct hand *hand)
 {
@@ -148,6 +183,7 @@ hand_hello(struct hand *hand)
         hand->uuid, hand->number, hand->number, ++hand->hellos, hand->capacity,
         (long long)kept(hand), hand->is_draining ? "true" : "false");
     add_held(hand, &head);
+    add_webhooks(hand, &head);
     buf_add_char(&head, '}');
     say(hand, buf_slice(&head), (struct slice){ 0 });
     buf_fini(&head);
@@ -384,6 +420,48 @@ be_confirmed(struct hand *hand, const struct wire *wire)
         hand_forget(hand, slip);
 }
 
+static char *
+text_of(const struct wire *wire, const char *name)
+{
+    const char *text;
+
+    cr_assert_eq(wire_str(wire, name, 1024, NULL, &text, NULL), 0);
+    return mem_dup_str(text);
+}
+
+static void
+take_parcel(struct hand *hand, const struct wire *wire)
+{
+    if (hand->parcel_count == hand->parcel_capacity) {
+        hand->parcel_capacity = hand->parcel_capacity * 2 + 4;
+        hand->parcels = mem_grow(hand->parcels, hand->parcel_capacity,
+                                 sizeof(hand->parcels[0]));
+    }
+    hand->parcels[hand->parcel_count++] = (struct parcel){
+        .delivery = int_of(wire, "delivery"),
+        .attempt = int_of(wire, "attempt"),
+        .webhook = text_of(wire, "webhook"),
+        .url = text_of(wire, "url"),
+        .id = text_of(wire, "id"),
+        .body = mem_dup(wire->body.data, wire->body.bytes),
+    };
+}
+
+void
+hand_posted(struct hand *hand, size_t nth, const char *class_name,
+            int http_status, int64_t wait_ms)
+{
+    cr_assert_lt(nth, hand->parcel_count);
+    hand_say(hand,
+             "{'verb':'posted','delivery':%lld,'attempt':%lld,'class':'%s',"
+             "'http_status':%d,'code':'%s','message':'','wait_ms':%lld}",
+             (long long)hand->parcels[nth].delivery,
+             (long long)hand->parcels[nth].attempt, class_name, http_status,
+             strcmp(class_name, "ok") == 0 ? "" : "http_status",
+             (long long)wait_ms);
+    drop_parcel(hand, nth);
+}
+
 static void
 obey(struct hand *hand, const struct wire *wire)
 {
@@ -405,6 +483,10 @@ obey(struct hand *hand, const struct wire *wire)
         take_away(hand, wire, "requests");
     } else if (strcmp(verb, "recall") == 0) {
         give_back(hand, wire);
+    } else if (strcmp(verb, "post") == 0) {
+        take_parcel(hand, wire);
+    } else if (strcmp(verb, "noted") == 0) {
+        hand->noted_count++;
     } else if (strcmp(verb, "drain") == 0) {
         hand->is_draining = true;
     } else if (strcmp(verb, "reload") == 0) {

@@ -27,6 +27,12 @@ struct slip {
     struct buf report_head, report_body; /* once it is reported */
 };
 
+/* An event that it is to post. */
+struct parcel {
+    int64_t delivery, attempt;
+    char *webhook, *url, *id, *body;
+};
+
 struct letter_in {
     struct buf head, body;
 };
@@ -57,6 +63,10 @@ struct hand {
     size_t cancel_count; /* leases taken away by `cancel` or `drop` */
     uint64_t confirm_count;
     size_t reload_count;
+    bool has_no_secrets;    /* of webhooks: it says so with its hello */
+    struct parcel *parcels; /* not reported yet */
+    size_t parcel_count, parcel_capacity;
+    size_t noted_count;
 };
 
 /* A new hand, which has said hello. It is the bench's. */
@@ -110,6 +120,10 @@ struct slip *hand_find(const struct hand *hand, const char *text);
 void hand_answer(struct hand *hand, struct slip *slip, const char *text);
 void hand_end(struct hand *hand, struct slip *slip, const char *class_name,
               int http_status, int64_t wait_ms);
+
+/* Reports an event that it was to post: "ok", "failed" or "unmade". */
+void hand_posted(struct hand *hand, size_t nth, const char *class_name,
+                 int http_status, int64_t wait_ms);
 
 /* Ends a slip without a word. */
 void hand_forget(struct hand *hand, struct slip *slip);

@@ -6,6 +6,7 @@
 
 #include "queue/wait.h"
 #include "store/batch.h"
+#include "store/delivery.h"
 #include "store/request.h"
 
 #define PROTOCOL   "queue/PROTOCOL.md"
@@ -105,6 +106,25 @@ Test(states, the_moves_of_requests_are_those_of_the_protocol)
 {
     compare("## The life of a request", request_name, request_may,
             REQUEST_STATE_COUNT);
+}
+
+static const char *
+delivery_name(int state)
+{
+    return delivery_state_name((enum delivery_state)state);
+}
+
+static bool
+delivery_may(int from, int to)
+{
+    return delivery_may_move((enum delivery_state)from,
+                             (enum delivery_state)to);
+}
+
+Test(states, the_moves_of_deliveries_are_those_of_the_protocol)
+{
+    compare("## The life of a delivery", delivery_name, delivery_may,
+            DELIVERY_STATE_COUNT);
 }
 
 /* Rows such as "| `slot` | for …". */

@@ -25,6 +25,12 @@ tear_down(void)
     play_end(&play);
 }
 
+static void
+put_text(char *out, const char *text)
+{
+    memcpy(out, text, strlen(text) + 1);
+}
+
 /* Adds one for a webhook, that is to be tried at a time. */
 static uint64_t
 add(const char *webhook, int64_t next_ms)
@@ -35,7 +41,7 @@ add(const char *webhook, int64_t next_ms)
                                  .due_ms = next_ms + 1000,
                                  .body = slice_of("{\"id\":\"evt_1\"}") };
 
-    strcpy(delivery.webhook, webhook);
+    put_text(delivery.webhook, webhook);
     play_begin(&play);
     store_delivery_add(play.store, &delivery);
     play_commit(&play);
@@ -85,8 +91,8 @@ put_off(struct delivery *delivery)
     delivery->due_ms = 9999;
     delivery->failures = 1;
     delivery->http_status = 503;
-    strcpy(delivery->code, "http_503");
-    strcpy(delivery->message, "not now");
+    put_text(delivery->code, "http_503");
+    put_text(delivery->message, "not now");
 }
 
 Test(store_deliveries, are_found_in_the_order_of_their_time_by_webhook,
