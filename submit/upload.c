@@ -10,9 +10,12 @@
 #include "submit/refusals.h"
 #include "submit/sheaf_error.h"
 
-#define CHUNKS_MAX   64     /* on their way at one time, whatever their size */
-#define CHUNK_BYTES  65536  /* a chunk is sent when another line exceeds it */
-#define WINDOW_BYTES 262144 /* on their way, if the broker allows as many */
+#define CHUNKS_MAX  64    /* on their way at one time, whatever their size */
+#define CHUNK_BYTES 65536 /* a chunk is sent when another line exceeds it */
+/* On their way, if the broker allows as many: one commit of a thousand drafts,
+ * and the next thousand beside it, as long as they have 1 KiB. With less, the
+ * broker flushes what little has arrived, and its disk decides the rate. */
+#define WINDOW_BYTES 2097152
 #define TICK_MS      100
 
 /* Where a line of a chunk comes from. */
