@@ -52,7 +52,9 @@
     X(PIECE, "piece")           \
     X(FILING, "filing")         \
     X(DELIVERY, "delivery")     \
-    X(PENDING, "pending")
+    X(PENDING, "pending")       \
+    X(KEY_LOG, "key_log")       \
+    X(KEY_SET, "key_set")
 
 #define TABLES_OF_FORMAT_1 22 /* later ones are added to an older store */
 

@@ -52,18 +52,11 @@ int
 key_lookup(struct store *store, const unsigned char key[DIGEST_BYTES],
            struct request *request)
 {
-    struct record record;
-    uint64_t id;
-    int rc = table_get(store, TABLE_KEY,
-                       key_bytes(key_start(), key, DIGEST_BYTES), &record);
+    uint64_t id = keybook_find(store, key);
+    int rc = id ? store_request_get(store, id, request) : E_NOTFOUND;
 
-    if (rc < 0)
-        return rc;
-    id = record_get_u64(&record);
-    rc = record_end(&record);
-    if (rc == 0)
-        rc = store_request_get(store, id, request);
-    /* Its key may have been changed since, with the configuration. */
+    /* Another's, that begins with the same bits; or it was changed since, with
+     * the configuration. */
     if (rc == 0 && memcmp(request->key, key, DIGEST_BYTES) != 0)
         rc = E_NOTFOUND;
     return rc;
@@ -73,16 +66,9 @@ void
 key_point(struct store *store, const unsigned char key[DIGEST_BYTES],
           uint64_t request)
 {
-    struct key row = key_bytes(key_start(), key, DIGEST_BYTES);
-    struct record record;
-
-    /* It mostly is: and each row of this table lies on a page of its own. */
-    if (table_get(store, TABLE_KEY, row, &record) == 0 &&
-        record_get_u64(&record) == request) {
-        return;
-    }
-    record_u64(table_fields(store), request);
-    table_put(store, TABLE_KEY, row);
+    /* It mostly is. */
+    if (keybook_find(store, key) != request)
+        keybook_set(store, key, request);
 }
 
 void
@@ -92,8 +78,7 @@ store_request_rekey(struct store *store, struct request *request,
     struct request other;
 
     if (key_lookup(store, request->key, &other) == 0 && other.id == request->id)
-        table_del(store, TABLE_KEY,
-                  key_bytes(key_start(), request->key, DIGEST_BYTES));
+        keybook_set(store, request->key, 0);
     memcpy(request->key, key, DIGEST_BYTES);
     if (key_lookup(store, key, &other) == E_NOTFOUND)
         key_point(store, key, request->id);

@@ -125,6 +125,8 @@ recognise(struct store *store, struct err *err)
     }
     if (rc == 0)
         rc = ids_get(store);
+    if (rc == 0)
+        keybook_load(store);
     /* Stays until somebody says what the clocks show. */
     store->mark = store->committed.mark;
     if (rc == E_NOTFOUND)
@@ -152,6 +154,7 @@ store_new(struct engine *engine, uint64_t bytes_max)
     store_set_marks(store, STORE_SOFT_PERCENT, STORE_HARD_PERCENT);
     store->answers_ttl_ms = INT64_MAX;
     store->digest = digest_new();
+    store->keybook = keybook_new();
     return store;
 }
 
@@ -301,12 +304,20 @@ store_snapshot(struct store *store, struct err *err)
     view->answers_ttl_ms = store->answers_ttl_ms;
     view->is_open = true;
     rc = ids_get(view);
+    if (rc == 0)
+        keybook_load(view);
     if (rc < 0) {
         err_set(err, rc, "read a snapshot: %s", err_text(rc));
         store_close(view);
         return NULL;
     }
     return view;
+}
+
+void
+store_keep_recent(struct store *store, size_t keys_max)
+{
+    keybook_limit(store->keybook, keys_max);
 }
 
 void
@@ -319,9 +330,9 @@ int
 store_reserve(struct store *store, size_t drafts, struct err *err)
 {
     assert(!store->is_open);
-    /* Its request key and its id lie on a page each, wherever chance puts
-     * them; what is above and beside them is less. */
-    return store->engine->ops->reserve(store->engine, drafts * 9 / 4, err);
+    /* Its id lies on a page of its own, wherever chance puts that; what is
+     * beside it is less. */
+    return store->engine->ops->reserve(store->engine, drafts * 3 / 2, err);
 }
 
 void
@@ -334,6 +345,7 @@ store_close(struct store *store)
     store->engine->ops->close(store->engine);
     buf_fini(&store->fields);
     digest_free(store->digest);
+    keybook_free(store->keybook);
     free(store);
 }
 
@@ -368,6 +380,8 @@ store_commit(struct store *store, struct err *err)
 
     assert(store->is_open);
     if (store->rc == 0 && store->is_dirty)
+        keybook_write(store);
+    if (store->rc == 0 && store->is_dirty)
         ids_put(store);
     if (store->rc == 0 && store->is_dirty && store->format != STORE_FORMAT)
         format_put(store);
@@ -384,6 +398,7 @@ store_commit(struct store *store, struct err *err)
     }
     rc = store->engine->ops->commit(store->engine, err);
     store->is_open = false;
+    keybook_settle(store->keybook, rc == 0);
     if (rc < 0) {
         store->ids = store->committed;
     } else {
@@ -399,6 +414,7 @@ store_abort(struct store *store)
     assert(store->is_open);
     store->engine->ops->abort(store->engine);
     store->is_open = false;
+    keybook_settle(store->keybook, false);
     store->ids = store->committed;
 }
 

@@ -38,6 +38,8 @@ static const size_t key_widths[TABLE_COUNT] = {
     [TABLE_FILING] = 8,
     [TABLE_DELIVERY] = 8,
     [TABLE_PENDING] = 24,
+    [TABLE_KEY_LOG] = 8,
+    [TABLE_KEY_SET] = 8,
 };
 
 size_t
@@ -145,6 +147,20 @@ table_before(struct store *store, enum table table, struct key key,
         return rc;
     *found = row[0];
     return record ? record_open(record, table, row[0], row[1]) : 0;
+}
+
+int
+table_before_raw(struct store *store, enum table table, struct key key,
+                 struct slice *found, struct slice *value)
+{
+    struct slice row[2];
+    int rc = find(store, table, key, 0, true, row);
+
+    if (rc < 0)
+        return rc;
+    *found = row[0];
+    *value = row[1];
+    return 0;
 }
 
 struct buf *

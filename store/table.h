@@ -12,6 +12,7 @@
 #include "store/delivery.h"
 #include "store/engine.h"
 #include "store/file.h"
+#include "store/keybook.h"
 #include "store/record.h"
 #include "store/store.h"
 
@@ -49,6 +50,7 @@ struct store {
     void *moves_context;                          /* of these two */
     struct buf fields;                            /* scratch for encoding */
     struct digest *digest;
+    struct keybook *keybook;
 };
 
 #define STORE_BESIDE \
@@ -79,6 +81,8 @@ int table_seek(struct store *store, enum table table, struct key key,
                size_t prefix, struct slice *found, struct record *record);
 int table_before(struct store *store, enum table table, struct key key,
                  size_t prefix, struct slice *found, struct record *record);
+int table_before_raw(struct store *store, enum table table, struct key key,
+                     struct slice *found, struct slice *value);
 
 /* The buffer for a row's fields, empty. */
 struct buf *table_fields(struct store *store);

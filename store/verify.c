@@ -24,7 +24,7 @@ static const char *const key_forms[TABLE_COUNT] = {
     [TABLE_ATTEMPT] = "84",  [TABLE_UPSTREAM] = "x",   [TABLE_FILE] = "8",
     [TABLE_FILE_UUID] = "x", [TABLE_FILE_KEY] = "x",   [TABLE_OWNED] = "x",
     [TABLE_PIECE] = "84",    [TABLE_FILING] = "8",     [TABLE_DELIVERY] = "8",
-    [TABLE_PENDING] = "888",
+    [TABLE_PENDING] = "888", [TABLE_KEY_LOG] = "8",    [TABLE_KEY_SET] = "8",
 };
 
 static void
@@ -226,6 +226,8 @@ static const struct {
     [TABLE_FILING] = { verify_filing, false },
     [TABLE_DELIVERY] = { verify_delivery, true },
     [TABLE_PENDING] = { verify_pending, true },
+    [TABLE_KEY_LOG] = { verify_key_log, true },
+    [TABLE_KEY_SET] = { verify_key_set, true },
 };
 
 static void
@@ -334,6 +336,8 @@ pass(struct check *check, struct err *err)
     check->verify->rows = check->verify->rows_all = 0;
     for (enum table table = 0; table < TABLE_COUNT; table++)
         check->verify->rows_all += engine->ops->rows(engine, table);
+    /* What a transaction has found in memory may no longer be on disk. */
+    keybook_load(check->store);
     rc = works_note(check, err);
     for (int turn = 0; turn < 2; turn++) {
         for (enum table table = 0; table < TABLE_COUNT && rc == 0; table++) {

@@ -159,11 +159,11 @@ compare_placed(struct check *check, struct request *request)
 static void
 compare_key(struct check *check, const struct request *request)
 {
-    struct request newest;
-
+    /* One whose key begins with the same bits may stand in its place. */
     if (MEND(check,
              !request_is_joinable(request) ||
-                 key_lookup(check->store, request->key, &newest) != E_NOTFOUND,
+                 leads_to_key(check, keybook_find(check->store, request->key),
+                              keybook_prefix(request->key)),
              "%s, and not found by its key",
              request_state_name(request->state))) {
         key_point(check->store, request->key, request->id);

@@ -249,8 +249,7 @@ remove_request(struct store *store, const struct request *request)
 
     if (key_lookup(store, request->key, &newest) == 0 &&
         newest.id == request->id) {
-        table_del(store, TABLE_KEY,
-                  key_bytes(key_start(), request->key, DIGEST_BYTES));
+        keybook_set(store, request->key, 0);
     }
     request_unplace(store, request);
     table_del(store, TABLE_OUTCOME, key_id(request->id));

@@ -65,6 +65,22 @@ add_deliveries(struct play *play)
     store_delivery_put(play->store, &delivery);
 }
 
+/* Lets a word's key be found as in an older store. */
+static void
+move_to_old(struct play *play, const char *word)
+{
+    uint64_t request = play_find(play, word);
+    unsigned char key[DIGEST_BYTES];
+
+    play_key(word, key);
+    play_begin(play);
+    keybook_set(play->store, key, 0);
+    record_u64(table_fields(play->store), request);
+    table_put(play->store, TABLE_KEY,
+              key_bytes(key_start(), key, DIGEST_BYTES));
+    play_commit(play);
+}
+
 void
 rot_furnish(struct play *play)
 {
@@ -93,6 +109,7 @@ rot_furnish(struct play *play)
     store_upstream_put(play->store, &(struct upstream_row){ .name = "b" });
     add_deliveries(play);
     play_commit(play);
+    move_to_old(play, "h");
     play_check(play);
 }
 

@@ -15,6 +15,7 @@
 #define LIFETIME_MS 3600000
 #define OPEN_TTL_MS 86400000
 #define GROUP_SPAN  4 /* requests of a group */
+#define KEYS_RECENT 4
 
 static const unsigned char store_id[STORE_UUID_BYTES] = "a store of tests";
 
@@ -28,6 +29,8 @@ open_store(struct play *play)
             ? store_open_memory(PLAY_MAP_BYTES, store_id)
             : store_open(play->scratch.path, PLAY_MAP_BYTES, store_id, &err);
     cr_assert_not_null(play->store, "%s", err.msg);
+    /* So few that both halves of the index have some. */
+    store_keep_recent(play->store, KEYS_RECENT);
 }
 
 void

@@ -312,7 +312,7 @@ repair_in_child(void *arg)
 static void
 damage_scene(struct scene *scene)
 {
-    static const enum table tables[] = { TABLE_UUID, TABLE_NAME,  TABLE_KEY,
+    static const enum table tables[] = { TABLE_UUID, TABLE_NAME,  TABLE_KEY_LOG,
                                          TABLE_REF,  TABLE_READY, TABLE_LEASE };
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)

@@ -395,8 +395,9 @@ static void
 ravage(struct history *history)
 {
     static const enum table tables[] = {
-        TABLE_UUID,  TABLE_CLIENT_KEY, TABLE_NAME,   TABLE_KEY,  TABLE_REF,
-        TABLE_READY, TABLE_TIMER,      TABLE_RESULT, TABLE_DONE, TABLE_LEASE,
+        TABLE_UUID,    TABLE_CLIENT_KEY, TABLE_NAME,  TABLE_KEY_LOG,
+        TABLE_KEY_SET, TABLE_REF,        TABLE_READY, TABLE_TIMER,
+        TABLE_RESULT,  TABLE_DONE,       TABLE_LEASE,
     };
     uint32_t count = 1 + pick(history, ROTS_MAX);
 

@@ -36,6 +36,7 @@ static const enum makes makes[TABLE_COUNT] = {
     [TABLE_FILE_KEY] = MAKES_THE_SAME,   [TABLE_OWNED] = MAKES_THE_SAME,
     [TABLE_PIECE] = MAKES_NOTHING,       [TABLE_FILING] = MAKES_NOTHING,
     [TABLE_DELIVERY] = MAKES_OTHERS,     [TABLE_PENDING] = MAKES_THE_SAME,
+    [TABLE_KEY_LOG] = MAKES_OTHERS,      [TABLE_KEY_SET] = MAKES_OTHERS,
 };
 
 /* Looks at the store as it is. */
@@ -65,16 +66,18 @@ repair(struct store *store, struct buf *report)
  * worker had slots is in no other row, and none says that an essence was kept,
  * a call was made, what an upstream said or that a batch came from a file.
  * Only a request that may be joined must be found by its key, and a batch may be
- * abandoned at any time. */
+ * abandoned at any time. What is told twice of recent keys does no harm. */
 static bool
 is_unseen(enum table table, enum rot how)
 {
     return (how == ROT_DROP &&
             (table == TABLE_WORKER || table == TABLE_KEY ||
+             table == TABLE_KEY_LOG || table == TABLE_KEY_SET ||
              table == TABLE_ESSENCE || table == TABLE_ATTEMPT ||
              table == TABLE_UPSTREAM || table == TABLE_FILING)) ||
            (how == ROT_DANGLE &&
-            (table == TABLE_WORKER || table == TABLE_TIMER));
+            (table == TABLE_WORKER || table == TABLE_TIMER ||
+             table == TABLE_KEY_LOG));
 }
 
 /* Where repair changes the truth: a request that no draft refers to is

@@ -17,6 +17,7 @@
 #define PASS_TURNS_MAX 40
 #define LATE_MS_MIN    500 /* as workers.c has it */
 #define DAY_MS         INT64_C(86400000)
+#define KEYS_RECENT    8 /* so few that the sweep goes on all the time */
 
 static const unsigned char store_id[STORE_UUID_BYTES] = "a simulated one";
 
@@ -239,6 +240,7 @@ open_store(struct world *world)
         world->store = store_open_memory(64u << 20, store_id);
     if (!world->store)
         world_fail(world, "the store cannot be opened: %s", err.msg);
+    store_keep_recent(world->store, KEYS_RECENT);
     store_watch_moves(world->store, on_batch_moved, on_request_moved, world);
 }
 

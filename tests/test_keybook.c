@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/keybook.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/table.h"
+#include "tests/store_play.h"
+
+TestSuite(keybook, .timeout = 60);
+
+#define KEY_COUNT  4000
+#define STEP_COUNT 600
+#define STEP_SETS  40
+#define RECENT     100
+
+/* Keys, and the request that each should lead to. */
+struct model {
+    struct play play;
+    unsigned char keys[KEY_COUNT][DIGEST_BYTES];
+    uint64_t requests[KEY_COUNT], before[KEY_COUNT];
+};
+
+static void
+start(struct model *model, enum play_kind kind)
+{
+    char word[16];
+
+    play_start(&model->play, kind);
+    store_keep_recent(model->play.store, RECENT);
+    srand(1);
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        snprintf(word, sizeof(word), "%zu", i);
+        play_key(word, model->keys[i]);
+    }
+}
+
+static struct model *
+model_new(enum play_kind kind)
+{
+    struct model *model = calloc(1, sizeof(*model));
+
+    cr_assert_not_null(model);
+    start(model, kind);
+    return model;
+}
+
+static void
+model_free(struct model *model)
+{
+    store_close(model->play.store);
+    if (model->play.kind == PLAY_LMDB)
+        scratch_remove(&model->play.scratch);
+    free(model);
+}
+
+static uint64_t
+rows(struct model *model, enum table table)
+{
+    struct engine *engine = model->play.store->engine;
+
+    return engine->ops->rows(engine, table);
+}
+
+static void
+expect_all(struct model *model, const char *when)
+{
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        uint64_t got = keybook_find(model->play.store, model->keys[i]);
+
+        cr_assert_eq(
+            got, model->requests[i], "%s: key %zu: got %llu, want %llu", when,
+            i, (unsigned long long)got, (unsigned long long)model->requests[i]);
+    }
+}
+
+/* Sets some keys anew, removes some, and looks at once. */
+static void
+change_some(struct model *model)
+{
+    for (int n = 0; n < STEP_SETS; n++) {
+        size_t i = (size_t)rand() % KEY_COUNT;
+        uint64_t request = rand() % 5 ? (uint64_t)rand() + 1 : 0;
+
+        keybook_set(model->play.store, model->keys[i], request);
+        model->requests[i] = request;
+        cr_assert_eq(keybook_find(model->play.store, model->keys[i]), request);
+    }
+}
+
+/* One transaction, which may be forgotten. */
+static void
+step(struct model *model)
+{
+    bool is_kept = rand() % 4;
+
+    memcpy(model->before, model->requests, sizeof(model->before));
+    play_begin(&model->play);
+    change_some(model);
+    if (is_kept) {
+        play_commit(&model->play);
+        return;
+    }
+    store_abort(model->play.store);
+    memcpy(model->requests, model->before, sizeof(model->requests));
+}
+
+static void
+check(struct model *model, const char *when)
+{
+    play_begin(&model->play);
+    expect_all(model, when);
+    store_abort(model->play.store);
+}
+
+static void
+agree(enum play_kind kind)
+{
+    struct model *model = model_new(kind);
+
+    for (int i = 0; i < STEP_COUNT; i++) {
+        step(model);
+        if (i % 50 == 0)
+            check(model, "as it goes");
+        if (i % 100 == 99) {
+            play_begin(&model->play);
+            keybook_load(model->play.store);
+            expect_all(model, "read again");
+            store_abort(model->play.store);
+        }
+        if (i % 200 == 199 && kind == PLAY_LMDB) {
+            play_reopen(&model->play);
+            store_keep_recent(model->play.store, RECENT);
+            check(model, "opened again");
+        }
+    }
+    play_begin(&model->play);
+    cr_expect_gt(rows(model, TABLE_KEY_SET), 100, "nothing was swept");
+    store_abort(model->play.store);
+    model_free(model);
+}
+
+Test(keybook,
+     agrees_with_a_plain_array_through_sweeps_and_forgotten_transactions)
+{
+    agree(PLAY_MEMORY);
+}
+
+Test(keybook, is_the_same_when_the_store_is_opened_again)
+{
+    agree(PLAY_LMDB);
+}
+
+/* How many entries the log and the set hold. */
+static uint64_t
+count_entries(struct model *model, enum table table, size_t head)
+{
+    struct key at = key_start();
+    struct slice found;
+    struct record record;
+    uint64_t count = 0;
+
+    while (table_seek(model->play.store, table, at, 0, &found, &record) == 0) {
+        count += (record.left - head) / KEY_ENTRY_BYTES;
+        at = key_u8(key_bytes(key_start(), found.data, found.bytes), 0);
+    }
+    return count;
+}
+
+Test(keybook, takes_out_of_the_log_what_is_in_the_set)
+{
+    struct model *model = model_new(PLAY_MEMORY);
+    uint64_t logged, kept, all = 0;
+
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        if (i % 10 == 0)
+            play_begin(&model->play);
+        keybook_set(model->play.store, model->keys[i], i + 1);
+        if (i % 10 == 9)
+            play_commit(&model->play);
+    }
+    play_begin(&model->play);
+    logged = count_entries(model, TABLE_KEY_LOG, 16);
+    kept = count_entries(model, TABLE_KEY_SET, 0);
+    for (size_t i = 0; i < KEY_COUNT; i++)
+        all += keybook_recent(model->play.store->keybook,
+                              keybook_prefix(model->keys[i])) != NULL;
+    cr_expect_leq(all, RECENT, "too many are recent");
+    cr_expect_eq(kept + all, KEY_COUNT);
+    /* A round of the sweep takes in twice what is recent on an average. */
+    cr_expect_lt(logged, 4 * RECENT, "the log keeps what was swept");
+    store_abort(model->play.store);
+    model_free(model);
+}
+
+/* Cells with more entries than a row has room for. */
+Test(keybook, cuts_a_crowded_cell_into_rows)
+{
+    enum { CROWD = 2000 };
+    struct model *model = model_new(PLAY_MEMORY);
+
+    for (size_t i = 0; i < CROWD; i++) {
+        memset(model->keys[i], 0, 2);
+        model->requests[i] = i + 1;
+    }
+    for (size_t i = 0; i < CROWD; i++) {
+        if (i % 20 == 0)
+            play_begin(&model->play);
+        keybook_set(model->play.store, model->keys[i], i + 1);
+        if (i % 20 == 19)
+            play_commit(&model->play);
+    }
+    play_begin(&model->play);
+    expect_all(model, "crowded");
+    cr_expect_gt(rows(model, TABLE_KEY_SET), CROWD / 300);
+    cr_expect_lt(rows(model, TABLE_KEY_SET), CROWD / 100);
+    store_abort(model->play.store);
+    play_begin(&model->play);
+    for (size_t i = 0; i < CROWD; i++) {
+        keybook_set(model->play.store, model->keys[i], 0);
+        model->requests[i] = 0;
+    }
+    play_commit(&model->play);
+    check(model, "removed");
+    play_begin(&model->play);
+    cr_expect_eq(rows(model, TABLE_KEY_SET), 0, "rows without an entry");
+    store_abort(model->play.store);
+    model_free(model);
+}
+
+Test(keybook, takes_no_key_for_one_that_begins_alike)
+{
+    unsigned char first[DIGEST_BYTES], second[DIGEST_BYTES];
+    struct request request;
+    struct play play;
+    uint64_t id;
+
+    play_start(&play, PLAY_MEMORY);
+    play_batch(&play, "k", "ant");
+    id = play_find(&play, "ant");
+    play_key("ant", first);
+    memcpy(second, first, sizeof(second));
+    second[DIGEST_BYTES - 1] ^= 1;
+    play_begin(&play);
+    cr_expect_eq(keybook_find(play.store, second), id,
+                 "the index sees no more");
+    cr_expect_eq(key_lookup(play.store, second, &request), E_NOTFOUND);
+    cr_expect_eq(store_key_peek(play.store, second, 0), DRAFT_NEW);
+    cr_expect_eq(store_key_peek(play.store, first, 0), DRAFT_JOINED);
+    store_abort(play.store);
+    play_check(&play);
+    play_end(&play);
+}
+
+Test(keybook, finds_keys_of_an_older_store_and_moves_what_is_set)
+{
+    unsigned char key[DIGEST_BYTES];
+    struct key row;
+    struct play play;
+    uint64_t id, batch;
+
+    play_start(&play, PLAY_MEMORY);
+    batch = play_batch(&play, "k", "ant bee");
+    id = play_find(&play, "ant");
+    play_key("ant", key);
+    row = key_bytes(key_start(), key, DIGEST_BYTES);
+    play_begin(&play);
+    keybook_set(play.store, key, 0);
+    record_u64(table_fields(play.store), id);
+    table_put(play.store, TABLE_KEY, row);
+    play_commit(&play);
+    play_check(&play);
+    cr_expect_eq(play_find(&play, "ant"), id);
+    play_begin(&play);
+    keybook_set(play.store, key, id);
+    cr_expect_eq(play.store->engine->ops->rows(play.store->engine, TABLE_KEY),
+                 0);
+    play_commit(&play);
+    cr_expect_eq(play_find(&play, "ant"), id);
+    (void)batch;
+    play_end(&play);
+}
