@@ -12,7 +12,7 @@
 TestSuite(keybook, .timeout = 60);
 
 #define KEY_COUNT  4000
-#define STEP_COUNT 600
+#define STEP_COUNT 900
 #define STEP_SETS  40
 #define RECENT     100
 
@@ -124,13 +124,13 @@ agree(enum play_kind kind)
         step(model);
         if (i % 50 == 0)
             check(model, "as it goes");
-        if (i % 100 == 99) {
+        if (i % 3 == 2) {
             play_begin(&model->play);
             keybook_load(model->play.store);
             expect_all(model, "read again");
             store_abort(model->play.store);
         }
-        if (i % 200 == 199 && kind == PLAY_LMDB) {
+        if (i % 20 == 19 && kind == PLAY_LMDB) {
             play_reopen(&model->play);
             store_keep_recent(model->play.store, RECENT);
             check(model, "opened again");
