@@ -107,6 +107,7 @@ row_fn verify_file, verify_file_uuid, verify_file_key, verify_owned,
  */
 row_fn verify_timer, verify_delivery, verify_pending, verify_meta,
     verify_worker, verify_upstream;
+
 /* The two halves of the index of request keys (verify_keybook.c). */
 row_fn verify_key_log, verify_key_set;
 
