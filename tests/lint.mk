@@ -7,7 +7,7 @@ HEADERS := $(wildcard $(FOLDERS:%=%/*.h))
 SOURCES := $(wildcard $(FOLDERS:%=%/*.c))
 FORMATTED := $(HEADERS) $(SOURCES) $(wildcard tests/*.[ch] tests/fuzz/*.[ch] \
     tests/sim/*.[ch] tests/fair/*.[ch] tests/churn/*.[ch] tests/sampler/*.[ch] \
-    tests/power/*.[ch] \
+    tests/power/*.[ch] tests/bench/*.[ch] \
     examples/*.[ch])
 LINTS := lint-format lint-layers lint-banned lint-docs lint-bugs lint-headers \
     lint-tidy
