@@ -29,6 +29,7 @@
 #define CORE_UUID_TEXT_BYTES 37
 #define CORE_WINDOW_CHUNKS   4 /* chunks that a client may send ahead */
 #define CORE_PARKED_MAX      64
+#define CORE_CLAIM_MAX       64 /* leases of one claim */
 
 /* Replies that have the shape which their upstream's dialect promises, those
  * that have another one, and how often each came (extract.h has the names). */
@@ -176,6 +177,8 @@ struct broker {
     struct buf options_text;
     struct prompt prompt;
     struct buf text, goal;
+    struct request
+        claimed[CORE_CLAIM_MAX]; /* too large to be cleared each time */
 };
 
 /* A message that is being handled. */

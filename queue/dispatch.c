@@ -419,18 +419,24 @@ choose_free(const struct broker *broker)
     return best;
 }
 
-/* How many leases a session gets of what was chosen. */
+/* How many leases the session with the most room gets of what was chosen: as
+ * many as it would if they were dealt out one by one, so that all workers work
+ * at a short queue. */
 static size_t
 share_of(const struct broker *broker, const struct session *session)
 {
-    size_t room = room_of(broker, session);
+    size_t room = room_of(broker, session), others = 0;
 
-    /* One at a time where there are several workers, so that all of them work
-     * at a short queue. */
-    if (room > 1 &&
-        (broker->sessions->count > 1 || broker->sticky_choice.is_single))
-        return 1;
-    return room;
+    if (room == 0 || broker->sticky_choice.is_single)
+        return room > 0;
+    for (size_t i = 0; i < broker->sessions->count; i++) {
+        const struct session *other = broker->sessions->list[i];
+        size_t its_room = other == session ? 0 : room_of(broker, other);
+
+        if (its_room > others)
+            others = its_room;
+    }
+    return others < room ? room - others : 1;
 }
 
 /* Leases what is next in turn to workers with room. */

@@ -267,6 +267,16 @@ end_locally(struct broker *broker, struct request *request,
     end_request(broker, request, STATUS_ERROR, &marked, now_ms);
 }
 
+/* Until when another try is of use; nobody asks that of an answer. */
+static int64_t
+deadline_for(struct broker *broker, const struct request *request,
+             const struct call_end *end)
+{
+    if (end->class == CLASS_OK)
+        return INT64_MAX;
+    return store_request_deadline(broker->env.store, request->id);
+}
+
 void
 finish_report(struct broker *broker, struct request *request,
               const struct report *report, int64_t now_ms)
@@ -283,8 +293,7 @@ finish_report(struct broker *broker, struct request *request,
     count_shape(broker, request, report);
     verdict =
         retry_decide(request, &end, broker->env.conf, now_ms,
-                     store_request_deadline(broker->env.store, request->id),
-                     core_chance(broker));
+                     deadline_for(broker, request, &end), core_chance(broker));
     attempt_note_report(broker, request, report, &verdict, now_ms);
     switch (verdict.action) {
     case RETRY_DONE:

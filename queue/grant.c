@@ -3,8 +3,6 @@
 
 #include "queue/core.h"
 
-#define CLAIM_MAX 64 /* leases of one claim */
-
 /* Renders the request, for where it goes. The configuration may have changed
  * since it came: what is sent is what the key says, so that no answer is ever
  * served for another request, and goes where its route leads now. */
@@ -113,7 +111,7 @@ void
 grant_leases(struct broker *broker, struct session *session,
              const struct spot *spot, size_t max, int64_t now_ms)
 {
-    struct request requests[CLAIM_MAX];
+    struct request *requests = broker->claimed;
     struct lease terms = { .granted_ms = now_ms,
                            .deadline_ms = now_ms + broker->env.conf->lease_ms,
                            .upstream = name_of(broker, &spot->choice.bound) };
@@ -121,7 +119,7 @@ grant_leases(struct broker *broker, struct session *session,
 
     memcpy(terms.worker, session->uuid, sizeof(terms.worker));
     count = store_claim(broker->env.store, spot->batch, spot->place, &terms,
-                        requests, max < CLAIM_MAX ? max : CLAIM_MAX);
+                        requests, max < CORE_CLAIM_MAX ? max : CORE_CLAIM_MAX);
     for (size_t i = 0; i < count; i++) {
         struct choice choice = spot->choice;
         int rc;
