@@ -103,9 +103,13 @@ spells(struct slice inner, struct slice name)
     char utf8[UTF8_MAX];
     size_t lone_count = 0;
 
-    /* Decoding never lengthens. */
+    /* Decoding never lengthens, and most names differ in their first byte. */
     if (inner.bytes < name.bytes)
         return false;
+    if (name.bytes > 0 && inner.data[0] != name.data[0] &&
+        inner.data[0] != '\\') {
+        return false;
+    }
     while (inner.bytes > 0) {
         struct slice piece = take_piece(&inner, utf8, &lone_count);
 

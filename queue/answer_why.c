@@ -26,7 +26,7 @@ read_question(struct question *question)
 {
     struct call *call = question->call;
 
-    if (wire_get(call->wire, "id")) {
+    if (wire_has(call->wire, "id")) {
         return wire_str(call->wire, "id",
                         (size_t)call->broker->env.conf->id_bytes_max, NULL,
                         &question->id, call->err);

@@ -236,7 +236,7 @@ broker_apply(struct broker *broker, enum side side,
                          .now_ms = now_ms,
                          .err = &err };
 
-    if (wire_parse(&wire, head, body, &err) < 0) {
+    if (wire_read(&wire, head, body, &err) < 0) {
         broker->counters.bad_messages++;
         log_debug("event=bad_message reason=\"%s\"", err.msg);
         if (side == SIDE_CLIENTS)

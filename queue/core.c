@@ -99,7 +99,7 @@ core_batch_even_purged(struct call *call, struct batch *batch)
     uuid_t uuid;
     int rc;
 
-    if (wire_get(call->wire, "batch")) {
+    if (wire_has(call->wire, "batch")) {
         if (wire_str(call->wire, "batch", CORE_UUID_TEXT_BYTES - 1, NULL, &text,
                      call->err) < 0) {
             return E_INVALID;

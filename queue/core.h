@@ -286,9 +286,12 @@ void result_line(struct buf *out, const struct result_row *row,
 
 /* ---- workers.c ---- */
 
-/* Sends a message to a worker; takes the header. */
-struct buf *worker_send(struct broker *broker, const struct session *session,
-                        cJSON *head);
+/* A message to a worker, to be written by the caller; and one without a body,
+ * whose header is taken. */
+struct letter *worker_open(struct broker *broker,
+                           const struct session *session);
+void worker_send(struct broker *broker, const struct session *session,
+                 cJSON *head);
 
 /* Lends what slots are free and asks for what is too much. */
 void worker_balance(struct broker *broker);

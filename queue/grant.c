@@ -56,24 +56,28 @@ send_lease(struct broker *broker, struct session *session,
 {
     const struct prompt *prompt = &broker->prompt;
     const struct conf_upstream *upstream;
-    cJSON *head;
+    struct letter *letter;
+    struct buf *out;
     int rc = render(broker, request, choice);
 
     if (rc < 0)
         return rc;
     upstream = conf_upstream(broker->env.conf, request->upstream);
-    head = wire_new("lease");
-    wire_add_int(head, "request", (int64_t)request->id);
-    wire_add_int(head, "fence", request->fence);
-    wire_add_str(head, "upstream", request->upstream);
-    wire_add_str(head, "path", prompt->path.data);
+    letter = worker_open(broker, session);
+    out = &letter->head;
+    wire_begin(out, "lease");
+    wire_put_int(out, "request", (int64_t)request->id);
+    wire_put_int(out, "fence", request->fence);
+    wire_put_str(out, "upstream", request->upstream);
+    wire_put_slice(out, "path", buf_slice(&prompt->path));
     if (prompt->mapped.bytes)
-        wire_add_slice(head, "model", prompt->mapped);
-    wire_add_int(head, "timeout_ms",
+        wire_put_slice(out, "model", prompt->mapped);
+    wire_put_int(out, "timeout_ms",
                  upstream ? upstream->request_timeout_ms
                           : broker->env.conf->lease_ms);
-    wire_add_str(head, "kind", request->kind == REQUEST_TEXT ? "text" : "raw");
-    buf_add_slice(worker_send(broker, session, head), buf_slice(&prompt->body));
+    wire_put_str(out, "kind", request->kind == REQUEST_TEXT ? "text" : "raw");
+    wire_end(out);
+    buf_add_slice(&letter->body, buf_slice(&prompt->body));
     return 0;
 }
 

@@ -33,9 +33,8 @@ outbox_reset(struct outbox *outbox)
     outbox->count = 0;
 }
 
-struct buf *
-outbox_add(struct outbox *outbox, enum side side, const struct link_peer *peer,
-           cJSON *head)
+struct letter *
+outbox_open(struct outbox *outbox, enum side side, const struct link_peer *peer)
 {
     struct letter *letter;
 
@@ -51,6 +50,15 @@ outbox_add(struct outbox *outbox, enum side side, const struct link_peer *peer,
     letter = &outbox->letters[outbox->count++];
     letter->side = side;
     letter->peer = *peer;
+    return letter;
+}
+
+struct buf *
+outbox_add(struct outbox *outbox, enum side side, const struct link_peer *peer,
+           cJSON *head)
+{
+    struct letter *letter = outbox_open(outbox, side, peer);
+
     wire_print(head, &letter->head);
     return &letter->body;
 }

@@ -37,6 +37,11 @@ void outbox_fini(struct outbox *outbox);
 /* Throws away what was not sent. */
 void outbox_reset(struct outbox *outbox);
 
+/* Adds a message, for the caller to write its header and its body (borrowed until
+ * the next call). */
+struct letter *outbox_open(struct outbox *outbox, enum side side,
+                           const struct link_peer *peer);
+
 /* Adds a message; takes the header. The body is empty, for the caller to fill
  * through what is returned (borrowed until the next call). */
 struct buf *outbox_add(struct outbox *outbox, enum side side,

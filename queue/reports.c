@@ -45,7 +45,8 @@ read_limits(struct call *call, struct report *report)
 {
     static const char *const names[] = { "requests", "tokens" };
     int64_t *const out[] = { report->request_limits, report->token_limits };
-    const cJSON *limits = wire_get(call->wire, "limits");
+    const cJSON *limits =
+        wire_has(call->wire, "limits") ? wire_get(call->wire, "limits") : NULL;
 
     for (size_t i = 0; i < 2; i++) {
         const cJSON *list = cJSON_GetObjectItemCaseSensitive(limits, names[i]);
@@ -193,7 +194,7 @@ worker_result(struct call *call)
     struct report report = { 0 };
     char uuid[CORE_UUID_TEXT_BYTES];
     int64_t request, fence;
-    cJSON *head;
+    struct buf *out;
 
     if (!session)
         return 0;
@@ -207,9 +208,10 @@ worker_result(struct call *call)
     report.fence = (uint32_t)fence;
     report.worker = core_worker_name(session, uuid);
     use_report(call, session, (uint64_t)request, &report);
-    head = wire_new("confirmed");
-    wire_add_int(head, "request", request);
-    wire_add_int(head, "fence", fence);
-    worker_send(call->broker, session, head);
+    out = &worker_open(call->broker, session)->head;
+    wire_begin(out, "confirmed");
+    wire_put_int(out, "request", request);
+    wire_put_int(out, "fence", fence);
+    wire_end(out);
     return 0;
 }

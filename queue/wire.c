@@ -23,43 +23,214 @@ have(cJSON *item)
     return item;
 }
 
-int
-wire_parse(struct wire *wire, struct slice head, struct slice body,
-           struct err *err)
+/* What wire_read() keeps of a header: its tokens, a copy of its text, and as much
+ * room behind it, where a string is decoded to the place that it has in the copy:
+ * decoding never lengthens, and its quotes leave room for a NUL. */
+struct wire_text {
+    struct json_doc doc;
+    cJSON *tree; /* NULL until somebody asks for it */
+    size_t bytes;
+    char text[];
+};
+
+/* cJSON takes much that is not JSON; what it sees was checked before. */
+static const cJSON *
+tree_of(const struct wire *wire)
 {
-    struct json_doc doc = { 0 };
+    struct wire_text *text = wire->text;
+
+    if (wire->head || !text)
+        return wire->head;
+    if (!text->tree)
+        text->tree = have(cJSON_ParseWithLength(text->text, text->bytes));
+    return text->tree;
+}
+
+const cJSON *
+wire_get(const struct wire *wire, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(tree_of(wire), name);
+}
+
+bool
+wire_has(const struct wire *wire, const char *name)
+{
+    if (wire->text)
+        return json_member(&wire->text->doc, 0, name) != JSON_NONE;
+    return wire_get(wire, name) != NULL;
+}
+
+/* ---- members by their names: 0, 1 if there is none, or E_INVALID ---- */
+
+static int
+to_whole(double number, int64_t *value)
+{
+    if (!(number >= -(double)WIRE_INT_MAX && number <= (double)WIRE_INT_MAX) ||
+        floor(number) != number) {
+        return E_INVALID;
+    }
+    *value = (int64_t)number;
+    return 0;
+}
+
+static int
+to_int(const cJSON *item, int64_t *value)
+{
+    return cJSON_IsNumber(item) ? to_whole(item->valuedouble, value)
+                                : E_INVALID;
+}
+
+static int
+find_int(const struct wire *wire, const char *name, int64_t *value)
+{
+    const cJSON *item;
+    double number;
+    size_t at;
+
+    if (!wire->text) {
+        item = wire_get(wire, name);
+        return item ? to_int(item, value) : 1;
+    }
+    at = json_member(&wire->text->doc, 0, name);
+    if (at == JSON_NONE)
+        return 1;
+    if (json_int(&wire->text->doc, at, -WIRE_INT_MAX, WIRE_INT_MAX, value) == 0)
+        return 0;
+    /* It may be written with a fraction of zero, or an exponent. */
+    return json_double(&wire->text->doc, at, &number) == 0
+               ? to_whole(number, value)
+               : E_INVALID;
+}
+
+/* Decodes a string without escapes by itself, as nearly all are. */
+static const char *
+decoded(struct wire_text *text, size_t at)
+{
+    struct slice inner = json_inner(&text->doc, at);
+    size_t place = (size_t)(inner.data - text->text);
+    char *out = text->text + text->bytes + place;
+    struct buf plain = { 0 };
+
+    if (inner.bytes > 0 && memchr(inner.data, '\\', inner.bytes)) {
+        (void)json_decode_inner(inner, &plain);
+        inner = buf_slice(&plain);
+    }
+    if (inner.bytes > 0)
+        memcpy(out, inner.data, inner.bytes);
+    out[inner.bytes] = '\0';
+    buf_fini(&plain);
+    return out;
+}
+
+static int
+find_str(const struct wire *wire, const char *name, const char **value)
+{
+    const cJSON *item;
+    size_t at;
+
+    if (!wire->text) {
+        item = wire_get(wire, name);
+        if (!item)
+            return 1;
+        *value = item->valuestring;
+        return cJSON_IsString(item) ? 0 : E_INVALID;
+    }
+    at = json_member(&wire->text->doc, 0, name);
+    if (at == JSON_NONE)
+        return 1;
+    if (wire->text->doc.tokens[at].type != JSON_STRING)
+        return E_INVALID;
+    *value = decoded(wire->text, at);
+    return 0;
+}
+
+static int
+find_bool(const struct wire *wire, const char *name, bool *value)
+{
+    const cJSON *item;
+    enum json_type type;
+    size_t at;
+
+    if (!wire->text) {
+        item = wire_get(wire, name);
+        if (!item)
+            return 1;
+        *value = cJSON_IsTrue(item);
+        return cJSON_IsBool(item) ? 0 : E_INVALID;
+    }
+    at = json_member(&wire->text->doc, 0, name);
+    if (at == JSON_NONE)
+        return 1;
+    type = wire->text->doc.tokens[at].type;
+    *value = type == JSON_TRUE;
+    return type == JSON_TRUE || type == JSON_FALSE ? 0 : E_INVALID;
+}
+
+/* ---- whole headers ---- */
+
+static void
+free_text(struct wire *wire)
+{
+    if (!wire->text)
+        return;
+    json_fini(&wire->text->doc);
+    cJSON_Delete(wire->text->tree);
+    free(wire->text);
+    wire->text = NULL;
+}
+
+int
+wire_read(struct wire *wire, struct slice head, struct slice body,
+          struct err *err)
+{
+    struct wire_text *text;
+    const char *verb;
     int rc;
 
-    wire->head = NULL;
-    wire->body = body;
+    *wire = (struct wire){ .body = body };
     if (head.bytes > WIRE_HEADER_BYTES_MAX) {
         return err_set(err, E_PROTOCOL, "header of %zu bytes, at most %d",
                        head.bytes, WIRE_HEADER_BYTES_MAX);
     }
-    /* cJSON takes much that is not JSON; what it sees was checked before. */
-    rc = json_parse(&doc, head.data, head.bytes, JSON_INPUT, err);
-    if (rc == 0 && doc.tokens[0].type != JSON_OBJECT)
+    text = mem_grow(NULL, 1, sizeof(*text) + 2 * head.bytes);
+    *text = (struct wire_text){ .bytes = head.bytes };
+    if (head.bytes > 0)
+        memcpy(text->text, head.data, head.bytes);
+    wire->text = text;
+    rc = json_parse(&text->doc, text->text, text->bytes, JSON_INPUT, err);
+    assert(rc < 0 || text->doc.tokens);
+    if (rc == 0 && text->doc.tokens[0].type != JSON_OBJECT)
         rc = err_set(err, E_PROTOCOL, "not an object");
-    json_fini(&doc);
-    if (rc < 0) {
-        if (err)
-            err->code = E_PROTOCOL;
-        err_wrap(err, "header");
-        return E_PROTOCOL;
-    }
-    wire->head = cJSON_ParseWithLength(head.data, head.bytes);
-    if (!wire->head)
-        return err_set(err, E_PROTOCOL, "header: not readable");
-    if (!cJSON_IsString(wire_get(wire, "verb"))) {
-        wire_fini(wire);
-        return err_set(err, E_PROTOCOL, "header: no verb");
-    }
+    else if (rc == 0 && find_str(wire, "verb", &verb) != 0)
+        rc = err_set(err, E_PROTOCOL, "no verb");
+    if (rc == 0)
+        return 0;
+    wire_fini(wire);
+    if (err)
+        err->code = E_PROTOCOL;
+    err_wrap(err, "header");
+    return E_PROTOCOL;
+}
+
+int
+wire_parse(struct wire *wire, struct slice head, struct slice body,
+           struct err *err)
+{
+    int rc = wire_read(wire, head, body, err);
+
+    if (rc < 0)
+        return rc;
+    (void)tree_of(wire);
+    wire->head = wire->text->tree;
+    wire->text->tree = NULL;
+    free_text(wire);
     return 0;
 }
 
 void
 wire_fini(struct wire *wire)
 {
+    free_text(wire);
     cJSON_Delete(wire->head);
     wire->head = NULL;
 }
@@ -67,32 +238,11 @@ wire_fini(struct wire *wire)
 const char *
 wire_verb(const struct wire *wire)
 {
-    const cJSON *verb = wire_get(wire, "verb");
+    const char *verb = NULL;
 
-    assert(cJSON_IsString(verb));
-    return verb->valuestring;
-}
-
-const cJSON *
-wire_get(const struct wire *wire, const char *name)
-{
-    return cJSON_GetObjectItemCaseSensitive(wire->head, name);
-}
-
-static int
-to_int(const cJSON *item, int64_t *value)
-{
-    double number;
-
-    if (!cJSON_IsNumber(item))
-        return E_INVALID;
-    number = item->valuedouble;
-    if (!(number >= -(double)WIRE_INT_MAX && number <= (double)WIRE_INT_MAX) ||
-        floor(number) != number) {
-        return E_INVALID;
-    }
-    *value = (int64_t)number;
-    return 0;
+    (void)find_str(wire, "verb", &verb);
+    assert(verb);
+    return verb;
 }
 
 struct wire_range
@@ -111,16 +261,16 @@ int
 wire_int(const struct wire *wire, const char *name, struct wire_range range,
          int64_t *value, struct err *err)
 {
-    const cJSON *item = wire_get(wire, name);
     int64_t number;
+    int rc = find_int(wire, name, &number);
 
-    if (!item && range.is_required)
+    if (rc == 1 && range.is_required)
         return err_set(err, E_INVALID, "%s: missing", name);
-    if (!item) {
+    if (rc == 1) {
         *value = range.absent;
         return 0;
     }
-    if (to_int(item, &number) < 0)
+    if (rc < 0)
         return err_set(err, E_INVALID, "%s: not an integer", name);
     if (number < range.min || number > range.max) {
         return err_set(err, E_INVALID, "%s: %lld is not from %lld to %lld",
@@ -135,21 +285,22 @@ int
 wire_str(const struct wire *wire, const char *name, size_t bytes_max,
          const char *absent, const char **value, struct err *err)
 {
-    const cJSON *item = wire_get(wire, name);
+    const char *text;
+    int rc = find_str(wire, name, &text);
 
-    if (!item) {
-        if (!absent)
-            return err_set(err, E_INVALID, "%s: missing", name);
+    if (rc == 1 && !absent)
+        return err_set(err, E_INVALID, "%s: missing", name);
+    if (rc == 1) {
         *value = absent;
         return 0;
     }
-    if (!cJSON_IsString(item))
+    if (rc < 0)
         return err_set(err, E_INVALID, "%s: not a string", name);
-    if (strlen(item->valuestring) > bytes_max) {
+    if (strlen(text) > bytes_max) {
         return err_set(err, E_INVALID, "%s: longer than %zu bytes", name,
                        bytes_max);
     }
-    *value = item->valuestring;
+    *value = text;
     return 0;
 }
 
@@ -157,11 +308,12 @@ int
 wire_bool(const struct wire *wire, const char *name, bool absent, bool *value,
           struct err *err)
 {
-    const cJSON *item = wire_get(wire, name);
+    bool is_true;
+    int rc = find_bool(wire, name, &is_true);
 
-    if (item && !cJSON_IsBool(item))
+    if (rc < 0)
         return err_set(err, E_INVALID, "%s: not true or false", name);
-    *value = item ? cJSON_IsTrue(item) : absent;
+    *value = rc == 1 ? absent : is_true;
     return 0;
 }
 
@@ -325,4 +477,59 @@ wire_print(cJSON *head, struct buf *out)
     buf_add_str(out, text);
     cJSON_free(text);
     cJSON_Delete(head);
+}
+
+/* ---- headers that are written at once ---- */
+
+void
+wire_begin(struct buf *out, const char *verb)
+{
+    buf_add_str(out, "{\"verb\":\"");
+    buf_add_str(out, verb);
+    buf_add_char(out, '"');
+}
+
+void
+wire_put_name(struct buf *out, const char *name)
+{
+    buf_add_str(out, ",\"");
+    buf_add_str(out, name);
+    buf_add_str(out, "\":");
+}
+
+void
+wire_put_int(struct buf *out, const char *name, int64_t value)
+{
+    char digits[24];
+    size_t at = sizeof(digits);
+    uint64_t rest = (uint64_t)(value < 0 ? -value : value);
+
+    assert(value <= WIRE_INT_MAX);
+    assert(value >= -WIRE_INT_MAX);
+    do
+        digits[--at] = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    if (value < 0)
+        digits[--at] = '-';
+    wire_put_name(out, name);
+    buf_add(out, digits + at, sizeof(digits) - at);
+}
+
+void
+wire_put_slice(struct buf *out, const char *name, struct slice value)
+{
+    wire_put_name(out, name);
+    json_write_string(out, value.data, value.bytes);
+}
+
+void
+wire_put_str(struct buf *out, const char *name, const char *value)
+{
+    wire_put_slice(out, name, slice_of(value));
+}
+
+void
+wire_end(struct buf *out)
+{
+    buf_add_char(out, '}');
 }

@@ -2,8 +2,9 @@
  * wire.h - the headers of messages, as PROTOCOL.md has them
  *
  * A message is a header (one JSON object) and a body (bytes). Headers are ours
- * and small: they are checked by the strict reader and then held by cJSON.
- * Bodies are somebody else's and never pass through cJSON.
+ * and small: they are checked by the strict reader, which finds their members,
+ * and held by cJSON where lists and objects in them are looked at. Bodies are
+ * somebody else's and never pass through cJSON.
  *
  * Getters report what is wrong in the words of the protocol, with the name of
  * the member, so that a handler can send the error back as it is.
@@ -23,10 +24,13 @@
 #define WIRE_HEADER_BYTES_MAX 65536
 #define WIRE_INT_MAX          (INT64_C(1) << 53)
 
+struct wire_text;
+
 /* A message that was received. The body is borrowed from the receiver's
  * buffer. */
 struct wire {
-    cJSON *head;
+    cJSON *head;            /* NULL after wire_read() */
+    struct wire_text *text; /* private; NULL after wire_parse() */
     struct slice body;
 };
 
@@ -34,6 +38,11 @@ struct wire {
  * the caller ends the message with wire_fini(). */
 int wire_parse(struct wire *wire, struct slice head, struct slice body,
                struct err *err) __attribute__((warn_unused_result));
+
+/* The same, for those who read many: the tree is made when wire_get() asks for
+ * it, and `head` is not filled. */
+int wire_read(struct wire *wire, struct slice head, struct slice body,
+              struct err *err) __attribute__((warn_unused_result));
 
 /* Frees the header; the message is empty and may be ended again. */
 void wire_fini(struct wire *wire);
@@ -71,6 +80,9 @@ int wire_bool(const struct wire *wire, const char *name, bool absent,
 /* A member of any type, borrowed; NULL if there is none. */
 const cJSON *wire_get(const struct wire *wire, const char *name);
 
+/* True if there is such a member. */
+bool wire_has(const struct wire *wire, const char *name);
+
 /* A new header with its verb, for the caller to fill in and print. */
 cJSON *wire_new(const char *verb);
 
@@ -101,5 +113,15 @@ int wire_triple(const cJSON *item, int64_t values[3]);
 
 /* Appends the header's text to out and frees the header. */
 void wire_print(cJSON *head, struct buf *out);
+
+/* Write a header without a tree, where many are sent: its beginning, members
+ * one after another, its end. Values as for wire_add_…, but no string is NULL;
+ * behind a name alone the caller writes the value. */
+void wire_begin(struct buf *out, const char *verb);
+void wire_put_name(struct buf *out, const char *name);
+void wire_put_int(struct buf *out, const char *name, int64_t value);
+void wire_put_str(struct buf *out, const char *name, const char *value);
+void wire_put_slice(struct buf *out, const char *name, struct slice value);
+void wire_end(struct buf *out);
 
 #endif

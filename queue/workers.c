@@ -7,13 +7,19 @@
 
 #define LATE_MS_MIN 500 /* less is no standstill */
 
-struct buf *
-worker_send(struct broker *broker, const struct session *session, cJSON *head)
+struct letter *
+worker_open(struct broker *broker, const struct session *session)
 {
     /* To one that has just gone offline it is lost, as it would be on the way.
      */
     assert(session->has_peer);
-    return outbox_add(broker->env.outbox, SIDE_WORKERS, &session->peer, head);
+    return outbox_open(broker->env.outbox, SIDE_WORKERS, &session->peer);
+}
+
+void
+worker_send(struct broker *broker, const struct session *session, cJSON *head)
+{
+    wire_print(head, &worker_open(broker, session)->head);
 }
 
 void

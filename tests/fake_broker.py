@@ -12,6 +12,14 @@ import zmq
 
 PATIENCE_S = 10  # nothing that is waited for takes longer
 
+# What stands for the members that a result leaves out.
+UNSAID = {
+    "code": "", "message": "", "wait_ms": 0, "wait_from": "", "model": "",
+    "finish": "", "prompt_tokens": -1, "completion_tokens": -1,
+    "total_tokens": -1, "latency_ms": -1, "text_at": 0, "text_bytes": 0,
+    "text_follows": 0,
+}
+
 
 class Failed(Exception):
     pass
@@ -87,7 +95,7 @@ class Broker:
         elif verb == "slots":
             self.slots.append(head["count"])
         elif verb == "result":
-            self.results.append((head, body))
+            self.results.append(({**UNSAID, **head}, body))
             if self.confirms:
                 self.confirm(head)
 

@@ -243,3 +243,105 @@ Test(wire, headers_survive_the_way, .fini = tear_down)
     cr_expect_eq(triple[2], 3);
     buf_fini(&text);
 }
+
+/* Asks both for a member in each way, and expects the same of them. */
+static void
+expect_same(const struct wire *tree, const struct wire *plain, const char *name)
+{
+    struct err errs[2] = { 0 };
+    const struct wire *wires[2] = { tree, plain };
+    const char *texts[2] = { "-", "-" };
+    int64_t numbers[2] = { -7, -7 };
+    bool bools[2] = { false, false };
+    int rcs[2];
+
+    for (int i = 0; i < 2; i++)
+        rcs[i] = wire_int(wires[i], name, wire_range(-5, WIRE_INT_MAX),
+                          &numbers[i], &errs[i]);
+    cr_expect_eq(rcs[0], rcs[1], "%s as an integer: %d, %d", name, rcs[0],
+                 rcs[1]);
+    cr_expect_eq(numbers[0], numbers[1], "%s", name);
+    cr_expect_str_eq(errs[0].msg, errs[1].msg);
+    for (int i = 0; i < 2; i++)
+        rcs[i] = wire_str(wires[i], name, 12, NULL, &texts[i], &errs[i]);
+    cr_expect_eq(rcs[0], rcs[1], "%s as a string", name);
+    cr_expect_str_eq(texts[0], texts[1], "%s", name);
+    cr_expect_str_eq(errs[0].msg, errs[1].msg);
+    for (int i = 0; i < 2; i++)
+        rcs[i] = wire_bool(wires[i], name, true, &bools[i], &errs[i]);
+    cr_expect_eq(rcs[0], rcs[1], "%s as a truth", name);
+    cr_expect_eq(bools[0], bools[1], "%s", name);
+    cr_expect_str_eq(errs[0].msg, errs[1].msg);
+    cr_expect_eq(wire_has(tree, name), wire_has(plain, name), "%s", name);
+    cr_expect_eq(!wire_get(tree, name), !wire_get(plain, name), "%s", name);
+}
+
+Test(wire, a_header_without_a_tree_says_the_same, .fini = tear_down)
+{
+    static const char text[] =
+        " {\"verb\":\"v\",\"zero\":0,\"minus\":-4,\"less\":-6,\"exp\":1e3,"
+        "\"part\":1.5,\"whole\":2.0,\"huge\":9007199254740993,"
+        "\"most\":9007199254740992,\"far\":1e999,"
+        "\"string\":\"a\\\"b\\u00e4\\ud83d\\ude00\",\"empty\":\"\","
+        "\"long\":\"thirteen of it\",\"n\\u0061me\":\"x\",\"yes\":true,"
+        "\"no\":false,\"nothing\":null,\"list\":[[1,2]],\"more\":{\"yes\":1}}";
+    static const char *const names[] = {
+        "verb", "zero", "minus",   "less",   "exp",   "part",   "whole",
+        "huge", "most", "far",     "string", "empty", "long",   "name",
+        "yes",  "no",   "nothing", "list",   "more",  "absent", ""
+    };
+    struct wire plain;
+
+    cr_assert_eq(parse(text), 0);
+    cr_assert_eq(wire_read(&plain, slice_of(text), slice_of("body"), &err), 0);
+    cr_expect_null(plain.head);
+    cr_expect(slice_is(plain.body, "body"));
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        expect_same(&wire, &plain, names[i]);
+    wire_fini(&plain);
+}
+
+Test(wire, strings_of_a_header_do_not_overwrite_each_other)
+{
+    const char *one, *two;
+    struct wire plain;
+
+    cr_assert_eq(wire_read(&plain,
+                           slice_of("{\"verb\":\"v\",\"one\":\"1\\n\","
+                                    "\"two\":\"2\"}"),
+                           (struct slice){ 0 }, &err),
+                 0);
+    cr_assert_eq(wire_str(&plain, "one", 9, NULL, &one, &err), 0);
+    cr_assert_eq(wire_str(&plain, "two", 9, NULL, &two, &err), 0);
+    cr_expect_str_eq(one, "1\n");
+    cr_expect_str_eq(two, "2");
+    cr_expect_str_eq(wire_verb(&plain), "v");
+    wire_fini(&plain);
+    wire_fini(&plain);
+}
+
+Test(wire, what_is_written_at_once_is_what_a_tree_prints)
+{
+    static const int64_t numbers[] = {
+        0, 7, -1, -10, 1234567890123, WIRE_INT_MAX, -WIRE_INT_MAX
+    };
+    static const char *const texts[] = { "", "a \"b\" \\ \n\x01", "d\u00e4nce",
+                                         "cut \xc3" };
+    cJSON *head = wire_new("v");
+    struct buf tree = { 0 }, plain = { 0 };
+
+    wire_begin(&plain, "v");
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        wire_add_int(head, "n", numbers[i]);
+        wire_put_int(&plain, "n", numbers[i]);
+    }
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        wire_add_str(head, "s", texts[i]);
+        wire_put_str(&plain, "s", texts[i]);
+    }
+    wire_print(head, &tree);
+    wire_end(&plain);
+    cr_expect_str_eq(plain.data, tree.data);
+    buf_fini(&tree);
+    buf_fini(&plain);
+}

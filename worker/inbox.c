@@ -352,8 +352,8 @@ take_one(struct worker *worker, int64_t now_ms)
 {
     struct wire wire;
     struct err err = { 0 };
-    int rc = wire_parse(&wire, buf_slice(&worker->head),
-                        buf_slice(&worker->body), &err);
+    int rc = wire_read(&wire, buf_slice(&worker->head),
+                       buf_slice(&worker->body), &err);
 
     if (rc < 0) {
         log_warn("event=bad_message reason=\"%s\"", err.msg);

@@ -147,9 +147,12 @@ start(struct worker *worker, int64_t now_ms)
             continue;
         is_local = strcmp(lease->upstream, CONF_LOCAL) == 0;
         is_any = true;
-        (void)report_started(worker, lease); /* else the next beat says so */
+        report_start(worker, lease);
+        if (is_local) /* it works at once */
+            (void)report_started(worker);
         errand_start(worker, lease, now_ms);
     }
+    (void)report_started(worker); /* else the next beat says so */
     if (!worker->is_draining && tokens_turn(worker->tokens, now_ms))
         is_any = true;
     if (is_any)

@@ -115,13 +115,34 @@ report_slots(struct worker *worker)
     return rc;
 }
 
-int
-report_started(struct worker *worker, const struct desk_lease *lease)
+void
+report_start(struct worker *worker, const struct desk_lease *lease)
 {
-    cJSON *head = wire_new("started");
+    struct buf *out = &worker->started;
 
-    wire_add_pair(wire_add_array(head, "held"), lease->request, lease->fence);
-    return say(worker, head);
+    if (out->bytes == 0) {
+        wire_begin(out, "started");
+        wire_put_name(out, "held");
+    }
+    buf_addf(out, "%c[%lld,%lld]", worker->starts++ == 0 ? '[' : ',',
+             (long long)lease->request, (long long)lease->fence);
+}
+
+int
+report_started(struct worker *worker)
+{
+    struct buf *out = &worker->started;
+    int rc = 0;
+
+    if (out->bytes > 0) {
+        buf_add_char(out, ']');
+        wire_end(out);
+        rc = link_send(worker->link, NULL, buf_slice(out),
+                       (struct slice){ NULL, 0 });
+    }
+    buf_reset(out);
+    worker->starts = 0;
+    return rc;
 }
 
 int

@@ -23,9 +23,11 @@ int report_beat(struct worker *worker, int64_t now_ms);
 /* Says how many slots are kept. */
 int report_slots(struct worker *worker);
 
-/* Says that the call of a lease is started now: should it be the end of this
- * worker, the broker knows of it. */
-int report_started(struct worker *worker, const struct desk_lease *lease);
+/* Takes note that the call of a lease is started; and says so of all that are
+ * noted, before their calls are sent off: should one be the end of this worker,
+ * the broker knows of it. */
+void report_start(struct worker *worker, const struct desk_lease *lease);
+int report_started(struct worker *worker);
 
 /* Reports a finished lease and notes that it was sent; if it could not be, the
  * lease is put off. */

@@ -38,25 +38,37 @@ result_fill(struct result *result, const struct outcome *outcome,
 }
 
 static void
-add_limit(cJSON *limits, const char *name, const struct hint_limit *limit)
+put_limit(struct buf *out, const char *name, const struct hint_limit *limit)
 {
-    cJSON *array = wire_add_array(limits, name);
-
-    cJSON_AddItemToArray(array, cJSON_CreateNumber((double)limit->limit));
-    cJSON_AddItemToArray(array, cJSON_CreateNumber((double)limit->remaining));
-    cJSON_AddItemToArray(array, cJSON_CreateNumber((double)limit->reset_ms));
+    buf_addf(out, "\"%s\":[%lld,%lld,%lld]", name, (long long)limit->limit,
+             (long long)limit->remaining, (long long)limit->reset_ms);
 }
 
 static void
-add_limits(cJSON *head, const struct outcome *outcome)
+put_limits(struct buf *out, const struct outcome *outcome)
 {
-    cJSON *limits;
-
     if (!outcome->has_limits)
         return;
-    limits = wire_add_object(head, "limits");
-    add_limit(limits, "requests", &outcome->limits.requests);
-    add_limit(limits, "tokens", &outcome->limits.tokens);
+    wire_put_name(out, "limits");
+    buf_add_char(out, '{');
+    put_limit(out, "requests", &outcome->limits.requests);
+    buf_add_char(out, ',');
+    put_limit(out, "tokens", &outcome->limits.tokens);
+    buf_add_char(out, '}');
+}
+
+static void
+put_text(struct buf *out, const char *name, const char *text)
+{
+    if (*text)
+        wire_put_str(out, name, text);
+}
+
+static void
+put_known(struct buf *out, const char *name, int64_t value, int64_t unsaid)
+{
+    if (value != unsaid)
+        wire_put_int(out, name, value);
 }
 
 void
@@ -64,29 +76,31 @@ result_print(const struct result *result, int64_t request, int64_t fence,
              const char *upstream, struct buf *out)
 {
     const struct outcome *outcome = &result->outcome;
-    cJSON *head = wire_new("result");
 
-    wire_add_int(head, "request", request);
-    wire_add_int(head, "fence", fence);
-    wire_add_str(head, "upstream", upstream);
-    wire_add_str(head, "class", outcome_class_name(outcome->class));
-    wire_add_int(head, "http_status", outcome->http_status);
-    wire_add_str(head, "code", outcome->code);
-    wire_add_str(head, "message", outcome->message);
-    wire_add_int(head, "wait_ms", outcome->wait_ms);
-    wire_add_str(head, "wait_from", outcome->wait_from);
-    add_limits(head, outcome);
+    /* What the broker takes for granted is not said: most results are answers
+     * that have no code, message and wait. */
+    wire_begin(out, "result");
+    wire_put_int(out, "request", request);
+    wire_put_int(out, "fence", fence);
+    wire_put_str(out, "upstream", upstream);
+    wire_put_str(out, "class", outcome_class_name(outcome->class));
+    wire_put_int(out, "http_status", outcome->http_status);
+    put_text(out, "code", outcome->code);
+    put_text(out, "message", outcome->message);
+    put_known(out, "wait_ms", outcome->wait_ms, 0);
+    put_text(out, "wait_from", outcome->wait_from);
+    put_limits(out, outcome);
     if (result->shape)
-        wire_add_str(head, "shape", result->shape);
-    wire_add_str(head, "model", result->model);
-    wire_add_str(head, "finish", result->finish);
-    wire_add_int(head, "prompt_tokens", result->prompt_tokens);
-    wire_add_int(head, "completion_tokens", result->completion_tokens);
-    wire_add_int(head, "total_tokens", result->total_tokens);
-    wire_add_int(head, "latency_ms", result->latency_ms);
-    wire_add_int(head, "text_at", (int64_t)result->text_at);
-    wire_add_int(head, "text_bytes", (int64_t)result->text_bytes);
-    wire_add_int(head, "text_follows", (int64_t)result->text_follows);
-    wire_add_int(head, "sent", result->is_sent);
-    wire_print(head, out);
+        wire_put_str(out, "shape", result->shape);
+    put_text(out, "model", result->model);
+    put_text(out, "finish", result->finish);
+    put_known(out, "prompt_tokens", result->prompt_tokens, -1);
+    put_known(out, "completion_tokens", result->completion_tokens, -1);
+    put_known(out, "total_tokens", result->total_tokens, -1);
+    wire_put_int(out, "latency_ms", result->latency_ms);
+    put_known(out, "text_at", (int64_t)result->text_at, 0);
+    put_known(out, "text_bytes", (int64_t)result->text_bytes, 0);
+    put_known(out, "text_follows", (int64_t)result->text_follows, 0);
+    wire_put_int(out, "sent", result->is_sent);
+    wire_end(out);
 }

@@ -303,6 +303,7 @@ work(struct worker *worker, const struct options *options, int signal_fd)
     buf_fini(&worker->head);
     buf_fini(&worker->body);
     buf_fini(&worker->out);
+    buf_fini(&worker->started);
     return code;
 }
 

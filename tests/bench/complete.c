@@ -156,7 +156,7 @@ tell_slots(struct bench *bench, struct worker *worker, const struct wire *wire)
     int64_t word;
     cJSON *head = wire_new("slots");
 
-    if (wire_int(wire, wire_get(wire, "slots") ? "slots" : "count",
+    if (wire_int(wire, wire_has(wire, "slots") ? "slots" : "count",
                  wire_range(0, WIRE_INT_MAX), &worker->slots, &err) < 0 ||
         wire_int(wire, "word", wire_range(0, WIRE_INT_MAX), &word, &err) < 0) {
         log_fatal("event=bad_slots reason=\"%s\"", err.msg);
@@ -197,8 +197,8 @@ take(struct bench *bench, struct worker *worker, int64_t now_ms)
     struct wire wire = { 0 };
     const char *verb;
 
-    if (wire_parse(&wire, buf_slice(&bench->head), buf_slice(&bench->body),
-                   &err) < 0) {
+    if (wire_read(&wire, buf_slice(&bench->head), buf_slice(&bench->body),
+                  &err) < 0) {
         log_fatal("event=bad_message reason=\"%s\"", err.msg);
     }
     verb = wire_verb(&wire);
@@ -225,54 +225,83 @@ take(struct bench *bench, struct worker *worker, int64_t now_ms)
 }
 
 static void
+send_out(struct bench *bench, struct worker *worker, struct slice body)
+{
+    if (link_send(worker->link, NULL, buf_slice(&bench->out), body) < 0)
+        log_fatal("event=send_failed worker=%s", worker->uuid);
+}
+
+static void
 send_result(struct bench *bench, struct worker *worker,
             const struct lease *lease)
 {
-    cJSON *head = wire_new("result");
+    struct buf *out = &bench->out;
 
-    wire_add_int(head, "request", lease->request);
-    wire_add_int(head, "fence", lease->fence);
-    wire_add_str(head, "upstream", lease->upstream);
-    wire_add_str(head, "class", "ok");
-    wire_add_int(head, "http_status", 200);
-    wire_add_str(head, "code", "");
-    wire_add_str(head, "message", "");
-    wire_add_int(head, "wait_ms", 0);
-    wire_add_str(head, "wait_from", "");
-    wire_add_str(head, "shape", "chat");
-    wire_add_str(head, "model", "bench");
-    wire_add_str(head, "finish", "stop");
-    wire_add_int(head, "prompt_tokens", 200);
-    wire_add_int(head, "completion_tokens", 100);
-    wire_add_int(head, "total_tokens", 300);
-    wire_add_int(head, "latency_ms", 1);
-    wire_add_int(head, "text_at", (int64_t)bench->text_at);
-    wire_add_int(head, "text_bytes", (int64_t)bench->text_bytes);
-    wire_add_int(head, "text_follows", 0);
-    wire_add_int(head, "sent", 1);
-    send_head(bench, worker, head, buf_slice(&bench->reply));
+    buf_reset(out);
+    wire_begin(out, "result");
+    wire_put_int(out, "request", lease->request);
+    wire_put_int(out, "fence", lease->fence);
+    wire_put_str(out, "upstream", lease->upstream);
+    wire_put_str(out, "class", "ok");
+    wire_put_int(out, "http_status", 200);
+    wire_put_str(out, "shape", "chat");
+    wire_put_str(out, "model", "bench");
+    wire_put_str(out, "finish", "stop");
+    wire_put_int(out, "prompt_tokens", 200);
+    wire_put_int(out, "completion_tokens", 100);
+    wire_put_int(out, "total_tokens", 300);
+    wire_put_int(out, "latency_ms", 1);
+    wire_put_int(out, "text_at", (int64_t)bench->text_at);
+    wire_put_int(out, "text_bytes", (int64_t)bench->text_bytes);
+    wire_put_int(out, "sent", 1);
+    wire_end(out);
+    send_out(bench, worker, buf_slice(&bench->reply));
 }
 
-/* Answers what waits, as the real worker would if its upstream took no time. */
+/* Says of the first `count` that wait that their calls are started. */
+static void
+send_started(struct bench *bench, struct worker *worker, size_t count)
+{
+    struct buf *out = &bench->out;
+
+    buf_reset(out);
+    wire_begin(out, "started");
+    wire_put_name(out, "held");
+    for (size_t i = 0; i < count; i++) {
+        const struct lease *lease =
+            &worker->waiting[(worker->first + i) % LEASES_MAX];
+
+        buf_addf(out, "%c[%lld,%lld]", i == 0 ? '[' : ',',
+                 (long long)lease->request, (long long)lease->fence);
+    }
+    buf_add_char(out, ']');
+    wire_end(out);
+    send_out(bench, worker, (struct slice){ NULL, 0 });
+}
+
+/* Answers what waits, a slot each at a time, as the real worker would if its
+ * upstream took no time. */
 static void
 answer(struct bench *bench, struct worker *worker)
 {
     size_t most = 2 * bench->capacity;
-    cJSON *head, *held;
 
     if (most < AT_RISK_MIN)
         most = AT_RISK_MIN;
     while (worker->slots > 0 && worker->count > 0 && worker->at_risk < most) {
-        const struct lease *lease = &worker->waiting[worker->first];
+        size_t count = most - worker->at_risk;
 
-        head = wire_new("started");
-        held = wire_add_array(head, "held");
-        wire_add_pair(held, lease->request, lease->fence);
-        send_head(bench, worker, head, (struct slice){ NULL, 0 });
-        send_result(bench, worker, lease);
-        worker->first = (worker->first + 1) % LEASES_MAX;
-        worker->count--;
-        worker->at_risk++;
+        if (count > (size_t)worker->slots)
+            count = (size_t)worker->slots;
+        if (count > worker->count)
+            count = worker->count;
+        send_started(bench, worker, count);
+        for (; count > 0; count--) {
+            send_result(bench, worker, &worker->waiting[worker->first]);
+            worker->first = (worker->first + 1) % LEASES_MAX;
+            worker->count--;
+            worker->at_risk++;
+        }
     }
 }
 

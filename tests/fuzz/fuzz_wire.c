@@ -68,6 +68,27 @@ ask(const struct wire *wire, const char *name)
     }
 }
 
+/* A header read without a tree says the same as one with it. */
+static void
+ask_both(const struct wire *tree, const struct wire *plain, const char *name)
+{
+    int64_t one = 0, other = 0;
+    const char *text = "", *its_text = "";
+    bool is_true = false, its_true = false;
+    struct wire_range any = wire_range(-WIRE_INT_MAX, WIRE_INT_MAX);
+
+    must(wire_int(tree, name, any, &one, NULL) ==
+         wire_int(plain, name, any, &other, NULL));
+    must(one == other);
+    must(wire_str(tree, name, TEXT_BYTES_MAX, NULL, &text, NULL) ==
+         wire_str(plain, name, TEXT_BYTES_MAX, NULL, &its_text, NULL));
+    must(strcmp(text, its_text) == 0);
+    must(wire_bool(tree, name, true, &is_true, NULL) ==
+         wire_bool(plain, name, true, &its_true, NULL));
+    must(is_true == its_true);
+    must(wire_has(tree, name) == wire_has(plain, name));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
@@ -75,22 +96,28 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
                                          "held", "list", "",      "after" };
     struct slice head = { (const char *)data, bytes };
     struct err err = { 0 };
-    struct wire wire;
+    struct wire wire, plain;
     const cJSON *item;
 
     if (wire_parse(&wire, head, (struct slice){ 0 }, &err) < 0) {
         must(err.code == E_PROTOCOL);
         must(wire.head == NULL);
+        must(wire_read(&plain, head, (struct slice){ 0 }, NULL) == E_PROTOCOL);
         send_error(err.msg);
         return 0;
     }
+    must(wire_read(&plain, head, (struct slice){ 0 }, &err) == 0);
     must(strlen(wire_verb(&wire)) <= bytes);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         ask(&wire, names[i]);
+        ask_both(&wire, &plain, names[i]);
+    }
     cJSON_ArrayForEach(item, wire.head)
     {
         ask(&wire, item->string);
+        ask_both(&wire, &plain, item->string);
     }
+    wire_fini(&plain);
     wire_fini(&wire);
     return 0;
 }
