@@ -29,6 +29,34 @@ on_ready(void *context, uint64_t batch)
     schedule_wake(broker->schedule, batch);
 }
 
+/* True if what calls cost is known of some upstream: what others save is looked
+ * up only then. */
+static bool
+has_prices(const struct conf *conf)
+{
+    for (size_t i = 0; i < conf->upstream_count; i++) {
+        if (conf->upstreams[i].price_input_usd >= 0 &&
+            conf->upstreams[i].price_output_usd >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+on_result(void *context, const struct draft *draft)
+{
+    struct broker *broker = context;
+    struct outcome outcome = { .cost_nano = OUTCOME_UNKNOWN };
+
+    if (draft->status == STATUS_OK && draft->tier != CACHE_NONE &&
+        has_prices(broker->env.conf) &&
+        store_outcome_get(broker->env.store, draft->request, &outcome) < 0) {
+        outcome.cost_nano = OUTCOME_UNKNOWN; /* `verify` names it */
+    }
+    meter_result(&broker->meter, draft->status, draft->tier, outcome.cost_nano);
+}
+
 struct broker *
 broker_new(const struct broker_env *env)
 {
@@ -51,6 +79,7 @@ broker_new(const struct broker_env *env)
         mem_zalloc((size_t)conf->waiters_max, sizeof(broker->waiters[0]));
     store_watch(env->store, on_ended, broker);
     store_watch_ready(env->store, on_ready, broker);
+    store_watch_results(env->store, on_result, broker);
     store_keep_answers(env->store, conf->cache_ttl_ms);
     store_set_marks(env->store, (unsigned)conf->store_soft_percent,
                     (unsigned)conf->store_hard_percent);
@@ -100,7 +129,7 @@ static const struct handler client_handlers[] = {
     { "refusals", answer_refusals },
     { "chunks", answer_chunks },
     { "export", answer_export },
-    { "stats", answer_stats },
+    { "stats", stats_answer },
     { "cancel", control_cancel },
     { "retry", control_retry },
     { "pause", control_pause },
@@ -275,6 +304,13 @@ broker_refuse(struct broker *broker, enum side side,
     wire_fini(&wire);
 }
 
+void
+broker_note_commit(struct broker *broker, int64_t us, size_t items)
+{
+    histogram_add(&broker->commit_us, &stats_commit_us, us);
+    histogram_add(&broker->commit_items, &stats_commit_items, (int64_t)items);
+}
+
 /* ---- time ---- */
 
 void
@@ -323,6 +359,7 @@ broker_settle(struct broker *broker, int64_t now_ms)
         session->hellos_sent = session->hellos;
     }
     broker->sent = broker->counters;
+    broker->meter_sent = broker->meter;
     broker->waiter_count += broker->waiter_fresh;
     broker->waiter_fresh = 0;
     answer_waiters(broker, now_ms);
@@ -381,6 +418,8 @@ broker_worker_died(struct broker *broker, const unsigned char uuid[16],
         return;
     log_warn("event=worker_died worker=%s leases=%zu", session->name,
              session->held_count);
+    /* One that only an earlier broker had was lost then. */
+    broker->counters.workers_lost += session->has_peer;
     worker_end(broker, session, now_ms);
 }
 

@@ -112,6 +112,10 @@ void broker_job_note(struct broker *broker,
 void broker_job_give(struct broker *broker, const struct err *err,
                      struct slice report);
 
+/* A commit that wrote something took so long; the messages, and the lines of
+ * chunks, that were applied in it. */
+void broker_note_commit(struct broker *broker, int64_t us, size_t items);
+
 /* When broker_turn() is needed next, if no message comes. */
 int64_t broker_next_ms(const struct broker *broker);
 

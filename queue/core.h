@@ -3,9 +3,9 @@
  *
  * Private to queue/: the broker's state, and the few functions by which its
  * files call each other. Each file handles one family of verbs or one duty:
- * intake.c, control.c, answers.c, answer_pages.c and answer_why.c for clients,
- * hello.c and workers.c for workers, dispatch.c leases, finish.c ends requests,
- * deliveries.c tells webhooks of events, due.c does what time brings.
+ * intake.c, control.c, answers.c, answer_pages.c, answer_why.c and stats.c for
+ * clients, hello.c and workers.c for workers, dispatch.c leases, finish.c ends
+ * requests, deliveries.c tells webhooks of events, due.c does what time brings.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_CORE_H
@@ -16,6 +16,7 @@
 #include "queue/deliveries.h"
 #include "queue/group.h"
 #include "queue/line.h"
+#include "queue/meter.h"
 #include "queue/prompt.h"
 #include "queue/retry.h"
 #include "queue/schedule.h"
@@ -63,6 +64,7 @@
     X(cache_store_hits)  \
     X(leases)            \
     X(leases_lost)       \
+    X(workers_lost)      \
     X(suspects)          \
     X(poisoned)          \
     X(calls)             \
@@ -145,8 +147,12 @@ struct broker {
     size_t waiter_fresh; /* behind them: of the running transaction */
     struct upstreams *upstreams;
     struct counters counters;
-    struct counters sent;  /* as of the last commit */
-    int64_t start_ms;      /* when this broker was started */
+    struct counters sent; /* as of the last commit */
+    struct meter meter;
+    struct meter meter_sent;       /* the same */
+    struct histogram commit_us;    /* how long commits took */
+    struct histogram commit_items; /* and what was written in them */
+    int64_t start_ms;              /* when this broker was started */
     int64_t wall_ahead_ms; /* what the wall clock shows beyond our time */
     int64_t timer_next_ms; /* the store's first timer; INT64_MAX: none */
     int64_t hold_ms;       /* until then broker_turn() does nothing */
@@ -252,8 +258,8 @@ handler_fn intake_open, intake_chunk, intake_seal, intake_abort, intake_check;
 handler_fn control_cancel, control_retry, control_pause, control_resume,
     control_purge;
 handler_fn answer_hello, answer_status, answer_list, answer_wait,
-    answer_results, answer_refusals, answer_chunks, answer_export, answer_stats,
-    answer_why;
+    answer_results, answer_refusals, answer_chunks, answer_export, answer_why;
+handler_fn stats_answer;
 handler_fn files_open, files_part, files_close, files_look, files_read,
     files_list, files_delete;
 handler_fn upkeep_verify, upkeep_backup;
@@ -271,12 +277,25 @@ int answer_add_status(struct broker *broker, cJSON *head,
 /* Answers waiters whose wait is over. */
 void answer_waiters(struct broker *broker, int64_t now_ms);
 
+/* ---- stats.c ---- */
+
+/* The scales of the broker's own histograms. */
+extern const struct histogram_scale stats_commit_us, stats_commit_items;
+
 /* ---- upstream_verbs.c ---- */
 
 /* Adds `stalled`, if a batch can go nowhere until somebody resumes an upstream.
  * True if it is so; head may be NULL. */
 bool upstream_add_stalled(struct broker *broker, cJSON *head,
                           const struct batch *batch);
+
+/* The word of the protocol for the state of an upstream. */
+const char *upstream_state_name(const struct upstream *upstream,
+                                int64_t now_ms);
+
+/* Its latencies: of all its lanes together. */
+struct latency upstream_latency(const struct upstreams *upstreams,
+                                size_t where);
 
 /* ---- result_line.c ---- */
 

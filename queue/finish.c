@@ -217,6 +217,27 @@ count(struct counters *counters, const struct conf *conf,
     count_slow(counters, conf, report);
 }
 
+/* What the call came to, for whoever watches. One that was aborted before it
+ * left is none. */
+static void
+meter(struct broker *broker, const struct request *request,
+      const struct report *report)
+{
+    int where = upstreams_find(broker->upstreams, upstream_of(request, report));
+    struct meter_call call = {
+        .class = report->end.class,
+        .status = retry_status(report->end.class, report->end.http_status),
+        .latency_ms = report->latency_ms,
+        .prompt_tokens = report->prompt_tokens,
+        .completion_tokens = report->completion_tokens,
+        .cost_nano = cost_of(broker, request, report),
+    };
+
+    if (call.class == CLASS_ABORTED && !report->end.was_sent)
+        return;
+    meter_add(meter_row(&broker->meter, where), broker->env.conf, &call);
+}
+
 /* Where else it could go, for retry_decide(). */
 static void
 look_around(struct broker *broker, const struct request *request,
@@ -291,6 +312,7 @@ finish_report(struct broker *broker, struct request *request,
     look_around(broker, request, &end, now_ms);
     count(&broker->counters, broker->env.conf, report);
     count_shape(broker, request, report);
+    meter(broker, request, report);
     verdict =
         retry_decide(request, &end, broker->env.conf, now_ms,
                      deadline_for(broker, request, &end), core_chance(broker));

@@ -314,6 +314,21 @@ schedule_is_full(const struct schedule *schedule)
     return schedule->count >= schedule->rules.max;
 }
 
+void
+schedule_visit(const struct schedule *schedule,
+               bool (*visit)(void *context, uint64_t batch, bool is_sealed,
+                             int64_t since_ms),
+               void *context)
+{
+    for (size_t i = 0; i < schedule->buckets; i++) {
+        for (const struct turn *turn = schedule->turns[i]; turn;
+             turn = turn->next) {
+            if (!visit(context, turn->batch, turn->is_sealed, turn->since_ms))
+                return;
+        }
+    }
+}
+
 size_t
 schedule_count(const struct schedule *schedule)
 {

@@ -113,6 +113,13 @@ bool schedule_is_awake(const struct schedule *schedule, uint64_t batch,
  * does. */
 int64_t schedule_next_ms(struct schedule *schedule, int64_t now_ms);
 
+/* Calls back for each batch, in no order, until that returns false. In memory
+ * only: it takes a step for each. */
+void schedule_visit(const struct schedule *schedule,
+                    bool (*visit)(void *context, uint64_t batch, bool is_sealed,
+                                  int64_t since_ms),
+                    void *context);
+
 /* How many batches it has. */
 size_t schedule_count(const struct schedule *schedule);
 

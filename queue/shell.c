@@ -36,6 +36,7 @@ struct parcel {
     enum side side;
     struct link_peer peer;
     struct buf head, body;
+    size_t items; /* that it adds to a transaction */
 };
 
 struct shell {
@@ -133,6 +134,20 @@ look(struct shell *shell, int64_t now_ms)
     keeper_look(shell->keeper, shell->broker, shell->is_draining, now_ms);
 }
 
+/* Commits, and tells the core how long it took, if there was something to
+ * write. */
+static int
+commit(struct shell *shell, size_t items, struct err *err)
+{
+    bool is_dirty = store_is_dirty(shell->store);
+    int64_t start_us = clock_mono_us();
+    int rc = store_commit(shell->store, err);
+
+    if (rc == 0 && is_dirty)
+        broker_note_commit(shell->broker, clock_mono_us() - start_us, items);
+    return rc;
+}
+
 /* Applies parcels in one transaction, with what is due, by `work`. 0, or why it
  * failed; then nothing of it has happened. */
 static int
@@ -141,19 +156,21 @@ transact(struct shell *shell, struct parcel *parcels, size_t count,
          struct err *err)
 {
     int rc = store_begin(shell->store, now_ms, err);
+    size_t items = 0;
 
     if (rc < 0)
         fail_stop(err);
     for (size_t i = 0; i < count; i++) {
         struct parcel *parcel = &parcels[i];
 
+        items += parcel->items;
         broker_apply(shell->broker, parcel->side, &parcel->peer,
                      buf_slice(&parcel->head), buf_slice(&parcel->body),
                      now_ms);
     }
     look(shell, now_ms);
     work(shell->broker, now_ms);
-    rc = store_commit(shell->store, err);
+    rc = commit(shell, items, err);
     if (rc == E_IO)
         fail_stop(err);
     if (rc < 0)
@@ -245,9 +262,10 @@ receive(struct shell *shell)
             }
             parcel->side = (enum side)side;
             bytes += parcel->head.bytes + parcel->body.bytes;
-            items += side == SIDE_CLIENTS
-                         ? count_items(buf_slice(&parcel->body))
-                         : 1;
+            parcel->items = side == SIDE_CLIENTS
+                                ? count_items(buf_slice(&parcel->body))
+                                : 1;
+            items += parcel->items;
             shell->parcel_count++;
         }
     }

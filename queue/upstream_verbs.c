@@ -43,8 +43,8 @@ add_lanes(cJSON *item, const struct upstreams *upstreams, size_t where)
     add_ms(item, "window", window > 0 ? (int64_t)window : -1);
 }
 
-static const char *
-state_of(const struct upstream *upstream, int64_t now_ms)
+const char *
+upstream_state_name(const struct upstream *upstream, int64_t now_ms)
 {
     if (upstream->row.until_ms == UPSTREAM_STOPPED)
         return "stopped";
@@ -77,9 +77,8 @@ add_reason(cJSON *item, const struct upstream *upstream, int64_t now_ms)
     wire_add_str(item, "wait_from", is_suspended ? row->source : "");
 }
 
-/* All its lanes together. */
-static struct latency
-latency_of(const struct upstreams *upstreams, size_t where)
+struct latency
+upstream_latency(const struct upstreams *upstreams, size_t where)
 {
     struct latency sum = { 0 };
 
@@ -94,11 +93,11 @@ static cJSON *
 row_of(const struct broker *broker, size_t where, int64_t now_ms)
 {
     const struct upstream *upstream = &broker->upstreams->list[where];
-    struct latency latency = latency_of(broker->upstreams, where);
+    struct latency latency = upstream_latency(broker->upstreams, where);
     cJSON *item = cJSON_CreateObject();
 
     wire_add_str(item, "name", upstream->conf->name);
-    wire_add_str(item, "state", state_of(upstream, now_ms));
+    wire_add_str(item, "state", upstream_state_name(upstream, now_ms));
     add_reason(item, upstream, now_ms);
     wire_add_int(item, "in_flight", upstream->held);
     if (upstream->pace.state == PACE_FREE)
@@ -168,8 +167,9 @@ upstream_resume(struct call *call)
         return err_set(call->err, E_NOTFOUND,
                        "no upstream \"%s\" is configured", name);
     }
-    log_info("event=upstream_resumed upstream=%s was=%s", name,
-             state_of(&broker->upstreams->list[where], call->now_ms));
+    log_info(
+        "event=upstream_resumed upstream=%s was=%s", name,
+        upstream_state_name(&broker->upstreams->list[where], call->now_ms));
     upstreams_resume(broker->upstreams, where);
     upstreams_save(broker->upstreams, broker->env.store);
     schedule_wake_all(broker->schedule);

@@ -112,9 +112,12 @@ count_loss(struct broker *broker, struct request *request,
            const struct session *session)
 {
     struct store *store = broker->env.store;
+    int where = upstreams_find(broker->upstreams, request->upstream);
 
     request->lost++;
     broker->counters.leases_lost++;
+    meter_add(meter_row(&broker->meter, where), broker->env.conf,
+              &(struct meter_call){ .class = CLASS_LOST });
     log_warn("event=lease_expired request=%llu worker=%s lost=%u",
              (unsigned long long)request->id, session->name, request->lost);
     attempt_note_lost(broker, request, session);
@@ -238,6 +241,7 @@ worker_expire(struct broker *broker, int64_t now_ms)
         if (now_ms >= session_over_ms(session, broker->env.conf->lease_ms)) {
             log_warn("event=worker_lost worker=%s slots=%u", session->name,
                      session->lent);
+            broker->counters.workers_lost += session->has_peer;
             worker_end(broker, session, now_ms);
         }
     }

@@ -173,6 +173,15 @@ store_watch_ready(struct store *store,
 }
 
 void
+store_watch_results(struct store *store,
+                    void (*given)(void *context, const struct draft *draft),
+                    void *context)
+{
+    store->given = given;
+    store->given_context = context;
+}
+
+void
 store_watch_moves(struct store *store,
                   void (*batch_moved)(void *context, uint64_t batch,
                                       enum batch_state from,

@@ -51,6 +51,8 @@ result_give(struct store *store, struct batch *batch, struct draft *draft,
     batch->last_seq = draft->seq;
     draft_put(store, draft);
     result_order(store, draft);
+    if (store->given)
+        store->given(store->given_context, draft);
     if (former != 0 && former != draft->request)
         request_leave(store, former, draft);
 }

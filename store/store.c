@@ -408,6 +408,12 @@ store_commit(struct store *store, struct err *err)
     return rc;
 }
 
+bool
+store_is_dirty(const struct store *store)
+{
+    return store->is_dirty;
+}
+
 void
 store_abort(struct store *store)
 {

@@ -98,6 +98,10 @@ void store_mark(struct store *store, const struct clock_mark *mark);
 int store_commit(struct store *store, struct err *err)
     __attribute__((warn_unused_result));
 
+/* True if the open transaction has changed something: else its commit costs
+ * nothing. */
+bool store_is_dirty(const struct store *store);
+
 /* Forgets the transaction. */
 void store_abort(struct store *store);
 
@@ -190,6 +194,13 @@ void store_watch(struct store *store,
 void store_watch_ready(struct store *store,
                        void (*ready)(void *context, uint64_t batch),
                        void *context);
+
+/* Calls back for each result that a draft gets, also in place of a former one,
+ * within the transaction. */
+void store_watch_results(struct store *store,
+                         void (*given)(void *context,
+                                       const struct draft *draft),
+                         void *context);
 
 /* Changes a batch's state, which store_batch_put() writes. A move that the table
  * of batch.h does not have is a bug. */

@@ -41,7 +41,9 @@ struct store {
     void (*ended)(void *context, const struct batch *batch); /* may be NULL */
     void (*ready)(void *context, uint64_t batch);            /* this too */
     void *ready_context;
-    void *context; /* of ended */
+    void *context;                                           /* of ended */
+    void (*given)(void *context, const struct draft *draft); /* this too */
+    void *given_context;
     void (*batch_moved)(void *context, uint64_t batch, enum batch_state from,
                         enum batch_state to); /* may be NULL */
     void (*request_moved)(void *context, uint64_t request,
