@@ -8,10 +8,9 @@
 #include "submit/output.h"
 #include "submit/standing.h"
 
-#define PAGE_LIMIT  100 /* the most that list gives at a time */
-#define ROW         "%-36s  %-9s  %15s  %9s  %-20s  "
-#define NAME_WIDTH  "%-12s"
-#define STATS_WIDTH "%-32s"
+#define PAGE_LIMIT 100 /* the most that list gives at a time */
+#define ROW        "%-36s  %-9s  %15s  %9s  %-20s  "
+#define NAME_WIDTH "%-12s"
 
 /* What to do with each batch of a list. */
 typedef int batch_fn(void *arg, const struct wire *status, struct err *err);
@@ -251,39 +250,6 @@ command_overview(struct command *command, struct err *err)
     wire_fini(&welcome);
     cJSON_Delete(overview.array);
     buf_fini(&overview.rows);
-    buf_fini(&text);
-    return rc;
-}
-
-int
-cmd_stats(struct command *command, struct err *err)
-{
-    struct buf text = { 0 };
-    const cJSON *stats, *item;
-    struct wire reply = { .head = NULL };
-    int rc = command_check_arguments(command, 0, 0, err);
-
-    if (rc == 0)
-        rc = command_connect(command, err);
-    if (rc == 0)
-        rc = command_ask(command, wire_new("stats"), (struct slice){ NULL, 0 },
-                         &reply, err);
-    if (rc < 0)
-        return rc;
-    stats = wire_get(&reply, "stats");
-    if (command->options->json) {
-        wire_print(cJSON_Duplicate(stats, true), &text);
-        buf_add_char(&text, '\n');
-    } else {
-        cJSON_ArrayForEach(item, stats)
-        {
-            if (cJSON_IsNumber(item))
-                buf_addf(&text, STATS_WIDTH "%.15g\n", item->string,
-                         item->valuedouble);
-        }
-    }
-    rc = command_print(&text, err);
-    wire_fini(&reply);
     buf_fini(&text);
     return rc;
 }

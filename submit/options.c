@@ -100,6 +100,8 @@ static const struct options_spec specs[] = {
       "no more than N batches" },
     { "index", 0, "N", ON(WHY), INT(index, 0, INDEX_MAX),
       "the Nth draft of the input, from 0, in place of its ID" },
+    { "prometheus", 0, NULL, ON(STATS), FLAG(prometheus),
+      "print metrics as Prometheus reads them" },
     { "json", 0, NULL, ALL, FLAG(json),
       "print JSON, errors too" },
     { "directory", 'C', "DIR", ALL, TEXT(directory),

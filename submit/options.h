@@ -113,6 +113,7 @@ struct options {
     int64_t timeout_s; /* -1 */
     int64_t limit;
     int64_t index; /* -1 */
+    bool prometheus;
 };
 
 enum options_format { FORMAT_JSONL, FORMAT_CSV, FORMAT_TEXT, FORMAT_OPENAI };

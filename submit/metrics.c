@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: MIT */
+#include "submit/metrics.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+
+#define NUMBER_BYTES 40
+#define EXACT_MAX    1e15 /* integers below it are printed as such */
+#define SHAPE_PREFIX "replies_"
+#define MS           1e3
+#define US           1e6
+
+/* ---- lines ---- */
+
+static void
+add_head(struct buf *out, const char *name, const char *type, const char *help)
+{
+    buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void
+format_number(double value, char text[NUMBER_BYTES])
+{
+    bool is_whole = floor(value) == value && fabs(value) < EXACT_MAX;
+
+    (void)snprintf(text, NUMBER_BYTES, is_whole ? "%.0f" : "%.15g", value);
+}
+
+/* A sample; labels may be "". */
+static void
+add_sample(struct buf *out, const char *name, const char *labels, double value)
+{
+    char text[NUMBER_BYTES];
+
+    format_number(value, text);
+    buf_addf(out, *labels ? "%s{%s} %s\n" : "%s%s %s\n", name, labels, text);
+}
+
+/* A label; its value is put in quotes as the format wants it. */
+static void
+add_label(struct buf *labels, const char *name, const char *value)
+{
+    buf_addf(labels, "%s%s=\"", labels->bytes > 0 ? "," : "", name);
+    for (; *value; value++) {
+        if (*value == '\n')
+            buf_add_str(labels, "\\n");
+        else if (*value == '"' || *value == '\\')
+            buf_addf(labels, "\\%c", *value);
+        else
+            buf_add_char(labels, *value);
+    }
+    buf_add_char(labels, '"');
+}
+
+static const cJSON *
+member(const cJSON *object, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+/* A number of an object; 0 if it is not there. */
+static double
+number_of(const cJSON *object, const char *name)
+{
+    const cJSON *item = member(object, name);
+
+    return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+static const char *
+string_of(const cJSON *object, const char *name)
+{
+    const cJSON *item = member(object, name);
+
+    return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+/* ---- figures that are members of stats ---- */
+
+/* A sample; rows of one name stand together. */
+struct row {
+    const char *name, *type, *help;
+    const char *labels;
+    const char *member;
+    double divisor; /* to the base unit; 0: it is in that already */
+};
+
+/* clang-format off */
+#define GAUGE(name, labels, member, help) \
+    { "sheaf_" name, "gauge", help, labels, member, 0 }
+#define COUNTER(name, labels, member, help) \
+    { "sheaf_" name "_total", "counter", help, labels, member, 0 }
+#define SECONDS(name, member, help) \
+    { "sheaf_" name "_seconds", "gauge", help, "", member, MS }
+
+static const struct row rows[] = {
+    SECONDS("uptime", "uptime_ms", "Time since the broker's start."),
+    GAUGE("batches", "", "batches", "Batches that are stored."),
+    GAUGE("live_batches", "", "batches_live",
+          "Batches that are open or not finished."),
+    GAUGE("drafts", "", "drafts", "Drafts that are stored."),
+    GAUGE("results", "", "results", "Drafts that have a result."),
+    GAUGE("requests", "", "requests", "Requests that are stored."),
+    GAUGE("queue_requests", "state=\"ready\"", "requests_ready",
+          "Requests that wait for their turn, or are lent to a worker."),
+    GAUGE("queue_requests", "state=\"leased\"", "requests_leased", ""),
+    SECONDS("queue_oldest_age", "oldest_age_ms",
+            "Time since the oldest batch that is not over was sealed."),
+    GAUGE("store_used_bytes", "", "store_bytes",
+          "Size of the store's pages in use."),
+    GAUGE("store_promised_bytes", "", "store_bytes_promised",
+          "Room kept for results to come."),
+    GAUGE("store_limit_bytes", "limit=\"soft\"", "store_bytes_soft",
+          "Size, with what is promised, from which on new batches (soft) and "
+          "more drafts (hard) are refused, and the largest there can be."),
+    GAUGE("store_limit_bytes", "limit=\"hard\"", "store_bytes_hard", ""),
+    GAUGE("store_limit_bytes", "limit=\"max\"", "store_bytes_max", ""),
+    GAUGE("store_disk_free_bytes", "", "disk_bytes_free",
+          "Free space of the store's disk."),
+    GAUGE("workers", "state=\"online\"", "workers",
+          "Workers that are connected, or were and may come back."),
+    GAUGE("workers", "state=\"offline\"", "workers_offline", ""),
+    COUNTER("workers_lost", "", "workers_lost",
+            "Workers that died, or were silent for too long."),
+    GAUGE("slots", "", "slots", "Calls that may be in flight at a time."),
+    GAUGE("slots_lent", "", "slots_lent", "Slots that workers have."),
+    COUNTER("leases", "", "leases", "Requests lent to workers."),
+    COUNTER("leases_lost", "", "leases_lost",
+            "Leases that ended without a word, during a call."),
+    COUNTER("chunks", "", "chunks", "Chunks of drafts that were stored."),
+    COUNTER("drafts_accepted", "", "drafts_accepted",
+            "Drafts that were accepted."),
+    COUNTER("drafts_refused", "", "drafts_refused",
+            "Drafts that were refused for what is in them."),
+    COUNTER("requests_done", "", "requests_done", "Requests that ended."),
+    COUNTER("fallbacks", "", "fallbacks",
+            "Requests that ended without an answer."),
+    COUNTER("uncertain_calls", "", "calls_uncertain",
+            "Calls that may be paid for though no answer came."),
+    COUNTER("slow_calls", "stage=\"t1\"", "calls_above_t1",
+            "Calls that took longer than t1_ms to t4_ms."),
+    COUNTER("slow_calls", "stage=\"t2\"", "calls_above_t2", ""),
+    COUNTER("slow_calls", "stage=\"t3\"", "calls_above_t3", ""),
+    COUNTER("slow_calls", "stage=\"t4\"", "calls_above_t4", ""),
+    COUNTER("long_waits", "", "long_waits",
+            "Waits longer than retry_after_max_ms that upstreams named."),
+    COUNTER("late_results", "", "late_results",
+            "Reports of calls whose lease had ended."),
+    COUNTER("suspects", "", "suspects",
+            "Requests that lost so many leases that they run alone."),
+    COUNTER("poisoned", "", "poisoned",
+            "Requests that ended as their workers died of them."),
+    COUNTER("access_tokens", "source=\"held\"", "token_hits",
+            "Calls with an access token that was held, and tokens fetched."),
+    COUNTER("access_tokens", "source=\"fetched\"", "token_fetches", ""),
+    COUNTER("replies", "path=\"priority\"", "replies_priority_path",
+            "Replies of the shape that their upstream's dialect promises, "
+            "and of others."),
+    COUNTER("replies", "path=\"fallback\"", "replies_fallback_path", ""),
+    COUNTER("batches_purged", "", "batches_purged", "Batches removed."),
+    COUNTER("bad_messages", "", "bad_messages",
+            "Messages that were none of the protocol."),
+};
+/* clang-format on */
+
+static void
+write_rows(const cJSON *stats, struct buf *out)
+{
+    const char *name = "";
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct row *row = &rows[i];
+        const cJSON *item = member(stats, row->member);
+
+        if (!cJSON_IsNumber(item))
+            continue;
+        if (strcmp(row->name, name) != 0)
+            add_head(out, row->name, row->type, row->help);
+        name = row->name;
+        add_sample(out, name, row->labels,
+                   item->valuedouble / (row->divisor > 0 ? row->divisor : 1));
+    }
+}
+
+static void
+write_build(const cJSON *stats, struct buf *out)
+{
+    struct buf labels = { 0 };
+    char text[NUMBER_BYTES];
+
+    add_head(out, "sheaf_build_info", "gauge",
+             "The broker's version; the value is always 1.");
+    add_label(&labels, "version", string_of(stats, "version"));
+    format_number(number_of(stats, "protocol"), text);
+    add_label(&labels, "protocol", text);
+    format_number(number_of(stats, "store_format"), text);
+    add_label(&labels, "store_format", text);
+    add_sample(out, "sheaf_build_info", labels.data, 1);
+    buf_fini(&labels);
+}
+
+/* Where accepted drafts found their request: it was answered, under way, or had
+ * to be made. */
+static void
+write_lookups(const cJSON *stats, struct buf *out)
+{
+    static const char name[] = "sheaf_cache_lookups_total";
+    double memory = number_of(stats, "cache_memory_hits");
+    double store = number_of(stats, "cache_store_hits");
+    double joined = number_of(stats, "drafts_joined");
+    double accepted = number_of(stats, "drafts_accepted");
+
+    add_head(out, name, "counter",
+             "Accepted drafts by where their request was found; none: a new "
+             "one was made.");
+    add_sample(out, name, "tier=\"memory\"", memory);
+    add_sample(out, name, "tier=\"store\"", store);
+    add_sample(out, name, "tier=\"joined\"", joined);
+    add_sample(out, name, "tier=\"none\"", accepted - memory - store - joined);
+}
+
+/* A member that is an object of numbers, each a sample with its name as label. */
+static void
+write_object(const cJSON *object, struct buf *out, const char *name,
+             const char *label, const char *help)
+{
+    const cJSON *item;
+
+    if (!cJSON_IsObject(object))
+        return;
+    add_head(out, name, "counter", help);
+    cJSON_ArrayForEach(item, object)
+    {
+        struct buf labels = { 0 };
+
+        add_label(&labels, label, item->string);
+        add_sample(out, name, labels.data, item->valuedouble);
+        buf_fini(&labels);
+    }
+}
+
+/* Of each tier: answers that cost no call, and the money that was not spent. */
+static void
+write_reuse(const cJSON *stats, struct buf *out, const char *name,
+            const char *part, const char *help)
+{
+    const cJSON *reuse = member(stats, "reuse"), *item;
+
+    if (!cJSON_IsObject(reuse))
+        return;
+    add_head(out, name, "counter", help);
+    cJSON_ArrayForEach(item, reuse)
+    {
+        struct buf labels = { 0 };
+
+        add_label(&labels, "tier", item->string);
+        add_sample(out, name, labels.data, number_of(item, part));
+        buf_fini(&labels);
+    }
+}
+
+static bool
+is_shape(const cJSON *item)
+{
+    size_t bytes = item->string ? strlen(item->string) : 0;
+
+    return cJSON_IsNumber(item) && bytes > strlen(SHAPE_PREFIX) &&
+           strncmp(item->string, SHAPE_PREFIX, strlen(SHAPE_PREFIX)) == 0 &&
+           !strstr(item->string, "_path") && !strstr(item->string, "_percent");
+}
+
+static void
+write_shapes(const cJSON *stats, struct buf *out)
+{
+    static const char name[] = "sheaf_reply_shapes_total";
+    const cJSON *item;
+
+    add_head(out, name, "counter", "Replies by the shape that they had.");
+    cJSON_ArrayForEach(item, stats)
+    {
+        struct buf labels = { 0 };
+
+        if (!is_shape(item))
+            continue;
+        add_label(&labels, "shape", item->string + strlen(SHAPE_PREFIX));
+        add_sample(out, name, labels.data, item->valuedouble);
+        buf_fini(&labels);
+    }
+}
+
+/* ---- histograms ---- */
+
+static void
+add_bucket(struct buf *out, const char *name, const char *labels,
+           const char *bound, double count)
+{
+    char text[NUMBER_BYTES];
+
+    format_number(count, text);
+    buf_addf(out, "%s_bucket{%s%sle=\"%s\"} %s\n", name, labels,
+             *labels ? "," : "", bound, text);
+}
+
+/* The buckets of a list of counts, whose last element is the sum, cumulative as
+ * the format has them. */
+static void
+add_histogram(struct buf *out, const char *name, const char *labels,
+              const cJSON *bounds, const cJSON *list, double divisor)
+{
+    const cJSON *bound = bounds ? bounds->child : NULL, *item;
+    struct buf full = { 0 };
+    char text[NUMBER_BYTES];
+    double count = 0;
+
+    if (cJSON_GetArraySize(list) != cJSON_GetArraySize(bounds) + 2)
+        return;
+    for (item = list->child; item->next; item = item->next) {
+        count += item->valuedouble;
+        if (bound) {
+            (void)snprintf(text, sizeof(text), "%.15g",
+                           bound->valuedouble / divisor);
+            bound = bound->next;
+        } else {
+            (void)snprintf(text, sizeof(text), "+Inf");
+        }
+        add_bucket(out, name, labels, text, count);
+    }
+    buf_addf(&full, "%s_sum", name);
+    add_sample(out, full.data, labels, item->valuedouble / divisor);
+    buf_reset(&full);
+    buf_addf(&full, "%s_count", name);
+    add_sample(out, full.data, labels, count);
+    buf_fini(&full);
+}
+
+static void
+write_histogram(const cJSON *stats, struct buf *out, const char *name,
+                const char *part, double divisor, const char *help)
+{
+    const cJSON *list = member(stats, part);
+
+    if (!cJSON_IsArray(list))
+        return;
+    add_head(out, name, "histogram", help);
+    add_histogram(out, name, "", member(member(stats, "bounds"), part), list,
+                  divisor);
+}
+
+/* ---- figures of each upstream ---- */
+
+/* Adds the samples of one upstream, whose label is in `labels`. */
+typedef void upstream_fn(const cJSON *stats, const cJSON *upstream,
+                         const char *name, const char *labels, struct buf *out);
+
+static void
+add_durations(const cJSON *stats, const cJSON *upstream, const char *name,
+              const char *labels, struct buf *out)
+{
+    const cJSON *bounds = member(member(stats, "bounds"), "duration_ms"), *item;
+
+    cJSON_ArrayForEach(item, member(upstream, "durations"))
+    {
+        struct buf all = { 0 };
+
+        buf_add_str(&all, labels);
+        add_label(&all, "status", item->string);
+        add_histogram(out, name, all.data, bounds, item, MS);
+        buf_fini(&all);
+    }
+}
+
+/* The counts of all statuses together, and the sum. */
+static void
+total_of(const cJSON *upstream, double *count, double *sum_ms)
+{
+    const cJSON *list, *item;
+
+    *count = *sum_ms = 0;
+    cJSON_ArrayForEach(list, member(upstream, "durations"))
+    {
+        cJSON_ArrayForEach(item, list)
+        {
+            *(item->next ? count : sum_ms) += item->valuedouble;
+        }
+    }
+}
+
+/* The quantiles are of answers only, and of the newest. */
+static void
+add_latency(const cJSON *stats, const cJSON *upstream, const char *name,
+            const char *labels, struct buf *out)
+{
+    static const char *const quantiles[][2] = { { "p50_ms", "0.5" },
+                                                { "p95_ms", "0.95" } };
+    struct buf text = { 0 };
+    double count, sum_ms;
+
+    (void)stats;
+    if (!cJSON_IsNumber(member(upstream, "p50_ms")))
+        return;
+    for (size_t i = 0; i < 2; i++) {
+        buf_reset(&text);
+        buf_addf(&text, "%s,quantile=\"%s\"", labels, quantiles[i][1]);
+        add_sample(out, name, text.data,
+                   number_of(upstream, quantiles[i][0]) / MS);
+    }
+    total_of(upstream, &count, &sum_ms);
+    buf_reset(&text);
+    buf_addf(&text, "%s_sum", name);
+    add_sample(out, text.data, labels, sum_ms / MS);
+    buf_reset(&text);
+    buf_addf(&text, "%s_count", name);
+    add_sample(out, text.data, labels, count);
+    buf_fini(&text);
+}
+
+static void
+add_classes(const cJSON *stats, const cJSON *upstream, const char *name,
+            const char *labels, struct buf *out)
+{
+    const cJSON *item;
+
+    (void)stats;
+    cJSON_ArrayForEach(item, member(upstream, "classes"))
+    {
+        struct buf all = { 0 };
+
+        buf_add_str(&all, labels);
+        add_label(&all, "class", item->string);
+        add_sample(out, name, all.data, item->valuedouble);
+        buf_fini(&all);
+    }
+}
+
+static void
+add_tokens(const cJSON *stats, const cJSON *upstream, const char *name,
+           const char *labels, struct buf *out)
+{
+    struct buf all = { 0 };
+
+    (void)stats;
+    buf_addf(&all, "%s,kind=\"prompt\"", labels);
+    add_sample(out, name, all.data, number_of(upstream, "prompt_tokens"));
+    buf_reset(&all);
+    buf_addf(&all, "%s,kind=\"completion\"", labels);
+    add_sample(out, name, all.data, number_of(upstream, "completion_tokens"));
+    buf_fini(&all);
+}
+
+/* One number, where the broker tells it. */
+static void
+add_number(const cJSON *upstream, const char *part, const char *name,
+           const char *labels, struct buf *out)
+{
+    const cJSON *item = member(upstream, part);
+
+    if (cJSON_IsNumber(item))
+        add_sample(out, name, labels, item->valuedouble);
+}
+
+static void
+add_cost(const cJSON *stats, const cJSON *upstream, const char *name,
+         const char *labels, struct buf *out)
+{
+    (void)stats;
+    add_number(upstream, "cost_usd", name, labels, out);
+}
+
+static void
+add_refusals(const cJSON *stats, const cJSON *upstream, const char *name,
+             const char *labels, struct buf *out)
+{
+    (void)stats;
+    add_number(upstream, "refusals", name, labels, out);
+}
+
+static void
+add_in_flight(const cJSON *stats, const cJSON *upstream, const char *name,
+              const char *labels, struct buf *out)
+{
+    (void)stats;
+    add_number(upstream, "in_flight", name, labels, out);
+}
+
+static void
+add_leases(const cJSON *stats, const cJSON *upstream, const char *name,
+           const char *labels, struct buf *out)
+{
+    (void)stats;
+    add_number(upstream, "leases", name, labels, out);
+}
+
+/* All states that PROTOCOL.md has; one of them is 1. */
+static void
+add_states(const cJSON *stats, const cJSON *upstream, const char *name,
+           const char *labels, struct buf *out)
+{
+    static const char *const states[] = { "ready", "suspended", "stopped",
+                                          "broken", "probing" };
+    const char *state = string_of(upstream, "state");
+
+    (void)stats;
+    for (size_t i = 0; *state && i < sizeof(states) / sizeof(states[0]); i++) {
+        struct buf all = { 0 };
+
+        buf_add_str(&all, labels);
+        add_label(&all, "state", states[i]);
+        add_sample(out, name, all.data, strcmp(states[i], state) == 0);
+        buf_fini(&all);
+    }
+}
+
+static const struct {
+    const char *name, *type, *help;
+    upstream_fn *add;
+} families[] = {
+    { "sheaf_request_duration_seconds", "histogram",
+      "How long calls took, by the status that each alone would have given.",
+      add_durations },
+    { "sheaf_upstream_latency_seconds", "summary",
+      "How long the newest answers took; sum and count are of all calls.",
+      add_latency },
+    { "sheaf_attempts_total", "counter", "Calls by how they ended.",
+      add_classes },
+    { "sheaf_throttles_total", "counter",
+      "Calls that were refused as too many (429).", add_refusals },
+    { "sheaf_tokens_total", "counter", "Tokens that calls used, as told.",
+      add_tokens },
+    { "sheaf_cost_usd_total", "counter",
+      "What calls cost by the configured prices.", add_cost },
+    { "sheaf_calls_in_flight", "gauge", "Calls that are being made.",
+      add_in_flight },
+    { "sheaf_upstream_leases", "gauge",
+      "Requests lent for an upstream, called or not.", add_leases },
+    { "sheaf_upstream_state", "gauge",
+      "1 for the state that an upstream is in, 0 for the others.", add_states },
+};
+
+static void
+write_families(const cJSON *stats, struct buf *out)
+{
+    const cJSON *list = member(stats, "upstreams"), *upstream;
+
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        add_head(out, families[i].name, families[i].type, families[i].help);
+        cJSON_ArrayForEach(upstream, list)
+        {
+            struct buf labels = { 0 };
+
+            add_label(&labels, "upstream", string_of(upstream, "name"));
+            families[i].add(stats, upstream, families[i].name, labels.data,
+                            out);
+            buf_fini(&labels);
+        }
+    }
+}
+
+int
+metrics_write(const cJSON *stats, struct buf *out)
+{
+    if (!cJSON_IsObject(stats))
+        return E_PROTOCOL;
+    write_build(stats, out);
+    write_rows(stats, out);
+    write_lookups(stats, out);
+    write_object(member(stats, "results_given"), out, "sheaf_results_total",
+                 "status", "Results that drafts got, corrections included.");
+    write_reuse(stats, out, "sheaf_reused_answers_total", "answers",
+                "Answers that drafts got without a call of their own.");
+    write_reuse(stats, out, "sheaf_saved_usd_total", "saved_usd",
+                "What their calls would have cost, as far as known.");
+    write_shapes(stats, out);
+    write_histogram(stats, out, "sheaf_commit_duration_seconds", "commit_us",
+                    US, "How long commits to the store took.");
+    write_histogram(stats, out, "sheaf_commit_items", "commit_items", 1,
+                    "Messages and drafts applied in a commit.");
+    write_families(stats, out);
+    return 0;
+}
