@@ -250,6 +250,7 @@ give(struct broker *broker, size_t webhook, const struct session *session,
     struct post post = { .delivery = delivery->id, .webhook = webhook };
     char id[DELIVERIES_EVENT_BYTES];
     cJSON *head = wire_new("post");
+    struct letter *letter;
 
     delivery_move(delivery, DELIVERY_GIVEN);
     post.attempt = ++delivery->attempts;
@@ -266,7 +267,9 @@ give(struct broker *broker, size_t webhook, const struct session *session,
     wire_add_str(head, "id", id);
     wire_add_int(head, "timeout_ms", conf->timeout_ms);
     /* Sent first: its body is the store's until the next change. */
-    buf_add_slice(worker_send(broker, session, head), delivery->body);
+    letter = worker_open(broker, session);
+    wire_print(head, &letter->head);
+    buf_add_slice(&letter->body, delivery->body);
     store_delivery_put(broker->env.store, delivery);
     posts_add(&broker->posts, &post);
 }
