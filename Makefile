@@ -26,17 +26,20 @@ SOVERSION := 0
 # The architecture: each folder is an archive, and a program is its main file
 # with the archives of the layers that it may know.
 FOLDERS := base store queue worker submit
-MAINS := queue/sheafd.c worker/sheaf_worker.c submit/main.c
+MAINS := queue/sheafd.c worker/sheaf_worker.c submit/main.c \
+    submit/sheaf_http.c
 WIRE := queue/wire.c queue/link.c
 LIBRARY := $(addprefix submit/,sheaf.c upload.c connection.c pages.c \
     refusals.c)
 
-PKGS := libcrypto libxxhash icu-uc icu-i18n inih libcjson libzmq libcurl uuid
+PKGS := libcrypto libxxhash icu-uc icu-i18n inih libcjson libzmq libcurl uuid \
+    libmicrohttpd
 LIBS_base = $(call pkg,--libs,libcrypto libxxhash icu-uc inih) -lm
 LIBS_wire = $(call pkg,--libs,libcjson libzmq)
 LIBS_queue = $(call pkg,--libs,icu-i18n uuid) -llmdb
 LIBS_worker = $(call pkg,--libs,libcurl uuid)
 LIBS_submit = $(call pkg,--libs,uuid)
+LIBS_http = $(call pkg,--libs,libmicrohttpd)
 
 # Where node is not Debian's, npm comes with it and has no package.
 NPM := $(if $(shell command -v npm),,npm)
@@ -90,7 +93,7 @@ archives = $(foreach folder,$(FOLDERS),\
     $(eval $(1)/$(folder).a: $(call objects,$(1),$(call sources,$(folder)))))
 run = $(if $(V),,@printf '  %-5s %s\n' $(1) '$(2)';)
 
-PROGRAMS := $(addprefix $(BIN)/,sheafd sheaf-worker sheaf)
+PROGRAMS := $(addprefix $(BIN)/,sheafd sheaf-worker sheaf sheaf-http)
 SHARED := $(OUT)/libsheaf.so.$(SOVERSION)
 
 .DELETE_ON_ERROR:
@@ -108,6 +111,9 @@ $(BIN)/sheaf-worker: $(OUT)/worker/sheaf_worker.o $(OUT)/worker.a \
     $(OUT)/wire.a $(OUT)/base.a
 $(BIN)/sheaf: LIBS = $(LIBS_submit) $(LIBS_wire) $(LIBS_base)
 $(BIN)/sheaf: $(OUT)/submit/main.o $(OUT)/submit.a $(OUT)/wire.a \
+    $(OUT)/base.a
+$(BIN)/sheaf-http: LIBS = $(LIBS_http) $(LIBS_submit) $(LIBS_wire) $(LIBS_base)
+$(BIN)/sheaf-http: $(OUT)/submit/sheaf_http.o $(OUT)/submit.a $(OUT)/wire.a \
     $(OUT)/base.a
 $(PROGRAMS):
 	@mkdir -p $(@D)

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <limits.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdlib.h>
@@ -125,6 +126,13 @@ digest_from_hex(const char *hex, size_t bytes,
         digest[i] = (unsigned char)(high << 4 | low);
     }
     return 0;
+}
+
+bool
+digest_is_same(const unsigned char a[DIGEST_BYTES],
+               const unsigned char b[DIGEST_BYTES])
+{
+    return CRYPTO_memcmp(a, b, DIGEST_BYTES) == 0;
 }
 
 uint64_t

@@ -10,6 +10,7 @@
 #ifndef BASE_DIGEST_H
 #define BASE_DIGEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,11 @@ void digest_hex(const unsigned char digest[DIGEST_BYTES],
 /* A digest from 64 hexadecimal characters. 0 or E_INVALID. */
 int digest_from_hex(const char *hex, size_t bytes,
                     unsigned char digest[DIGEST_BYTES]);
+
+/* True if they are the same; takes as long if they are not, wherever they
+ * differ. */
+bool digest_is_same(const unsigned char a[DIGEST_BYTES],
+                    const unsigned char b[DIGEST_BYTES]);
 
 /* XXH3 of one piece of memory, with a seed. */
 uint64_t digest_xxh(const void *data, size_t bytes, uint64_t seed);

@@ -21,7 +21,8 @@ UNSANITIZED := $(if $(SAN),$(if $(T),,$(addprefix tests/e2e/,16-churn.sh \
     90-bulk-summary.sh 91-overnight.sh 92-submit-and-poll.sh)))
 SCRIPTS := $(filter-out $(UNSANITIZED),\
     $(call chosen,$(sort $(wildcard tests/e2e/*-*.sh))))
-ALL_LIBS = $(LIBS_worker) $(LIBS_queue) $(LIBS_submit) $(LIBS_wire) $(LIBS_base)
+ALL_LIBS = $(LIBS_worker) $(LIBS_queue) $(LIBS_submit) $(LIBS_http) \
+    $(LIBS_wire) $(LIBS_base)
 
 $(OUT)/aids.a: $(call objects,$(OUT),$(AIDS))
 $(UNIT_SOURCES:%.c=$(OUT)/%): $(OUT)/%: $(OUT)/%.o $(OUT)/aids.a \

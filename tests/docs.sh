@@ -14,7 +14,7 @@ fail() { # MESSAGE
     failed=1
 }
 
-pages='queue/sheafd.8 worker/sheaf-worker.8 submit/sheaf.1'
+pages='queue/sheafd.8 worker/sheaf-worker.8 submit/sheaf.1 submit/sheaf-http.8'
 for page in $pages; do
     [ -f "$page" ] || {
         echo "$page: missing"
@@ -47,4 +47,5 @@ describes() { # PAGE SOURCE…
 describes submit/sheaf.1 submit/options.c
 describes queue/sheafd.8 queue/sheafd.c
 describes worker/sheaf-worker.8 worker/sheaf_worker.c
+describes submit/sheaf-http.8 submit/sheaf_http.c
 exit $failed

@@ -18,7 +18,7 @@ libraries='
 lmdb.h        store/lmdb.c
 zmq.h         queue/link.c
 curl/         worker/
-microhttpd.h  submit/http tests/upstream
+microhttpd.h  submit/http_server.c tests/upstream
 openssl/      base/digest.c
 xxhash.h      base/digest.c
 unicode/      base/text.c queue/window.c tests/

@@ -37,22 +37,24 @@ needs() { # FILE
 }
 
 test_files() {
-    for file in bin/sheafd bin/sheaf-worker bin/sheaf include/sheaf.h \
+    for file in bin/sheafd bin/sheaf-worker bin/sheaf bin/sheaf-http include/sheaf.h \
         lib/libsheaf.a lib/libsheaf.so lib/libsheaf.so.0 \
         lib/pkgconfig/sheaf.pc share/man/man8/sheafd.8 \
-        share/man/man8/sheaf-worker.8 share/man/man1/sheaf.1 \
+        share/man/man8/sheaf-worker.8 share/man/man8/sheaf-http.8 \
+        share/man/man1/sheaf.1 \
         share/doc/sheaf/examples/sheaf.conf; do
         [ -s "$root/usr/$file" ] || check "is installed" "" "$file"
     done
     version=$(sed -n 's/^VERSION := //p' Makefile)
     check "the version" "$("$root/usr/bin/sheaf" --version)" "sheaf $version"
     check "no program needs what its layer does not know" "$(
-        for program in sheafd sheaf-worker sheaf; do
+        for program in sheafd sheaf-worker sheaf sheaf-http; do
             needs "$root/usr/bin/$program" |
                 grep -oE 'liblmdb|libcurl|libmicrohttpd|libcriterion' |
                 sed "s/^/$program /"
-        done | tr '\n' ' ')" "sheafd liblmdb sheaf-worker libcurl "
-    for program in sheafd sheaf-worker sheaf; do
+        done | tr '\n' ' ')" \
+        "sheafd liblmdb sheaf-worker libcurl sheaf-http libmicrohttpd "
+    for program in sheafd sheaf-worker sheaf sheaf-http; do
         check "$program is hardened" "$({
             readelf -d "$root/usr/bin/$program"
             readelf -lW "$root/usr/bin/$program"

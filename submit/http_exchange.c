@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+#include "submit/http_exchange.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uuid/uuid.h>
+
+#include "base/mem.h"
+#include "submit/http_gateway.h"
+
+#define ID_PREFIX "req_"
+
+static struct exchange *
+exchange_of(struct http_request *request)
+{
+    return (struct exchange *)request;
+}
+
+struct exchange *
+http_exchange_new(struct gateway *gateway)
+{
+    struct exchange *exchange = mem_zalloc(1, sizeof(*exchange));
+    char *id = exchange->request.id;
+    uuid_t uuid;
+    size_t at = sizeof(ID_PREFIX) - 1;
+
+    uuid_generate_random(uuid);
+    memcpy(id, ID_PREFIX, sizeof(ID_PREFIX));
+    for (size_t i = 0; i < sizeof(uuid); i++)
+        at += (size_t)snprintf(id + at, HTTP_ID_BYTES - at, "%02x", uuid[i]);
+    exchange->request.gateway = gateway;
+    exchange->since_ms = gateway->now_ms;
+    return exchange;
+}
+
+static void
+close_source(struct exchange *exchange)
+{
+    if (!exchange->has_source)
+        return;
+    exchange->has_source = false;
+    exchange->source.close(exchange->source.arg);
+}
+
+void
+http_exchange_lose(struct exchange *exchange)
+{
+    http_gone_fn *gone = exchange->gone;
+
+    exchange->is_over = true;
+    exchange->gone = NULL;
+    if (gone && !exchange->is_replied)
+        gone(exchange->gone_arg);
+    close_source(exchange);
+}
+
+void
+http_exchange_free(struct exchange *exchange)
+{
+    struct http_request *request = &exchange->request;
+
+    http_exchange_lose(exchange);
+    request->gateway->body_bytes -= request->body.bytes;
+    http_path_fini(&request->path);
+    buf_fini(&exchange->uri);
+    buf_fini(&request->body);
+    buf_fini(&request->content_type);
+    buf_fini(&request->range);
+    for (size_t i = 0; i < exchange->field_count; i++)
+        free(exchange->fields[i].value);
+    buf_fini(&exchange->body);
+    buf_fini(&exchange->piece);
+    free(exchange);
+}
+
+int
+http_exchange_take(struct exchange *exchange, struct slice piece,
+                   struct http_error *error)
+{
+    struct http_request *request = &exchange->request;
+    struct gateway *gateway = request->gateway;
+
+    if (piece.bytes > request->route->body_bytes_max - request->body.bytes)
+        return http_error_set(error, 413, "body_too_large",
+                              "a body of more than %zu bytes",
+                              request->route->body_bytes_max);
+    if (piece.bytes > HTTP_BODIES_BYTES_MAX - gateway->body_bytes)
+        return http_error_set(error, 503, "busy",
+                              "too many requests have large bodies");
+    gateway->body_bytes += piece.bytes;
+    buf_add_slice(&request->body, piece);
+    return 0;
+}
+
+size_t
+http_exchange_read(struct exchange *exchange, char *to, size_t max)
+{
+    size_t bytes = exchange->piece.bytes - exchange->piece_at;
+
+    if (bytes == 0) {
+        buf_reset(&exchange->piece);
+        exchange->piece_at = 0;
+        if (exchange->is_ended || exchange->is_failed || exchange->is_pulled)
+            return 0;
+        exchange->is_pulled = true;
+        exchange->source.pull(exchange->source.arg, &exchange->request,
+                              exchange->fed);
+        bytes = exchange->piece.bytes;
+    }
+    if (bytes > max)
+        bytes = max;
+    if (bytes)
+        memcpy(to, exchange->piece.data + exchange->piece_at, bytes);
+    exchange->piece_at += bytes;
+    return bytes;
+}
+
+/* ---- what handlers call ---- */
+
+const char *
+http_param(const struct http_request *request, size_t nth)
+{
+    return request->path.segments[http_route_param(request->route, nth)].data;
+}
+
+void
+http_on_gone(struct http_request *request, http_gone_fn *gone, void *arg)
+{
+    struct exchange *exchange = exchange_of(request);
+
+    exchange->gone = gone;
+    exchange->gone_arg = arg;
+}
+
+void
+http_reply_field(struct http_request *request, const char *name,
+                 const char *value)
+{
+    struct exchange *exchange = exchange_of(request);
+
+    assert(exchange->field_count < HTTP_REPLY_FIELDS_MAX);
+    exchange->fields[exchange->field_count++] =
+        (struct http_reply_field){ name, mem_dup_str(value) };
+}
+
+static void
+reply(struct exchange *exchange, int status, const char *type)
+{
+    struct gateway *gateway = exchange->request.gateway;
+
+    assert(!exchange->is_replied);
+    assert(!exchange->is_over);
+    exchange->is_replied = true;
+    exchange->status = status;
+    exchange->type = type;
+    gateway->replies[status / 100 % HTTP_STATUS_CLASSES]++;
+    if (exchange->wake)
+        exchange->wake(exchange);
+}
+
+void
+http_reply(struct http_request *request, int status, const char *type,
+           struct slice body)
+{
+    struct exchange *exchange = exchange_of(request);
+
+    buf_add_slice(&exchange->body, body);
+    reply(exchange, status, type);
+}
+
+void
+http_reply_error(struct http_request *request, const struct http_error *error)
+{
+    struct exchange *exchange = exchange_of(request);
+    char seconds[16];
+
+    http_error_write(error, &exchange->body);
+    http_reply_field(request, "x-should-retry",
+                     error->is_worth_retry ? "true" : "false");
+    if (error->retry_after_s > 0) {
+        (void)snprintf(seconds, sizeof(seconds), "%d", error->retry_after_s);
+        http_reply_field(request, "Retry-After", seconds);
+    }
+    if (error->status == 401)
+        http_reply_field(request, "WWW-Authenticate", "Bearer");
+    reply(exchange, error->status, HTTP_JSON);
+}
+
+void
+http_reply_source(struct http_request *request, int status, const char *type,
+                  const struct http_source *source)
+{
+    struct exchange *exchange = exchange_of(request);
+
+    exchange->has_source = true;
+    exchange->source = *source;
+    reply(exchange, status, type);
+}
+
+static void
+fed(struct exchange *exchange)
+{
+    assert(exchange->is_pulled);
+    exchange->is_pulled = false;
+    if (exchange->wake)
+        exchange->wake(exchange);
+}
+
+void
+http_feed(struct http_request *request, struct slice piece)
+{
+    struct exchange *exchange = exchange_of(request);
+
+    assert(piece.bytes > 0);
+    assert(piece.bytes <= HTTP_PIECE_BYTES_MAX);
+    buf_add_slice(&exchange->piece, piece);
+    exchange->fed += (int64_t)piece.bytes;
+    fed(exchange);
+}
+
+void
+http_feed_end(struct http_request *request)
+{
+    exchange_of(request)->is_ended = true;
+    fed(exchange_of(request));
+}
+
+void
+http_feed_fail(struct http_request *request)
+{
+    exchange_of(request)->is_failed = true;
+    fed(exchange_of(request));
+}

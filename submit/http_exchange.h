@@ -1,0 +1,80 @@
+/*
+ * http_exchange.h - the inside of a request: what becomes of it
+ *
+ * What stands between the HTTP library, which calls when it likes, and the
+ * handlers, which reply when they can. http_server.c moves an exchange on;
+ * http_request.h is its outside.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef SUBMIT_HTTP_EXCHANGE_H
+#define SUBMIT_HTTP_EXCHANGE_H
+
+#include "submit/http_gate.h"
+#include "submit/http_guard.h"
+#include "submit/http_route.h"
+
+struct connection; /* http_server.c's */
+
+struct http_reply_field {
+    const char *name;
+    char *value;
+};
+
+struct exchange {
+    struct http_request request; /* first: it is what handlers hold */
+    struct connection *connection;
+    void (*wake)(struct exchange *exchange); /* it has something to say */
+    http_gone_fn *gone;
+    void *gone_arg;
+    int64_t since_ms;
+    struct buf uri; /* as it came */
+
+    bool is_called;  /* by now the handler has it */
+    bool is_replied; /* nobody else will */
+    bool is_over;    /* the client is gone: nothing is sent any more */
+    bool must_close; /* the connection, behind the reply */
+
+    int status;
+    const char *type;
+    struct buf body;
+    struct http_reply_field fields[HTTP_REPLY_FIELDS_MAX];
+    size_t field_count;
+
+    bool has_source; /* in place of the body */
+    struct http_source source;
+    struct buf piece; /* of it, */
+    size_t piece_at;  /* sent up to here */
+    int64_t fed;      /* bytes of it in all */
+    bool is_pulled;   /* an answer to a pull is to come */
+    bool is_ended, is_failed;
+};
+
+/* How a listener takes requests. */
+struct http_terms {
+    const struct http_routes *routes; /* borrowed */
+    bool asks_tokens;
+};
+
+struct exchange *http_exchange_new(struct gateway *gateway);
+
+/* Ends it: who waits for the client is told that it is gone. */
+void http_exchange_free(struct exchange *exchange);
+
+/* The client has vanished. */
+void http_exchange_lose(struct exchange *exchange);
+
+/* Looks at a header: finds the route, the client, and whether the body may come.
+ * False: there is a reply already, which refuses it. */
+bool http_admit(struct exchange *exchange, const struct http_head *head,
+                const struct http_terms *terms,
+                const struct http_address *address);
+
+/* Takes a piece of the body. The status of a refusal, with *error, or 0. */
+int http_exchange_take(struct exchange *exchange, struct slice piece,
+                       struct http_error *error);
+
+/* Copies what there is of a source's body, at most `max` bytes, and asks for
+ * more when there is nothing. 0: wait, or it is ended or failed. */
+size_t http_exchange_read(struct exchange *exchange, char *to, size_t max);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * http_route.h - which handler a request is for
+ *
+ * A listener has a table of routes. A pattern is made of segments, each exact or
+ * a parameter in braces, which takes any one segment:
+ *
+ *   { "POST", "/v1/batches/{id}/cancel", HTTP_SCOPE_SUBMIT, NULL, 0, cancel }
+ *
+ * Adding a route is adding a row; all that is said in it is checked before the
+ * handler is called: the token's scope, the type of the body, its size.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef SUBMIT_HTTP_ROUTE_H
+#define SUBMIT_HTTP_ROUTE_H
+
+#include <stddef.h>
+
+#include "submit/http_request.h"
+
+#define HTTP_PARAMS_MAX 2
+
+typedef void http_handler_fn(struct http_request *request);
+
+struct http_route {
+    const char *method; /* GET also serves HEAD */
+    const char *pattern;
+    enum http_scope scope; /* that its token must have; OPEN: needs none */
+    const char *type;      /* of the body, without parameters; NULL: none */
+    size_t body_bytes_max; /* 0: it has none */
+    http_handler_fn *handler;
+};
+
+struct http_routes {
+    const struct http_route *rows;
+    size_t count;
+};
+
+/* Finds the row for a method and path. NULL: *error is set, to 404, or to 405
+ * with the methods that there are in `allow`. */
+const struct http_route *http_route_find(const struct http_routes *routes,
+                                         struct slice method,
+                                         const struct http_path *path,
+                                         struct buf *allow,
+                                         struct http_error *error);
+
+/* The index of the segment that is the nth parameter of a row. */
+size_t http_route_param(const struct http_route *route, size_t nth);
+
+#endif

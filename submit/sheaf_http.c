@@ -1,0 +1,382 @@
+/*
+ * sheaf_http.c - the program sheaf-http
+ *
+ * HTTP in front of a broker, to which it is one more client. Here: options, and
+ * the order in which things are set up and taken down. The work is in
+ * http_gateway.c.
+ */
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* getopt_long, signalfd */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/runtime.h"
+#include "submit/http_gateway.h"
+#include "submit/http_server.h"
+
+#define EXIT_USAGE      2
+#define EXIT_IO         7
+#define EXIT_INUSE      10
+#define LISTEN_DEFAULT  "127.0.0.1:8017"
+#define METRICS_DEFAULT "127.0.0.1:9017"
+#define CLIENT_DEFAULT  "http"
+#define ANSWER_S        570 /* less than the SDKs' 600 s */
+#define ANSWER_S_MAX    86400
+#define FDS_EXTRA       64 /* beside the connections */
+
+static const char usage[] =
+    "Usage: sheaf-http [OPTION]...\n"
+    "       sheaf-http --new-token CLIENT\n"
+    "Serve a Sheaf broker over HTTP, with the API of OpenAI.\n"
+    "\n"
+    "  --broker ENDPOINT        the broker's endpoint for clients\n"
+    "                           (SHEAF_BROKER; ipc://RUNTIME/clients)\n"
+    "  --listen ADDR:PORT       where the API is served (" LISTEN_DEFAULT ")\n"
+    "  --metrics-listen ADDR:PORT\n"
+    "                           health and metrics (" METRICS_DEFAULT ")\n"
+    "  --tokens FILE            who may ask; without it, only this host, and\n"
+    "                           all of it\n"
+    "  --new-token CLIENT       make a token: print it, and its row for FILE\n"
+    "  --connections N          at one time, for each address listened at "
+    "(256)\n"
+    "  --connections-each N     of these, from one client's address (32)\n"
+    "  --answer-timeout S       how long a completion may take (570)\n"
+    "  --log-format text|json\n"
+    "  --log-level debug|info|warn|error\n"
+    "  --help, --version\n"
+    "\n"
+    "Port 0 is any free one. Where it listens is printed.\n"
+    "See sheaf-http(8).\n";
+
+struct options {
+    const char *broker;
+    const char *listen;
+    const char *metrics_listen;
+    const char *tokens;
+    const char *new_token;
+    int64_t connections, connections_each, answer_s;
+    bool is_json;
+    int log_level;
+};
+
+enum option_key {
+    OPTION_BROKER = 256,
+    OPTION_LISTEN,
+    OPTION_METRICS_LISTEN,
+    OPTION_TOKENS,
+    OPTION_NEW_TOKEN,
+    OPTION_CONNECTIONS,
+    OPTION_CONNECTIONS_EACH,
+    OPTION_ANSWER_TIMEOUT,
+    OPTION_LOG_FORMAT,
+    OPTION_LOG_LEVEL,
+    OPTION_HELP,
+    OPTION_VERSION,
+};
+
+static const struct option long_options[] = {
+    { "broker", required_argument, NULL, OPTION_BROKER },
+    { "listen", required_argument, NULL, OPTION_LISTEN },
+    { "metrics-listen", required_argument, NULL, OPTION_METRICS_LISTEN },
+    { "tokens", required_argument, NULL, OPTION_TOKENS },
+    { "new-token", required_argument, NULL, OPTION_NEW_TOKEN },
+    { "connections", required_argument, NULL, OPTION_CONNECTIONS },
+    { "connections-each", required_argument, NULL, OPTION_CONNECTIONS_EACH },
+    { "answer-timeout", required_argument, NULL, OPTION_ANSWER_TIMEOUT },
+    { "log-format", required_argument, NULL, OPTION_LOG_FORMAT },
+    { "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
+    { "help", no_argument, NULL, OPTION_HELP },
+    { "version", no_argument, NULL, OPTION_VERSION },
+    { NULL, 0, NULL, 0 },
+};
+
+/* Refuses the command line. */
+static _Noreturn void
+refuse(const char *what, const char *value)
+{
+    (void)fprintf(stderr, "sheaf-http: %s: %s\nTry 'sheaf-http --help'.\n",
+                  what, value);
+    exit(EXIT_USAGE);
+}
+
+static int64_t
+parse_number(const char *option, const char *text, long min, long max)
+{
+    char *end;
+    long number;
+
+    errno = 0;
+    number = strtol(text, &end, 10);
+    if (errno || end == text || *end || number < min || number > max)
+        refuse(option, text);
+    return number;
+}
+
+static void
+print_and_exit(const char *text)
+{
+    if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
+        exit(EXIT_IO);
+    exit(0);
+}
+
+static void
+take_log_option(struct options *options, int key, const char *value)
+{
+    if (key == OPTION_LOG_FORMAT) {
+        options->is_json = strcmp(value, "json") == 0;
+        if (!options->is_json && strcmp(value, "text") != 0)
+            refuse("--log-format", value);
+        return;
+    }
+    options->log_level = log_level_parse(value);
+    if (options->log_level < 0 || options->log_level == LOG_FATAL)
+        refuse("--log-level", value);
+}
+
+static void
+take_option(struct options *options, int key, const char *value)
+{
+    switch (key) {
+    case OPTION_BROKER:
+        options->broker = value;
+        break;
+    case OPTION_LISTEN:
+        options->listen = value;
+        break;
+    case OPTION_METRICS_LISTEN:
+        options->metrics_listen = value;
+        break;
+    case OPTION_TOKENS:
+        options->tokens = value;
+        break;
+    case OPTION_NEW_TOKEN:
+        options->new_token = value;
+        break;
+    case OPTION_CONNECTIONS:
+        options->connections =
+            parse_number("--connections", value, 1, HTTP_CONNECTIONS_MAX);
+        break;
+    case OPTION_CONNECTIONS_EACH:
+        options->connections_each =
+            parse_number("--connections-each", value, 1, HTTP_CONNECTIONS_MAX);
+        break;
+    case OPTION_ANSWER_TIMEOUT:
+        options->answer_s =
+            parse_number("--answer-timeout", value, 1, ANSWER_S_MAX);
+        break;
+    case OPTION_LOG_FORMAT:
+    case OPTION_LOG_LEVEL:
+        take_log_option(options, key, value);
+        break;
+    case OPTION_HELP:
+        print_and_exit(usage);
+        break;
+    case OPTION_VERSION:
+        print_and_exit("sheaf-http " SHEAF_VERSION "\n");
+        break;
+    default: /* getopt has said why */
+        exit(EXIT_USAGE);
+    }
+}
+
+static void
+parse_options(struct options *options, int argc, char **argv)
+{
+    int key;
+
+    *options = (struct options){
+        .broker = getenv("SHEAF_BROKER"),
+        .listen = LISTEN_DEFAULT,
+        .metrics_listen = METRICS_DEFAULT,
+        .connections = HTTP_CONNECTIONS_DEFAULT,
+        .connections_each = HTTP_CONNECTIONS_EACH_DEFAULT,
+        .answer_s = ANSWER_S,
+        .log_level = LOG_INFO,
+    };
+    while ((key = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+        take_option(options, key, optarg);
+    if (optind < argc)
+        refuse("no such argument", argv[optind]);
+}
+
+/* The token is shown once, and kept nowhere: the row is for the file. */
+static int
+make_token(const char *client)
+{
+    char token[HTTP_TOKEN_TEXT_BYTES];
+    struct buf row = { 0 };
+    struct err err = { 0 };
+    bool is_printed;
+
+    if (http_tokens_make(client, token, &row, &err) < 0) {
+        (void)fprintf(stderr, "sheaf-http: --new-token: %s\n", err.msg);
+        return err.code == E_INVALID ? EXIT_USAGE : EXIT_IO;
+    }
+    is_printed = printf("%s\n%s", token, row.data) > 0 && fflush(stdout) == 0;
+    buf_fini(&row);
+    return is_printed ? 0 : EXIT_IO;
+}
+
+/* Signals are read from a descriptor, in the loop. */
+static int
+open_signals(void)
+{
+    sigset_t set;
+    int fd;
+
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        log_fatal("event=signals_failed reason=\"%s\"", strerror(errno));
+    fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (fd < 0)
+        log_fatal("event=signals_failed reason=\"%s\"", strerror(errno));
+    return fd;
+}
+
+/* A descriptor for each connection, as far as the system allows. */
+static int
+raise_fd_limit(const struct options *options, struct err *err)
+{
+    rlim_t wanted =
+        (rlim_t)(options->connections * HTTP_SERVERS_MAX + FDS_EXTRA);
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return err_set(err, E_IO, "getrlimit: %s", strerror(errno));
+    if (limit.rlim_cur >= wanted)
+        return 0;
+    limit.rlim_cur = wanted;
+    if (limit.rlim_max < wanted || setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return err_set(err, E_USAGE,
+                       "--connections %lld: this process may have %llu open "
+                       "files, and needs %llu",
+                       (long long)options->connections,
+                       (unsigned long long)limit.rlim_max,
+                       (unsigned long long)wanted);
+    return 0;
+}
+
+static struct http_broker *
+connect_broker(const struct options *options, struct err *err)
+{
+    struct http_broker *broker = NULL;
+    struct buf endpoint = { 0 };
+
+    if (options->broker)
+        buf_add_str(&endpoint, options->broker);
+    else if (runtime_endpoint("clients", &endpoint, err) < 0)
+        return NULL;
+    broker = http_broker_new(endpoint.data, err);
+    buf_fini(&endpoint);
+    return broker;
+}
+
+/* Beyond this host, nobody is let in who does not say who he is. */
+static int
+listen_at(struct gateway *gateway, const struct options *options,
+          const char *name, const char *text, struct err *err)
+{
+    bool is_api = strcmp(name, "listen") == 0;
+    struct http_place place;
+    struct http_server_terms terms = {
+        .place = &place,
+        .http = { .routes = is_api ? &http_api_routes : &http_watch_routes },
+        .connections_max = (unsigned)options->connections,
+        .connections_each_max = (unsigned)options->connections_each,
+    };
+    struct buf url = { 0 };
+
+    if (http_place_parse(text, &place, err) < 0)
+        return err_wrap(err, "--%s", name);
+    if (!http_place_is_local(&place) && !gateway->tokens)
+        return err_set(err, E_USAGE,
+                       "--%s %s: beyond this host, requests are served with "
+                       "tokens only; give --tokens FILE",
+                       name, text);
+    terms.http.asks_tokens =
+        gateway->tokens && (is_api || !http_place_is_local(&place));
+    gateway->servers[gateway->server_count] =
+        http_server_new(gateway, &terms, err);
+    if (!gateway->servers[gateway->server_count])
+        return err_wrap(err, "--%s", name);
+    gateway->server_count++;
+    http_place_text(&place, &url);
+    log_info("event=listening what=%s address=%s tokens=%d", name, url.data,
+             terms.http.asks_tokens);
+    /* For whoever asked for any port. */
+    (void)printf("%s http://%s\n", name, url.data);
+    (void)fflush(stdout);
+    buf_fini(&url);
+    return 0;
+}
+
+/* Opens what the gateway needs, serves, and closes it in the other order. */
+static int
+serve(struct gateway *gateway, const struct options *options, int signal_fd,
+      struct err *err)
+{
+    int code = EXIT_USAGE;
+
+    if (options->tokens) {
+        gateway->tokens = http_tokens_load(options->tokens, err);
+        if (!gateway->tokens)
+            return EXIT_USAGE;
+    }
+    gateway->guard = http_guard_new();
+    gateway->broker = connect_broker(options, err);
+    if (gateway->broker && raise_fd_limit(options, err) == 0 &&
+        listen_at(gateway, options, "listen", options->listen, err) == 0 &&
+        listen_at(gateway, options, "metrics-listen", options->metrics_listen,
+                  err) == 0) {
+        code = http_gateway_run(gateway, signal_fd);
+        log_info("event=gateway_stopped code=%d", code);
+    } else if (err->code == E_INUSE || err->code == E_IO) {
+        code = err->code == E_INUSE ? EXIT_INUSE : EXIT_IO;
+    }
+    for (size_t i = 0; i < gateway->server_count; i++)
+        http_server_free(gateway->servers[i]);
+    http_broker_free(gateway->broker);
+    http_guard_free(gateway->guard);
+    http_tokens_free(gateway->tokens);
+    return code;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct options options;
+    struct gateway gateway = { .client = CLIENT_DEFAULT };
+    struct rlimit none = { 0, 0 };
+    struct err err = { 0 };
+    int signal_fd, code;
+
+    parse_options(&options, argc, argv);
+    if (options.new_token)
+        return make_token(options.new_token);
+    log_setup((enum log_level)options.log_level, options.is_json);
+    umask(S_IRWXG | S_IRWXO);
+    (void)setrlimit(RLIMIT_CORE, &none); /* requests hold tokens */
+    signal_fd = open_signals();
+    gateway.tokens_path = options.tokens;
+    gateway.answer_ms = options.answer_s * 1000;
+    code = serve(&gateway, &options, signal_fd, &err);
+    if (err.code != 0)
+        log_error("event=gateway_failed reason=\"%s\"", err.msg);
+    close(signal_fd);
+    return code;
+}
