@@ -39,7 +39,7 @@
 #define CONF_UPSTREAMS_MAX  16
 #define CONF_CLIENTS_MAX    64
 #define CONF_WEBHOOKS_MAX   16
-#define CONF_POSTS_MAX      8 /* deliveries to one webhook at a time */
+#define CONF_POSTS_MAX      8  /* deliveries to one webhook at a time */
 #define CONF_NAME_BYTES_MAX 64 /* of an upstream or a client */
 
 /* A lease outlasts its call by this: the answer has to be reported. */
