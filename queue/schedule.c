@@ -235,17 +235,23 @@ leave(struct schedule *schedule, struct turn *turn)
     heap_remove(&schedule->sealed, &turn->aged);
 }
 
-/* It takes along what it owes among the batches of its client. What the client
- * owes stays in the class where it was served. */
+/* Puts a turn that stands nowhere into another class. It takes along what it owes
+ * among the batches of its client. What the client owes stays in the class where
+ * it was served. */
+static void
+change_class(struct turn *turn, unsigned class)
+{
+    const struct ring *from = &turn->client->seats[turn->class]->turns;
+
+    ring_carry(from, &seat_of(turn->client, class)->turns, &turn->member);
+    turn->class = (unsigned char)class;
+}
+
 static void
 rise(struct schedule *schedule, struct turn *turn)
 {
-    unsigned class = turn->class + 1u;
-    const struct ring *from = &turn->client->seats[turn->class]->turns;
-
     leave(schedule, turn);
-    ring_carry(from, &seat_of(turn->client, class)->turns, &turn->member);
-    turn->class = (unsigned char)class;
+    change_class(turn, turn->class + 1u);
     enter(schedule, turn);
 }
 
@@ -371,6 +377,9 @@ schedule_add(struct schedule *schedule, uint64_t batch,
         return; /* and keeps its place */
     else
         leave(schedule, turn);
+    /* Its age counts anew: what it had risen by is gone, as after a restart. */
+    if (turn->class != turn->priority && turn->since_ms != terms->since_ms)
+        change_class(turn, turn->priority);
     turn->is_sealed = terms->is_sealed;
     turn->since_ms = terms->since_ms;
     enter(schedule, turn);

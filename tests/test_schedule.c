@@ -153,6 +153,32 @@ Test(schedule, the_urgent_go_first_and_all_rise_with_time)
     schedule_free(schedule);
 }
 
+/* However long a batch was open, or not to start yet: as after a restart. */
+Test(schedule, the_age_counts_from_the_seal)
+{
+    struct schedule *schedule = new_schedule(0);
+
+    schedule_add(schedule, 1,
+                 &(struct schedule_terms){ .client = 1, .weight = 1 });
+    cr_expect_eq(schedule_next(schedule, 3 * AGE), 1, "it is early");
+    add(schedule, 1, 1, 0, 3 * AGE);
+    add(schedule, 2, 1, 1, 3 * AGE);
+    for (int i = 0; i < 100; i++) {
+        cr_expect_eq(schedule_next(schedule, 4 * AGE - 1), 2);
+        schedule_charge(schedule, 2, TURN);
+    }
+    /* Nor when it waits for its turn, and is added once more. */
+    add(schedule, 1, 1, 0, 3 * AGE);
+    cr_expect_eq(schedule_next(schedule, 4 * AGE - 1), 2);
+    schedule_charge(schedule, 2, TURN);
+    schedule_remove(schedule, 2);
+    add(schedule, 3, 1, 1, 4 * AGE);
+    cr_expect_eq(schedule_next(schedule, 4 * AGE), 3, "it came before");
+    schedule_charge(schedule, 3, TURN);
+    cr_expect_eq(schedule_next(schedule, 4 * AGE), 1, "it has risen");
+    schedule_free(schedule);
+}
+
 /* However many others there are, and however urgent. */
 Test(schedule, the_oldest_has_its_share)
 {
