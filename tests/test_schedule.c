@@ -83,6 +83,31 @@ Test(schedule, clients_get_tokens_by_their_weights)
     schedule_free(schedule);
 }
 
+/* What a batch owes counts as often as others weigh more than its client; the
+ * bound is SCHEDULER.md's for the first of its next tokens. */
+Test(schedule, a_batch_that_owes_waits_within_the_bound)
+{
+    enum { OTHERS = 4, OWED = 10 * TURN, COST = 100, WEIGHT = 8 };
+    struct schedule *schedule = new_schedule(0);
+    int64_t own = OTHERS * (2 * TURN + 1 + OWED + COST), waited = 0;
+    int64_t bound = own + WEIGHT * (2 * TURN + 1 + OWED + own) + COST;
+
+    for (uint64_t batch = 1; batch <= 1 + OTHERS; batch++)
+        add(schedule, batch, 1, 1, 0);
+    add(schedule, 9, WEIGHT, 1, 0);
+    cr_assert_eq(schedule_next(schedule, 0), 1);
+    schedule_charge(schedule, 1, OWED);
+    while (schedule_next(schedule, 0) != 1) {
+        waited += COST;
+        cr_assert(waited <= bound, "%lld", (long long)waited);
+        schedule_charge(schedule, schedule_next(schedule, 0), COST);
+    }
+    /* It is no bound that everybody could keep. */
+    cr_expect_geq(waited, bound * 3 / 4, "%lld of %lld", (long long)waited,
+                  (long long)bound);
+    schedule_free(schedule);
+}
+
 /* A turn is not over while a group goes on; what it took is owed. */
 Test(schedule, what_a_group_took_is_paid_back_in_turns)
 {
