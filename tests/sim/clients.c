@@ -10,6 +10,8 @@
 
 #define NAME_BYTES 64
 #define TEXTS      8 /* so few that drafts meet */
+#define LINES      5 /* of a chunk, on most days */
+#define HURRIED    3 /* steps at once, on a busy day */
 
 static struct client *
 client_of(struct world *world, const struct plan *plan)
@@ -20,7 +22,7 @@ client_of(struct world *world, const struct plan *plan)
 static struct plan *
 any_plan(struct world *world)
 {
-    return &world->plans[dice_roll(&world->dice, WORLD_PLANS)];
+    return &world->plans[dice_roll(&world->dice, (uint64_t)world->plan_count)];
 }
 
 static void
@@ -46,9 +48,17 @@ open_batch(struct world *world, struct plan *plan)
         ",'window':'sat,sun 00:00-24:00','tz':'UTC'",
         ",'not_before':1800000020000",
         ",'deadline':1800000060000",
+        "",
+        "",
+        "",
     };
     struct client *client = client_of(world, plan);
+    char priority[NAME_BYTES] = "";
 
+    if (plan->priority >= 0) {
+        (void)snprintf(priority, sizeof(priority), ",'priority':%d",
+                       plan->priority);
+    }
     world->tally.opens++;
     world_tell(world, "client %d: open key %d", plan->client, plan->number);
     plan->open_re = ++client->re;
@@ -56,34 +66,48 @@ open_batch(struct world *world, struct plan *plan)
              slice_of(plan->number % 2 ? "{\"goal\":\"G\"}" : NULL),
              "{'verb':'open','re':%lld,'client':'c%d','key':'%d','early':%s%s}",
              (long long)plan->open_re, plan->client, plan->number,
-             plan->is_early ? "true" : "false", terms[plan->number]);
+             plan->is_early ? "true" : "false",
+             plan->has_terms ? terms[plan->number] : priority);
+}
+
+static void
+add_line(struct world *world, const struct plan *plan, struct buf *lines)
+{
+    struct dice *dice = &world->dice;
+
+    if (world->is_busy) {
+        crowd_line(world, plan, lines);
+        return;
+    }
+    buf_addf(lines, ",\"text\":\"text %d\"", (int)dice_roll(dice, TEXTS));
+    if (dice_once_in(dice, 3))
+        buf_addf(lines, ",\"goal\":\"goal %d\"", (int)dice_roll(dice, 2));
+    if (dice_once_in(dice, 4))
+        buf_add_str(lines, ",\"upstream\":\"two\"");
+    else if (dice_once_in(dice, 4))
+        buf_add_str(lines, ",\"upstream\":\"one,two\"");
+    if (dice_once_in(dice, 6))
+        buf_add_str(lines, ",\"max_tokens\":100");
 }
 
 static void
 make_chunk(struct world *world, struct plan *plan, struct sent_chunk *chunk)
 {
     long first = (chunk - plan->chunks) * WORLD_LINES;
+    int64_t most = world->is_busy ? WORLD_LINES : LINES;
     struct dice *dice = &world->dice;
     struct buf lines = { 0 };
 
-    *chunk = (struct sent_chunk){ .line_count =
-                                      (int)dice_between(dice, 1, WORLD_LINES) };
+    *chunk =
+        (struct sent_chunk){ .line_count = (int)dice_between(dice, 1, most) };
     for (int i = 0; i < chunk->line_count; i++) {
         chunk->is_good[i] = !dice_once_in(dice, 15);
         if (!chunk->is_good[i]) {
             buf_add_str(&lines, "no draft\n");
             continue;
         }
-        buf_addf(&lines, "{\"id\":\"%ld\",\"text\":\"text %d\"", first + i,
-                 (int)dice_roll(dice, TEXTS));
-        if (dice_once_in(dice, 3))
-            buf_addf(&lines, ",\"goal\":\"goal %d\"", (int)dice_roll(dice, 2));
-        if (dice_once_in(dice, 4))
-            buf_add_str(&lines, ",\"upstream\":\"two\"");
-        else if (dice_once_in(dice, 4))
-            buf_add_str(&lines, ",\"upstream\":\"one,two\"");
-        if (dice_once_in(dice, 6))
-            buf_add_str(&lines, ",\"max_tokens\":100");
+        buf_addf(&lines, "{\"id\":\"%ld\"", first + i);
+        add_line(world, plan, &lines);
         buf_add_str(&lines, "}\n");
     }
     chunk->lines = buf_take(&lines);
@@ -416,7 +440,7 @@ take_answer(struct world *world, int number, const struct mail *mail)
     world_tell(world, "client %d: %s %s %s %.300s", number, wire_verb(&wire),
                text_at(wire.head, "code"), text_at(wire.head, "message"),
                mail->head.data);
-    for (int i = 0; i < WORLD_PLANS; i++) {
+    for (int i = 0; i < world->plan_count; i++) {
         if (world->plans[i].client == number)
             take_for_plan(world, &world->plans[i], re, wire.head, mail);
     }
@@ -426,7 +450,7 @@ take_answer(struct world *world, int number, const struct mail *mail)
 void
 clients_read(struct world *world)
 {
-    for (int i = 0; i < WORLD_CLIENTS; i++) {
+    for (int i = 0; i < world->client_count; i++) {
         struct mail mail;
 
         while (wire_take(&world->clients[i].link, &mail)) {
@@ -523,12 +547,53 @@ resume(struct world *world, int where)
              (long long)++client->re, weather_names[where]);
 }
 
+/* A step on the way to a sealed batch; false if it is that far. */
+static bool
+hurry(struct world *world, struct plan *plan)
+{
+    struct batch batch;
+    int n = 0;
+
+    if (!find_batch(world, plan, &batch)) {
+        open_batch(world, plan);
+        return true;
+    }
+    if (!is_state(&batch, BATCH_OPEN))
+        return false;
+    while (n < plan->chunk_count && plan->chunks[n].is_stored)
+        n++;
+    if (n < plan->chunk_count) {
+        send_lines(world, plan, n, plan->chunks[n].lines);
+    } else if (n < WORLD_CHUNKS && !dice_once_in(&world->dice, 5)) {
+        n = plan->chunk_count++;
+        make_chunk(world, plan, &plan->chunks[n]);
+        send_lines(world, plan, n, plan->chunks[n].lines);
+        world->tally.chunks++;
+    } else {
+        seal(world, plan);
+    }
+    return true;
+}
+
+/* On a busy day, clients have no time for anything else before all is there. */
+static bool
+hurry_all(struct world *world)
+{
+    bool has_hurried = false;
+
+    for (int i = 0; i < HURRIED; i++)
+        has_hurried |= hurry(world, any_plan(world));
+    return has_hurried;
+}
+
 void
 client_act(struct world *world)
 {
     struct plan *plan = any_plan(world);
     uint64_t what = dice_roll(&world->dice, 42);
 
+    if (world->is_busy && what > 5 && hurry_all(world))
+        return;
     if (what > 40) {
         resume(world, (int)dice_roll(&world->dice, WORLD_UPSTREAMS));
         return;
@@ -585,7 +650,7 @@ void
 clients_finish(struct world *world)
 {
     finish_upstreams(world);
-    for (int i = 0; i < WORLD_PLANS; i++) {
+    for (int i = 0; i < world->plan_count; i++) {
         struct plan *plan = &world->plans[i];
         struct client *client = client_of(world, plan);
         struct batch batch;
@@ -612,7 +677,7 @@ clients_finish(struct world *world)
 bool
 clients_are_done(struct world *world)
 {
-    for (int i = 0; i < WORLD_PLANS; i++) {
+    for (int i = 0; i < world->plan_count; i++) {
         struct plan *plan = &world->plans[i];
         struct batch batch;
 
@@ -635,6 +700,6 @@ clients_are_done(struct world *world)
 void
 clients_free(struct world *world)
 {
-    for (int i = 0; i < WORLD_PLANS; i++)
+    for (int i = 0; i < world->plan_count; i++)
         forget_batch(&world->plans[i]);
 }

@@ -5,11 +5,13 @@
 #include <uuid/uuid.h>
 
 #include "base/mem.h"
+#include "queue/window.h"
 #include "queue/wire.h"
 #include "store/verify.h"
 #include "tests/sim/world.h"
 
 #define EVERY_TURNS     16 /* the whole store is looked at */
+#define EVERY_BUSY      32 /* on a busy day, when there is more in it */
 #define EVERY_HISTORIES 50 /* after each turn of one in so many */
 
 /* ---- requests, as seen from outside ---- */
@@ -583,7 +585,7 @@ check_store(struct world *world)
         world_fail(world, "the store is not whole:\n%s", report.data);
     buf_fini(&report);
     judge_counts(world);
-    for (int i = 0; i < WORLD_PLANS; i++)
+    for (int i = 0; i < world->plan_count; i++)
         check_plan(world, &world->plans[i]);
 }
 
@@ -594,7 +596,9 @@ judge_commit(struct world *world)
     struct err err = { 0 };
 
     if (judge->every == 0)
-        judge->every = world->seed % EVERY_HISTORIES ? EVERY_TURNS : 1;
+        judge->every = world->seed % EVERY_HISTORIES == 0 ? 1
+                       : world->is_busy                   ? EVERY_BUSY
+                                                          : EVERY_TURNS;
     if (store_begin(world->store, world->now_ms, &err) < 0)
         world_fail(world, "begin: %s", err.msg);
     check_waits(world);
@@ -615,7 +619,7 @@ judge_all(struct world *world)
         world_fail(world, "begin: %s", err.msg);
     check_results(world);
     check_store(world);
-    for (int i = 0; i < WORLD_PLANS; i++)
+    for (int i = 0; i < world->plan_count; i++)
         check_reader(world, &world->plans[i]);
     store_abort(world->store);
 }
@@ -623,6 +627,7 @@ judge_all(struct world *world)
 void
 judge_free(struct world *world)
 {
+    window_free(world->judge.window);
     free(world->judge.batches);
     free(world->judge.starts);
     free(world->judge.requests);

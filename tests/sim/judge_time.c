@@ -12,14 +12,23 @@
 #define PLAN_WINDOW      "sat,sun 00:00-24:00"
 enum { PLAN_IN_WINDOW = 2, PLAN_LATER, PLAN_WITH_DEADLINE };
 
-static int
-plan_number(struct world *world, uint64_t batch)
+const struct plan *
+judge_plan(struct world *world, uint64_t batch)
 {
     struct spec spec;
 
     if (store_spec_get(world->store, batch, &spec) < 0)
         world_fail(world, "batch %llu has no spec", (unsigned long long)batch);
-    return spec.key.data[0] - '0';
+    return &world->plans[spec.key.data[0] - '0'];
+}
+
+/* The terms that a batch was opened with. */
+static int
+terms_of(struct world *world, uint64_t batch)
+{
+    const struct plan *plan = judge_plan(world, batch);
+
+    return plan->has_terms ? plan->number : 0;
 }
 
 void
@@ -97,7 +106,7 @@ note_sealed(struct world *world, uint64_t batch, struct seen_times *times,
     if (!is_first) /* with a deadline as long as the first */
         return;
     times->life_ms = world->conf.deadline_ms;
-    if (plan_number(world, batch) == PLAN_WITH_DEADLINE) {
+    if (terms_of(world, batch) == PLAN_WITH_DEADLINE) {
         times->life_ms = PLAN_DEADLINE_MS - times->ahead_ms - world->now_ms;
         if (times->life_ms < 0) /* it had passed when it was sealed */
             times->life_ms = 0;
@@ -117,7 +126,7 @@ judge_moved(struct world *world, uint64_t batch, enum batch_state from,
             enum batch_state to)
 {
     struct seen_times *times = &judge_batch(world, batch)->times;
-    const struct plan *plan = &world->plans[plan_number(world, batch)];
+    const struct plan *plan = judge_plan(world, batch);
 
     if (to == BATCH_SEALED && from != BATCH_PAUSED)
         note_sealed(world, batch, times, from == BATCH_OPEN);
@@ -138,31 +147,29 @@ judge_moved(struct world *world, uint64_t batch, enum batch_state from,
 static bool
 is_open_now(struct world *world)
 {
-    struct window *window = NULL;
+    struct judge *judge = &world->judge;
     int64_t wall_ms = world->now_ms + world->settled_ms;
-    bool is_open;
 
-    if (window_parse(PLAN_WINDOW, "UTC", &window, NULL) < 0)
+    if (!judge->window &&
+        window_parse(PLAN_WINDOW, "UTC", &judge->window, NULL) < 0) {
         world_fail(world, "the window cannot be read");
-    is_open = window_is_open(window, wall_ms > 0 ? wall_ms : 1);
-    window_free(window);
-    return is_open;
+    }
+    return window_is_open(judge->window, wall_ms > 0 ? wall_ms : 1);
 }
 
-/* True if a batch may start requests now, by its state and its own terms. */
-static bool
-may_start(struct world *world, const struct batch *batch)
+bool
+judge_may_start(struct world *world, const struct batch *batch)
 {
-    int number = plan_number(world, batch->id);
+    int terms = terms_of(world, batch->id);
 
     if (!batch_may_run(batch))
         return false;
-    if (number == PLAN_LATER &&
+    if (terms == PLAN_LATER &&
         world->now_ms <
             PLAN_LATER_MS - judge_batch(world, batch->id)->times.ahead_ms) {
         return false;
     }
-    return number != PLAN_IN_WINDOW || is_open_now(world);
+    return terms != PLAN_IN_WINDOW || is_open_now(world);
 }
 
 static bool
@@ -186,7 +193,7 @@ judge_start(struct world *world, uint64_t request)
     struct batch batch = { 0 };
 
     while (store_batch_after(world->store, batch.id, &batch) == 0) {
-        if (batch_is_live(&batch) && may_start(world, &batch) &&
+        if (batch_is_live(&batch) && judge_may_start(world, &batch) &&
             wants(world, &batch, request)) {
             return;
         }

@@ -7,10 +7,11 @@
 #include "queue/wire.h"
 #include "tests/sim/world.h"
 
-#define NEVER   INT64_MAX
-#define IDLE_MS 600000
-#define BYE_MS  2000   /* for the last reports of one that drains */
-#define HANG_MS 900000 /* of a call that nobody gives up */
+#define NEVER       INT64_MAX
+#define IDLE_MS     600000
+#define BYE_MS      2000   /* for the last reports of one that drains */
+#define HANG_MS     900000 /* of a call that nobody gives up */
+#define USAGE_BYTES 100
 
 /* What an upstream may answer, and how often. */
 static const struct {
@@ -39,7 +40,7 @@ choose_fate(struct world *world, struct slip *slip)
     };
     uint64_t sum = 0, roll;
 
-    if (world->is_calm)
+    if (world->is_calm || world->is_kind)
         return fate;
     if (slip->where >= 0 && weather_strikes(world, slip->where, &fate))
         return fate;
@@ -69,6 +70,13 @@ choose_fate(struct world *world, struct slip *slip)
             break;
         }
         roll -= fates[i].weight;
+    }
+    /* The sampler names no wait, and needs no key. */
+    if (slip->where < 0 &&
+        (fate.wait_ms > 0 || strcmp(fate.class_name, "stop") == 0)) {
+        fate.class_name = "retryable";
+        fate.http_status = 0;
+        fate.wait_ms = 0;
     }
     if (dice_once_in(&world->dice, 8))
         fate.end_ms = world->now_ms + slip->timeout_ms;
@@ -292,12 +300,28 @@ add_prompt(struct world *world, const char *body, struct buf *out)
     buf_add(out, at + 11, (size_t)(end - at - 11));
 }
 
+/* What the answer took, if it tells. */
+static void
+tell_usage(const struct world *world, const char *body, char usage[USAGE_BYTES])
+{
+    int64_t tokens = world->is_busy ? crowd_usage(world, body) : 15;
+
+    *usage = '\0';
+    if (tokens > 0) {
+        (void)snprintf(usage, USAGE_BYTES,
+                       ",'prompt_tokens':%lld,'completion_tokens':1,"
+                       "'total_tokens':%lld",
+                       (long long)tokens - 1, (long long)tokens);
+    }
+}
+
 /* The upstream's answer is in: it is told to the broker. */
 static void
 report(struct world *world, struct worker *worker, struct slip *slip)
 {
     const struct call_fate *fate = &slip->fate;
     bool is_ok = strcmp(fate->class_name, "ok") == 0;
+    char usage[USAGE_BYTES];
     size_t text_at = strlen("{\"content\":\"");
 
     leave_upstream(world, slip);
@@ -308,15 +332,15 @@ report(struct world *world, struct worker *worker, struct slip *slip)
         judge_report(world, slip->request);
     if (is_ok) {
         world->tally.answers++;
+        tell_usage(world, slip->body, usage);
         buf_add_str(&slip->reply, "{\"content\":\"re: ");
         add_prompt(world, slip->body, &slip->reply);
         buf_addf(&slip->head,
                  "{'verb':'result','request':%lld,'fence':%lld,'class':'ok',"
                  "'http_status':200,'text_at':%zu,'text_bytes':%zu,'sent':1,"
-                 "'prompt_tokens':10,'completion_tokens':5,'total_tokens':15,"
-                 "'latency_ms':123}",
+                 "'latency_ms':123%s}",
                  (long long)slip->request, (long long)slip->fence, text_at,
-                 slip->reply.bytes - text_at);
+                 slip->reply.bytes - text_at, usage);
         buf_add_str(&slip->reply, "\"}");
     } else {
         world->tally.failures++;

@@ -14,6 +14,8 @@
 #define CALM_STEPS_MAX 20000
 #define CALM_MS_MAX    (INT64_C(9) * 86400000) /* a week's window, and a day */
 #define CRASHES_MIN    3
+#define CLIENTS        3 /* on most days; and what they want */
+#define PLANS          5
 #define PASS_TURNS_MAX 40
 #define LATE_MS_MIN    500 /* as workers.c has it */
 #define DAY_MS         INT64_C(86400000)
@@ -165,9 +167,9 @@ wire_connect(struct world *world, struct wire_link *link)
 static struct wire_link *
 link_at(struct world *world, size_t nth)
 {
-    if (nth < WORLD_CLIENTS)
+    if (nth < (size_t)world->client_count)
         return &world->clients[nth].link;
-    nth -= WORLD_CLIENTS;
+    nth -= (size_t)world->client_count;
     return nth < WORLD_WORKERS ? &world->workers[nth].link : NULL;
 }
 
@@ -723,6 +725,8 @@ world_new(uint64_t seed, const char *dir, struct text_rules *rules,
     world->seed = seed;
     /* Mixed: neighbours would go through the same rolls, one behind the other. */
     world->dice.state = digest_xxh(&seed, sizeof(seed), 0);
+    world->client_count = CLIENTS;
+    world->plan_count = PLANS;
     world->rules = rules;
     world->is_verbose = is_verbose;
     world->now_ms = WORLD_START_MS;
@@ -735,18 +739,24 @@ world_new(uint64_t seed, const char *dir, struct text_rules *rules,
     load_conf(world);
     world->is_bad_day = dice_once_in(&world->dice, 4);
     world->poison = (int)dice_roll(&world->dice, 24) - 16;
-    for (int i = 0; i < WORLD_CLIENTS; i++) {
+    if (crowd_is_due(seed))
+        crowd_set(world);
+    for (int i = 0; i < world->client_count; i++) {
         world->clients[i].link.side = SIDE_CLIENTS;
         wire_connect(world, &world->clients[i].link);
     }
     for (int i = 0; i < WORLD_WORKERS; i++)
         world->workers[i].link.side = SIDE_WORKERS;
-    for (int i = 0; i < WORLD_PLANS; i++) {
+    for (int i = 0; i < world->plan_count; i++) {
         world->plans[i] = (struct plan){
             .number = i,
-            .client = i % WORLD_CLIENTS,
+            .client = i % world->client_count,
             .is_early = dice_once_in(&world->dice, 3),
+            .has_terms = true,
+            .priority = -1,
         };
+        if (world->is_busy)
+            crowd_plan(world, &world->plans[i]);
     }
     open_store(world);
     clocks_resume(world);

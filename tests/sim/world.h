@@ -14,6 +14,10 @@
  * Links keep the order of each peer's messages and nothing else, as ZeroMQ does.
  * What is on its way when a link breaks is lost, or arrives late. All chance
  * comes from the dice: a seed is a history.
+ *
+ * One history in four is of a busy day (crowd.c): several clients of different
+ * weights ask for more than there are slots, most of the time, so that it
+ * matters who is served next.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_SIM_WORLD_H
@@ -31,12 +35,12 @@
 #include "tests/sim/tally.h"
 
 #define WORLD_START_MS   INT64_C(1800000000000)
-#define WORLD_CLIENTS    3
+#define WORLD_CLIENTS    4
 #define WORLD_WORKERS    5
-#define WORLD_PLANS      5
+#define WORLD_PLANS      8
 #define WORLD_CHUNKS     4
 #define WORLD_UPSTREAMS  2
-#define WORLD_LINES      5 /* of a chunk, at most */
+#define WORLD_LINES      9 /* of a chunk, at most */
 #define WORLD_DRAFTS     (WORLD_CHUNKS * WORLD_LINES)
 #define WORLD_UUID_BYTES 37
 #define WORLD_EVENTS_MIN 300
@@ -81,6 +85,10 @@ struct plan {
     int number;
     int client;
     bool is_early;
+    bool has_terms;    /* those that its number stands for: clients.c */
+    int priority;      /* -1: it names none */
+    int max_tokens;    /* of its drafts, at least; 0: they name none */
+    int usage_percent; /* of those, in the answers; 0: answers do not tell */
     char uuid[WORLD_UUID_BYTES]; /* empty until it was told */
     uint64_t batch;              /* its number in the store; 0: not known */
     int64_t open_re;
@@ -226,14 +234,17 @@ struct judge {
     int64_t *starts; /* of the broker, all */
     size_t start_count;
     uint64_t turn;
-    uint64_t every; /* the whole store is looked at so often */
+    uint64_t every;        /* the whole store is looked at so often */
+    struct window *window; /* of the plan that has one, once it was needed */
 };
 
 struct world {
     uint64_t seed;
     bool is_verbose, is_lmdb, is_calm;
-    bool is_bad_day; /* the upstream mostly fails */
-    int poison;      /* workers die of the text of this number; -1: of none */
+    bool is_bad_day;       /* the upstream mostly fails */
+    bool is_busy, is_kind; /* see crowd.c */
+    int client_count, plan_count;
+    int poison; /* workers die of the text of this number; -1: of none */
     struct dice dice;
     struct tally tally;
     struct conf conf;
@@ -317,6 +328,21 @@ void clients_free(struct world *world);
 
 /* True if all that a client has opened has ended, and was read to its end. */
 bool clients_are_done(struct world *world);
+
+/* ---- crowd.c: busy days ---- */
+
+/* Whether a history is of one; how it differs: what the operator set, and what
+ * each client wants. */
+bool crowd_is_due(uint64_t seed);
+void crowd_set(struct world *world);
+void crowd_plan(struct world *world, struct plan *plan);
+
+/* What a line of a chunk says besides its id. */
+void crowd_line(struct world *world, const struct plan *plan,
+                struct buf *lines);
+
+/* The tokens that an answer to this body tells; 0: it does not. */
+int64_t crowd_usage(const struct world *world, const char *body);
 
 /* ---- workers.c: what a worker does ---- */
 
@@ -457,6 +483,12 @@ void judge_started(struct world *world);
 void judge_opened(struct world *world);
 void judge_moved(struct world *world, uint64_t batch, enum batch_state from,
                  enum batch_state to);
+
+/* The plan that a batch is of. */
+const struct plan *judge_plan(struct world *world, uint64_t batch);
+
+/* True if a batch may start requests now, by its state and its own terms. */
+bool judge_may_start(struct world *world, const struct batch *batch);
 
 /* A lease is sent: a batch that may start wants it. */
 void judge_start(struct world *world, uint64_t request);
