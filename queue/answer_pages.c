@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
-#include "queue/core.h"
+#include "queue/filing.h"
 
 #define PAGE_ROWS_MAX     10000
 #define PAGE_ROWS_DEFAULT 1000
+#define PAGE_LOOKS_MAX    10000 /* rows that one page looks at */
 
 /* What a page may hold, and where it begins. */
 struct page {
     int64_t after, limit;
+    int side; /* lines of that file of a batch; -1: result lines */
     struct buf lines;
-    int64_t count, cursor;
+    int64_t count, cursor, looks;
     bool has_more;
 };
 
@@ -25,13 +27,14 @@ read_page(struct call *call, struct page *page)
         return E_INVALID;
     }
     page->cursor = page->after;
+    page->side = -1;
     return 0;
 }
 
 static bool
 is_full(const struct call *call, const struct page *page)
 {
-    return page->count == page->limit ||
+    return page->count == page->limit || page->looks == PAGE_LOOKS_MAX ||
            page->lines.bytes >=
                (size_t)call->broker->env.conf->results_page_bytes_max;
 }
@@ -62,7 +65,13 @@ add_row(struct call *call, struct page *page, const struct result_row *row,
 {
     size_t before = page->lines.bytes;
 
-    result_line(&page->lines, row, uuid);
+    page->looks++;
+    if (page->side >= 0 && (int)openai_side(row) != page->side)
+        return true;
+    if (page->side >= 0)
+        openai_line(&page->lines, row, call->broker->env.conf);
+    else
+        result_line(&page->lines, row, uuid);
     if (page->count > 0 &&
         page->lines.bytes >
             (size_t)call->broker->env.conf->results_page_bytes_max) {
@@ -127,6 +136,23 @@ fill_by_index(struct call *call, struct page *page, const struct batch *batch)
     }
 }
 
+/* Which file's lines are wanted, if any. */
+static int
+read_side(struct call *call, struct page *page)
+{
+    const char *file;
+
+    if (wire_str(call->wire, "file", 16, "", &file, call->err) < 0)
+        return E_INVALID;
+    if (strcmp(file, "output") == 0)
+        page->side = FILING_OUTPUT;
+    else if (strcmp(file, "error") == 0)
+        page->side = FILING_ERROR;
+    else if (*file)
+        return err_set(call->err, E_INVALID, "file: output or error");
+    return 0;
+}
+
 int
 answer_results(struct call *call)
 {
@@ -137,6 +163,8 @@ answer_results(struct call *call)
 
     if (rc == 0)
         rc = read_page(call, &page);
+    if (rc == 0)
+        rc = read_side(call, &page);
     if (rc == 0)
         rc = wire_str(call->wire, "order", 16, "completion", &order, call->err);
     if (rc < 0)
@@ -190,7 +218,10 @@ answer_refusals(struct call *call)
         buf_add_str(&page.lines, ",\"message\":");
         json_write_string(&page.lines, refusal.message.data,
                           refusal.message.bytes);
-        buf_add_str(&page.lines, "}\n");
+        if (refusal.file_line)
+            buf_addf(&page.lines, ",\"line\":%u}\n", refusal.file_line);
+        else
+            buf_add_str(&page.lines, ",\"line\":null}\n");
         page.cursor = (int64_t)refusal.index + 1;
         page.count++;
     }

@@ -5,7 +5,7 @@
 #include <uuid/uuid.h>
 
 #include "base/mem.h"
-#include "queue/core.h"
+#include "queue/filing.h"
 
 #define LIST_MAX       100
 #define LIST_DEFAULT   20
@@ -155,6 +155,7 @@ answer_add_status(struct broker *broker, cJSON *head, const struct batch *batch)
     add_counts(head, batch);
     add_slow(broker, head, batch);
     add_usage(head, batch);
+    filing_add_status(broker, head, batch);
     (void)upstream_add_stalled(broker, head, batch);
     return 0;
 }
@@ -189,29 +190,21 @@ is_of_client(struct broker *broker, uint64_t batch, const char *client)
 
 /* The next batch that is to be listed, before the one in *batch. */
 static bool
-find_listed(struct broker *broker, const char *client, struct batch *batch)
+find_listed(struct broker *broker, const char *client, bool from_file,
+            struct batch *batch)
 {
     int rc;
 
     do {
         rc = store_batch_before(broker->env.store, batch->id, batch);
         if (rc == 0 && batch->state != BATCH_PURGED &&
-            is_of_client(broker, batch->id, client)) {
+            is_of_client(broker, batch->id, client) &&
+            (!from_file || filing_exists(broker, batch->id))) {
             return true;
         }
         /* A damaged one is passed over; `verify` names it. */
     } while (rc == 0 || rc == E_CORRUPT);
     return false;
-}
-
-static size_t
-size_of(const cJSON *item)
-{
-    char *text = cJSON_PrintUnformatted(item);
-    size_t bytes = text ? strlen(text) : 0;
-
-    cJSON_free(text);
-    return bytes;
 }
 
 int
@@ -224,11 +217,12 @@ answer_list(struct call *call)
     cJSON *head, *batches;
     int64_t limit, count = 0;
     size_t bytes = 0;
-    bool has_more = false;
+    bool has_more = false, from_file;
 
     if (wire_str(call->wire, "before", CORE_UUID_TEXT_BYTES - 1, "", &before,
                  call->err) < 0 ||
         wire_str(call->wire, "client", 64, "", &client, call->err) < 0 ||
+        wire_bool(call->wire, "from_file", false, &from_file, call->err) < 0 ||
         wire_int(call->wire, "limit", wire_range_or(1, LIST_MAX, LIST_DEFAULT),
                  &limit, call->err) < 0) {
         return E_INVALID;
@@ -236,19 +230,20 @@ answer_list(struct call *call)
     if (*before) {
         if (uuid_parse(before, uuid) != 0)
             return err_set(call->err, E_INVALID, "before: not a UUID");
-        if (store_batch_find(broker->env.store, uuid, &batch) < 0)
+        if (store_batch_find(broker->env.store, uuid, &batch) < 0 ||
+            !is_of_client(broker, batch.id, client))
             return err_set(call->err, E_NOTFOUND, "no batch %s", before);
     }
     head = core_answer(call, "list");
     batches = wire_add_array(head, "batches");
-    while (count < limit && find_listed(broker, client, &batch)) {
+    while (count < limit && find_listed(broker, client, from_file, &batch)) {
         cJSON *item = cJSON_CreateObject();
 
         if (answer_add_status(broker, item, &batch) < 0) {
             cJSON_Delete(item);
             continue;
         }
-        bytes += size_of(item) + 1;
+        bytes += wire_bytes(item) + 1;
         if (count > 0 && bytes > LIST_BYTES_MAX) {
             cJSON_Delete(item);
             has_more = true;
@@ -258,7 +253,7 @@ answer_list(struct call *call)
         count++;
     }
     if (!has_more)
-        has_more = find_listed(broker, client, &batch);
+        has_more = find_listed(broker, client, from_file, &batch);
     wire_add_bool(head, "more", has_more);
     core_send(call, head);
     return 0;
@@ -310,7 +305,8 @@ end_wait(struct broker *broker, const struct waiter *waiter, int64_t now_ms)
     int rc;
 
     rc = store_batch_get(broker->env.store, waiter->batch, &batch);
-    if (rc == 0 && batch_is_live(&batch) && now_ms < waiter->until_ms &&
+    if (rc == 0 && now_ms < waiter->until_ms &&
+        (batch_is_live(&batch) || filing_is_pending(broker, &batch)) &&
         (waiter->after < 0 || batch.last_seq <= (uint64_t)waiter->after) &&
         (!waiter->ends_stalled ||
          !upstream_add_stalled(broker, NULL, &batch))) {

@@ -6,18 +6,22 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "queue/core.h"
+#include "queue/filing.h"
 
 /* ---- life ---- */
 
-/* A batch that has ended has nothing to give any more. */
+/* A batch that has ended has nothing to give any more. It is told of when the
+ * files are made that it may end in. */
 static void
 on_ended(void *context, const struct batch *batch)
 {
     struct broker *broker = context;
 
     schedule_remove(broker->schedule, batch->id);
-    deliveries_batch_ended(broker, batch);
+    if (batch->state == BATCH_FINISHED)
+        filing_end(broker, batch->id, store_now_ms(broker->env.store));
+    if (!filing_is_pending(broker, batch))
+        deliveries_batch_ended(broker, batch);
 }
 
 /* One that got something ready to give is looked at again. */
@@ -140,9 +144,9 @@ static const struct handler client_handlers[] = {
     { "backup", upkeep_backup },
     { "upstreams", upstream_list },
     { "upstream_resume", upstream_resume },
-    { "file_open", files_open },
-    { "file_part", files_part },
-    { "file_close", files_close },
+    { "file_open", upload_open },
+    { "file_part", upload_part },
+    { "file_close", upload_close },
     { "file", files_look },
     { "file_read", files_read },
     { "file_list", files_list },

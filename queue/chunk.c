@@ -172,6 +172,8 @@ intake_chunk(struct call *call)
     int rc = core_batch(call, &batch);
 
     if (rc == 0)
+        rc = intake_check_by_hand(call, &batch);
+    if (rc == 0)
         rc = read_chunk(call, &chunk);
     if (rc < 0)
         return rc;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
-#include "queue/core.h"
+#include "queue/filing.h"
 
 static int
 answer_batch(struct call *call, cJSON *head, const struct batch *batch)
@@ -41,6 +41,7 @@ control_cancel(struct call *call)
                      &(struct timer){ .due_ms = batch.deadline_ms,
                                       .kind = TIMER_DEADLINE,
                                       .id = batch.id });
+    filing_cancel(broker, batch.id);
     store_batch_move(broker->env.store, &batch, BATCH_CANCELLED);
     batch.finished_ms = call->now_ms;
     store_batch_put(broker->env.store, &batch, call->now_ms);
@@ -189,6 +190,7 @@ control_retry(struct call *call)
             cJSON_Delete(head);
             return err_set(call->err, E_FULL, "batches_live_max is reached");
         }
+        filing_resume(broker, batch.id, call->now_ms);
         store_batch_move(broker->env.store, &batch, BATCH_SEALED);
         batch.finished_ms = 0;
         batch.deadline_ms = call->now_ms + batch.lifetime_ms;

@@ -90,6 +90,20 @@ core_batch(struct call *call, struct batch *batch)
     return rc;
 }
 
+/* A client beside a UUID: another's batch is as if there was none. */
+static int
+check_client(struct call *call, const struct batch *batch)
+{
+    const char *client;
+    struct spec spec;
+    int rc = wire_str(call->wire, "client", 64, "", &client, call->err);
+
+    if (rc < 0 || !*client)
+        return rc;
+    rc = store_spec_get(call->broker->env.store, batch->id, &spec);
+    return rc == 0 && !slice_is(spec.client, client) ? E_NOTFOUND : rc;
+}
+
 int
 core_batch_even_purged(struct call *call, struct batch *batch)
 {
@@ -107,6 +121,8 @@ core_batch_even_purged(struct call *call, struct batch *batch)
         if (uuid_parse(text, uuid) != 0)
             return err_set(call->err, E_INVALID, "batch: not a UUID");
         rc = store_batch_find(store, uuid, batch);
+        if (rc == 0)
+            rc = check_client(call, batch);
         if (rc < 0)
             return err_set(call->err, rc, "no batch %s", text);
         return 0;

@@ -4,8 +4,10 @@
  * Private to queue/: the broker's state, and the few functions by which its
  * files call each other. Each file handles one family of verbs or one duty:
  * intake.c, control.c, answers.c, answer_pages.c, answer_why.c and stats.c for
- * clients, hello.c and workers.c for workers, dispatch.c leases, finish.c ends
- * requests, deliveries.c tells webhooks of events, due.c does what time brings.
+ * clients, upload.c and files.c for their files (files.h), filing.c and what stands
+ * with it for batches made from files (filing.h), hello.c and workers.c for
+ * workers, dispatch.c leases, finish.c ends requests, deliveries.c tells webhooks
+ * of events, due.c does what time brings.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_CORE_H
@@ -260,8 +262,8 @@ handler_fn control_cancel, control_retry, control_pause, control_resume,
 handler_fn answer_hello, answer_status, answer_list, answer_wait,
     answer_results, answer_refusals, answer_chunks, answer_export, answer_why;
 handler_fn stats_answer;
-handler_fn files_open, files_part, files_close, files_look, files_read,
-    files_list, files_delete;
+handler_fn upload_open, upload_part, upload_close;
+handler_fn files_look, files_read, files_list, files_delete;
 handler_fn upkeep_verify, upkeep_backup;
 handler_fn upstream_list, upstream_resume;
 handler_fn webhook_list, webhook_resend, webhook_test;
@@ -467,25 +469,13 @@ void retain_want_room(struct broker *broker, int64_t now_ms);
  * first. */
 void retain_run(struct broker *broker, int64_t now_ms);
 
-/* ---- files.c ---- */
+/* ---- intake.c ---- */
 
-/* The file that a message names, if it is this client's; deleted ones are not
- * found. */
-int files_find(struct call *call, const char *client, struct file *file);
+/* Seals a batch that has all its drafts. Writes it. */
+void intake_close(struct broker *broker, struct batch *batch, int64_t now_ms);
 
-/* Reads how long a file is to be kept; as the configuration says if nothing is
- * said. */
-int files_read_expiry(struct call *call, const char *name, int64_t *ttl_ms);
-
-/* A file has come to its end; goes on removing a deleted one. */
-void files_end(struct broker *broker, const struct timer *timer,
-               int64_t now_ms);
-void files_remove(struct broker *broker, const struct timer *timer,
-                  int64_t now_ms);
-
-/* Deletes the oldest stored file, unless one is being removed. False: there is
- * none. */
-bool files_make_room(struct broker *broker, int64_t now_ms);
+/* E_CONFLICT if the batch is made by the broker, from a file. */
+int intake_check_by_hand(struct call *call, const struct batch *batch);
 
 /* ---- stage.c ---- */
 

@@ -178,6 +178,8 @@ event_of(const struct batch *batch)
         return EVENT_BATCH_CANCELLED;
     case BATCH_EXPIRED:
         return EVENT_BATCH_EXPIRED;
+    case BATCH_FAILED:
+        return EVENT_BATCH_FAILED;
     default:
         assert(batch->state == BATCH_FINISHED);
         return EVENT_BATCH_COMPLETED;

@@ -2,7 +2,7 @@
 #include <assert.h>
 
 #include "base/log.h"
-#include "queue/core.h"
+#include "queue/filing.h"
 
 #define STEPS_MAX 64   /* of one turn; the rest is due in the next */
 #define SCAN_MAX  1000 /* timers looked at for one that removes */
@@ -65,6 +65,8 @@ end_slice(struct broker *broker, const struct timer *timer, enum status status,
     broker->has_results = true;
     if (has_more)
         go_on(broker, timer, index, now_ms);
+    else if (!batch_is_live(&batch))
+        filing_end(broker, batch.id, now_ms);
 }
 
 static void
@@ -232,6 +234,8 @@ static const struct {
     [TIMER_DROP] = { due_drop, true },
     [TIMER_FORGET] = { due_forget, false },
     [TIMER_FILE_END] = { files_end, false },
+    [TIMER_FILE_READ] = { reading_run, true },
+    [TIMER_FILE_MAKE] = { making_run, true },
     [TIMER_FILE_DROP] = { files_remove, true },
     [TIMER_DELIVERY] = { due_delivery, false },
 };

@@ -103,6 +103,7 @@ gather_line(struct gathering *gathering, struct slice body, struct slice text,
 
     assert(gathering->count < gathering->max);
     if (line_read(&broker->line, broker->env.conf, text, fault) < 0 ||
+        (gathering->fits && !gathering->fits(gathering->context, fault)) ||
         prompt_make(&broker->prompt, &broker->line, &broker->options,
                     broker->env.conf, 0, fault) < 0) {
         gather_refuse(gathering, *fault);

@@ -16,13 +16,16 @@
 
 #include "queue/core.h"
 
-/* All but the first four is private. */
+/* From `drafts` on it is private. */
 struct gathering {
     struct broker *broker;
     struct batch *batch; /* its counters grow; the caller writes it */
     struct chunk *chunk;
-    /* Puts the code and the field of a fault in other words; may be NULL. */
+    /* Looks at the line that was read: false if it is to be refused, for *fault.
+     * Puts a fault in other words. Both may be NULL. */
+    bool (*fits)(void *context, struct line_fault *fault);
     void (*reword)(struct line_fault *fault);
+    void *context;              /* of fits */
     const uint32_t *file_lines; /* where each index stands in a file; NULL */
     uint32_t kept_max;          /* refusals of the batch that are stored */
     struct new_draft *drafts;

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "queue/core.h"
+#include "queue/filing.h"
 #include "queue/window.h"
 
 #define KEY_BYTES_MAX            128
@@ -26,6 +26,7 @@ struct opening {
     struct buf metadata;
     bool is_early;
     int64_t priority, not_before_ms, deadline_ms;
+    struct filing_terms filing;
 };
 
 static int
@@ -73,6 +74,33 @@ check_window(struct call *call, const struct opening *opening)
     return 0;
 }
 
+/* A batch that is made from a file has its deadline from the start. */
+static int
+read_filing(struct call *call, struct opening *opening)
+{
+    const struct filing_terms *terms = &opening->filing;
+    int64_t length_ms = call->broker->env.conf->deadline_ms;
+
+    if (filing_read_terms(call, &opening->filing) < 0)
+        return E_INVALID;
+    if (!terms->has_file)
+        return 0;
+    if (opening->is_early) {
+        return err_set(call->err, E_INVALID,
+                       "early: nothing of a file runs before all of it was "
+                       "checked");
+    }
+    if (terms->completion_ms > 0 && opening->deadline_ms > 0) {
+        return err_set(call->err, E_INVALID,
+                       "completion_ms: does not go beside deadline");
+    }
+    if (terms->completion_ms > 0)
+        length_ms = terms->completion_ms;
+    if (opening->deadline_ms == 0)
+        opening->deadline_ms = call->now_ms + length_ms;
+    return 0;
+}
+
 static int
 read_opening(struct call *call, struct opening *opening)
 {
@@ -108,8 +136,10 @@ read_opening(struct call *call, struct opening *opening)
         return err_set(err, E_INVALID, "%s: must not be empty",
                        *opening->client ? "key" : "client");
     }
-    if (read_metadata(call, &opening->metadata) < 0)
+    if (read_metadata(call, &opening->metadata) < 0 ||
+        read_filing(call, opening) < 0) {
         return E_INVALID;
+    }
     return check_window(call, opening);
 }
 
@@ -171,6 +201,12 @@ reopen(struct call *call, const struct opening *opening,
                        "key %s was used with other options; use another key",
                        opening->key);
     }
+    if (!filing_is_same(call->broker, batch->id, &opening->filing)) {
+        return err_set(call->err, E_CONFLICT,
+                       "key %s was used for another file or endpoint, or for "
+                       "none; use another key",
+                       opening->key);
+    }
     answer_opened(call, batch, false);
     return 0;
 }
@@ -195,10 +231,15 @@ create(struct call *call, const struct opening *opening)
                            .not_before_ms = opening->not_before_ms,
                            .chunk_next = 1,
                            .cost_nano = BATCH_COST_UNKNOWN };
-    int rc;
+    struct filing filing = { 0 };
+    int rc = 0;
 
     if (broker->is_draining)
         return err_set(call->err, E_DRAINING, "the broker is shutting down");
+    if (opening->filing.has_file)
+        rc = filing_find_input(call, &opening->filing, &filing);
+    if (rc < 0)
+        return rc;
     if (schedule_is_full(broker->schedule)) {
         return err_set(call->err, E_FULL, "batches_live_max (%lld) is reached",
                        (long long)conf->batches_live_max);
@@ -210,10 +251,17 @@ create(struct call *call, const struct opening *opening)
     }
     uuid_generate_random(batch.uuid);
     store_batch_add(broker->env.store, &batch, &spec);
-    store_timer_set(broker->env.store,
-                    &(struct timer){ .due_ms = call->now_ms + conf->open_ttl_ms,
-                                     .kind = TIMER_ABANDON,
-                                     .id = batch.id });
+    if (opening->filing.has_file) {
+        filing.batch = batch.id;
+        store_filing_put(broker->env.store, &filing);
+    }
+    store_timer_set(
+        broker->env.store,
+        &(struct timer){
+            .due_ms = call->now_ms +
+                      (opening->filing.has_file ? 0 : conf->open_ttl_ms),
+            .kind = opening->filing.has_file ? TIMER_FILE_READ : TIMER_ABANDON,
+            .id = batch.id });
     core_schedule(broker, &batch);
     answer_opened(call, &batch, true);
     return 0;
@@ -293,15 +341,50 @@ drop(struct broker *broker, struct batch *batch, bool is_whole, int64_t now_ms)
     core_schedule(broker, batch);
 }
 
+void
+intake_close(struct broker *broker, struct batch *batch, int64_t now_ms)
+{
+    const struct conf *conf = broker->env.conf;
+
+    store_timer_drop(
+        broker->env.store,
+        &(struct timer){ .due_ms = batch->created_ms + conf->open_ttl_ms,
+                         .kind = TIMER_ABANDON,
+                         .id = batch->id });
+    store_batch_move(broker->env.store, batch, BATCH_SEALED);
+    batch->sealed_ms = now_ms;
+    if (batch->deadline_ms == 0)
+        batch->deadline_ms = now_ms + conf->deadline_ms;
+    batch->lifetime_ms =
+        batch->deadline_ms > now_ms ? batch->deadline_ms - now_ms : 1;
+    store_timer_set(broker->env.store,
+                    &(struct timer){ .due_ms = batch->deadline_ms,
+                                     .kind = TIMER_DEADLINE,
+                                     .id = batch->id });
+    store_batch_put(broker->env.store, batch, now_ms);
+    core_schedule(broker, batch);
+    broker->has_results = true;
+}
+
+int
+intake_check_by_hand(struct call *call, const struct batch *batch)
+{
+    if (!filing_exists(call->broker, batch->id))
+        return 0;
+    return err_set(call->err, E_CONFLICT,
+                   "the batch is made from a file, not from chunks");
+}
+
 int
 intake_seal(struct call *call)
 {
     struct broker *broker = call->broker;
-    const struct conf *conf = broker->env.conf;
     int64_t chunks, drafts;
     struct batch batch;
     int rc = core_batch(call, &batch);
 
+    if (rc == 0)
+        rc = intake_check_by_hand(call, &batch);
     if (rc < 0)
         return rc;
     if (wire_int(call->wire, "chunks", wire_range(0, UINT32_MAX), &chunks,
@@ -326,24 +409,7 @@ intake_seal(struct call *call)
         drop(broker, &batch, true, call->now_ms);
         return answer_sealed(call, &batch, "empty");
     }
-    store_timer_drop(
-        broker->env.store,
-        &(struct timer){ .due_ms = batch.created_ms + conf->open_ttl_ms,
-                         .kind = TIMER_ABANDON,
-                         .id = batch.id });
-    store_batch_move(broker->env.store, &batch, BATCH_SEALED);
-    batch.sealed_ms = call->now_ms;
-    if (batch.deadline_ms == 0)
-        batch.deadline_ms = call->now_ms + conf->deadline_ms;
-    batch.lifetime_ms =
-        batch.deadline_ms > call->now_ms ? batch.deadline_ms - call->now_ms : 1;
-    store_timer_set(broker->env.store,
-                    &(struct timer){ .due_ms = batch.deadline_ms,
-                                     .kind = TIMER_DEADLINE,
-                                     .id = batch.id });
-    store_batch_put(broker->env.store, &batch, call->now_ms);
-    core_schedule(broker, &batch);
-    broker->has_results = true;
+    intake_close(broker, &batch, call->now_ms);
     return answer_sealed(call, &batch, NULL);
 }
 
@@ -355,6 +421,8 @@ intake_abort(struct call *call)
     cJSON *head;
     int rc = core_batch(call, &batch);
 
+    if (rc == 0)
+        rc = intake_check_by_hand(call, &batch);
     if (rc < 0 && rc != E_NOTFOUND)
         return rc;
     if (rc == 0 && batch.state != BATCH_OPEN &&

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
-#include "queue/core.h"
+#include "queue/filing.h"
 
 #define LOOK_MS     10000 /* between two looks at all batches, at least */
 #define LOOK_MS_MAX 600000
@@ -16,6 +16,7 @@ retain_purge(struct broker *broker, struct batch *batch, int64_t now_ms)
 
     log_info("event=batch_purged batch=%llu drafts=%u",
              (unsigned long long)batch->id, batch->draft_count);
+    filing_drop(broker, batch->id, now_ms);
     store_batch_move(store, batch, BATCH_PURGED);
     store_batch_put(store, batch, now_ms);
     store_key_free(store, batch->id);

@@ -467,6 +467,16 @@ wire_triple(const cJSON *item, int64_t values[3])
     return 0;
 }
 
+size_t
+wire_bytes(const cJSON *object)
+{
+    char *text = cJSON_PrintUnformatted(object);
+    size_t bytes = text ? strlen(text) : 0;
+
+    cJSON_free(text);
+    return bytes;
+}
+
 void
 wire_print(cJSON *head, struct buf *out)
 {

@@ -111,6 +111,9 @@ int wire_tuple(const cJSON *item, int count, int64_t *values);
 /* Reads an array of three integers from -1 on. E_INVALID. */
 int wire_triple(const cJSON *item, int64_t values[3]);
 
+/* The length of an object's text. */
+size_t wire_bytes(const cJSON *object);
+
 /* Appends the header's text to out and frees the header. */
 void wire_print(cJSON *head, struct buf *out);
 

@@ -58,7 +58,7 @@ bool
 batch_has_ended(const struct batch *batch)
 {
     return batch->state == BATCH_FINISHED || batch->state == BATCH_CANCELLED ||
-           batch->state == BATCH_EXPIRED;
+           batch->state == BATCH_EXPIRED || batch->state == BATCH_FAILED;
 }
 
 uint32_t

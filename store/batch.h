@@ -105,7 +105,7 @@ bool batch_may_run(const struct batch *batch);
  * paused since. */
 bool batch_is_under_way(const struct batch *batch);
 
-/* True if it is finished, cancelled or expired: its client may be told. */
+/* True if it is finished, cancelled, expired or failed: its client may be told. */
 bool batch_has_ended(const struct batch *batch);
 
 /* Drafts that have a result. */

@@ -183,7 +183,7 @@ int store_batch_before(struct store *store, uint64_t id, struct batch *batch);
  * batch that is complete to finished first; true if it did. */
 bool store_batch_put(struct store *store, struct batch *batch, int64_t now_ms);
 
-/* Calls back for each batch that moves to finished, cancelled or expired,
+/* Calls back for each batch that moves to finished, cancelled, expired or failed,
  * whatever brought it there, within the transaction; its record is written
  * after that. */
 void store_watch(struct store *store,
