@@ -17,6 +17,10 @@
  *    "content":"echo 0123456789abcdef","refusal":null},
  *    "finish_reason":"stop"}],"usage":{"prompt_tokens":…,…}}
  *
+ * The paths that end with /responses, /completions (without chat) and /embeddings
+ * are answered in the form of those: the first two with the same text, the third
+ * with two numbers, in several lines; `input` or `prompt` stands for the message.
+ *
  * N numbers the calls from 1. The model is the request's, or "test". The digits
  * are the first 16 of the SHA-256 of the last user message's text: the decoded
  * string, or the texts of its parts, one behind the other; without a user
@@ -173,6 +177,10 @@ read_body(struct link *link)
                                    link->body.bytes, JSON_INPUT, NULL) == 0;
     if (exchange->is_json) {
         find_messages(&link->doc, &user, &system);
+        if (user == JSON_NONE)
+            user = json_member(&link->doc, 0, "input");
+        if (user == JSON_NONE)
+            user = json_member(&link->doc, 0, "prompt");
         model = json_member(&link->doc, 0, "model");
         if (model != JSON_NONE && link->doc.tokens[model].type == JSON_STRING)
             exchange->model = json_raw(&link->doc, model);

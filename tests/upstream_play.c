@@ -177,11 +177,73 @@ add_completion(struct exchange *exchange, const char *content,
              tokens, COMPLETION_TOKENS, tokens + COMPLETION_TOKENS);
 }
 
+/* True if the call's path ends with this. */
+static bool
+is_for(const struct exchange *exchange, const char *endpoint)
+{
+    size_t path = strlen(exchange->call->path), end = strlen(endpoint);
+
+    return path >= end &&
+           strcmp(exchange->call->path + path - end, endpoint) == 0;
+}
+
+/* What the other endpoints answer, in a few lines: half of it is there to be
+ * passed on. */
+static bool
+add_other(struct exchange *exchange)
+{
+    size_t tokens = (exchange->prompt_bytes + 3) / 4;
+    struct buf *body = &exchange->body;
+
+    if (is_for(exchange, "/embeddings")) {
+        buf_add_str(body,
+                    "{\n  \"object\": \"list\",\n  \"data\": [{\"object\":"
+                    "\"embedding\",\"index\":0,\"embedding\":[0.25,-1e-3]"
+                    "}],\n  \"model\": ");
+        buf_add_slice(body, exchange->model);
+        buf_addf(body,
+                 ",\n  \"usage\": {\"prompt_tokens\":%zu,"
+                 "\"total_tokens\":%zu}\n}\n",
+                 tokens, tokens);
+    } else if (is_for(exchange, "/responses")) {
+        buf_addf(body,
+                 "{\"id\":\"resp_%" PRIu64
+                 "\",\"object\":\"response\",\"status\":\"completed\","
+                 "\"error\":null,\"output\":[{\"type\":\"message\","
+                 "\"role\":\"assistant\",\"content\":[{\"type\":"
+                 "\"output_text\",\"text\":\"echo %s\"}]}],\"model\":",
+                 exchange->call->n, exchange->call->user);
+        buf_add_slice(body, exchange->model);
+        buf_addf(body,
+                 ",\"usage\":{\"input_tokens\":%zu,\"output_tokens\":%d,"
+                 "\"total_tokens\":%zu}}",
+                 tokens, COMPLETION_TOKENS, tokens + COMPLETION_TOKENS);
+    } else if (is_for(exchange, "/completions") &&
+               !is_for(exchange, "/chat/completions")) {
+        buf_addf(body,
+                 "{\"id\":\"cmpl-%" PRIu64
+                 "\",\"object\":\"text_completion\",\"choices\":[{\"index\":0,"
+                 "\"text\":\"echo %s\",\"finish_reason\":\"stop\"}],"
+                 "\"model\":",
+                 exchange->call->n, exchange->call->user);
+        buf_add_slice(body, exchange->model);
+        buf_addf(body,
+                 ",\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%d,"
+                 "\"total_tokens\":%zu}}",
+                 tokens, COMPLETION_TOKENS, tokens + COMPLETION_TOKENS);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void
 add_echo(struct exchange *exchange, const char *finish_reason)
 {
     struct buf content = { 0 };
 
+    if (add_other(exchange))
+        return;
     buf_addf(&content, "\"echo %s\"", exchange->call->user);
     add_completion(exchange, content.data, "null", finish_reason);
     buf_fini(&content);
