@@ -44,6 +44,8 @@ class Broker:
         self.slots = []    # counts that the worker told
         self.beats = []    # when they were heard, in seconds
         self.held = None   # of the latest hello or beat
+        self.posted = []   # what became of events
+        self.notes = True  # of them
         self.peer = None
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.ROUTER)
@@ -98,6 +100,11 @@ class Broker:
             self.results.append(({**UNSAID, **head}, body))
             if self.confirms:
                 self.confirm(head)
+        elif verb == "posted":
+            self.posted.append(head)
+            if self.notes:
+                self.say("noted", delivery=head["delivery"],
+                         attempt=head["attempt"])
 
     def answer_beat(self):
         """The last one may be of a worker that has gone already."""

@@ -365,7 +365,7 @@ add_headers(struct call *call, const struct call_order *order)
     }
     if (order->key.bytes > 0)
         add_header(call, order->key_header, order->key);
-    for (size_t i = 0; order->headers && i < DIALECT_HEADERS_MAX; i++) {
+    for (size_t i = 0; i < order->header_count; i++) {
         if (!order->headers[i])
             break;
         add_header(call, order->headers[i], slice_of(""));

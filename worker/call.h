@@ -38,8 +38,9 @@ struct call_order {
     const char *attempt;    /* names it, the same if sent again; NULL: none */
     const char *key_header; /* its name and what stands before the key */
     struct slice key;       /* empty: none is sent */
-    const char *const *headers; /* more of them, DIALECT_HEADERS_MAX or up to
-                                   NULL; or NULL itself */
+    const char *const *headers; /* more of them, whole lines: so many, or up
+                                   to a NULL */
+    size_t header_count;
     const char *content_type;
     struct slice body;
     const char *ca_file; /* whose certificates to trust; NULL: the system's */

@@ -218,6 +218,7 @@ start_call(struct worker *worker, struct desk_lease *lease,
         .path = path.data ? path.data : "",
         .attempt = attempt,
         .headers = upstream->dialect->headers,
+        .header_count = DIALECT_HEADERS_MAX,
         .content_type = "application/json",
         .body = buf_slice(lease->translated.bytes ? &lease->translated
                                                   : &lease->body),

@@ -99,6 +99,7 @@ handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
     worker->beat_ms = now_ms + heartbeat_ms;
     worker->is_welcome = true;
     desk_resend_all(worker->desk);
+    courier_tell_all(worker->courier);
     log_info("event=broker_welcome session=%lld slots=%lld held=%zu "
              "upstreams=%zu",
              (long long)session, (long long)slots, desk_size(worker->desk),
@@ -261,6 +262,57 @@ handle_confirmed(struct worker *worker, const struct wire *wire, int64_t now_ms,
 }
 
 static int
+handle_post(struct worker *worker, const struct wire *wire, int64_t now_ms,
+            struct err *err)
+{
+    struct parcel_order order;
+    bool is_taken;
+
+    (void)now_ms;
+    if (wire_int(wire, "delivery", wire_range(0, WIRE_INT_MAX), &order.delivery,
+                 err) < 0 ||
+        wire_int(wire, "attempt", wire_range(0, WIRE_INT_MAX), &order.attempt,
+                 err) < 0 ||
+        wire_int(wire, "timeout_ms", wire_range(1, UPSTREAM_TIMEOUT_MS_MAX),
+                 &order.timeout_ms, err) < 0 ||
+        wire_str(wire, "webhook", CONF_NAME_BYTES_MAX, NULL, &order.webhook,
+                 err) < 0 ||
+        wire_str(wire, "url", URL_BYTES_MAX, NULL, &order.url, err) < 0 ||
+        wire_str(wire, "id", COURIER_ID_BYTES_MAX, NULL, &order.id, err) < 0) {
+        return E_INVALID;
+    }
+    if (worker->is_draining) {
+        is_taken = courier_decline(worker->courier, &order, "draining",
+                                   "the worker has to go");
+    } else {
+        is_taken = courier_take(worker->courier, &order, &worker->body);
+    }
+    /* The broker takes it for lost when its time is over. */
+    if (!is_taken) {
+        log_warn("event=post_refused delivery=%lld reason=full",
+                 (long long)order.delivery);
+    }
+    return 0;
+}
+
+static int
+handle_noted(struct worker *worker, const struct wire *wire, int64_t now_ms,
+             struct err *err)
+{
+    int64_t delivery, attempt;
+
+    (void)now_ms;
+    if (wire_int(wire, "delivery", wire_range(0, WIRE_INT_MAX), &delivery,
+                 err) < 0 ||
+        wire_int(wire, "attempt", wire_range(0, WIRE_INT_MAX), &attempt, err) <
+            0) {
+        return E_INVALID;
+    }
+    courier_noted(worker->courier, delivery, attempt);
+    return 0;
+}
+
+static int
 handle_cancel(struct worker *worker, const struct wire *wire, int64_t now_ms,
               struct err *err)
 {
@@ -333,6 +385,7 @@ static const struct {
     { "beat", handle_beat },           { "cancel", handle_cancel },
     { "confirmed", handle_confirmed }, { "drain", handle_drain },
     { "recall", handle_recall },       { "reload", handle_reload },
+    { "post", handle_post },           { "noted", handle_noted },
     { "error", handle_error },
 };
 

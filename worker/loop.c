@@ -45,6 +45,7 @@ worker_reload(struct worker *worker, const char *reason)
 {
     log_info("event=reload reason=%s", reason);
     keys_reload(worker->keys);
+    hooks_reload(worker->hooks);
     tokens_forgive(worker->tokens);
 }
 
@@ -82,8 +83,10 @@ collect(struct worker *worker, int64_t now_ms)
 
     calls_perform(worker->calls);
     while ((call = calls_take(worker->calls, &reply))) {
-        if (!tokens_end(worker->tokens, call, &reply, now_ms))
+        if (!tokens_end(worker->tokens, call, &reply, now_ms) &&
+            !courier_end(worker->courier, call, &reply)) {
             errand_end(worker, call, &reply, now_ms);
+        }
     }
 }
 
@@ -165,6 +168,7 @@ static void
 speak(struct worker *worker, int64_t now_ms)
 {
     struct desk_lease *lease;
+    struct parcel *parcel;
 
     while ((lease = desk_next_due(worker->desk, now_ms))) {
         if (worker->is_welcome)
@@ -174,6 +178,8 @@ speak(struct worker *worker, int64_t now_ms)
     }
     if (!worker->is_welcome)
         return;
+    while ((parcel = courier_next_due(worker->courier, now_ms)))
+        (void)report_posted(worker, parcel, now_ms);
     /* It has the result by now, and will hold back what this gives back. */
     if (worker->is_told_to_wait)
         (void)report_release(worker);
@@ -198,10 +204,11 @@ is_drained(struct worker *worker, int64_t now_ms)
 
     if (!worker->is_draining)
         return false;
-    if (desk_size(worker->desk) == 0)
+    if (desk_size(worker->desk) == 0 && !courier_at(worker->courier, 0))
         return true;
     if (now_ms < worker->drain_end_ms)
         return false;
+    courier_abort(worker->courier, "drained", "the worker has to go");
     if (now_ms >= worker->drain_end_ms + LOOP_REPORT_MS_MAX)
         return true;
     while ((lease = desk_at(worker->desk, at++))) {
@@ -296,6 +303,8 @@ wait_ms(const struct worker *worker, int64_t now_ms)
         next_ms = tokens_ms;
     if (worker->is_welcome && worker->beat_ms < next_ms)
         next_ms = worker->beat_ms;
+    if (worker->is_welcome && courier_next_ms(worker->courier) < next_ms)
+        next_ms = courier_next_ms(worker->courier);
     if (!worker->is_welcome && worker->hello_ms < next_ms)
         next_ms = worker->hello_ms;
     if (worker->is_draining && worker->drain_end_ms > now_ms &&

@@ -375,3 +375,14 @@ outcome_judge(const struct outcome_input *input, int64_t now_ms,
     }
     judge_no_reply(reply, out);
 }
+
+const char *
+outcome_end_code(enum reply_end end)
+{
+    size_t at = 0;
+
+    while (at < COUNT(end_rows) && end_rows[at].end != end)
+        at++;
+    assert(at < COUNT(end_rows));
+    return end_rows[at].code;
+}

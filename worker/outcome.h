@@ -71,4 +71,7 @@ void outcome_set(struct outcome *out, enum outcome_class class,
 /* The name of a class on the wire. */
 const char *outcome_class_name(enum outcome_class class);
 
+/* What an outcome is called whose call ended so, without an answer. */
+const char *outcome_end_code(enum reply_end end);
+
 #endif

@@ -40,6 +40,25 @@ add_held(const struct worker *worker, cJSON *head)
     }
 }
 
+/* The webhooks that it can sign for, and the events that it has. */
+static void
+add_posts(const struct worker *worker, cJSON *head)
+{
+    cJSON *names = wire_add_array(head, "webhooks");
+    cJSON *posts = wire_add_array(head, "posts");
+    const struct conf *conf = worker->conf;
+    const struct parcel *parcel;
+
+    for (size_t i = 0; i < conf->webhook_count; i++) {
+        if (hooks_has(worker->hooks, i)) {
+            cJSON_AddItemToArray(names,
+                                 cJSON_CreateString(conf->webhooks[i].name));
+        }
+    }
+    for (size_t i = 0; (parcel = courier_at(worker->courier, i)); i++)
+        wire_add_pair(posts, parcel->delivery, parcel->attempt);
+}
+
 /* What was counted since the last beat. */
 static void
 add_tokens(const struct worker *worker, cJSON *head)
@@ -73,6 +92,7 @@ report_hello(struct worker *worker, int64_t now_ms)
     wire_add_int(head, "slots", kept_slots(worker));
     wire_add_bool(head, "leaving", worker->is_draining);
     add_held(worker, head);
+    add_posts(worker, head);
     rc = say(worker, head);
     desk_beats_forget(worker->desk);
     if (rc == 0) {
@@ -166,6 +186,25 @@ report_result(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
                  lease->times_sent);
     }
     return 0;
+}
+
+int
+report_posted(struct worker *worker, struct parcel *parcel, int64_t now_ms)
+{
+    static const char *const ends[] = { [PARCEL_OK] = "ok",
+                                        [PARCEL_FAILED] = "failed",
+                                        [PARCEL_UNMADE] = "unmade" };
+    cJSON *head = wire_new("posted");
+
+    wire_add_int(head, "delivery", parcel->delivery);
+    wire_add_int(head, "attempt", parcel->attempt);
+    wire_add_str(head, "class", ends[parcel->end]);
+    wire_add_int(head, "http_status", parcel->http_status);
+    wire_add_str(head, "code", parcel->code);
+    wire_add_str(head, "message", parcel->message);
+    wire_add_int(head, "wait_ms", parcel->wait_ms);
+    courier_told(parcel, now_ms);
+    return say(worker, head);
 }
 
 int

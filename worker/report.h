@@ -34,6 +34,10 @@ int report_started(struct worker *worker);
 int report_result(struct worker *worker, struct desk_lease *lease,
                   int64_t now_ms);
 
+/* Reports what came of an event, and notes that it was, or that it could not
+ * be. */
+int report_posted(struct worker *worker, struct parcel *parcel, int64_t now_ms);
+
 /* Gives back one lease that is not on the desk. */
 int report_refuse(struct worker *worker, int64_t request, int64_t fence);
 

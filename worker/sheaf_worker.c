@@ -246,6 +246,14 @@ check_ca_files(const struct conf *conf, struct err *err)
                            upstream->name, upstream->ca_file, strerror(errno));
         }
     }
+    for (size_t i = 0; i < conf->webhook_count; i++) {
+        const struct conf_webhook *webhook = &conf->webhooks[i];
+
+        if (webhook->ca_file && access(webhook->ca_file, R_OK) < 0) {
+            return err_set(err, E_INVALID, "webhook %s: ca_file %s: %s",
+                           webhook->name, webhook->ca_file, strerror(errno));
+        }
+    }
     return 0;
 }
 
@@ -320,7 +328,9 @@ run(const struct options *options, const struct conf *conf, int signal_fd,
     allow_cores(false);
     keys = keys_new(conf, err);
     worker.keys = keys;
-    if (!keys || check_ca_files(conf, err) < 0 ||
+    if (keys)
+        worker.hooks = hooks_new(conf, err);
+    if (!worker.hooks || check_ca_files(conf, err) < 0 ||
         open_parent(options->parent_fd, err) < 0) {
         goto out;
     }
@@ -333,12 +343,15 @@ run(const struct options *options, const struct conf *conf, int signal_fd,
     worker.link = connect_broker(context, options, conf, err);
     if (worker.link) {
         worker.calls =
-            calls_new((size_t)options->capacity + conf->upstream_count,
+            calls_new((size_t)options->capacity + conf->upstream_count +
+                          conf->webhook_count * CONF_POSTS_MAX,
                       getenv("SHEAF_PROXY"));
         worker.tokens = tokens_new(conf, keys, worker.calls);
+        worker.courier = courier_new(conf, worker.hooks, worker.calls);
         code = work(&worker, options, signal_fd);
         calls_free(worker.calls);
         tokens_free(worker.tokens);
+        courier_free(worker.courier);
     } else if (err->code == E_USAGE) {
         code = EXIT_USAGE;
     }
@@ -346,6 +359,7 @@ run(const struct options *options, const struct conf *conf, int signal_fd,
     link_context_free(context);
     identity_fini(&worker.identity);
 out:
+    hooks_free(worker.hooks);
     keys_free(keys);
     allow_cores(true);
     return code;

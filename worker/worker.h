@@ -26,6 +26,7 @@
 #include "base/text.h"
 #include "queue/link.h"
 #include "worker/call.h"
+#include "worker/courier.h"
 #include "worker/desk.h"
 #include "worker/extract.h"
 #include "worker/identity.h"
@@ -44,6 +45,8 @@ struct worker {
     struct link *link;        /* borrowed from main */
     struct calls *calls;      /* borrowed from main */
     struct tokens *tokens;    /* borrowed from main */
+    struct hooks *hooks;      /* borrowed from main */
+    struct courier *courier;  /* borrowed from main */
     struct text_rules *rules; /* NULL until `local` is first asked */
     struct desk *desk;
     struct slots slots;
