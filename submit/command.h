@@ -114,6 +114,6 @@ int command_overview(struct command *command, struct err *err);
 command_fn cmd_run, cmd_submit, cmd_status, cmd_list, cmd_wait, cmd_results,
     cmd_why, cmd_cancel, cmd_pause, cmd_resume, cmd_purge, cmd_retry,
     cmd_export, cmd_verify, cmd_backup, cmd_compact, cmd_stats, cmd_upstreams,
-    cmd_check_config;
+    cmd_webhooks, cmd_check_config;
 
 #endif

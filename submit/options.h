@@ -58,6 +58,8 @@
         "print the broker's counters")                                        \
     X(UPSTREAMS, "upstreams", "[resume NAME]",                                \
         "show the upstreams, or let one be asked again")                      \
+    X(WEBHOOKS, "webhooks", "[resend ID | test NAME]",                        \
+        "show the events for webhooks, or send one")                          \
     X(CHECK,    "check-config", "",                                           \
         "check the configuration and print it")
 /* clang-format on */
