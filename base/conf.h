@@ -170,7 +170,35 @@
     X(t3_ms, INT, 4000, 1, 3600000, "ms",                                     \
         "the third stage")            \
     X(t4_ms, INT, 6000, 1, 3600000, "ms",                                     \
-        "the fourth stage")
+        "the fourth stage")            \
+    X(alert_window_ms, INT, 300000, 1000, 86400000, "ms",                     \
+        "alerts go by what came within this time")                            \
+    X(alert_samples_min, INT, 20, 1, 1000000, "",                             \
+        "fewer calls, or drafts, in it raise no alert about their share")     \
+    X(alert_resolve_ms, INT, 60000, 0, 86400000, "ms",                        \
+        "an alert is over when its condition has not held for so long")       \
+    X(alert_latency_for_ms, INT, 60000, 0, 2592000000, "ms",                  \
+        "half the calls take longer than t2_ms, or 5 % than t3_ms, so long")  \
+    X(alert_error_percent, INT, 5, 0, 100, "%",                               \
+        "a larger share of calls that fail raises an alert")                  \
+    X(alert_error_for_ms, INT, 60000, 0, 2592000000, "ms",                    \
+        "when it has been so for this time")                                  \
+    X(alert_hit_percent, INT, 20, 0, 100, "%",                                \
+        "a smaller share of drafts that need no call raises one; 0: none")    \
+    X(alert_hit_for_ms, INT, 600000, 0, 2592000000, "ms",                     \
+        "when it has been so for this time")                                  \
+    X(alert_suspended_for_ms, INT, 60000, 0, 2592000000, "ms",                \
+        "an upstream that is not asked for this time raises one")             \
+    X(alert_stuck_for_ms, INT, 300000, 0, 2592000000, "ms",                   \
+        "work that could go on and does not for this time raises one")        \
+    X(alert_store_percent, INT, 90, 1, 100, "%",                              \
+        "more of the size at which drafts are refused raises one")            \
+    X(alert_store_for_ms, INT, 60000, 0, 2592000000, "ms",                    \
+        "when it has been so for this time")                                  \
+    X(alert_lost_max, INT, 0, 0, 1000000, "",                                 \
+        "more workers lost within alert_window_ms raise one")                 \
+    X(alert_lost_for_ms, INT, 0, 0, 2592000000, "ms",                         \
+        "when it has been so for this time")
 
 /*    The texts of [sheaf]; here and below, the defaults are as in a file, and
  *    the limits those of the length. */

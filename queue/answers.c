@@ -58,6 +58,8 @@ answer_hello(struct call *call)
     wire_add_str(head, "default_upstream",
                  conf->upstream_count ? conf->upstreams[0].name : CONF_LOCAL);
     wire_add_bool(head, "draining", broker->is_draining);
+    wire_add_int(head, "alerts_firing",
+                 (int64_t)alerts_firing(broker->watch.alerts));
     core_send(call, head);
     return 0;
 }

@@ -71,6 +71,7 @@ broker_new(const struct broker_env *env)
     broker->random = env->seed;
     broker->groups = groups_new(conf);
     broker->upstreams = upstreams_new(conf);
+    broker->watch.alerts = alerts_new(conf);
     broker->schedule = schedule_new(&(struct schedule_rules){
         .max = (size_t)conf->batches_live_max,
         .turn_tokens = conf->turn_tokens,
@@ -98,6 +99,7 @@ broker_free(struct broker *broker)
     groups_free(broker->groups);
     schedule_free(broker->schedule);
     upstreams_free(broker->upstreams);
+    alerts_free(broker->watch.alerts);
     sessions_free(broker->sessions);
     cache_free(broker->cache);
     free(broker->waiters);
@@ -153,6 +155,7 @@ static const struct handler client_handlers[] = {
     { "file_delete", files_delete },
     { "webhooks", webhook_list },
     { "webhook_resend", webhook_resend },
+    { "alerts", watch_answer },
     { "webhook_test", webhook_test },
 };
 
@@ -368,6 +371,7 @@ broker_settle(struct broker *broker, int64_t now_ms)
     broker->waiter_fresh = 0;
     answer_waiters(broker, now_ms);
     broker->has_results = false;
+    watch_run(broker, now_ms);
 }
 
 int64_t

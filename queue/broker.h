@@ -25,6 +25,7 @@
 
 #include "base/conf.h"
 #include "base/text.h"
+#include "queue/alerts.h"
 #include "queue/outbox.h"
 #include "store/store.h"
 
@@ -83,9 +84,14 @@ void broker_hold(struct broker *broker, int64_t until_ms);
 /* Does a step of what removes, when broker_turn() finds no room. */
 void broker_relieve(struct broker *broker, int64_t now_ms);
 
-/* After a commit: answers those whose wait is over. Within a transaction of
+/* After a commit: answers those whose wait is over, and looks for what somebody
+ * should know of, once a second at most. Within a transaction of
  * the shell's, which writes nothing. */
 void broker_settle(struct broker *broker, int64_t now_ms);
+
+/* Takes the oldest alert that has begun to fire, or is over, and was not taken
+ * yet; false if there is none. */
+bool broker_alert_take(struct broker *broker, struct alert_news *news);
 
 /* ---- upkeep: what the store is given to do beside its work (upkeep.c) ---- */
 

@@ -3,8 +3,8 @@
  *
  * Private to queue/: the broker's state, and the few functions by which its
  * files call each other. Each file handles one family of verbs or one duty:
- * intake.c, control.c, answers.c, answer_pages.c, answer_why.c and stats.c for
- * clients, upload.c and files.c for their files (files.h), filing.c and what stands
+ * intake.c, control.c, answers.c, answer_pages.c, answer_why.c, stats.c and
+ * watch.c for clients, upload.c and files.c for their files (files.h), filing.c and what stands
  * with it for batches made from files (filing.h), hello.c and workers.c for
  * workers, dispatch.c leases, finish.c ends requests, deliveries.c tells webhooks
  * of events, due.c does what time brings.
@@ -14,6 +14,7 @@
 #define QUEUE_CORE_H
 
 #include "base/digest.h"
+#include "queue/alerts.h"
 #include "queue/broker.h"
 #include "queue/deliveries.h"
 #include "queue/group.h"
@@ -137,6 +138,16 @@ struct alone {
     struct place place;
 };
 
+/* The broker's look at itself. */
+struct watch {
+    struct alerts *alerts;
+    uint64_t
+        moves; /* leases, calls and ends that were counted at the last look */
+    uint64_t
+        stuck;   /* a batch that could go on, and does not; 0: none is known */
+    size_t skip; /* batches that were looked at in this round */
+};
+
 struct broker {
     struct broker_env env;
     uint64_t random; /* state of the chance */
@@ -162,6 +173,7 @@ struct broker {
     int64_t wake_ms;       /* when it was to be called again at the latest */
     struct upkeep upkeep;
     struct posts posts; /* deliveries that are with workers */
+    struct watch watch;
     bool is_draining;
     char *own;             /* while draining: whose workers end with it */
     bool has_results;      /* something ended since the last settle */
@@ -261,7 +273,7 @@ handler_fn control_cancel, control_retry, control_pause, control_resume,
     control_purge;
 handler_fn answer_hello, answer_status, answer_list, answer_wait,
     answer_results, answer_refusals, answer_chunks, answer_export, answer_why;
-handler_fn stats_answer;
+handler_fn stats_answer, watch_answer;
 handler_fn upload_open, upload_part, upload_close;
 handler_fn files_look, files_read, files_list, files_delete;
 handler_fn upkeep_verify, upkeep_backup;
@@ -283,6 +295,13 @@ void answer_waiters(struct broker *broker, int64_t now_ms);
 
 /* The scales of the broker's own histograms. */
 extern const struct histogram_scale stats_commit_us, stats_commit_items;
+
+/* ---- watch.c ---- */
+
+/* Looks for what somebody should know of, if it is time, by what is committed.
+ * It takes no wake-up of its own: whoever runs the core comes by more often
+ * than alerts are looked for. */
+void watch_run(struct broker *broker, int64_t now_ms);
 
 /* ---- upstream_verbs.c ---- */
 

@@ -158,6 +158,22 @@ add_results(cJSON *stats, const struct meter *meter)
     }
 }
 
+/* 1 for the alerts that fire, of an upstream or (-1) of none. */
+static void
+add_alerts(cJSON *item, const struct alerts *alerts, int where)
+{
+    cJSON *object = wire_add_object(item, "alerts");
+
+    for (size_t i = 0; i < alerts->count; i++) {
+        const struct alert *alert = &alerts->list[i];
+
+        if (alert->where == where) {
+            wire_add_int(object, alert_name(alert->kind),
+                         alert_fires(alert) ? 1 : 0);
+        }
+    }
+}
+
 /* ---- upstreams ---- */
 
 /* Calls that are being made there, as far as workers have said. */
@@ -231,6 +247,7 @@ add_upstreams(cJSON *stats, struct broker *broker, int64_t now_ms)
         wire_add_int(item, "refusals", (int64_t)upstream->refusals);
         add_latency(item, &latency);
         add_calls(item, &broker->meter.rows[i]);
+        add_alerts(item, broker->watch.alerts, (int)i);
         cJSON_AddItemToArray(list, item);
     }
     /* The sampler is always ready, and has nothing to be watched but calls. */
@@ -267,6 +284,9 @@ stats_answer(struct call *call)
 #undef COUNTER_ADD
     wire_add_double(stats, "replies_fallback_percent",
                     fallback_percent(&broker->counters));
+    wire_add_int(stats, "alerts_firing",
+                 (int64_t)alerts_firing(broker->watch.alerts));
+    add_alerts(stats, broker->watch.alerts, -1);
     add_results(stats, &broker->meter);
     add_histograms(stats, broker);
     add_upstreams(stats, broker, call->now_ms);

@@ -179,6 +179,19 @@ collect(void *arg, const struct wire *status, struct err *err)
     return add_row(status, &overview->rows, err);
 }
 
+/* How many alerts fire, if the broker tells. */
+static void
+add_alerts(const cJSON *firing, struct buf *out)
+{
+    if (!cJSON_IsNumber(firing))
+        return;
+    if (firing->valuedouble > 0)
+        buf_addf(out, NAME_WIDTH "%.0f: see 'sheaf alerts'\n", "alerts",
+                 firing->valuedouble);
+    else
+        buf_addf(out, NAME_WIDTH "none\n", "alerts");
+}
+
 static void
 add_broker(const struct wire *welcome, struct buf *out)
 {
@@ -197,10 +210,12 @@ add_broker(const struct wire *welcome, struct buf *out)
         buf_addf(out, "%s%s", is_first ? "" : ", ", name->valuestring);
         is_first = false;
     }
-    buf_addf(out, "%s\n" NAME_WIDTH "%s\n\n",
+    buf_addf(out, "%s\n" NAME_WIDTH "%s\n",
              is_first ? CONF_LOCAL " (built in)" : "", "state",
              cJSON_IsTrue(wire_get(welcome, "draining")) ? "shutting down"
                                                          : "running");
+    add_alerts(wire_get(welcome, "alerts_firing"), out);
+    buf_add_char(out, '\n');
 }
 
 /* {"broker":{…},"batches":[…]} */

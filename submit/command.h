@@ -21,7 +21,8 @@
 #include "submit/progress.h"
 #include "submit/sheaf.h"
 
-#define EXIT_FLAWED 1 /* some drafts failed, fell back or were refused */
+/* Some drafts failed, fell back or were refused; or an alert fires. */
+#define EXIT_FLAWED 1
 
 struct command {
     const struct options *options; /* borrowed */
@@ -113,7 +114,7 @@ int command_overview(struct command *command, struct err *err);
 /* The commands, each in a file of its own or with its family. */
 command_fn cmd_run, cmd_submit, cmd_status, cmd_list, cmd_wait, cmd_results,
     cmd_why, cmd_cancel, cmd_pause, cmd_resume, cmd_purge, cmd_retry,
-    cmd_export, cmd_verify, cmd_backup, cmd_compact, cmd_stats, cmd_upstreams,
-    cmd_webhooks, cmd_check_config;
+    cmd_export, cmd_verify, cmd_backup, cmd_compact, cmd_stats, cmd_alerts,
+    cmd_upstreams, cmd_webhooks, cmd_check_config;
 
 #endif

@@ -15,16 +15,27 @@
 #endif
 
 static command_fn *const functions[COMMAND_COUNT] = {
-    [COMMAND_RUN] = cmd_run,           [COMMAND_SUBMIT] = cmd_submit,
-    [COMMAND_STATUS] = cmd_status,     [COMMAND_LIST] = cmd_list,
-    [COMMAND_WAIT] = cmd_wait,         [COMMAND_RESULTS] = cmd_results,
-    [COMMAND_WHY] = cmd_why,           [COMMAND_CANCEL] = cmd_cancel,
-    [COMMAND_PAUSE] = cmd_pause,       [COMMAND_RESUME] = cmd_resume,
-    [COMMAND_PURGE] = cmd_purge,       [COMMAND_RETRY] = cmd_retry,
-    [COMMAND_EXPORT] = cmd_export,     [COMMAND_VERIFY] = cmd_verify,
-    [COMMAND_BACKUP] = cmd_backup,     [COMMAND_COMPACT] = cmd_compact,
-    [COMMAND_STATS] = cmd_stats,       [COMMAND_UPSTREAMS] = cmd_upstreams,
-    [COMMAND_WEBHOOKS] = cmd_webhooks, [COMMAND_CHECK] = cmd_check_config,
+    [COMMAND_RUN] = cmd_run,
+    [COMMAND_SUBMIT] = cmd_submit,
+    [COMMAND_STATUS] = cmd_status,
+    [COMMAND_LIST] = cmd_list,
+    [COMMAND_WAIT] = cmd_wait,
+    [COMMAND_RESULTS] = cmd_results,
+    [COMMAND_WHY] = cmd_why,
+    [COMMAND_CANCEL] = cmd_cancel,
+    [COMMAND_PAUSE] = cmd_pause,
+    [COMMAND_RESUME] = cmd_resume,
+    [COMMAND_PURGE] = cmd_purge,
+    [COMMAND_RETRY] = cmd_retry,
+    [COMMAND_EXPORT] = cmd_export,
+    [COMMAND_VERIFY] = cmd_verify,
+    [COMMAND_BACKUP] = cmd_backup,
+    [COMMAND_COMPACT] = cmd_compact,
+    [COMMAND_STATS] = cmd_stats,
+    [COMMAND_ALERTS] = cmd_alerts,
+    [COMMAND_UPSTREAMS] = cmd_upstreams,
+    [COMMAND_WEBHOOKS] = cmd_webhooks,
+    [COMMAND_CHECK] = cmd_check_config,
 };
 
 /* A closed standard descriptor would be taken by the next file we open, and

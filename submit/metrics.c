@@ -185,6 +185,42 @@ write_rows(const cJSON *stats, struct buf *out)
     }
 }
 
+/* Adds a sample for each alert of an object. */
+static void
+add_alerts(const cJSON *alerts, const char *name, const char *upstream,
+           struct buf *out)
+{
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, alerts)
+    {
+        struct buf labels = { 0 };
+
+        exposition_label(&labels, "alert", item->string);
+        exposition_label(&labels, "upstream", upstream);
+        exposition_sample(out, name, labels.data, item->valuedouble);
+        buf_fini(&labels);
+    }
+}
+
+static void
+write_alerts(const cJSON *stats, struct buf *out)
+{
+    static const char name[] = "sheaf_alert_firing";
+    const cJSON *upstream;
+
+    exposition_head(
+        out, name, "gauge",
+        "1 for an alert of the broker's own that fires; upstream is "
+        "empty for those that are about none.");
+    add_alerts(member(stats, "alerts"), name, "", out);
+    cJSON_ArrayForEach(upstream, member(stats, "upstreams"))
+    {
+        add_alerts(member(upstream, "alerts"), name,
+                   string_of(upstream, "name"), out);
+    }
+}
+
 static void
 write_build(const cJSON *stats, struct buf *out)
 {
@@ -578,5 +614,6 @@ metrics_write(const cJSON *stats, struct buf *out)
     write_histogram(stats, out, "sheaf_commit_items", "commit_items", 1,
                     "Messages and drafts applied in a commit.");
     write_families(stats, out);
+    write_alerts(stats, out);
     return 0;
 }

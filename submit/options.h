@@ -56,6 +56,8 @@
         "give the free pages of a store that is not used back")               \
     X(STATS,    "stats",    "",                                               \
         "print the broker's counters")                                        \
+    X(ALERTS,   "alerts",   "",                                               \
+        "show what somebody should know of; exit with 1 if there is any")     \
     X(UPSTREAMS, "upstreams", "[resume NAME]",                                \
         "show the upstreams, or let one be asked again")                      \
     X(WEBHOOKS, "webhooks", "[resend ID | test NAME]",                        \
