@@ -198,7 +198,9 @@
     X(alert_lost_max, INT, 0, 0, 1000000, "",                                 \
         "more workers lost within alert_window_ms raise one")                 \
     X(alert_lost_for_ms, INT, 0, 0, 2592000000, "ms",                         \
-        "when it has been so for this time")
+        "when it has been so for this time")                                  \
+    X(alert_command_ms, INT, 30000, 100, 86400000, "ms",                      \
+        "alert_command is killed after this time")
 
 /*    The texts of [sheaf]; here and below, the defaults are as in a file, and
  *    the limits those of the length. */
@@ -206,7 +208,9 @@
     X(route, LIST, NULL, 1, 256, "bytes",                                     \
         "upstreams of drafts that name none; unset: the first one alone")     \
     X(last_resort, WORD, "wait", 1, 16, "bytes",                              \
-        "when no upstream of a route can be asked: wait, essence or local")
+        "when no upstream of a route can be asked: wait, essence or local")   \
+    X(alert_command, WORDS, NULL, 1, 1024, "bytes",                           \
+        "program, by its whole path, and arguments to run for each alert")
 
 /*    The same for [upstream "name"]; the defaults as in a file, NULL is unset.
  *    The limits of a text are those of its length. */

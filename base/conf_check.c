@@ -75,5 +75,11 @@ conf_check(const struct conf *conf, struct err *err)
                 CONF_LEASE_MARGIN_MS, (long long)conf->lease_run_max_ms);
         }
     }
+    if (conf->alert_command && conf->alert_command[0] != '/') {
+        return err_set(err, E_INVALID,
+                       "alert_command: %s does not begin with the whole path "
+                       "of a program",
+                       conf->alert_command);
+    }
     return check_routes(conf, err);
 }

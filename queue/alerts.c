@@ -244,17 +244,9 @@ static void
 tell(struct alerts *alerts, const struct alert *alert, bool is_fired,
      int64_t now_ms)
 {
-    size_t at;
-
-    if (alerts->news_count == ALERT_NEWS_MAX) {
-        alerts->news_first = (alerts->news_first + 1) % ALERT_NEWS_MAX;
-        alerts->news_count--;
-        alerts->news_lost++;
-    }
-    at = (alerts->news_first + alerts->news_count++) % ALERT_NEWS_MAX;
-    alerts->news[at] = (struct alert_news){ .alert = *alert,
-                                            .is_fired = is_fired,
-                                            .at_ms = now_ms };
+    alerts->news[alerts->news_count++ % ALERT_NEWS_MAX] = (struct alert_news){
+        .alert = *alert, .is_fired = is_fired, .at_ms = now_ms
+    };
 }
 
 /* How long its condition has to hold before it fires. */
@@ -334,13 +326,13 @@ alerts_look(struct alerts *alerts, const struct alert_facts *facts,
 }
 
 bool
-alerts_take(struct alerts *alerts, struct alert_news *news)
+alerts_next(const struct alerts *alerts, uint64_t *at, struct alert_news *news)
 {
-    if (alerts->news_count == 0)
+    if (*at + ALERT_NEWS_MAX < alerts->news_count)
+        *at = alerts->news_count - ALERT_NEWS_MAX;
+    if (*at >= alerts->news_count)
         return false;
-    *news = alerts->news[alerts->news_first];
-    alerts->news_first = (alerts->news_first + 1) % ALERT_NEWS_MAX;
-    alerts->news_count--;
+    *news = alerts->news[(*at)++ % ALERT_NEWS_MAX];
     return true;
 }
 

@@ -20,8 +20,9 @@
  * fire again and again. Rates of fewer than alert_samples_min samples say nothing:
  * their condition does not hold.
  *
- * What changes is kept as news, in order, until somebody takes it. Functional:
- * facts and time are passed in. All is lost with the process, and found again.
+ * What changes is news, which have numbers: the newest are kept, and whoever
+ * reads them knows how far it has come. Functional: facts and time are passed in.
+ * All is lost with the process, and found again.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_ALERTS_H
@@ -37,7 +38,7 @@
 #define ALERT_LOOK_MS        1000 /* between looks, or less in a short window */
 #define ALERT_MARKS          11   /* a window has ten steps */
 #define ALERT_MARGIN_PERCENT 10   /* of its limit a figure has to come back */
-#define ALERT_NEWS_MAX       256  /* not taken yet; the oldest are lost first */
+#define ALERT_NEWS_MAX       256  /* that are kept */
 #define ALERT_SLOW_P50       50   /* percent of calls above t2_ms; and t3_ms */
 #define ALERT_SLOW_P95       5
 
@@ -120,9 +121,8 @@ struct alerts {
     struct alert_mark marks[ALERT_MARKS]; /* a ring; the newest at `mark` */
     size_t mark, mark_count;
     int64_t look_ms;                        /* when to look next */
-    struct alert_news news[ALERT_NEWS_MAX]; /* a ring; the oldest at `first` */
-    size_t news_first, news_count;
-    uint64_t news_lost;
+    struct alert_news news[ALERT_NEWS_MAX]; /* by their numbers */
+    uint64_t news_count; /* that there ever were: numbers begin with 0 */
 };
 
 /* The alerts of a configuration, all of them quiet. */
@@ -138,8 +138,10 @@ bool alerts_are_due(const struct alerts *alerts, int64_t now_ms);
 void alerts_look(struct alerts *alerts, const struct alert_facts *facts,
                  int64_t now_ms);
 
-/* Takes the oldest news; false if there is none. */
-bool alerts_take(struct alerts *alerts, struct alert_news *news);
+/* Reads the news of the number *at, or the oldest behind it that is still kept,
+ * and sets *at behind that. False if there is none. */
+bool alerts_next(const struct alerts *alerts, uint64_t *at,
+                 struct alert_news *news);
 
 /* How many fire, those that ease included. */
 size_t alerts_firing(const struct alerts *alerts);

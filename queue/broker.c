@@ -332,6 +332,7 @@ broker_turn(struct broker *broker, int64_t now_ms)
     stage_run(broker, now_ms);
     worker_balance(broker);
     dispatch_run(broker, now_ms);
+    watch_post(broker);
     deliveries_run(broker, now_ms);
     broker->turned_ms = now_ms;
     broker->wake_ms = broker_next_ms(broker);
@@ -367,6 +368,7 @@ broker_settle(struct broker *broker, int64_t now_ms)
     }
     broker->sent = broker->counters;
     broker->meter_sent = broker->meter;
+    broker->watch.posted_sent = broker->watch.posted;
     broker->waiter_count += broker->waiter_fresh;
     broker->waiter_fresh = 0;
     answer_waiters(broker, now_ms);

@@ -89,9 +89,8 @@ void broker_relieve(struct broker *broker, int64_t now_ms);
  * the shell's, which writes nothing. */
 void broker_settle(struct broker *broker, int64_t now_ms);
 
-/* Takes the oldest alert that has begun to fire, or is over, and was not taken
- * yet; false if there is none. */
-bool broker_alert_take(struct broker *broker, struct alert_news *news);
+/* Its alerts, and what is new of them; borrowed for the broker's life. */
+const struct alerts *broker_alerts(const struct broker *broker);
 
 /* ---- upkeep: what the store is given to do beside its work (upkeep.c) ---- */
 

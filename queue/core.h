@@ -141,11 +141,12 @@ struct alone {
 /* The broker's look at itself. */
 struct watch {
     struct alerts *alerts;
+    uint64_t moves; /* leases, calls and ends as of the last look */
     uint64_t
-        moves; /* leases, calls and ends that were counted at the last look */
-    uint64_t
-        stuck;   /* a batch that could go on, and does not; 0: none is known */
+        stuck;   /* a batch that could go on and does not; 0: none is known */
     size_t skip; /* batches that were looked at in this round */
+    uint64_t posted; /* the number of the news that webhooks are told next */
+    uint64_t posted_sent; /* as of the last commit */
 };
 
 struct broker {
@@ -302,6 +303,9 @@ extern const struct histogram_scale stats_commit_us, stats_commit_items;
  * It takes no wake-up of its own: whoever runs the core comes by more often
  * than alerts are looked for. */
 void watch_run(struct broker *broker, int64_t now_ms);
+
+/* Stores events of what is new, for webhooks. */
+void watch_post(struct broker *broker);
 
 /* ---- upstream_verbs.c ---- */
 

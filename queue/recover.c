@@ -162,6 +162,7 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
     broker->forgot = (struct timer){ 0 };
     broker->counters = broker->sent;
     broker->meter = broker->meter_sent;
+    broker->watch.posted = broker->watch.posted_sent;
     rc = upstreams_load(broker->upstreams, broker->env.store, err);
     if (rc == 0 && is_start) {
         broker->start_ms = now_ms;

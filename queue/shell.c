@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/runtime.h"
+#include "queue/alarm.h"
 #include "queue/broker.h"
 #include "queue/job.h"
 #include "queue/keeper.h"
@@ -50,6 +51,7 @@ struct shell {
     struct outbox outbox;
     struct broker *broker;
     struct keeper *keeper;
+    struct alarm *alarm;
     struct job *job; /* NULL: none is running */
     struct clock clock;
     struct parcel *parcels;
@@ -484,6 +486,7 @@ open_broker(struct shell *shell, struct err *err)
                                store_latest_ms(shell->store));
     uuid_unparse_lower(shell->clock.boot, shell->host);
     shell->broker = broker_new(&env);
+    shell->alarm = alarm_new(shell->conf);
     return broker_recover(shell->broker, read_clocks(shell), true, err);
 }
 
@@ -572,6 +575,7 @@ shell_close(struct shell *shell)
         return;
     job_free(shell->job);
     keeper_free(shell->keeper);
+    alarm_free(shell->alarm);
     link_close(shell->links[SIDE_CLIENTS], LINGER_MS);
     link_close(shell->links[SIDE_WORKERS], LINGER_MS);
     link_context_free(shell->context);
@@ -626,6 +630,7 @@ shell_run(struct shell *shell)
             trim_parcels(shell);
         }
         job_tend(&shell->job, shell->broker, shell->store, shell->conf);
+        alarm_tend(shell->alarm, broker_alerts(shell->broker), now_ms);
         if (is_over(shell, now_ms))
             return;
         if (now_ms >= shell->home_check_ms) {

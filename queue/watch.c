@@ -178,25 +178,38 @@ void
 watch_run(struct broker *broker, int64_t now_ms)
 {
     struct alerts *alerts = broker->watch.alerts;
-    size_t before = alerts->news_count;
-    uint64_t lost = alerts->news_lost;
+    uint64_t at = alerts->news_count;
     struct alert_facts facts;
+    struct alert_news news;
 
     if (!alerts_are_due(alerts, now_ms))
         return;
     gather(broker, &facts, now_ms);
     alerts_look(alerts, &facts, now_ms);
-    before -= (size_t)(alerts->news_lost - lost); /* made room for new ones */
-    for (size_t i = before; i < alerts->news_count; i++) {
-        log_news(&alerts->news[(alerts->news_first + i) % ALERT_NEWS_MAX],
-                 broker->env.conf);
+    while (alerts_next(alerts, &at, &news))
+        log_news(&news, broker->env.conf);
+}
+
+void
+watch_post(struct broker *broker)
+{
+    struct watch *watch = &broker->watch;
+    struct alert_news news;
+
+    while (alerts_next(watch->alerts, &watch->posted, &news)) {
+        cJSON *data = alert_json(&news.alert, broker->env.conf);
+
+        deliveries_add(broker,
+                       news.is_fired ? EVENT_ALERT_FIRED : EVENT_ALERT_RESOLVED,
+                       NULL, NULL, data);
+        cJSON_Delete(data);
     }
 }
 
-bool
-broker_alert_take(struct broker *broker, struct alert_news *news)
+const struct alerts *
+broker_alerts(const struct broker *broker)
 {
-    return alerts_take(broker->watch.alerts, news);
+    return broker->watch.alerts;
 }
 
 int

@@ -15,6 +15,7 @@ TestSuite(broker_alerts, .timeout = 30);
 static struct bench bench;
 static struct hand *hand;
 static char uuid[BENCH_UUID_BYTES];
+static uint64_t at; /* of the news */
 
 /* What lasts ten seconds fires; the window is ten seconds, too. */
 static void
@@ -100,7 +101,8 @@ expect_news(const char *name, bool is_fired)
 {
     struct alert_news news;
 
-    cr_assert(broker_alert_take(bench.broker, &news), "no news of %s", name);
+    cr_assert(alerts_next(broker_alerts(bench.broker), &at, &news),
+              "no news of %s", name);
     cr_expect_str_eq(alert_name(news.alert.kind), name);
     cr_expect_eq(news.is_fired, is_fired);
 }
@@ -113,7 +115,7 @@ Test(broker_alerts, a_new_broker_has_none, .init = set_up, .fini = tear_down)
     pass(60);
     cr_expect_eq(at_int(bench_ask(&bench, NULL, "'verb':'alerts'"), "firing"),
                  0);
-    cr_expect_not(broker_alert_take(bench.broker, &news));
+    cr_expect_not(alerts_next(broker_alerts(bench.broker), &at, &news));
 }
 
 Test(broker_alerts, calls_that_fail_are_told_of_their_upstream, .init = set_up,
@@ -333,4 +335,36 @@ Test(broker_alerts, long_calls_in_all_slots_do_not_stand_still, .init = set_up,
         pass(1);
         cr_assert_not(is_stuck(), "second %d", i);
     }
+}
+
+/* ---- webhooks ---- */
+
+static int64_t
+events_stored(void)
+{
+    return bench_stat(&bench, "events_added");
+}
+
+Test(broker_alerts, webhooks_are_told_once_of_each_change, .fini = tear_down)
+{
+    bench_init(&bench, BENCH_STORE_MAX);
+    bench_webhook(&bench, "pager", "alert.fired, alert.resolved", NULL);
+    bench.conf.alert_window_ms = 10 * SECOND;
+    bench.conf.alert_resolve_ms = 2 * SECOND;
+    bench_start(&bench);
+    new_hand();
+    pass(2);
+    hand_kill(hand);
+    /* Commits fail, that of the event, too: it is stored all the same, and
+     * once. */
+    for (int i = 0; i < 30; i++) {
+        bench.fails = true;
+        bench_advance(&bench, 100);
+    }
+    bench.fails = false;
+    cr_expect_eq(events_stored(), 1);
+    pass(20);
+    cr_expect_eq(events_stored(), 2);
+    pass(20);
+    cr_expect_eq(events_stored(), 2);
 }

@@ -91,6 +91,10 @@ Test(conf, checks_options_against_each_other)
         { "t1_ms", "2500", "t1_ms: 2500 is not below t2_ms" },
         { "t3_ms", "2500", "t2_ms: 2500 is not below t3_ms" },
         { "t4_ms", "1", "t3_ms: 4000 is not below t4_ms" },
+        { "alert_command", "/usr/bin/logger -t sheaf", NULL },
+        { "alert_command", "logger -t sheaf",
+          "alert_command: logger -t sheaf does not begin with the whole path "
+          "of a program" },
     };
 
     for (size_t i = 0; i < COUNT(cases); i++) {
