@@ -1,59 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "submit/metrics.h"
 
-#include <math.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "submit/exposition.h"
 
-#define NUMBER_BYTES 40
-#define EXACT_MAX    1e15 /* integers below it are printed as such */
 #define SHAPE_PREFIX "replies_"
 #define MS           1e3
 #define US           1e6
 
-/* ---- lines ---- */
-
-static void
-add_head(struct buf *out, const char *name, const char *type, const char *help)
-{
-    buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void
-format_number(double value, char text[NUMBER_BYTES])
-{
-    bool is_whole = floor(value) == value && fabs(value) < EXACT_MAX;
-
-    (void)snprintf(text, NUMBER_BYTES, is_whole ? "%.0f" : "%.15g", value);
-}
-
-/* A sample; labels may be "". */
-static void
-add_sample(struct buf *out, const char *name, const char *labels, double value)
-{
-    char text[NUMBER_BYTES];
-
-    format_number(value, text);
-    buf_addf(out, *labels ? "%s{%s} %s\n" : "%s%s %s\n", name, labels, text);
-}
-
-/* A label; its value is put in quotes as the format wants it. */
-static void
-add_label(struct buf *labels, const char *name, const char *value)
-{
-    buf_addf(labels, "%s%s=\"", labels->bytes > 0 ? "," : "", name);
-    for (; *value; value++) {
-        if (*value == '\n')
-            buf_add_str(labels, "\\n");
-        else if (*value == '"' || *value == '\\')
-            buf_addf(labels, "\\%c", *value);
-        else
-            buf_add_char(labels, *value);
-    }
-    buf_add_char(labels, '"');
-}
+/* ---- members ---- */
 
 static const cJSON *
 member(const cJSON *object, const char *name)
@@ -178,10 +136,11 @@ write_rows(const cJSON *stats, struct buf *out)
         if (!cJSON_IsNumber(item))
             continue;
         if (strcmp(row->name, name) != 0)
-            add_head(out, row->name, row->type, row->help);
+            exposition_head(out, row->name, row->type, row->help);
         name = row->name;
-        add_sample(out, name, row->labels,
-                   item->valuedouble / (row->divisor > 0 ? row->divisor : 1));
+        exposition_sample(out, name, row->labels,
+                          item->valuedouble /
+                              (row->divisor > 0 ? row->divisor : 1));
     }
 }
 
@@ -225,16 +184,16 @@ static void
 write_build(const cJSON *stats, struct buf *out)
 {
     struct buf labels = { 0 };
-    char text[NUMBER_BYTES];
+    char text[EXPOSITION_NUMBER_BYTES];
 
-    add_head(out, "sheaf_build_info", "gauge",
-             "The broker's version; the value is always 1.");
-    add_label(&labels, "version", string_of(stats, "version"));
-    format_number(number_of(stats, "protocol"), text);
-    add_label(&labels, "protocol", text);
-    format_number(number_of(stats, "store_format"), text);
-    add_label(&labels, "store_format", text);
-    add_sample(out, "sheaf_build_info", labels.data, 1);
+    exposition_head(out, "sheaf_build_info", "gauge",
+                    "The broker's version; the value is always 1.");
+    exposition_label(&labels, "version", string_of(stats, "version"));
+    exposition_number(number_of(stats, "protocol"), text);
+    exposition_label(&labels, "protocol", text);
+    exposition_number(number_of(stats, "store_format"), text);
+    exposition_label(&labels, "store_format", text);
+    exposition_sample(out, "sheaf_build_info", labels.data, 1);
     buf_fini(&labels);
 }
 
@@ -249,13 +208,15 @@ write_lookups(const cJSON *stats, struct buf *out)
     double joined = number_of(stats, "drafts_joined");
     double accepted = number_of(stats, "drafts_accepted");
 
-    add_head(out, name, "counter",
-             "Accepted drafts by where their request was found; none: a new "
-             "one was made.");
-    add_sample(out, name, "tier=\"memory\"", memory);
-    add_sample(out, name, "tier=\"store\"", store);
-    add_sample(out, name, "tier=\"joined\"", joined);
-    add_sample(out, name, "tier=\"none\"", accepted - memory - store - joined);
+    exposition_head(
+        out, name, "counter",
+        "Accepted drafts by where their request was found; none: a new "
+        "one was made.");
+    exposition_sample(out, name, "tier=\"memory\"", memory);
+    exposition_sample(out, name, "tier=\"store\"", store);
+    exposition_sample(out, name, "tier=\"joined\"", joined);
+    exposition_sample(out, name, "tier=\"none\"",
+                      accepted - memory - store - joined);
 }
 
 /* A member that is an object of numbers, each a sample with its name as label. */
@@ -267,13 +228,13 @@ write_object(const cJSON *object, struct buf *out, const char *name,
 
     if (!cJSON_IsObject(object))
         return;
-    add_head(out, name, "counter", help);
+    exposition_head(out, name, "counter", help);
     cJSON_ArrayForEach(item, object)
     {
         struct buf labels = { 0 };
 
-        add_label(&labels, label, item->string);
-        add_sample(out, name, labels.data, item->valuedouble);
+        exposition_label(&labels, label, item->string);
+        exposition_sample(out, name, labels.data, item->valuedouble);
         buf_fini(&labels);
     }
 }
@@ -287,13 +248,13 @@ write_reuse(const cJSON *stats, struct buf *out, const char *name,
 
     if (!cJSON_IsObject(reuse))
         return;
-    add_head(out, name, "counter", help);
+    exposition_head(out, name, "counter", help);
     cJSON_ArrayForEach(item, reuse)
     {
         struct buf labels = { 0 };
 
-        add_label(&labels, "tier", item->string);
-        add_sample(out, name, labels.data, number_of(item, part));
+        exposition_label(&labels, "tier", item->string);
+        exposition_sample(out, name, labels.data, number_of(item, part));
         buf_fini(&labels);
     }
 }
@@ -314,63 +275,21 @@ write_shapes(const cJSON *stats, struct buf *out)
     static const char name[] = "sheaf_reply_shapes_total";
     const cJSON *item;
 
-    add_head(out, name, "counter", "Replies by the shape that they had.");
+    exposition_head(out, name, "counter",
+                    "Replies by the shape that they had.");
     cJSON_ArrayForEach(item, stats)
     {
         struct buf labels = { 0 };
 
         if (!is_shape(item))
             continue;
-        add_label(&labels, "shape", item->string + strlen(SHAPE_PREFIX));
-        add_sample(out, name, labels.data, item->valuedouble);
+        exposition_label(&labels, "shape", item->string + strlen(SHAPE_PREFIX));
+        exposition_sample(out, name, labels.data, item->valuedouble);
         buf_fini(&labels);
     }
 }
 
 /* ---- histograms ---- */
-
-static void
-add_bucket(struct buf *out, const char *name, const char *labels,
-           const char *bound, double count)
-{
-    char text[NUMBER_BYTES];
-
-    format_number(count, text);
-    buf_addf(out, "%s_bucket{%s%sle=\"%s\"} %s\n", name, labels,
-             *labels ? "," : "", bound, text);
-}
-
-/* The buckets of a list of counts, whose last element is the sum, cumulative as
- * the format has them. */
-static void
-add_histogram(struct buf *out, const char *name, const char *labels,
-              const cJSON *bounds, const cJSON *list, double divisor)
-{
-    const cJSON *bound = bounds ? bounds->child : NULL, *item;
-    struct buf full = { 0 };
-    char text[NUMBER_BYTES];
-    double count = 0;
-
-    if (cJSON_GetArraySize(list) != cJSON_GetArraySize(bounds) + 2)
-        return;
-    for (item = list->child; item->next; item = item->next) {
-        count += item->valuedouble;
-        if (bound) {
-            (void)snprintf(text, sizeof(text), "%.15g",
-                           bound->valuedouble / divisor);
-            bound = bound->next;
-        } else {
-            (void)snprintf(text, sizeof(text), "+Inf");
-        }
-        add_bucket(out, name, labels, text, count);
-    }
-    buf_addf(&full, "%s_sum", name);
-    add_sample(out, full.data, labels, item->valuedouble / divisor);
-    buf_reset(&full);
-    buf_addf(&full, "%s_count", name);
-    add_sample(out, full.data, labels, count);
-    buf_fini(&full);
-}
 
 static void
 write_histogram(const cJSON *stats, struct buf *out, const char *name,
@@ -380,199 +299,165 @@ write_histogram(const cJSON *stats, struct buf *out, const char *name,
 
     if (!cJSON_IsArray(list))
         return;
-    add_head(out, name, "histogram", help);
-    add_histogram(out, name, "", member(member(stats, "bounds"), part), list,
-                  divisor);
+    exposition_head(out, name, "histogram", help);
+    exposition_histogram(out, name, "", member(member(stats, "bounds"), part),
+                         list, divisor);
 }
 
 /* ---- figures of each upstream ---- */
 
-/* Adds the samples of one upstream, whose label is in `labels`. */
-typedef void upstream_fn(const cJSON *stats, const cJSON *upstream,
-                         const char *name, const char *labels, struct buf *out);
+/* A family of samples of each upstream, whose label is in `labels`. */
+struct family {
+    const char *name, *type, *help;
+    void (*add)(const struct family *family, const cJSON *stats,
+                const cJSON *upstream, const char *labels, struct buf *out);
+    const char *part; /* the member of the upstream that has it */
+};
+
+/* A sample with one label more. */
+static void
+add_sample(const struct family *family, const char *labels, const char *label,
+           const char *value, double number, struct buf *out)
+{
+    struct buf all = { 0 };
+
+    buf_add_str(&all, labels);
+    exposition_label(&all, label, value);
+    exposition_sample(out, family->name, all.data, number);
+    buf_fini(&all);
+}
 
 static void
-add_durations(const cJSON *stats, const cJSON *upstream, const char *name,
-              const char *labels, struct buf *out)
+add_durations(const struct family *family, const cJSON *stats,
+              const cJSON *upstream, const char *labels, struct buf *out)
 {
     const cJSON *bounds = member(member(stats, "bounds"), "duration_ms"), *item;
 
-    cJSON_ArrayForEach(item, member(upstream, "durations"))
+    cJSON_ArrayForEach(item, member(upstream, family->part))
     {
         struct buf all = { 0 };
 
         buf_add_str(&all, labels);
-        add_label(&all, "status", item->string);
-        add_histogram(out, name, all.data, bounds, item, MS);
+        exposition_label(&all, "status", item->string);
+        exposition_histogram(out, family->name, all.data, bounds, item, MS);
         buf_fini(&all);
     }
 }
 
-/* The counts of all statuses together, and the sum. */
+/* The sum and count of a summary: of all statuses together. */
 static void
-total_of(const cJSON *upstream, double *count, double *sum_ms)
+add_totals(const struct family *family, const cJSON *upstream,
+           const char *labels, struct buf *out)
 {
+    struct buf name = { 0 };
     const cJSON *list, *item;
+    double count = 0, sum_ms = 0;
 
-    *count = *sum_ms = 0;
-    cJSON_ArrayForEach(list, member(upstream, "durations"))
+    cJSON_ArrayForEach(list, member(upstream, family->part))
     {
         cJSON_ArrayForEach(item, list)
         {
-            *(item->next ? count : sum_ms) += item->valuedouble;
+            *(item->next ? &count : &sum_ms) += item->valuedouble;
         }
     }
+    buf_addf(&name, "%s_sum", family->name);
+    exposition_sample(out, name.data, labels, sum_ms / MS);
+    buf_reset(&name);
+    buf_addf(&name, "%s_count", family->name);
+    exposition_sample(out, name.data, labels, count);
+    buf_fini(&name);
 }
 
 /* The quantiles are of answers only, and of the newest. */
 static void
-add_latency(const cJSON *stats, const cJSON *upstream, const char *name,
-            const char *labels, struct buf *out)
+add_latency(const struct family *family, const cJSON *stats,
+            const cJSON *upstream, const char *labels, struct buf *out)
 {
-    static const char *const quantiles[][2] = { { "p50_ms", "0.5" },
-                                                { "p95_ms", "0.95" } };
-    struct buf text = { 0 };
-    double count, sum_ms;
-
     (void)stats;
     if (!cJSON_IsNumber(member(upstream, "p50_ms")))
         return;
-    for (size_t i = 0; i < 2; i++) {
-        buf_reset(&text);
-        buf_addf(&text, "%s,quantile=\"%s\"", labels, quantiles[i][1]);
-        add_sample(out, name, text.data,
-                   number_of(upstream, quantiles[i][0]) / MS);
-    }
-    total_of(upstream, &count, &sum_ms);
-    buf_reset(&text);
-    buf_addf(&text, "%s_sum", name);
-    add_sample(out, text.data, labels, sum_ms / MS);
-    buf_reset(&text);
-    buf_addf(&text, "%s_count", name);
-    add_sample(out, text.data, labels, count);
-    buf_fini(&text);
+    add_sample(family, labels, "quantile", "0.5",
+               number_of(upstream, "p50_ms") / MS, out);
+    add_sample(family, labels, "quantile", "0.95",
+               number_of(upstream, "p95_ms") / MS, out);
+    add_totals(family, upstream, labels, out);
 }
 
 static void
-add_classes(const cJSON *stats, const cJSON *upstream, const char *name,
-            const char *labels, struct buf *out)
+add_classes(const struct family *family, const cJSON *stats,
+            const cJSON *upstream, const char *labels, struct buf *out)
 {
     const cJSON *item;
 
     (void)stats;
-    cJSON_ArrayForEach(item, member(upstream, "classes"))
+    cJSON_ArrayForEach(item, member(upstream, family->part))
     {
-        struct buf all = { 0 };
-
-        buf_add_str(&all, labels);
-        add_label(&all, "class", item->string);
-        add_sample(out, name, all.data, item->valuedouble);
-        buf_fini(&all);
+        add_sample(family, labels, "class", item->string, item->valuedouble,
+                   out);
     }
 }
 
 static void
-add_tokens(const cJSON *stats, const cJSON *upstream, const char *name,
-           const char *labels, struct buf *out)
-{
-    struct buf all = { 0 };
-
-    (void)stats;
-    buf_addf(&all, "%s,kind=\"prompt\"", labels);
-    add_sample(out, name, all.data, number_of(upstream, "prompt_tokens"));
-    buf_reset(&all);
-    buf_addf(&all, "%s,kind=\"completion\"", labels);
-    add_sample(out, name, all.data, number_of(upstream, "completion_tokens"));
-    buf_fini(&all);
-}
-
-/* One number, where the broker tells it. */
-static void
-add_number(const cJSON *upstream, const char *part, const char *name,
-           const char *labels, struct buf *out)
-{
-    const cJSON *item = member(upstream, part);
-
-    if (cJSON_IsNumber(item))
-        add_sample(out, name, labels, item->valuedouble);
-}
-
-static void
-add_cost(const cJSON *stats, const cJSON *upstream, const char *name,
-         const char *labels, struct buf *out)
+add_tokens(const struct family *family, const cJSON *stats,
+           const cJSON *upstream, const char *labels, struct buf *out)
 {
     (void)stats;
-    add_number(upstream, "cost_usd", name, labels, out);
-}
-
-static void
-add_refusals(const cJSON *stats, const cJSON *upstream, const char *name,
-             const char *labels, struct buf *out)
-{
-    (void)stats;
-    add_number(upstream, "refusals", name, labels, out);
-}
-
-static void
-add_in_flight(const cJSON *stats, const cJSON *upstream, const char *name,
-              const char *labels, struct buf *out)
-{
-    (void)stats;
-    add_number(upstream, "in_flight", name, labels, out);
-}
-
-static void
-add_leases(const cJSON *stats, const cJSON *upstream, const char *name,
-           const char *labels, struct buf *out)
-{
-    (void)stats;
-    add_number(upstream, "leases", name, labels, out);
+    add_sample(family, labels, "kind", "prompt",
+               number_of(upstream, "prompt_tokens"), out);
+    add_sample(family, labels, "kind", "completion",
+               number_of(upstream, "completion_tokens"), out);
 }
 
 /* All states that PROTOCOL.md has; one of them is 1. */
 static void
-add_states(const cJSON *stats, const cJSON *upstream, const char *name,
-           const char *labels, struct buf *out)
+add_states(const struct family *family, const cJSON *stats,
+           const cJSON *upstream, const char *labels, struct buf *out)
 {
     static const char *const states[] = { "ready", "suspended", "stopped",
                                           "broken", "probing" };
-    const char *state = string_of(upstream, "state");
+    const char *state = string_of(upstream, family->part);
 
     (void)stats;
     for (size_t i = 0; *state && i < sizeof(states) / sizeof(states[0]); i++) {
-        struct buf all = { 0 };
-
-        buf_add_str(&all, labels);
-        add_label(&all, "state", states[i]);
-        add_sample(out, name, all.data, strcmp(states[i], state) == 0);
-        buf_fini(&all);
+        add_sample(family, labels, "state", states[i],
+                   strcmp(states[i], state) == 0, out);
     }
 }
 
-static const struct {
-    const char *name, *type, *help;
-    upstream_fn *add;
-} families[] = {
+/* One number, where the broker tells it. */
+static void
+add_number(const struct family *family, const cJSON *stats,
+           const cJSON *upstream, const char *labels, struct buf *out)
+{
+    const cJSON *item = member(upstream, family->part);
+
+    (void)stats;
+    if (cJSON_IsNumber(item))
+        exposition_sample(out, family->name, labels, item->valuedouble);
+}
+
+static const struct family families[] = {
     { "sheaf_request_duration_seconds", "histogram",
       "How long calls took, by the status that each alone would have given.",
-      add_durations },
+      add_durations, "durations" },
     { "sheaf_upstream_latency_seconds", "summary",
       "How long the newest answers took; sum and count are of all calls.",
-      add_latency },
+      add_latency, "durations" },
     { "sheaf_attempts_total", "counter", "Calls by how they ended.",
-      add_classes },
+      add_classes, "classes" },
     { "sheaf_throttles_total", "counter",
-      "Calls that were refused as too many (429).", add_refusals },
+      "Calls that were refused as too many (429).", add_number, "refusals" },
     { "sheaf_tokens_total", "counter", "Tokens that calls used, as told.",
-      add_tokens },
+      add_tokens, "" },
     { "sheaf_cost_usd_total", "counter",
-      "What calls cost by the configured prices.", add_cost },
+      "What calls cost by the configured prices.", add_number, "cost_usd" },
     { "sheaf_calls_in_flight", "gauge", "Calls that are being made.",
-      add_in_flight },
+      add_number, "in_flight" },
     { "sheaf_upstream_leases", "gauge",
-      "Requests lent for an upstream, called or not.", add_leases },
+      "Requests lent for an upstream, called or not.", add_number, "leases" },
     { "sheaf_upstream_state", "gauge",
-      "1 for the state that an upstream is in, 0 for the others.", add_states },
+      "1 for the state that an upstream is in, 0 for the others.", add_states,
+      "state" },
 };
 
 static void
@@ -581,14 +466,15 @@ write_families(const cJSON *stats, struct buf *out)
     const cJSON *list = member(stats, "upstreams"), *upstream;
 
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
-        add_head(out, families[i].name, families[i].type, families[i].help);
+        const struct family *family = &families[i];
+
+        exposition_head(out, family->name, family->type, family->help);
         cJSON_ArrayForEach(upstream, list)
         {
             struct buf labels = { 0 };
 
-            add_label(&labels, "upstream", string_of(upstream, "name"));
-            families[i].add(stats, upstream, families[i].name, labels.data,
-                            out);
+            exposition_label(&labels, "upstream", string_of(upstream, "name"));
+            family->add(family, stats, upstream, labels.data, out);
             buf_fini(&labels);
         }
     }
