@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/model_map.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #define SHOWN_BYTES_MAX 64 /* of a part, in a reason */
@@ -66,4 +65,18 @@ model_map_find(struct slice list, struct slice model)
             return pair.name;
     }
     return model;
+}
+
+bool
+model_map_next(struct slice *list, struct slice *model)
+{
+    struct pair pair;
+
+    while (list->bytes) {
+        if (next_pair(list, &pair)) {
+            *model = pair.model;
+            return true;
+        }
+    }
+    return false;
 }

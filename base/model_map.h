@@ -9,6 +9,8 @@
 #ifndef BASE_MODEL_MAP_H
 #define BASE_MODEL_MAP_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -18,5 +20,9 @@ int model_map_check(struct slice list, struct err *err);
 /* The upstream's name for a model, borrowed from the list; the model itself if it
  * has none. */
 struct slice model_map_find(struct slice list, struct slice model);
+
+/* Takes the first pair off a list and gives the drafts' name of it, borrowed.
+ * False: there is none left. */
+bool model_map_next(struct slice *list, struct slice *model);
 
 #endif

@@ -5,15 +5,49 @@
 #include <uuid/uuid.h>
 
 #include "base/mem.h"
+#include "base/model_map.h"
 #include "queue/filing.h"
 
-#define LIST_MAX       100
-#define LIST_DEFAULT   20
-#define WAIT_MS_MAX    60000
-#define NANO           1e9
-#define LIST_BYTES_MAX (WIRE_HEADER_BYTES_MAX - 1024) /* of its batches */
+#define LIST_MAX        100
+#define LIST_DEFAULT    20
+#define WAIT_MS_MAX     60000
+#define NANO            1e9
+#define MODEL_BYTES_MAX 256
+#define MODELS_MAX      128 /* told in a greeting, which is a header */
+#define LIST_BYTES_MAX  (WIRE_HEADER_BYTES_MAX - 1024) /* of its batches */
 
 /* ---- hello ---- */
+
+static void
+add_model(cJSON *models, struct slice id, const char *upstream)
+{
+    cJSON *model;
+
+    if (cJSON_GetArraySize(models) == MODELS_MAX || id.bytes > MODEL_BYTES_MAX)
+        return;
+    model = cJSON_CreateObject();
+    wire_add_slice(model, "id", id);
+    wire_add_str(model, "upstream", upstream);
+    cJSON_AddItemToArray(models, model);
+}
+
+/* The models that are configured: those that drafts without one go to, and those
+ * that have another name upstream. */
+static void
+add_models(cJSON *head, const struct conf *conf)
+{
+    cJSON *models = wire_add_array(head, "models");
+
+    for (size_t i = 0; i < conf->upstream_count; i++) {
+        const struct conf_upstream *upstream = &conf->upstreams[i];
+        struct slice list = slice_of(upstream->model_map), model;
+
+        if (upstream->model)
+            add_model(models, slice_of(upstream->model), upstream->name);
+        while (model_map_next(&list, &model))
+            add_model(models, model, upstream->name);
+    }
+}
 
 int
 answer_hello(struct call *call)
@@ -55,6 +89,7 @@ answer_hello(struct call *call)
         cJSON_AddItemToArray(names,
                              cJSON_CreateString(conf->upstreams[i].name));
     }
+    add_models(head, conf);
     wire_add_str(head, "default_upstream",
                  conf->upstream_count ? conf->upstreams[0].name : CONF_LOCAL);
     wire_add_bool(head, "draining", broker->is_draining);

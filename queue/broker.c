@@ -142,6 +142,7 @@ static const struct handler client_handlers[] = {
     { "resume", control_resume },
     { "purge", control_purge },
     { "why", answer_why },
+    { "reply", answer_reply },
     { "verify", upkeep_verify },
     { "backup", upkeep_backup },
     { "upstreams", upstream_list },

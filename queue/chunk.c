@@ -169,12 +169,15 @@ intake_chunk(struct call *call)
 {
     struct chunk chunk = { 0 };
     struct batch batch;
+    bool is_at_once = false;
     int rc = core_batch(call, &batch);
 
     if (rc == 0)
         rc = intake_check_by_hand(call, &batch);
     if (rc == 0)
         rc = read_chunk(call, &chunk);
+    if (rc == 0)
+        rc = wire_bool(call->wire, "at_once", false, &is_at_once, call->err);
     if (rc < 0)
         return rc;
     if (chunk.n != batch.chunk_next)
@@ -188,7 +191,10 @@ intake_chunk(struct call *call)
     if ((uint64_t)batch.draft_count + chunk.draft_count > UINT32_MAX)
         return err_set(call->err, E_FULL, "a batch has at most 2^32 drafts");
     chunk.index_first = batch.draft_count;
-    return store_chunk(call, &batch, &chunk);
+    call->broker->is_at_once = is_at_once;
+    rc = store_chunk(call, &batch, &chunk);
+    call->broker->is_at_once = false;
+    return rc;
 }
 
 /* ---- check ---- */

@@ -197,7 +197,8 @@ place(void *context, struct new_draft *draft)
     struct broker *broker = context;
     struct group_member member = { .tag = draft->tag,
                                    .batch = draft->draft.batch,
-                                   .chars = draft->chars };
+                                   .chars = draft->chars,
+                                   .is_alone = broker->is_at_once };
     int64_t now_ms = store_now_ms(broker->env.store);
 
     if (!groups_join(broker->groups, &member, now_ms, &draft->place)) {

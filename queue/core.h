@@ -3,11 +3,11 @@
  *
  * Private to queue/: the broker's state, and the few functions by which its
  * files call each other. Each file handles one family of verbs or one duty:
- * intake.c, control.c, answers.c, answer_pages.c, answer_why.c, stats.c and
- * watch.c for clients, upload.c and files.c for their files (files.h), filing.c and what stands
- * with it for batches made from files (filing.h), hello.c and workers.c for
- * workers, dispatch.c leases, finish.c ends requests, deliveries.c tells webhooks
- * of events, due.c does what time brings.
+ * intake.c, control.c, answers.c, answer_pages.c, answer_reply.c, answer_why.c,
+ * stats.c and watch.c for clients, upload.c and files.c for their files (files.h),
+ * filing.c and what stands with it for batches made from files (filing.h), hello.c
+ * and workers.c for workers, dispatch.c leases, finish.c ends requests,
+ * deliveries.c tells webhooks of events, due.c does what time brings.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_CORE_H
@@ -198,6 +198,7 @@ struct broker {
     struct buf options_text;
     struct prompt prompt;
     struct buf text, goal;
+    bool is_at_once; /* what is placed waits for no group */
     struct request
         claimed[CORE_CLAIM_MAX]; /* too large to be cleared each time */
 };
@@ -273,7 +274,8 @@ handler_fn intake_open, intake_chunk, intake_seal, intake_abort, intake_check;
 handler_fn control_cancel, control_retry, control_pause, control_resume,
     control_purge;
 handler_fn answer_hello, answer_status, answer_list, answer_wait,
-    answer_results, answer_refusals, answer_chunks, answer_export, answer_why;
+    answer_results, answer_refusals, answer_chunks, answer_export, answer_why,
+    answer_reply;
 handler_fn stats_answer, watch_answer;
 handler_fn upload_open, upload_part, upload_close;
 handler_fn files_look, files_read, files_list, files_delete;

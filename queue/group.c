@@ -94,7 +94,7 @@ groups_join(struct groups *groups, const struct group_member *member,
 {
     struct group *group = find(groups, member->tag);
 
-    if (!group)
+    if (!group || member->is_alone)
         return false;
     if (group->chars + member->chars >= (size_t)groups->conf->group_chars_max)
         return false;
@@ -122,6 +122,8 @@ groups_open(struct groups *groups, const struct group_member *member,
     uint64_t lead =
         group && group->opener == member->batch ? group->lead : number;
 
+    if (member->is_alone)
+        return (struct place){ .lead = number, .group = number };
     if (member->chars >= (size_t)groups->conf->group_chars_max)
         return (struct place){ .lead = lead, .group = number };
     if (group)

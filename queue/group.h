@@ -46,6 +46,7 @@ struct group_member {
     uint64_t tag;   /* of its goal, constraints, model and parameters */
     uint64_t batch; /* of the draft that brings it */
     size_t chars;   /* code points of its text */
+    bool is_alone;  /* it waits for no others, and goes with none */
 };
 
 /* True if the member fits into an open group: *place is that. False: it needs a
@@ -53,8 +54,9 @@ struct group_member {
 bool groups_join(struct groups *groups, const struct group_member *member,
                  int64_t now_ms, struct place *place);
 
-/* Opens a group with that number for a member; returns its place. A member too
- * long for any group goes alone: its group is not held and takes no other. */
+/* Opens a group with that number for a member; returns its place. A member that
+ * is to go alone, or is too long for any group, gets one that is not held and
+ * takes no other. */
 struct place groups_open(struct groups *groups,
                          const struct group_member *member, uint64_t number,
                          int64_t now_ms);

@@ -140,3 +140,20 @@ Test(group, the_oldest_makes_room, .init = set_up, .fini = tear_down)
     cr_expect_neq(groups_held_until(groups, last.group, 0), 0);
     cr_expect_neq(put(1, 1, 1, 0).group, first.group);
 }
+
+/* Somebody waits for its answer: it is held by no window, and holds up none. */
+Test(group, a_member_that_is_to_go_alone_waits_for_none, .init = set_up,
+     .fini = tear_down)
+{
+    struct group_member member = {
+        .tag = 1, .batch = 2, .chars = 10, .is_alone = true
+    };
+    struct place first = put(1, 1, 10, 0), place;
+
+    cr_expect(!groups_join(groups, &member, 0, &place));
+    place = groups_open(groups, &member, ++last_number, 0);
+    cr_expect_eq(place.lead, place.group);
+    cr_expect_eq(groups_held_until(groups, place.group, 0), 0);
+    cr_expect_gt(groups_held_until(groups, first.group, 0), 0);
+    cr_expect_eq(put(1, 1, 10, 0).group, first.group, "it takes more");
+}

@@ -128,7 +128,8 @@ Test(route, resorts_have_names)
 
 Test(route, a_model_has_another_name_elsewhere)
 {
-    struct slice list = slice_of("gpt-4o = llama3,gpt-4o-mini=llama3-8b");
+    struct slice list = slice_of("gpt-4o = llama3,gpt-4o-mini=llama3-8b"),
+                 model;
     struct err err = { 0 };
 
     cr_expect_eq(model_map_check(list, &err), 0, "%s", err.msg);
@@ -137,6 +138,11 @@ Test(route, a_model_has_another_name_elsewhere)
         slice_is(model_map_find(list, slice_of("gpt-4o-mini")), "llama3-8b"));
     cr_expect(slice_is(model_map_find(list, slice_of("gpt-4")), "gpt-4"));
     cr_expect(slice_is(model_map_find(slice_of(""), slice_of("m")), "m"));
+    cr_assert(model_map_next(&list, &model));
+    cr_expect(slice_is(model, "gpt-4o"));
+    cr_assert(model_map_next(&list, &model));
+    cr_expect(slice_is(model, "gpt-4o-mini"));
+    cr_expect(!model_map_next(&list, &model));
 }
 
 Test(route, what_is_no_map_is_refused)
