@@ -12,6 +12,7 @@
 
 #define FRAME_BYTES_MAX 268435456 /* of an answer: pages are smaller by far */
 #define QUEUE_MAX       2000
+#define AWAY            "the broker is away; it is tried again and again"
 #define GREETING        0 /* its number; questions are counted from 1 */
 
 struct http_question {
@@ -110,16 +111,30 @@ send_question(struct http_broker *broker, struct http_question *question)
                   buf_slice(&question->body)) == 0;
 }
 
-static int
-check_room(const struct http_broker *broker, struct slice body, struct err *err)
+static void
+set_up(struct http_broker *broker, bool is_up, const char *reason)
 {
-    if (!broker->is_up)
-        return err_set(err, E_UNREACHABLE,
-                       "the broker is away; it is tried again and again");
+    if (broker->is_up == is_up)
+        return;
+    broker->is_up = is_up;
+    if (is_up)
+        log_info("event=broker_up broker=%s version=%s", broker->endpoint,
+                 broker->welcome.version);
+    else
+        log_warn("event=broker_away broker=%s reason=%s", broker->endpoint,
+                 reason);
+}
+
+static int
+check_room(const struct http_broker *broker, const struct http_ask *ask,
+           struct err *err)
+{
+    if (!broker->is_up && !ask->is_patient)
+        return err_set(err, E_UNREACHABLE, "%s", AWAY);
     if (broker->count == HTTP_QUESTIONS_MAX)
         return err_set(err, E_FULL, "%d questions wait for the broker",
                        HTTP_QUESTIONS_MAX);
-    if (body.bytes > HTTP_QUESTION_BYTES_MAX - broker->bytes)
+    if (ask->body.bytes > HTTP_QUESTION_BYTES_MAX - broker->bytes)
         return err_set(err, E_FULL, "%d bytes wait for the broker",
                        HTTP_QUESTION_BYTES_MAX);
     return 0;
@@ -131,7 +146,7 @@ http_broker_ask(struct http_broker *broker, const struct http_ask *ask,
 {
     struct http_question *question, **place = &broker->oldest;
 
-    if (check_room(broker, ask->body, err) < 0) {
+    if (check_room(broker, ask, err) < 0) {
         cJSON_Delete(ask->head);
         return NULL;
     }
@@ -150,7 +165,13 @@ http_broker_ask(struct http_broker *broker, const struct http_ask *ask,
     broker->count++;
     broker->bytes += ask->body.bytes;
     send_question(broker, question);
-    return question;
+    if (question->is_sent || ask->is_patient)
+        return question;
+    /* Nobody is at the other end: known before a greeting is missed. */
+    http_broker_forget(broker, question);
+    set_up(broker, false, "unreachable");
+    err_set(err, E_UNREACHABLE, "%s", AWAY);
+    return NULL;
 }
 
 /* ---- greetings ---- */
@@ -171,20 +192,6 @@ greet(struct http_broker *broker, int64_t now_ms)
     }
     buf_fini(&text);
     broker->greet_ms = now_ms + HTTP_GREETING_MS;
-}
-
-static void
-set_up(struct http_broker *broker, bool is_up, const char *reason)
-{
-    if (broker->is_up == is_up)
-        return;
-    broker->is_up = is_up;
-    if (is_up)
-        log_info("event=broker_up broker=%s version=%s", broker->endpoint,
-                 broker->welcome.version);
-    else
-        log_warn("event=broker_away broker=%s reason=%s", broker->endpoint,
-                 reason);
 }
 
 static int64_t
@@ -248,7 +255,8 @@ end_question(struct http_broker *broker, struct http_question *question,
     void *arg = question->arg;
 
     http_broker_forget(broker, question);
-    answer(arg, wire, err);
+    if (answer)
+        answer(arg, wire, err);
 }
 
 static void

@@ -59,12 +59,14 @@ struct http_ask {
     cJSON *head;
     struct slice body;
     int64_t answer_ms; /* 0: HTTP_QUESTION_MS */
+    bool is_patient;   /* it is kept for a broker that is away now */
     http_answer_fn *answer;
     void *arg;
 };
 
 /* Asks. Answered later, never within the call. NULL: it cannot be asked now, and
- * *err says why (E_UNREACHABLE, E_FULL). */
+ * *err says why (E_UNREACHABLE, E_FULL). A function of NULL: nobody wants to
+ * hear. */
 struct http_question *http_broker_ask(struct http_broker *broker,
                                       const struct http_ask *ask,
                                       int64_t now_ms, struct err *err);

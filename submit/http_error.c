@@ -94,3 +94,20 @@ http_error_write(const struct http_error *error, struct buf *out)
     add_or_null(out, error->code);
     buf_add_str(out, "}}\n");
 }
+
+void
+http_error_write_whole(const struct http_error *error, struct buf *out)
+{
+    struct buf body = { 0 };
+
+    http_error_write(error, &body);
+    buf_addf(out,
+             "HTTP/1.1 %d Refused\r\nContent-Type: application/json\r\n"
+             "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
+             "x-should-retry: %s\r\nConnection: close\r\n"
+             "Content-Length: %zu\r\n\r\n",
+             error->status, error->is_worth_retry ? "true" : "false",
+             body.bytes);
+    buf_add_slice(out, buf_slice(&body));
+    buf_fini(&body);
+}

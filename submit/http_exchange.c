@@ -7,6 +7,7 @@
 #include <string.h>
 #include <uuid/uuid.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "submit/http_gateway.h"
 
@@ -33,6 +34,23 @@ http_exchange_new(struct gateway *gateway)
     exchange->request.gateway = gateway;
     exchange->since_ms = gateway->now_ms;
     return exchange;
+}
+
+void
+http_exchange_log(const struct exchange *exchange)
+{
+    const struct http_request *request = &exchange->request;
+    long long latency_ms = request->gateway->now_ms - exchange->since_ms;
+    const char *path = request->route ? request->route->pattern : "";
+
+    if (request->route && request->route->scope == HTTP_SCOPE_OPEN)
+        log_debug("event=http_request id=%s route=%s status=%d ms=%lld",
+                  request->id, path, exchange->status, latency_ms);
+    else
+        log_info("event=http_request id=%s client=\"%s\" route=\"%s\" "
+                 "status=%d ms=%lld",
+                 request->id, request->grant.client, path, exchange->status,
+                 latency_ms);
 }
 
 static void
@@ -214,7 +232,6 @@ http_feed(struct http_request *request, struct slice piece)
     struct exchange *exchange = exchange_of(request);
 
     assert(piece.bytes > 0);
-    assert(piece.bytes <= HTTP_PIECE_BYTES_MAX);
     buf_add_slice(&exchange->piece, piece);
     exchange->fed += (int64_t)piece.bytes;
     fed(exchange);

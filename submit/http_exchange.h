@@ -60,6 +60,10 @@ struct exchange *http_exchange_new(struct gateway *gateway);
 /* Ends it: who waits for the client is told that it is gone. */
 void http_exchange_free(struct exchange *exchange);
 
+/* Writes the log line of one that is through. Never its path as it came: what a
+ * client writes there may be anything. */
+void http_exchange_log(const struct exchange *exchange);
+
 /* The client has vanished. */
 void http_exchange_lose(struct exchange *exchange);
 

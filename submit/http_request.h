@@ -29,7 +29,6 @@
 
 #define HTTP_ID_BYTES         37 /* "req_" and 32 hex digits, with the NUL */
 #define HTTP_REPLY_FIELDS_MAX 16
-#define HTTP_PIECE_BYTES_MAX  1048576
 
 #define HTTP_JSON "application/json"
 #define HTTP_TEXT "text/plain; charset=utf-8"
@@ -85,7 +84,7 @@ void http_reply_error(struct http_request *request,
 void http_reply_source(struct http_request *request, int status,
                        const char *type, const struct http_source *source);
 
-/* Give the next piece of a body, at most HTTP_PIECE_BYTES_MAX, copied; end it;
+/* Give the next piece of a body, copied, such as a page of the broker's; end it;
  * break it off, so that the client sees that something is missing. */
 void http_feed(struct http_request *request, struct slice piece);
 void http_feed_end(struct http_request *request);

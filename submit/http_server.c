@@ -101,19 +101,11 @@ shut(struct connection *connection)
 static void
 send_error(struct connection *connection, const struct http_error *error)
 {
-    struct buf body = { 0 }, text = { 0 };
+    struct buf text = { 0 };
 
-    http_error_write(error, &body);
-    buf_addf(&text,
-             "HTTP/1.1 %d Refused\r\nContent-Type: " HTTP_JSON
-             "\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store"
-             "\r\nx-should-retry: %s\r\nConnection: close\r\n"
-             "Content-Length: %zu\r\n\r\n%s",
-             error->status, error->is_worth_retry ? "true" : "false",
-             body.bytes, body.data);
+    http_error_write_whole(error, &text);
     (void)send(connection->fd, text.data, text.bytes,
                MSG_DONTWAIT | MSG_NOSIGNAL);
-    buf_fini(&body);
     buf_fini(&text);
 }
 
@@ -316,23 +308,6 @@ on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
 }
 
 static void
-log_request(const struct exchange *exchange)
-{
-    const struct http_request *request = &exchange->request;
-    long long latency_ms = request->gateway->now_ms - exchange->since_ms;
-    const char *path = request->route ? request->route->pattern : "";
-
-    if (request->route && request->route->scope == HTTP_SCOPE_OPEN)
-        log_debug("event=http_request id=%s route=%s status=%d ms=%lld",
-                  request->id, path, exchange->status, latency_ms);
-    else
-        log_info("event=http_request id=%s client=\"%s\" route=\"%s\" "
-                 "status=%d ms=%lld",
-                 request->id, request->grant.client, path, exchange->status,
-                 latency_ms);
-}
-
-static void
 on_completed(void *cls, struct MHD_Connection *mhd, void **context,
              enum MHD_RequestTerminationCode code)
 {
@@ -346,7 +321,7 @@ on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     enter(exchange->connection, PHASE_IDLE);
     exchange->connection->is_reused = true;
     exchange->connection->exchange = NULL;
-    log_request(exchange);
+    http_exchange_log(exchange);
     http_exchange_free(exchange);
     *context = NULL;
 }
