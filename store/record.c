@@ -1,36 +1,41 @@
 /* SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE /* endian.h */
 #include "store/record.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 #include "base/digest.h"
 #include "base/err.h"
 
+/* As a word and not byte by byte: a draft has some hundred of these. */
 static void
 put_be(unsigned char *out, uint64_t value, size_t bytes)
 {
-    while (bytes > 0) {
-        out[--bytes] = (unsigned char)value;
-        value >>= 8;
-    }
+    uint64_t word = htobe64(value << (64 - 8 * bytes));
+
+    assert(bytes > 0 && bytes <= sizeof(word));
+    memcpy(out, &word, bytes);
 }
 
 static uint64_t
 get_be(const unsigned char *in, size_t bytes)
 {
-    uint64_t value = 0;
+    uint64_t word = 0;
 
-    for (size_t i = 0; i < bytes; i++)
-        value = value << 8 | in[i];
-    return value;
+    assert(bytes > 0 && bytes <= sizeof(word));
+    memcpy(&word, in, bytes);
+    return be64toh(word) >> (64 - 8 * bytes);
 }
 
 static void
 add_be(struct buf *out, uint64_t value, size_t bytes)
 {
-    put_be((unsigned char *)buf_reserve(out, bytes), value, bytes);
-    buf_commit(out, bytes);
+    unsigned char word[8];
+
+    put_be(word, value, bytes);
+    buf_add(out, word, bytes);
 }
 
 void
