@@ -179,18 +179,6 @@ lmdb_get(struct engine *engine, enum table table, struct slice key,
 }
 
 static int
-lmdb_put(struct engine *engine, enum table table, struct slice key,
-         struct slice value)
-{
-    struct lmdb *lmdb = lmdb_of(engine);
-    MDB_val key_val = val_of(key), value_val = val_of(value);
-
-    assert(lmdb->txn);
-    return op_code(
-        lmdb, mdb_put(lmdb->txn, lmdb->tables[table], &key_val, &value_val, 0));
-}
-
-static int
 lmdb_append(struct engine *engine, enum table table, struct slice key,
             struct slice value)
 {
@@ -225,6 +213,20 @@ cursor_of(struct lmdb *lmdb, enum table table, MDB_cursor **cursor)
     }
     *cursor = lmdb->cursors[table];
     return rc;
+}
+
+/* By the cursor that is kept: a row beside the last one is found at once. */
+static int
+lmdb_put(struct engine *engine, enum table table, struct slice key,
+         struct slice value)
+{
+    MDB_val key_val = val_of(key), value_val = val_of(value);
+    MDB_cursor *cursor;
+    int rc = cursor_of(lmdb_of(engine), table, &cursor);
+
+    if (rc == 0)
+        rc = mdb_cursor_put(cursor, &key_val, &value_val, 0);
+    return op_code(lmdb_of(engine), rc);
 }
 
 static int
