@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include <string.h>
+
 #include "base/json.h"
 #include "store/table.h"
 
 #define DIGITS_MAX 18 /* of a number that surely fits into 64 bits */
+#define FORM_BYTES 3
 
 /* An id in two parts: the last number in it, and what is around it. */
 struct name {
@@ -16,6 +19,32 @@ is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+/* The hash of what is around a number, of which form tells where it was. It is
+ * mostly that of the id before. */
+static uint64_t
+stem_of(struct store *store, struct slice before, struct slice after,
+        const unsigned char form[FORM_BYTES])
+{
+    struct buf *text = &store->stem_text;
+    unsigned char digest[DIGEST_BYTES];
+    struct slice last = buf_slice(text);
+
+    if (last.bytes == before.bytes + after.bytes + FORM_BYTES &&
+        memcmp(last.data, before.data, before.bytes) == 0 &&
+        memcmp(last.data + before.bytes, after.data, after.bytes) == 0 &&
+        memcmp(last.data + last.bytes - FORM_BYTES, form, FORM_BYTES) == 0) {
+        return store->stem;
+    }
+    buf_reset(text);
+    buf_add_slice(text, before);
+    buf_add_slice(text, after);
+    buf_add(text, form, FORM_BYTES);
+    digest_add(store->digest, text->data, text->bytes);
+    digest_final(store->digest, digest);
+    store->stem = key_get_u64((struct slice){ (const char *)digest, 8 }, 0);
+    return store->stem;
+}
+
 /* Ids are mostly counted, and counted ids lie beside each other in the table if
  * the number is taken out of the hash: a chunk then changes a few pages of it
  * instead of a thousand. The hash is SHA-256's, as whoever chooses the ids
@@ -23,7 +52,7 @@ is_digit(char c)
 static struct name
 name_of(struct store *store, struct slice id)
 {
-    unsigned char digest[DIGEST_BYTES], form[3];
+    unsigned char form[FORM_BYTES];
     struct name name = { 0 };
     size_t end = id.bytes, start;
 
@@ -41,11 +70,8 @@ name_of(struct store *store, struct slice id)
     form[0] = (unsigned char)(start >> 8);
     form[1] = (unsigned char)start;
     form[2] = (unsigned char)(end - start);
-    digest_add(store->digest, id.data, start);
-    digest_add(store->digest, id.data + end, id.bytes - end);
-    digest_add(store->digest, form, sizeof(form));
-    digest_final(store->digest, digest);
-    name.stem = key_get_u64((struct slice){ (const char *)digest, 8 }, 0);
+    name.stem = stem_of(store, (struct slice){ id.data, start },
+                        (struct slice){ id.data + end, id.bytes - end }, form);
     return name;
 }
 

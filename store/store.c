@@ -344,6 +344,7 @@ store_close(struct store *store)
         store_abort(store);
     store->engine->ops->close(store->engine);
     buf_fini(&store->fields);
+    buf_fini(&store->stem_text);
     digest_free(store->digest);
     keybook_free(store->keybook);
     free(store);

@@ -52,6 +52,8 @@ struct store {
     void *moves_context;                          /* of these two */
     struct buf fields;                            /* scratch for encoding */
     struct digest *digest;
+    struct buf stem_text; /* what the last name was made of (names.c) */
+    uint64_t stem;        /* its hash */
     struct keybook *keybook;
 };
 
