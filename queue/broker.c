@@ -260,6 +260,14 @@ apply_worker(struct call *call)
              wire_verb(call->wire), handle ? call->err->msg : "no such verb");
 }
 
+/* True if a worker does not wait for what comes of a message, unless that is
+ * about a call which has failed. */
+static bool
+is_for_later(const char *verb)
+{
+    return strcmp(verb, "result") == 0 || strcmp(verb, "started") == 0;
+}
+
 void
 broker_apply(struct broker *broker, enum side side,
              const struct link_peer *peer, struct slice head, struct slice body,
@@ -280,6 +288,8 @@ broker_apply(struct broker *broker, enum side side,
             answer_bad(broker, peer, head, &err);
         return;
     }
+    if (side == SIDE_CLIENTS || !is_for_later(wire_verb(&wire)))
+        broker->is_urgent = true;
     if (side == SIDE_CLIENTS)
         apply_client(&call);
     else
@@ -375,6 +385,7 @@ broker_settle(struct broker *broker, int64_t now_ms)
     answer_waiters(broker, now_ms);
     broker->has_results = false;
     watch_run(broker, now_ms);
+    patience_reset(broker);
 }
 
 int64_t

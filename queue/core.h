@@ -178,6 +178,9 @@ struct broker {
     bool is_draining;
     char *own;             /* while draining: whose workers end with it */
     bool has_results;      /* something ended since the last settle */
+    bool is_urgent;        /* something was said since then that cannot wait */
+    int64_t answered_ms;   /* when the last answer came */
+    int64_t answer_gap_us; /* between two of them, of late */
     int64_t retain_ms;     /* when to look for what to purge */
     uint64_t retain_after; /* the batch where that goes on; 0: from the first */
     bool is_purging;       /* a batch on the way was purged, or is being */
@@ -323,6 +326,16 @@ const char *upstream_state_name(const struct upstream *upstream,
 /* Its latencies: of all its lanes together. */
 struct latency upstream_latency(const struct upstreams *upstreams,
                                 size_t where);
+
+/* ---- patience.c ---- */
+
+/* A worker has brought an answer: how often they come is what patience rests
+ * on. */
+void patience_note_answer(struct broker *broker, struct session *session,
+                          int64_t now_ms);
+
+/* The transaction has ended, one way or another. */
+void patience_reset(struct broker *broker);
 
 /* ---- result_line.c ---- */
 

@@ -205,6 +205,10 @@ worker_result(struct call *call)
         read_report(call, &report) < 0) {
         return E_INVALID;
     }
+    if (report.end.class == CLASS_OK)
+        patience_note_answer(call->broker, session, call->now_ms);
+    else
+        call->broker->is_urgent = true;
     report.fence = (uint32_t)fence;
     report.worker = core_worker_name(session, uuid);
     use_report(call, session, (uint64_t)request, &report);

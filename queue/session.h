@@ -68,6 +68,7 @@ struct session {
     uint32_t hellos;   /* that it had said when it said the newest one */
     uint32_t told_sent, lent_sent, word_sent, hellos_sent; /* as of the last
                                                               commit */
+    uint32_t answers; /* that came in the transaction at hand */
     int64_t heard_ms;
     int64_t until_ms; /* when all its calls have ended at the latest */
     struct held *held;

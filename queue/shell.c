@@ -21,24 +21,16 @@
 #include "queue/broker.h"
 #include "queue/job.h"
 #include "queue/keeper.h"
+#include "queue/parcel.h"
 #include "store/home.h"
 
-#define EXIT_DAMAGED        9
-#define LOOK_MS             200 /* between looks at the workers */
-#define HOLD_MS             200 /* until what found no room is tried again */
-#define HOME_CHECK_MS       5000
-#define LINGER_MS           500   /* for the last answers */
-#define QUEUE_MAX           1000  /* messages held for a peer, each way */
-#define BODY_KEEP_BYTES_MAX 65536 /* a larger buffer is not kept for reuse */
-#define UUID_TEXT_BYTES     37
-
-/* A message that was received. */
-struct parcel {
-    enum side side;
-    struct link_peer peer;
-    struct buf head, body;
-    size_t items; /* that it adds to a transaction */
-};
+#define EXIT_DAMAGED    9
+#define LOOK_MS         200 /* between looks at the workers */
+#define HOLD_MS         200 /* until what found no room is tried again */
+#define HOME_CHECK_MS   5000
+#define LINGER_MS       500  /* for the last answers */
+#define QUEUE_MAX       1000 /* messages held for a peer, each way */
+#define UUID_TEXT_BYTES 37
 
 struct shell {
     const struct shell_options *options; /* borrowed */
@@ -54,8 +46,8 @@ struct shell {
     struct alarm *alarm;
     struct job *job; /* NULL: none is running */
     struct clock clock;
-    struct parcel *parcels;
-    size_t parcel_count;
+    struct parcels parcels;
+    size_t items; /* applied in this transaction */
     char own[UUID_TEXT_BYTES];
     char host[UUID_TEXT_BYTES]; /* the id of its boot: workers tell theirs */
     struct buf endpoint, endpoint_workers;
@@ -104,6 +96,16 @@ read_clocks(struct shell *shell)
     return now_ms;
 }
 
+/* Takes what has arrived, as far as one transaction has room for it. */
+static void
+receive(struct shell *shell)
+{
+    size_t bad = parcels_receive(&shell->parcels, shell->links);
+
+    for (; bad > 0; bad--)
+        broker_note_bad(shell->broker);
+}
+
 /* Makes the state in memory match the store again. */
 static void
 recover(struct shell *shell, int64_t now_ms)
@@ -120,6 +122,7 @@ settle_and_send(struct shell *shell, int64_t now_ms)
 {
     struct err err = { 0 };
 
+    shell->items = 0;
     if (store_begin(shell->store, now_ms, &err) < 0)
         fail_stop(&err);
     broker_settle(shell->broker, now_ms);
@@ -139,40 +142,52 @@ look(struct shell *shell, int64_t now_ms)
 /* Commits, and tells the core how long it took, if there was something to
  * write. */
 static int
-commit(struct shell *shell, size_t items, struct err *err)
+flush(struct shell *shell, struct err *err)
 {
     bool is_dirty = store_is_dirty(shell->store);
     int64_t start_us = clock_mono_us();
     int rc = store_commit(shell->store, err);
 
     if (rc == 0 && is_dirty)
-        broker_note_commit(shell->broker, clock_mono_us() - start_us, items);
+        broker_note_commit(shell->broker, clock_mono_us() - start_us,
+                           shell->items);
     return rc;
 }
 
-/* Applies parcels in one transaction, with what is due, by `work`. 0, or why it
- * failed; then nothing of it has happened. */
-static int
-transact(struct shell *shell, struct parcel *parcels, size_t count,
-         int64_t now_ms, void (*work)(struct broker *, int64_t),
-         struct err *err)
+static void
+begin(struct shell *shell, int64_t now_ms)
 {
-    int rc = store_begin(shell->store, now_ms, err);
-    size_t items = 0;
+    struct err err = { 0 };
 
-    if (rc < 0)
-        fail_stop(err);
+    if (store_begin(shell->store, now_ms, &err) < 0)
+        fail_stop(&err);
+}
+
+static void
+apply(struct shell *shell, const struct parcel *parcels, size_t count,
+      int64_t now_ms)
+{
     for (size_t i = 0; i < count; i++) {
-        struct parcel *parcel = &parcels[i];
+        const struct parcel *parcel = &parcels[i];
 
-        items += parcel->items;
+        shell->items += parcel->items;
         broker_apply(shell->broker, parcel->side, &parcel->peer,
                      buf_slice(&parcel->head), buf_slice(&parcel->body),
                      now_ms);
     }
+}
+
+/* Ends a transaction with what is due, by `work`. 0, or why it failed; then
+ * nothing of it has happened. */
+static int
+commit(struct shell *shell, int64_t now_ms,
+       void (*work)(struct broker *, int64_t), struct err *err)
+{
+    int rc;
+
     look(shell, now_ms);
     work(shell->broker, now_ms);
-    rc = commit(shell, items, err);
+    rc = flush(shell, err);
     if (rc == E_IO)
         fail_stop(err);
     if (rc < 0)
@@ -191,11 +206,14 @@ transact_each(struct shell *shell, int64_t now_ms)
     struct err none = { 0 };
 
     broker_hold(shell->broker, now_ms + 1);
-    for (size_t i = 0; i < shell->parcel_count; i++) {
-        struct parcel *parcel = &shell->parcels[i];
+    for (size_t i = 0; i < shell->parcels.count; i++) {
+        struct parcel *parcel = &shell->parcels.list[i];
         struct err err = { 0 };
-        int rc = transact(shell, parcel, 1, now_ms, broker_turn, &err);
+        int rc;
 
+        begin(shell, now_ms);
+        apply(shell, parcel, 1, now_ms);
+        rc = commit(shell, now_ms, broker_turn, &err);
         if (rc == 0)
             continue;
         log_error("event=message_refused reason=\"%s\"", err.msg);
@@ -204,83 +222,67 @@ transact_each(struct shell *shell, int64_t now_ms)
         send_letters(shell);
     }
     broker_hold(shell->broker, now_ms);
-    shell->is_short = transact(shell, NULL, 0, now_ms, broker_turn, &none) < 0;
+    begin(shell, now_ms);
+    shell->is_short = commit(shell, now_ms, broker_turn, &none) < 0;
     if (!shell->is_short)
         return;
     broker_hold(shell->broker, now_ms + HOLD_MS);
-    (void)transact(shell, NULL, 0, now_ms, broker_relieve, &none);
+    begin(shell, now_ms);
+    (void)commit(shell, now_ms, broker_relieve, &none);
+}
+
+/* Waits for a message, and no longer than until something else is to be done.
+ * True if one may be there. */
+static bool
+wait_for_message(struct shell *shell, int64_t wait_ms)
+{
+    struct pollfd fds[] = {
+        { link_fd(shell->links[SIDE_CLIENTS]), POLLIN, 0 },
+        { link_fd(shell->links[SIDE_WORKERS]), POLLIN, 0 },
+        { shell->signal_fd, POLLIN, 0 },
+    };
+
+    return poll(fds, sizeof(fds) / sizeof(fds[0]), (int)wait_ms) > 0 &&
+           fds[2].revents == 0;
+}
+
+/* Lets more reports come into a transaction while the broker thinks that they
+ * will: a flush costs more than all that is written with it. Returns the time. */
+static int64_t
+await_more(struct shell *shell, int64_t now_ms)
+{
+    int64_t until_ms = now_ms + shell->conf->commit_window_ms;
+
+    while (broker_is_patient(shell->broker) && now_ms < until_ms) {
+        size_t count = shell->parcels.count;
+        int64_t wait_ms = until_ms - now_ms;
+
+        if (broker_next_ms(shell->broker) < until_ms)
+            wait_ms = broker_next_ms(shell->broker) - now_ms;
+        if (wait_ms <= 0 || !wait_for_message(shell, wait_ms))
+            break;
+        receive(shell);
+        now_ms = read_clocks(shell);
+        apply(shell, shell->parcels.list + count, shell->parcels.count - count,
+              now_ms);
+    }
+    return now_ms;
 }
 
 static void
 turn(struct shell *shell, int64_t now_ms)
 {
     struct err err = { 0 };
-    int rc = transact(shell, shell->parcels, shell->parcel_count, now_ms,
-                      broker_turn, &err);
 
-    if (rc == 0)
+    begin(shell, now_ms);
+    apply(shell, shell->parcels.list, shell->parcels.count, now_ms);
+    now_ms = await_more(shell, now_ms);
+    if (commit(shell, now_ms, broker_turn, &err) == 0)
         return;
     job_stop(shell->job, E_FULL, "a commit needed the pages that it kept");
     if (!shell->is_short)
         log_warn("event=commit_failed reason=\"%s\"", err.msg);
     transact_each(shell, now_ms);
-}
-
-/* What a message weighs in a transaction: its drafts, one a line. */
-static size_t
-count_items(struct slice body)
-{
-    const char *end = body.data + body.bytes;
-    size_t count = 1;
-
-    for (const char *at = body.data; at < end; at++) {
-        at = memchr(at, '\n', (size_t)(end - at));
-        if (!at)
-            break;
-        count++;
-    }
-    return count;
-}
-
-/* Takes what has arrived, as much as one transaction may hold. */
-static void
-receive(struct shell *shell)
-{
-    size_t bytes = 0, items = 0;
-
-    shell->parcel_count = 0;
-    for (int side = 0; side < 2; side++) {
-        while (items < (size_t)shell->conf->commit_items_max &&
-               bytes < (size_t)shell->conf->commit_bytes_max) {
-            struct parcel *parcel = &shell->parcels[shell->parcel_count];
-            int rc = link_recv(shell->links[side], &parcel->peer, &parcel->head,
-                               &parcel->body);
-
-            if (rc == 1)
-                break;
-            if (rc < 0) {
-                broker_note_bad(shell->broker);
-                continue;
-            }
-            parcel->side = (enum side)side;
-            bytes += parcel->head.bytes + parcel->body.bytes;
-            parcel->items = side == SIDE_CLIENTS
-                                ? count_items(buf_slice(&parcel->body))
-                                : 1;
-            items += parcel->items;
-            shell->parcel_count++;
-        }
-    }
-}
-
-/* Large buffers are given back, so that one burst does not stay for ever. */
-static void
-trim_parcels(struct shell *shell)
-{
-    for (size_t i = 0; i < shell->parcel_count; i++) {
-        if (shell->parcels[i].body.capacity > BODY_KEEP_BYTES_MAX)
-            buf_fini(&shell->parcels[i].body);
-    }
 }
 
 /* ---- the end ---- */
@@ -556,8 +558,8 @@ set_up(struct shell *shell, struct err *err)
     if (rc < 0)
         return rc;
     open_keeper(shell);
-    shell->parcels = mem_zalloc((size_t)shell->conf->commit_items_max,
-                                sizeof(shell->parcels[0]));
+    parcels_init(&shell->parcels, (size_t)shell->conf->commit_items_max,
+                 (size_t)shell->conf->commit_bytes_max);
     rc = home_publish(shell->home, shell->endpoint.data, err);
     if (rc < 0)
         return rc;
@@ -584,12 +586,7 @@ shell_close(struct shell *shell)
     store_close(shell->store);
     home_close(shell->home);
     outbox_fini(&shell->outbox);
-    for (int64_t i = 0; shell->parcels && i < shell->conf->commit_items_max;
-         i++) {
-        buf_fini(&shell->parcels[i].head);
-        buf_fini(&shell->parcels[i].body);
-    }
-    free(shell->parcels);
+    parcels_fini(&shell->parcels);
     buf_fini(&shell->endpoint);
     buf_fini(&shell->endpoint_workers);
     if (shell->signal_fd >= 0)
@@ -621,13 +618,13 @@ shell_run(struct shell *shell)
     for (;;) {
         int64_t now_ms;
 
+        parcels_reset(&shell->parcels);
         receive(shell);
         now_ms = read_clocks(shell);
-        if (shell->parcel_count > 0 ||
+        if (shell->parcels.count > 0 ||
             broker_next_ms(shell->broker) <= now_ms ||
             shell->look_ms <= now_ms) {
             turn(shell, now_ms);
-            trim_parcels(shell);
         }
         job_tend(&shell->job, shell->broker, shell->store, shell->conf);
         alarm_tend(shell->alarm, broker_alerts(shell->broker), now_ms);
@@ -639,7 +636,7 @@ shell_run(struct shell *shell)
                 fail_stop(&err);
         }
         /* What came during the turn is taken before any waiting. */
-        if (shell->parcel_count > 0)
+        if (shell->parcels.count > 0)
             continue;
         if (!wait_for_work(shell, now_ms))
             return;

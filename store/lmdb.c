@@ -29,6 +29,9 @@ struct lmdb {
     MDB_cursor *cursors[TABLE_COUNT]; /* of the transaction, made on demand */
     MDB_dbi tables[TABLE_COUNT];
     uint64_t map_bytes;
+    struct statvfs disk; /* as of this transaction: it writes nothing before its
+                            end */
+    bool has_disk;
     bool is_view; /* of another one, which has the env */
 };
 
@@ -104,6 +107,7 @@ lmdb_begin(struct engine *engine, struct err *err)
 
     assert(!lmdb->txn);
     engine->reason = NULL;
+    lmdb->has_disk = false;
     rc = mdb_txn_begin(lmdb->env, NULL, 0, &lmdb->txn);
     if (rc) {
         lmdb->txn = NULL;
@@ -277,13 +281,16 @@ lmdb_before(struct engine *engine, enum table table, struct slice key,
 static void
 disk_usage(struct lmdb *lmdb, struct engine_usage *usage)
 {
-    struct statvfs fs;
+    const struct statvfs *disk = &lmdb->disk;
     int fd = -1;
 
-    if (mdb_env_get_fd(lmdb->env, &fd) || fstatvfs(fd, &fs) < 0)
-        return;
-    usage->disk_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
-    usage->disk_free = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (!lmdb->has_disk) {
+        if (mdb_env_get_fd(lmdb->env, &fd) || fstatvfs(fd, &lmdb->disk) < 0)
+            return;
+        lmdb->has_disk = true;
+    }
+    usage->disk_bytes = (uint64_t)disk->f_blocks * disk->f_frsize;
+    usage->disk_free = (uint64_t)disk->f_bavail * disk->f_frsize;
 }
 
 /* Pages that were freed within the file are used again before it grows. */

@@ -58,9 +58,10 @@ struct bench {
     struct hand *hands[BENCH_HANDS_MAX];
     size_t hand_count;
     int peer_count;
-    bool is_slow;  /* hands read only when they are told to */
-    bool fails;    /* the next commit does */
-    int commit_rc; /* of the newest turn */
+    bool is_slow;     /* hands read only when they are told to */
+    bool fails;       /* the next commit does */
+    int commit_rc;    /* of the newest turn */
+    bool was_patient; /* the broker, before its commit */
     uint64_t turn_count;
     char **calls; /* bodies, in the order in which they reached upstreams */
     size_t call_count, call_capacity;

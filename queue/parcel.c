@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "queue/parcel.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define BODY_KEEP_BYTES_MAX 65536 /* a larger buffer is not kept for reuse */
+
+void
+parcels_init(struct parcels *parcels, size_t items_max, size_t bytes_max)
+{
+    assert(items_max > 0);
+    *parcels =
+        (struct parcels){ .items_max = items_max, .bytes_max = bytes_max };
+    parcels->list = mem_zalloc(items_max, sizeof(parcels->list[0]));
+}
+
+void
+parcels_fini(struct parcels *parcels)
+{
+    for (size_t i = 0; parcels->list && i < parcels->items_max; i++) {
+        buf_fini(&parcels->list[i].head);
+        buf_fini(&parcels->list[i].body);
+    }
+    free(parcels->list);
+    *parcels = (struct parcels){ 0 };
+}
+
+/* Large buffers are given back, so that one burst does not stay for ever. */
+void
+parcels_reset(struct parcels *parcels)
+{
+    for (size_t i = 0; i < parcels->count; i++) {
+        if (parcels->list[i].body.capacity > BODY_KEEP_BYTES_MAX)
+            buf_fini(&parcels->list[i].body);
+    }
+    parcels->count = parcels->items = parcels->bytes = 0;
+}
+
+/* What a message weighs in a transaction: its drafts, one a line. */
+static size_t
+count_items(struct slice body)
+{
+    const char *end = body.data + body.bytes;
+    size_t count = 1;
+
+    for (const char *at = body.data; at < end; at++) {
+        at = memchr(at, '\n', (size_t)(end - at));
+        if (!at)
+            break;
+        count++;
+    }
+    return count;
+}
+
+size_t
+parcels_receive(struct parcels *parcels, struct link *const links[2])
+{
+    size_t bad = 0;
+
+    for (int side = 0; side < 2; side++) {
+        while (parcels->items < parcels->items_max &&
+               parcels->bytes < parcels->bytes_max) {
+            struct parcel *parcel = &parcels->list[parcels->count];
+            int rc = link_recv(links[side], &parcel->peer, &parcel->head,
+                               &parcel->body);
+
+            if (rc == 1)
+                break;
+            if (rc < 0) {
+                bad++;
+                continue;
+            }
+            parcel->side = (enum side)side;
+            parcels->bytes += parcel->head.bytes + parcel->body.bytes;
+            parcel->items = side == SIDE_CLIENTS
+                                ? count_items(buf_slice(&parcel->body))
+                                : 1;
+            parcels->items += parcel->items;
+            parcels->count++;
+        }
+    }
+    return bad;
+}

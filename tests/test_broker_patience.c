@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+
+#include "tests/broker_fixture.h"
+#include "tests/broker_hand.h"
+
+TestSuite(broker_patience, .timeout = 30);
+
+#define SLOTS 3
+#define AHEAD 4
+
+static struct bench bench;
+static struct hand *hand;
+static char uuid[BENCH_UUID_BYTES];
+
+/* A batch of more requests than are leased, and a worker whose calls run. */
+static void
+set_up(void)
+{
+    struct buf lines = { 0 };
+
+    bench_init(&bench, BENCH_STORE_MAX);
+    bench.conf.group_window_ms = 0;
+    bench.conf.slots_max = SLOTS;
+    bench.conf.lease_ahead_max = AHEAD;
+    bench.conf.commit_window_ms = 5;
+    bench_start(&bench);
+    hand = hand_new(&bench, SLOTS);
+    for (int i = 0; i < 100; i++)
+        buf_addf(&lines, "{'id':'%d','text':'text %d'}\n", i, i);
+    bench_submit(&bench, "k", NULL, lines.data, uuid);
+    bench_run(&bench);
+    cr_assert_eq(hand_start(hand), SLOTS);
+    bench_run(&bench);
+    buf_fini(&lines);
+}
+
+static void
+tear_down(void)
+{
+    bench_fini(&bench);
+}
+
+/* So many calls have ended; others start in their place. */
+static void
+answer(size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
+    cr_assert_eq(hand_start(hand), count);
+}
+
+/* Calls end one after another, so long from each other. */
+static void
+answer_each(int64_t gap_ms)
+{
+    for (int i = 0; i < 20; i++) {
+        answer(1);
+        bench_run(&bench);
+        bench_advance(&bench, gap_ms);
+    }
+}
+
+Test(broker_patience, an_answer_waits_where_calls_end_often, .init = set_up,
+     .fini = tear_down)
+{
+    answer_each(4);
+    answer(1);
+    bench_turn(&bench);
+    cr_expect(bench.was_patient);
+    answer(SLOTS - 1);
+    bench_turn(&bench);
+    cr_expect(bench.was_patient, "the commit before does not count");
+}
+
+Test(broker_patience, an_answer_waits_for_none_that_will_not_come_soon,
+     .init = set_up, .fini = tear_down)
+{
+    answer_each(8);
+    answer(1);
+    bench_turn(&bench);
+    cr_expect_not(bench.was_patient);
+}
+
+Test(broker_patience, a_round_of_calls_is_enough, .init = set_up,
+     .fini = tear_down)
+{
+    answer_each(1);
+    answer(SLOTS);
+    bench_turn(&bench);
+    cr_expect_not(bench.was_patient);
+}
+
+Test(broker_patience, a_worker_that_has_started_all_gets_more_at_once,
+     .init = set_up, .fini = tear_down)
+{
+    bool was_short = false;
+
+    bench.conf.lease_ahead_max = 0;
+    for (int i = 0; i < 20; i++) {
+        bool has_more = hand_count(hand, SLIP_WAITING) > 0;
+
+        hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
+        bench_turn(&bench);
+        cr_assert_eq(bench.was_patient, has_more, "answer %d", i);
+        was_short = was_short || !has_more;
+        bench_run(&bench);
+        (void)hand_start(hand);
+        bench_run(&bench);
+    }
+    cr_expect(was_short);
+}
+
+Test(broker_patience, nothing_waits_but_answers, .init = set_up,
+     .fini = tear_down)
+{
+    answer_each(1);
+    bench_turn(&bench);
+    cr_expect_not(bench.was_patient, "nothing has come");
+    answer(1);
+    hand_beat(hand);
+    bench_turn(&bench);
+    cr_expect_not(bench.was_patient, "a beat");
+    bench_run(&bench);
+    answer(1);
+    (void)bench_ask_later(&bench, NULL, "'verb':'stats'");
+    bench_turn(&bench);
+    cr_expect_not(bench.was_patient, "a client");
+    bench_run(&bench);
+    answer(1);
+    hand_end(hand, hand_slip(hand, SLIP_RUNNING, 0), "throttled", 429, 1000);
+    bench_turn(&bench);
+    cr_expect_not(bench.was_patient, "a failure");
+}
+
+Test(broker_patience, a_commit_that_failed_leaves_no_urgency, .init = set_up,
+     .fini = tear_down)
+{
+    answer_each(1);
+    hand_beat(hand);
+    bench.fails = true;
+    bench_turn(&bench);
+    bench_run(&bench);
+    answer(1);
+    bench_turn(&bench);
+    cr_expect(bench.was_patient);
+}
+
+Test(broker_patience, without_a_window_nothing_waits, .init = set_up,
+     .fini = tear_down)
+{
+    answer_each(0);
+    bench.conf.commit_window_ms = 0;
+    answer(1);
+    bench_turn(&bench);
+    cr_expect_not(bench.was_patient);
+}
