@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/url.h"
@@ -21,7 +22,9 @@
 #define RECEIVE_BYTES    65536L
 #define RESOLVER_OPTIONS \
     "timeout:2 attempts:2" /* seconds; see resolv.conf(5) */
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+/* libcurl's timers and ours are looked at after so long, whatever else goes on. */
+#define QUIET_US_MAX 50000
+#define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
 
 struct call {
     CURL *easy; /* made with the first use, then kept */
@@ -45,6 +48,9 @@ struct call {
 struct calls {
     size_t max;
     size_t running;
+    bool is_quiet;    /* nothing has happened to any of them, as far as the last
+                           wait has shown */
+    int64_t quiet_us; /* since then */
     const char *proxy;             /* borrowed; NULL: none */
     CURLM *multi;                  /* NULL before the first call */
     const char *ca_file, *ca_path; /* the system's, of the library; or NULL */
@@ -451,6 +457,7 @@ calls_start(struct calls *calls, const struct call_order *order,
             log_fatal("event=curl_failed reason=\"a call is not taken\"");
         free_call->is_running = true;
         calls->running++;
+        calls->is_quiet = false;
         *call = free_call;
     }
     buf_fini(&url);
@@ -500,10 +507,13 @@ calls_perform(struct calls *calls)
 {
     int count;
 
-    if (calls->running > 0 &&
-        curl_multi_perform(calls->multi, &count) != CURLM_OK) {
+    /* libcurl asks the kernel about each connection, one by one. */
+    if (calls->running == 0 || calls->is_quiet)
+        return;
+    if (curl_multi_perform(calls->multi, &count) != CURLM_OK)
         log_fatal("event=curl_failed reason=\"calls cannot go on\"");
-    }
+    calls->is_quiet = true;
+    calls->quiet_us = clock_mono_us();
 }
 
 struct call *
@@ -535,11 +545,22 @@ calls_abort(struct calls *calls, struct call *call)
     retire(calls, call);
 }
 
+static bool
+is_any(const struct curl_waitfd *waits, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (waits[i].revents)
+            return true;
+    }
+    return false;
+}
+
 void
 calls_wait(struct calls *calls, const int *fds, size_t fd_count, int timeout_ms)
 {
     struct curl_waitfd waits[WAIT_FDS_MAX] = { 0 };
     struct pollfd polls[WAIT_FDS_MAX] = { 0 };
+    int ready = 0;
 
     assert(fd_count <= WAIT_FDS_MAX);
     for (size_t i = 0; i < fd_count; i++) {
@@ -550,8 +571,17 @@ calls_wait(struct calls *calls, const int *fds, size_t fd_count, int timeout_ms)
     if (calls->running == 0) {
         if (poll(polls, fd_count, timeout_ms) < 0 && errno != EINTR)
             log_fatal("event=poll_failed reason=\"%s\"", strerror(errno));
-    } else if (curl_multi_poll(calls->multi, waits, (unsigned)fd_count,
-                               timeout_ms, NULL) != CURLM_OK) {
+        return;
+    }
+    if (curl_multi_poll(calls->multi, waits, (unsigned)fd_count, timeout_ms,
+                        &ready) != CURLM_OK) {
         log_fatal("event=curl_failed reason=\"calls cannot be waited for\"");
+    }
+    for (size_t i = 0; i < fd_count; i++)
+        ready -= waits[i].revents != 0;
+    /* Nothing at all: the time was up, perhaps libcurl's. */
+    if (ready != 0 || !is_any(waits, fd_count) ||
+        clock_mono_us() - calls->quiet_us >= QUIET_US_MAX) {
+        calls->is_quiet = false;
     }
 }

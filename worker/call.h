@@ -66,7 +66,9 @@ int calls_start(struct calls *calls, const struct call_order *order,
                 struct call **call, struct err *err)
     __attribute__((warn_unused_result));
 
-/* Does what can be done for all calls without waiting. */
+/* Does what can be done for all calls without waiting; nothing, if the last wait
+ * has shown that there is nothing and none was started since. Has to be called
+ * between waits. */
 void calls_perform(struct calls *calls);
 
 /* Takes out one call that has ended, with its reply (which owns its body then).
@@ -77,7 +79,7 @@ struct call *calls_take(struct calls *calls, struct reply *reply);
 void calls_abort(struct calls *calls, struct call *call);
 
 /* Waits until something happens to a call, a descriptor is readable, or
- * timeout_ms has passed. */
+ * timeout_ms has passed: 0 only looks. */
 void calls_wait(struct calls *calls, const int *fds, size_t fd_count,
                 int timeout_ms);
 

@@ -122,14 +122,14 @@ may_risk_more(const struct worker *worker)
     return at_risk < (most > AT_RISK_MIN ? most : AT_RISK_MIN);
 }
 
-/* Starts what may start, and sends it off. The sampler of `local` works inline:
+/* Starts what may start; it is sent off when the broker knows. The sampler of `local` works inline:
  * after one of its answers, messages and heartbeats get their turn first. True
  * if it did. */
 static bool
 start(struct worker *worker, int64_t now_ms)
 {
     struct desk_lease *lease;
-    bool is_local = false, is_any = false;
+    bool is_local = false;
     size_t at = 0;
 
     while (!worker->is_draining && !worker->is_told_to_wait && !is_local &&
@@ -149,17 +149,14 @@ start(struct worker *worker, int64_t now_ms)
         if (!errand_may_start(worker, lease, now_ms))
             continue;
         is_local = strcmp(lease->upstream, CONF_LOCAL) == 0;
-        is_any = true;
         report_start(worker, lease);
         if (is_local) /* it works at once */
             (void)report_started(worker);
         errand_start(worker, lease, now_ms);
     }
     (void)report_started(worker); /* else the next beat says so */
-    if (!worker->is_draining && tokens_turn(worker->tokens, now_ms))
-        is_any = true;
-    if (is_any)
-        calls_perform(worker->calls);
+    if (!worker->is_draining)
+        (void)tokens_turn(worker->tokens, now_ms);
     return is_local;
 }
 
@@ -326,6 +323,7 @@ turn(struct worker *worker, int64_t now_ms)
     end_leases(worker, now_ms);
     is_busy = start(worker, now_ms);
     speak(worker, now_ms);
+    calls_perform(worker->calls);
     /* A send may have eaten the edge that says that messages are there. */
     return inbox_take(worker, now_ms) > 0 || is_busy;
 }
@@ -349,9 +347,7 @@ loop_run(struct worker *worker, int signal_fd, int parent_fd)
             return leave(worker, "drained", 0);
         if (is_orphan(worker, now_ms))
             return leave(worker, "orphaned", LOOP_EXIT_UNREACHABLE);
-        if (!is_busy) {
-            calls_wait(worker->calls, fds, parent_fd == LOOP_NO_FD ? 2 : 3,
-                       wait_ms(worker, now_ms));
-        }
+        calls_wait(worker->calls, fds, parent_fd == LOOP_NO_FD ? 2 : 3,
+                   is_busy ? 0 : wait_ms(worker, now_ms));
     }
 }
