@@ -7,6 +7,7 @@
 #   make sampler        the sampler beside the first three sentences
 #   make fairness       mean times to completion under three schedules
 #   make cost           instructions and processor time of a request
+#   make bench          Sheaf beside what people would use instead
 #   make churn          the store's size over ten simulated hours, and its plot
 #   make lint           formatting, clang-tidy, layers, banned words, documents
 #   make sim            10000 simulated histories; SEEDS=n, SEED=s replays one
@@ -187,7 +188,7 @@ uninstall:
 clean:
 	rm -rf build
 
-include tests/check.mk tests/lint.mk
+include tests/check.mk tests/lint.mk tests/bench/bench.mk
 
 -include $(wildcard $(OUT)/*/*.d $(OUT)/*/*/*.d build/fuzz/*/*.d \
     build/fuzz/*/*/*.d)

@@ -1,0 +1,45 @@
+# bench.mk - Sheaf beside what people would use instead
+#
+#   make deps-bench          install the others (Debian, npm)
+#   make bench               run, and print the table; BENCH=submit,life some rows
+#   make bench-report        write table and plot into the README
+#
+# BENCH_SCALE=tiny|normal|full says how much; ROUNDS=n how often. JSON=file
+# keeps the figures. BENCH_DIR is where all of them keep their files. With
+# BENCH_REQUIRE=1 one that is not installed is an error. PROFILE=1 shows where
+# sheafd's time goes. What is measured is written in tests/bench/rows.py.
+# SPDX-License-Identifier: MIT
+
+BENCH ?=
+BENCH_SCALE ?= normal
+BENCH_DIR ?= $(OUT)/bench
+BENCH_OUT := $(OUT)/tests/bench
+BENCH_DEPS := beanstalkd redis-server postgresql nats-server libhiredis-dev \
+    libpq-dev nodejs python3-aiohttp gnuplot-nox linux-perf $(NPM)
+BENCH_NPM := openai@6 p-limit@5
+BENCH_LIBS = $(LIBS_submit) $(LIBS_wire) $(LIBS_base) -pthread
+BENCH_AIDS = $(call objects,$(OUT),tests/bench/drive.c tests/bench/payload.c)
+
+# A driver whose library is not there is not built, and its system is skipped.
+has = $(shell pkg-config --exists $(1) 2>/dev/null && echo $(2))
+BENCH_DRIVERS := drive_sheaf drive_worker drive_beanstalkd drive_lmdb
+BENCH_PROGRAMS := $(addprefix $(BENCH_OUT)/,$(BENCH_DRIVERS) floor instant)
+
+.PHONY: deps-bench bench bench-report
+$(BENCH_OUT)/drive_lmdb: LIBS = -llmdb
+$(BENCH_OUT)/drive_redis: LIBS = $(call pkg,--libs,hiredis)
+$(BENCH_OUT)/drive_postgres: LIBS = $(call pkg,--libs,libpq)
+$(BENCH_OUT)/floor: LIBS = $(LIBS_worker)
+$(OUT)/tests/bench/drive_redis.o: PKG_CFLAGS += $(call pkg,--cflags,hiredis)
+$(OUT)/tests/bench/drive_postgres.o: PKG_CFLAGS += $(call pkg,--cflags,libpq)
+$(BENCH_PROGRAMS): $(BENCH_OUT)/%: $(BENCH_OUT)/%.o $(BENCH_AIDS) \
+    $(OUT)/submit.a $(OUT)/wire.a $(OUT)/base.a
+	$(call run,LINK,$@)$(LINK) -pie -o $@ $^ $(LIBS) $(BENCH_LIBS)
+
+BENCH_RUN = OUT=$(OUT) BENCH_PROFILE=$(PROFILE) $(or $(PYTHON),/usr/bin/python3) \
+    tests/bench/bench.py $(BENCH_DIR) --scale $(BENCH_SCALE) \
+    $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(BENCH),--only $(BENCH)) \
+    $(if $(filter 1,$(BENCH_REQUIRE)),--require)
+
+bench: all $(BENCH_PROGRAMS)
+	@PYTHONDONTWRITEBYTECODE=1 $(BENCH_RUN) $(if $(JSON),--json $(JSON))

@@ -1,0 +1,162 @@
+#!/usr/bin/python3
+"""bench.py - measures Sheaf beside what people would use instead
+
+  bench.py DIRECTORY [--scale tiny|normal|full] [--rounds N] [--only NAME,…]
+           [--json FILE] [--require]
+
+All sections of rows.py, or those named, in DIRECTORY, which is made for that and
+removed. The contestants of a section take turns, round after round, so that what
+else the machine does meets all of them. The table goes to standard output, what
+is going on to standard error. A contestant whose programs are not installed is
+skipped, with a line; --require makes that an error. The environment: OUT is the
+directory of the build, BENCH_PROFILE=1 shows where the time of sheafd goes.
+
+Exit codes: 0 every row has its figure of Sheaf, 1 something could not be
+measured, 2 usage. No figure is good or bad to it.
+"""
+# SPDX-License-Identifier: MIT
+
+import argparse
+import json
+import signal
+import statistics
+import sys
+
+import rows
+import table
+from scratch import BenchError, Scratch
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def choose(names):
+    chosen = names.split(",") if names else list(rows.SECTIONS)
+    unknown = [name for name in chosen if name not in rows.SECTIONS]
+    if unknown:
+        raise SystemExit(
+            f"bench: {', '.join(unknown)}: no such row; there are "
+            f"{', '.join(rows.SECTIONS)}"
+        )
+    return chosen
+
+
+def lacking(is_required):
+    """What is missing of each contestant that can't be measured."""
+    lacks = rows.lacks()
+    for name, reason in lacks.items():
+        say(f"skipped: {name}: {reason} (make deps-bench)")
+    if lacks and is_required:
+        raise SystemExit("bench: all were required")
+    return lacks
+
+
+def measure(bench, names, rounds, lacks):
+    """{row: {contestant: [a value for each round]}}, and what went wrong."""
+    figures = {}
+    failures = []
+    for name in names:
+        section = rows.SECTIONS[name]
+        for turn in range(1 if section.is_long else rounds):
+            for contestant, run in section.contestants.items():
+                if rows.base_name(contestant) in lacks:
+                    continue
+                try:
+                    values = run(bench)
+                except BenchError as error:
+                    failures.append(f"{name}: {contestant}: {error}")
+                    say(failures[-1])
+                    continue
+                for row, value in values.items():
+                    who = figures.setdefault(row, {})
+                    who.setdefault(contestant, []).append(value)
+                said = ", ".join(f"{k} {v:.5g}" for k, v in values.items())
+                say(f"{name} {turn + 1}: {contestant}: {said}")
+    return figures, failures
+
+
+def summarize(figures, names):
+    """A plain structure for the table, the report and the JSON file."""
+    found = {}
+    for name in names:
+        for key, row in rows.SECTIONS[name].rows.items():
+            who = {
+                contestant: {
+                    "median": statistics.median(values),
+                    "min": min(values),
+                    "max": max(values),
+                    "values": values,
+                }
+                for contestant, values in figures.get(key, {}).items()
+            }
+            medians = {name: who[name]["median"] for name in who}
+            found[key] = {
+                "title": row.title,
+                "unit": row.unit,
+                "more_is_better": row.more_is_better,
+                "digits": row.digits,
+                "contestants": who,
+                "targets": [
+                    summarize_target(target, medians) for target in row.targets
+                ],
+            }
+    return found
+
+
+def summarize_target(target, medians):
+    marks = target.marks(medians)
+    value, floor, ambition = marks if marks else (None, None, None)
+    return {
+        "text": target.text,
+        "form": target.form,
+        "at_least": target.at_least,
+        "floor": target.floor,
+        "ambition": target.ambition,
+        "value": value,
+        "floor_held": floor,
+        "ambition_held": ambition,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory")
+    parser.add_argument("--scale", choices=rows.SCALES, default="normal")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--json")
+    parser.add_argument("--require", action="store_true")
+    args = parser.parse_args()
+    names = choose(args.only)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(143))
+    lacks = lacking(args.require)
+    rounds = args.rounds or rows.ROUNDS[args.scale]
+    with Scratch(args.directory) as scratch:
+        bench = rows.Bench(scratch, args.scale)
+        figures, failures = measure(bench, names, rounds, lacks)
+    found = summarize(figures, names)
+    document = {
+        "machine": table.machine(args.directory),
+        "scale": args.scale,
+        "rounds": rounds,
+        "rows": found,
+    }
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as file:
+            json.dump(document, file, indent=1)
+    print(table.text(document))
+    empty = [
+        key for key in found if not found[key]["contestants"].get(rows.SHEAF)
+    ]
+    for key in empty:
+        say(f"bench: {key}: no figure of {rows.SHEAF}")
+    return 1 if failures or empty else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

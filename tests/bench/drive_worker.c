@@ -1,0 +1,301 @@
+/*
+ * drive_worker.c - workers of Sheaf that answer at once
+ *
+ *   drive_worker complete ENDPOINT --clients WORKERS --window CAPACITY
+ *
+ * They speak the protocol as sheaf-worker does, but call nobody: what a lease
+ * asks for is answered with a completion of --bytes made up on the spot. So
+ * what is measured is the broker. Together they do --count, whoever gets them,
+ * until the last is confirmed, and give back what they have beyond. TARGET is
+ * the endpoint for workers.
+ */
+/* SPDX-License-Identifier: MIT */
+#include <poll.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+#include <uuid/uuid.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "queue/link.h"
+#include "queue/wire.h"
+#include "tests/bench/drive.h"
+
+#define UUID_BYTES       37
+#define FRAME_BYTES_MAX  (INT64_C(16) << 20)
+#define QUEUE_MAX        100000
+#define WAIT_MS          20
+#define CONNECT_MS       20000
+#define LEASES_MAX       1024 /* held at one time; more are a broken broker */
+#define HEARTBEAT_MS_MAX 600000
+
+struct lease {
+    int64_t request, fence;
+};
+
+struct hand {
+    struct drive_client *client;
+    struct link *link;
+    char uuid[UUID_BYTES];
+    struct lease waiting[LEASES_MAX]; /* not begun: no slot, or all is done */
+    size_t waiting_count;
+    int64_t slots, word; /* what the broker lent last */
+    int64_t heartbeat_ms, beat_ms;
+    struct buf head, body, out, reply; /* in, in, out, out */
+};
+
+/* Of all workers. */
+static atomic_llong begun_all, confirmed_all;
+
+/* True if there is one more to be done. */
+static bool
+begin_one(const struct drive *drive)
+{
+    if (atomic_fetch_add(&begun_all, 1) < drive->count)
+        return true;
+    (void)atomic_fetch_sub(&begun_all, 1);
+    return false;
+}
+
+static void
+say(struct hand *hand, cJSON *head, struct slice body)
+{
+    int64_t end_ms = clock_mono_ms() + CONNECT_MS;
+    int rc;
+
+    buf_reset(&hand->out);
+    wire_print(head, &hand->out);
+    while ((rc = link_send(hand->link, NULL, buf_slice(&hand->out), body)) <
+           0) {
+        struct pollfd poll_fd = { link_fd(hand->link), POLLIN, 0 };
+
+        if (clock_mono_ms() > end_ms)
+            log_fatal("event=not_sent error=\"%s\"", err_text(rc));
+        (void)poll(&poll_fd, 1, 1);
+    }
+}
+
+static void
+say_hello(struct hand *hand)
+{
+    cJSON *head = wire_new("hello");
+
+    wire_add_int(head, "protocol", WIRE_PROTOCOL);
+    wire_add_str(head, "worker", hand->uuid);
+    wire_add_str(head, "name", "bench");
+    wire_add_int(head, "pid", getpid());
+    wire_add_int(head, "nth", 1);
+    wire_add_int(head, "capacity", hand->client->drive->window);
+    wire_add_int(head, "slots", 0);
+    wire_add_array(head, "held");
+    say(hand, head, (struct slice){ NULL, 0 });
+}
+
+static void
+say_held(struct hand *hand, const char *verb)
+{
+    cJSON *head = wire_new(verb), *held = wire_add_array(head, "held");
+
+    for (size_t i = 0; i < hand->waiting_count; i++) {
+        const struct lease *lease = &hand->waiting[i];
+
+        if (strcmp(verb, "beat") == 0)
+            wire_add_triple(held, lease->request, lease->fence, 0);
+        else
+            wire_add_pair(held, lease->request, lease->fence);
+    }
+    if (strcmp(verb, "beat") == 0)
+        wire_add_int(head, "slots", hand->slots);
+    say(hand, head, (struct slice){ NULL, 0 });
+}
+
+static void
+say_slots(struct hand *hand)
+{
+    cJSON *head = wire_new("slots");
+
+    wire_add_int(head, "count", hand->slots);
+    wire_add_int(head, "word", hand->word);
+    say(hand, head, (struct slice){ NULL, 0 });
+}
+
+static void
+say_result(struct hand *hand, const struct lease *lease)
+{
+    const struct drive *drive = hand->client->drive;
+    cJSON *head = wire_new("result");
+    struct slice text;
+
+    buf_reset(&hand->reply);
+    payload_reply(drive->payload, lease->request, (size_t)drive->bytes,
+                  &hand->reply, &text);
+    wire_add_int(head, "request", lease->request);
+    wire_add_int(head, "fence", lease->fence);
+    wire_add_str(head, "upstream", "bench");
+    wire_add_str(head, "class", "ok");
+    wire_add_int(head, "http_status", 200);
+    wire_add_str(head, "shape", "chat");
+    wire_add_str(head, "model", "bench");
+    wire_add_str(head, "finish", "stop");
+    wire_add_int(head, "prompt_tokens", 256);
+    wire_add_int(head, "completion_tokens", 200);
+    wire_add_int(head, "total_tokens", 456);
+    wire_add_int(head, "latency_ms", 1);
+    wire_add_int(head, "text_at", text.data - hand->reply.data);
+    wire_add_int(head, "text_bytes", (int64_t)text.bytes);
+    wire_add_int(head, "sent", 1);
+    say(hand, head, buf_slice(&hand->reply));
+}
+
+/* Answers what came, as many at a time as there are slots. */
+static void
+work(struct hand *hand)
+{
+    size_t done = 0, turn;
+
+    do {
+        cJSON *head = wire_new("started"), *held = wire_add_array(head, "held");
+        size_t max = hand->waiting_count - done;
+
+        if (max > (size_t)hand->slots)
+            max = (size_t)hand->slots;
+        for (turn = 0; turn < max && begin_one(hand->client->drive); turn++) {
+            const struct lease *lease = &hand->waiting[done + turn];
+
+            wire_add_pair(held, lease->request, lease->fence);
+        }
+        if (turn > 0)
+            say(hand, head, (struct slice){ NULL, 0 });
+        else
+            cJSON_Delete(head);
+        for (size_t i = 0; i < turn; i++)
+            say_result(hand, &hand->waiting[done + i]);
+        done += turn;
+    } while (turn > 0);
+    hand->waiting_count -= done;
+    memmove(hand->waiting, hand->waiting + done,
+            hand->waiting_count * sizeof(hand->waiting[0]));
+}
+
+static int64_t
+number_of(const struct wire *wire, const char *name, int64_t max)
+{
+    struct err err = { 0 };
+    int64_t value;
+
+    if (wire_int(wire, name, wire_range(0, max), &value, &err) < 0)
+        log_fatal("event=bad_message error=\"%s\"", err.msg);
+    return value;
+}
+
+static void
+handle(struct hand *hand, const struct wire *wire)
+{
+    const char *verb = wire_verb(wire);
+
+    if (strcmp(verb, "lease") == 0) {
+        if (hand->waiting_count == LEASES_MAX)
+            log_fatal("event=too_many_leases max=%d", LEASES_MAX);
+        hand->waiting[hand->waiting_count++] =
+            (struct lease){ number_of(wire, "request", WIRE_INT_MAX),
+                            number_of(wire, "fence", WIRE_INT_MAX) };
+    } else if (strcmp(verb, "confirmed") == 0) {
+        hand->client->end_us = clock_mono_us();
+        (void)atomic_fetch_add(&confirmed_all, 1);
+    } else if (strcmp(verb, "slots") == 0) {
+        hand->slots = number_of(wire, "count", LEASES_MAX);
+        hand->word = number_of(wire, "word", WIRE_INT_MAX);
+        say_slots(hand);
+    } else if (strcmp(verb, "welcome") == 0) {
+        hand->slots = number_of(wire, "slots", LEASES_MAX);
+        hand->word = number_of(wire, "word", WIRE_INT_MAX);
+        hand->heartbeat_ms = number_of(wire, "heartbeat_ms", HEARTBEAT_MS_MAX);
+        hand->beat_ms = clock_mono_ms() + hand->heartbeat_ms;
+        say_slots(hand);
+    } else if (strcmp(verb, "rehello") == 0) {
+        log_fatal("event=rehello: the broker was started again");
+    }
+}
+
+static bool
+take(struct hand *hand)
+{
+    bool has_any = false;
+    int rc;
+
+    while ((rc = link_recv(hand->link, NULL, &hand->head, &hand->body)) != 1) {
+        struct wire wire;
+        struct err err = { 0 };
+
+        if (rc < 0 || wire_parse(&wire, buf_slice(&hand->head),
+                                 buf_slice(&hand->body), &err) < 0) {
+            log_fatal("event=bad_message error=\"%s\"", err.msg);
+        }
+        handle(hand, &wire);
+        wire_fini(&wire);
+        has_any = true;
+    }
+    return has_any;
+}
+
+static void
+serve(struct hand *hand)
+{
+    int64_t heard_ms = clock_mono_ms();
+
+    while (atomic_load(&confirmed_all) < hand->client->drive->count) {
+        struct pollfd poll_fd = { link_fd(hand->link), POLLIN, 0 };
+        int64_t now_ms = clock_mono_ms();
+
+        work(hand);
+        if (hand->heartbeat_ms && now_ms >= hand->beat_ms) {
+            say_held(hand, "beat");
+            hand->beat_ms = now_ms + hand->heartbeat_ms;
+        }
+        if (take(hand)) {
+            heard_ms = now_ms;
+            continue;
+        }
+        if (now_ms - heard_ms > DRIVE_PATIENCE_S * 1000)
+            log_fatal("event=silent confirmed=%lld",
+                      atomic_load(&confirmed_all));
+        (void)poll(&poll_fd, 1, WAIT_MS);
+    }
+}
+
+static void
+run_complete(struct drive_client *client)
+{
+    struct link_limits limits = { FRAME_BYTES_MAX, QUEUE_MAX };
+    struct link_context *context = link_context_new();
+    struct hand hand = { .client = client };
+    struct err err = { 0 };
+    uuid_t uuid;
+
+    uuid_generate(uuid);
+    uuid_unparse_lower(uuid, hand.uuid);
+    hand.link = link_connect(context, client->drive->target, limits, &err);
+    if (!hand.link)
+        log_fatal("event=no_broker error=\"%s\"", err.msg);
+    drive_ready(client);
+    say_hello(&hand);
+    serve(&hand);
+    say_held(&hand, "release");
+    say(&hand, wire_new("bye"), (struct slice){ NULL, 0 });
+    link_close(hand.link, CONNECT_MS);
+    link_context_free(context);
+    buf_fini(&hand.head);
+    buf_fini(&hand.body);
+    buf_fini(&hand.out);
+    buf_fini(&hand.reply);
+}
+
+int
+main(int argc, char **argv)
+{
+    static const struct drive_verb verbs[] = { { "complete", run_complete },
+                                               { NULL, NULL } };
+
+    return drive_main(argc, argv, verbs);
+}
