@@ -16,13 +16,16 @@ BENCH_DIR ?= $(OUT)/bench
 BENCH_OUT := $(OUT)/tests/bench
 BENCH_DEPS := beanstalkd redis-server postgresql nats-server libhiredis-dev \
     libpq-dev nodejs python3-aiohttp gnuplot-nox linux-perf $(NPM)
-BENCH_NPM := openai@6 p-limit@5
+# Below build/, as all that is made; pinned, so that figures can be compared.
+BENCH_NPM := openai@6.49.0 p-limit@5.0.0
+BENCH_NODE := build/npm-bench
 BENCH_LIBS = $(LIBS_submit) $(LIBS_wire) $(LIBS_base) -pthread
 BENCH_AIDS = $(call objects,$(OUT),tests/bench/drive.c tests/bench/payload.c)
 
 # A driver whose library is not there is not built, and its system is skipped.
 has = $(shell pkg-config --exists $(1) 2>/dev/null && echo $(2))
-BENCH_DRIVERS := drive_sheaf drive_worker drive_beanstalkd drive_lmdb
+BENCH_DRIVERS := drive_sheaf drive_worker drive_beanstalkd drive_lmdb \
+    drive_nats $(call has,hiredis,drive_redis) $(call has,libpq,drive_postgres)
 BENCH_PROGRAMS := $(addprefix $(BENCH_OUT)/,$(BENCH_DRIVERS) floor instant)
 
 .PHONY: deps-bench bench bench-report
@@ -35,6 +38,19 @@ $(OUT)/tests/bench/drive_postgres.o: PKG_CFLAGS += $(call pkg,--cflags,libpq)
 $(BENCH_PROGRAMS): $(BENCH_OUT)/%: $(BENCH_OUT)/%.o $(BENCH_AIDS) \
     $(OUT)/submit.a $(OUT)/wire.a $(OUT)/base.a
 	$(call run,LINK,$@)$(LINK) -pie -o $@ $^ $(LIBS) $(BENCH_LIBS)
+
+# Quick, and without the network, when all is there. Debian may start some of the
+# servers by itself, on their usual ports: the benchmark starts others of its own.
+deps-bench: deps
+	@dpkg-query -W -f '$${db:Status-Status}\n' $(BENCH_DEPS) 2>/dev/null | \
+	    grep -cx installed | grep -qx $(words $(BENCH_DEPS)) || { \
+	    set -e; as_root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	    $$as_root apt-get update; \
+	    $$as_root env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y --no-install-recommends $(BENCH_DEPS); }
+	@[ -f $(BENCH_NODE)/done ] || { set -e; mkdir -p $(BENCH_NODE); \
+	    cd $(BENCH_NODE); echo '{"private":true}' >package.json; \
+	    npm install --no-audit --no-fund $(BENCH_NPM); : >done; }
 
 BENCH_RUN = OUT=$(OUT) BENCH_PROFILE=$(PROFILE) $(or $(PYTHON),/usr/bin/python3) \
     tests/bench/bench.py $(BENCH_DIR) --scale $(BENCH_SCALE) \

@@ -6,9 +6,15 @@ unless its `note` says otherwise. Its drivers are the C programs drive_*.
 """
 # SPDX-License-Identifier: MIT
 
+import contextlib
+import os
+import pathlib
+import pwd
 import shutil
+import signal
+import socket
 
-from scratch import BenchError, disk_bytes
+from scratch import BenchError, children_of, disk_bytes
 from sheaf import DRIVERS, drive
 
 
@@ -101,3 +107,144 @@ class Lmdb(Peer):
         if not self.home.is_dir():
             raise BenchError("the directory is gone")
         self.target = self.home
+
+
+class Redis(Peer):
+    name = "Redis"
+    program = "redis-server"
+    driver = "redis"
+    fsync = "always"
+    verb = "put"
+
+    def start(self):
+        command = ["redis-server", "--port", "0", "--unixsocket", self.target]
+        command += ["--dir", self.home, "--appendonly", "yes"]
+        command += ["--appendfsync", self.fsync, "--save", "", "--daemonize", "no"]
+        self.process = self.scratch.start(command)
+        self.scratch.wait_for(self.answers, self.name, self.process)
+
+    def answers(self):
+        """It refuses while it reads its log, and makes the group only once."""
+        command = ["redis-cli", "-s", self.target]
+        command += ["XGROUP", "CREATE", "jobs", "workers", "0", "MKSTREAM"]
+        said = self.scratch.run(command).output
+        return said.startswith(("OK", "BUSYGROUP"))
+
+    def put(self, count, clients=1, window=1000):
+        return self.drive(
+            self.verb, count=count, clients=clients, window=window
+        )
+
+
+class RedisMulti(Redis):
+    name = "Redis, transactions"
+    verb = "multi"
+
+
+class RedisLazy(Redis):
+    name = "Redis everysec"
+    note = "answers up to 1 s before the disk has it"
+    fsync = "everysec"
+
+
+class Postgres(Peer):
+    name = "PostgreSQL"
+    driver = "postgres"
+    bin = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+
+    @classmethod
+    def lack(cls):
+        if not cls.bin:
+            return "PostgreSQL is not installed"
+        if os.geteuid() == 0 and not cls.user():
+            return "there is no user postgres, and root may not run it"
+        return super().lack()
+
+    @staticmethod
+    def user():
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam("postgres")
+        return None
+
+    def as_user(self):
+        """It does not run as root."""
+        if os.geteuid() != 0:
+            return {}
+        user = self.user()
+        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+    def start(self):
+        data = self.home / "data"
+        sockets = self.scratch.sockets / "pg"
+        if not data.exists():
+            sockets.mkdir(exist_ok=True)
+            if os.geteuid() == 0:
+                for path in (self.home, sockets):
+                    os.chown(path, self.user().pw_uid, self.user().pw_gid)
+                self.scratch.sockets.chmod(0o711)
+            self.make(data)
+        self.target = f"host={sockets} dbname=postgres user=bench"
+        self.process = self.scratch.start(
+            [self.bin / "postgres", "-D", data, "-k", sockets]
+            + ["-c", "listen_addresses=", "-c", "shared_buffers=512MB"],
+            **self.as_user(),
+        )
+        self.scratch.wait_for(self.answers, self.name, self.process)
+
+    def make(self, data):
+        """A cluster takes a while to make, so that copies of one serve."""
+        model = self.scratch.root / "postgres-model"
+        if not model.exists():
+            model.mkdir()
+            if os.geteuid() == 0:
+                os.chown(model, self.user().pw_uid, self.user().pw_gid)
+            self.scratch.run(
+                [self.bin / "initdb", "-D", model, "-U", "bench", "-A", "trust"]
+                + ["-E", "UTF8", "--locale=C", "--no-sync"],
+                **self.as_user(),
+            )
+        self.scratch.run(["cp", "-a", model, data])
+        self.fresh = True
+
+    def answers(self):
+        if self.fresh:
+            self.drive("schema")
+            self.fresh = False
+        else:
+            self.drive("put", count=1, window=1)
+        return True
+
+    def kill(self):
+        """Its children die with it; it must not find them at work."""
+        pids = children_of(self.process.pid)
+        super().kill()
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+class Nats(Peer):
+    name = "NATS JetStream"
+    program = "nats-server"
+    driver = "nats"
+    note = "acknowledges before the disk has it (up to two minutes)"
+    window_max = 1000
+
+    def start(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.target = str(free.getsockname()[1])
+        is_new = not any(self.home.iterdir())
+        self.process = self.scratch.start(
+            ["nats-server", "-a", "127.0.0.1", "-p", self.target, "-js"]
+            + ["-sd", self.home]
+        )
+        self.scratch.wait_for(self.listens, self.name, self.process)
+        if is_new:
+            self.drive("schema")
+
+    def listens(self):
+        with socket.create_connection(("127.0.0.1", int(self.target))):
+            return True
+
+
+ALL = (Beanstalkd, Redis, Postgres, Nats, Lmdb)

@@ -7,7 +7,10 @@ value made of the medians, with a floor that must hold and an ambition.
 # SPDX-License-Identifier: MIT
 
 import dataclasses
+import importlib.util
 import json
+import pathlib
+import shutil
 import time
 import typing
 
@@ -15,12 +18,15 @@ import peers
 from scratch import BenchError, children_of, memory_kib
 from sheaf import DRAFT_BYTES, DRIVERS, SLOTS, Broker, FirstCall, Upstream, drive, rate
 
+HERE = pathlib.Path(__file__).resolve().parent
+NODE_MODULES = pathlib.Path("build/npm-bench/node_modules").resolve()
 SHEAF = "Sheaf"
 SCALES = ("tiny", "normal", "full")
 ROUNDS = {"tiny": 1, "normal": 3, "full": 5}
 SIZES = {  # for each of the scales
     "submit": (2000, 100000, 300000),
     "slow": (200, 2000, 5000),
+    "some": (1000, 20000, 100000),
     "single": (160, 4000, 8000),
     "complete": (1000, 30000, 100000),
     "life": (100, 1000, 1000),
@@ -148,6 +154,8 @@ SUBMIT = Section(
             "durable submit, 1 KiB drafts, one client", "drafts/s",
             targets=(
                 times("beanstalkd", 20, 35),
+                times("Redis, transactions", 1.2, 2),
+                times("PostgreSQL", 1.5, 2.5),
                 times("LMDB alone", None, 0.6),
             ),
         )
@@ -155,6 +163,10 @@ SUBMIT = Section(
     contestants={
         SHEAF: sheaf_put("submit", "submit"),
         "beanstalkd": peer_put(peers.Beanstalkd, "slow", "submit"),
+        "Redis": peer_put(peers.Redis, "some", "submit"),
+        "Redis, transactions": peer_put(peers.RedisMulti, "some", "submit"),
+        "PostgreSQL": peer_put(peers.Postgres, "some", "submit"),
+        "NATS JetStream": peer_put(peers.Nats, "some", "submit"),
         "LMDB alone": peer_put(peers.Lmdb, "submit", "submit"),
     },
 )
@@ -169,6 +181,10 @@ SUBMIT8 = Section(
         SHEAF: sheaf_put("submit", "submit8", clients=8),
         "Sheaf, one client": sheaf_put("submit", "submit8"),
         "beanstalkd": peer_put(peers.Beanstalkd, "slow", "submit8", clients=8),
+        "Redis, transactions": peer_put(
+            peers.RedisMulti, "some", "submit8", clients=8
+        ),
+        "PostgreSQL": peer_put(peers.Postgres, "some", "submit8", clients=8),
     },
 )
 SINGLE = Section(
@@ -183,6 +199,8 @@ SINGLE = Section(
         "beanstalkd": peer_put(
             peers.Beanstalkd, "single", "single", clients=8, window=1
         ),
+        "Redis": peer_put(peers.Redis, "single", "single", 8, 1),
+        "PostgreSQL": peer_put(peers.Postgres, "single", "single", 8, 1),
     },
 )
 
@@ -263,13 +281,19 @@ COMPLETE = Section(
     rows={
         "complete": Row(
             "complete with a stored result of 1 KiB, 8 workers × 5", "results/s",
-            targets=(times("beanstalkd", 6, 10),),
+            targets=(
+                times("beanstalkd", 6, 10),
+                times("Redis", 1, 2),
+                times("PostgreSQL", 1.5, 3),
+            ),
         )
     },
     contestants={
         SHEAF: sheaf_complete,
         "Sheaf, with calls": sheaf_complete_called,
         "beanstalkd": peer_take(peers.Beanstalkd, "slow", 8, 5),
+        "Redis": peer_take(peers.Redis, "some"),
+        "PostgreSQL": peer_take(peers.Postgres, "some"),
         "LMDB alone": peer_take(peers.Lmdb, "complete"),
     },
 )
@@ -366,8 +390,8 @@ def way_figures(row, count, latency_ms, seconds, cpu):
 
 
 def command_way(row, size, latency_ms, make):
-    """A command that does the whole: make(bench, url, count, drafts, results)
-    gives it, and whether it leaves results to be checked."""
+    """A command that does the whole, for a URL, how many drafts, the file of
+    them, and one for the results: `make` gives it."""
 
     def measure(bench):
         count = bench.size(size)
@@ -378,7 +402,9 @@ def command_way(row, size, latency_ms, make):
         with Upstream(bench.scratch, latency_ms) as upstream:
             command = make(bench, upstream.url, count, drafts, results)
             done = bench.scratch.run(command)
-        if results.exists():
+        if make is curl:
+            check_curl(bench, count)
+        elif make is not libcurl:
             check_answers(results, count)
         return way_figures(row, count, latency_ms, done.seconds, done.cpu)
 
@@ -389,10 +415,56 @@ def libcurl(bench, url, count, drafts, results):
     return [DRIVERS / "floor", url, count, SLOTS]
 
 
+def curl(bench, url, count, drafts, results):
+    """Each reply to a file of its own, as it knows no other way."""
+    config = bench.scratch.root / "curl.conf"
+    replies = bench.scratch.directory("replies")
+    with open(drafts, encoding="utf-8") as lines, open(
+        config, "w", encoding="utf-8"
+    ) as file:
+        for number, line in enumerate(lines):
+            text = json.loads(line)["text"]
+            content = [{"role": "user", "content": text}]
+            body = json.dumps({"model": "bench", "messages": content})
+            escaped = body.replace("\\", "\\\\").replace('"', '\\"')
+            file.write("next\n" if number else "")
+            file.write(f'url = "{url}"\ndata = "{escaped}"\n')
+            file.write('header = "Content-Type: application/json"\n')
+            file.write(f'output = "{replies}/{number}"\n')
+    return ["curl", "-s", "-Z", "--parallel-max", SLOTS, "-K", config]
+
+
+def check_curl(bench, count):
+    replies = list((bench.scratch.root / "replies").iterdir())
+    if len(replies) != count or not all(path.stat().st_size for path in replies):
+        raise BenchError(f"curl: {len(replies)} replies to {count} drafts")
+
+
+def python(bench, url, count, drafts, results):
+    return ["/usr/bin/python3", HERE / "script.py", drafts, results, url, SLOTS]
+
+
+def python_pool(bench, url, count, drafts, results):
+    return python(bench, url, count, drafts, results) + ["pool"]
+
+
+def node(bench, url, count, drafts, results):
+    base = url.removesuffix("/chat/completions")
+    command = ["env", f"NODE_MODULES={NODE_MODULES}", "node", HERE / "script.mjs"]
+    return command + [drafts, results, base, SLOTS]
+
+
 def way_contestants(row, size, latency_ms):
+    def command(make):
+        return command_way(row, size, latency_ms, make)
+
     return {
         SHEAF: sheaf_way(row, size, latency_ms),
-        "libcurl alone": command_way(row, size, latency_ms, libcurl),
+        "libcurl alone": command(libcurl),
+        "curl --parallel": command(curl),
+        "Python": command(python),
+        "Python, plain pool": command(python_pool),
+        "Node": command(node),
     }
 
 
@@ -401,7 +473,12 @@ LIFE = Section(
         "life": Row(
             "whole life: submit, call, store, fetch; instant upstream, 5 at a time",
             "drafts/s",
-            targets=(times("libcurl alone", None, 0.5),),
+            targets=(
+                times("curl --parallel", 1.3),
+                times("Python, plain pool", 4),
+                times("Node", 10),
+                times("libcurl alone", None, 0.5),
+            ),
         )
     },
     contestants=way_contestants("life", "life", 0),
@@ -416,14 +493,27 @@ def points(floor, ambition):
     )
 
 
+def best_script(floor, ambition):
+    scripts = ("Python", "Python, plain pool", "Node")
+    return Target(
+        "of the best script",
+        lambda m: m[SHEAF] / min(m[name] for name in scripts if name in m),
+        False, floor, ambition,
+    )
+
+
 WALL20 = Section(
     rows={
         "wall20": Row(
             "wall time over n × 20 ms / 5", "%", False, 1,
-            targets=(points(1.5, 0.5),),
+            targets=(points(1.5, 0.5), best_script(None, 0.2)),
         ),
         "cpu": Row(
             "processor time of a request, all processes, 20 ms", "ms", False, 3,
+            targets=(
+                share("Node", 1 / 8, 1 / 15),
+                share("Python, plain pool", 1 / 2, 1 / 4),
+            ),
         ),
     },
     contestants=way_contestants("wall20", "wall20", 20),
@@ -450,15 +540,18 @@ SECTIONS = {
     "wall200": WALL200,
 }
 
-CLASSES = (peers.Beanstalkd, peers.Lmdb)
-
-
 def lacks():
     """Contestants whose programs are missing, and which."""
     found = {}
-    for peer in CLASSES:
+    for peer in peers.ALL:
         if peer.lack():
             found[peer.name] = peer.lack()
+    if not shutil.which("curl"):
+        found["curl --parallel"] = "curl is not installed"
+    if not importlib.util.find_spec("aiohttp"):
+        found["Python"] = "aiohttp is not installed"
+    if not shutil.which("node") or not (NODE_MODULES / "openai").exists():
+        found["Node"] = "node, or its packages, are not installed"
     return found
 
 
