@@ -21,7 +21,9 @@ import json
 import signal
 import statistics
 import sys
+import time
 
+import plan
 import rows
 import table
 from scratch import BenchError, Scratch
@@ -52,6 +54,17 @@ def lacking(is_required):
     return lacks
 
 
+def keep(figures, contestant, found):
+    """Adds what was found in a row, for one contestant or several."""
+    by_name = found if isinstance(found, dict) else {contestant: found}
+    said = []
+    for name, values in by_name.items():
+        values = values if isinstance(values, list) else [values]
+        figures.setdefault(name, []).extend(values)
+        said.append(f"{name}: {' '.join(f'{value:.5g}' for value in values)}")
+    return ", ".join(said)
+
+
 def measure(bench, names, rounds, lacks):
     """{row: {contestant: [a value for each round]}}, and what went wrong."""
     figures = {}
@@ -62,17 +75,17 @@ def measure(bench, names, rounds, lacks):
             for contestant, run in section.contestants.items():
                 if rows.base_name(contestant) in lacks:
                     continue
+                began = time.monotonic()
                 try:
                     values = run(bench)
                 except BenchError as error:
                     failures.append(f"{name}: {contestant}: {error}")
                     say(failures[-1])
                     continue
-                for row, value in values.items():
-                    who = figures.setdefault(row, {})
-                    who.setdefault(contestant, []).append(value)
-                said = ", ".join(f"{k} {v:.5g}" for k, v in values.items())
-                say(f"{name} {turn + 1}: {contestant}: {said}")
+                for row, found in values.items():
+                    said = keep(figures.setdefault(row, {}), contestant, found)
+                    took = time.monotonic() - began
+                    say(f"{row} {turn + 1}: {said} ({took:.1f} s)")
     return figures, failures
 
 
@@ -122,7 +135,7 @@ def summarize_target(target, medians):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("directory")
-    parser.add_argument("--scale", choices=rows.SCALES, default="normal")
+    parser.add_argument("--scale", choices=plan.SCALES, default="normal")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--only", default="")
     parser.add_argument("--json")
@@ -132,9 +145,9 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(143))
     lacks = lacking(args.require)
-    rounds = args.rounds or rows.ROUNDS[args.scale]
+    rounds = args.rounds or plan.ROUNDS[args.scale]
     with Scratch(args.directory) as scratch:
-        bench = rows.Bench(scratch, args.scale)
+        bench = plan.Bench(scratch, args.scale)
         figures, failures = measure(bench, names, rounds, lacks)
     found = summarize(figures, names)
     document = {
@@ -148,10 +161,12 @@ def main():
             json.dump(document, file, indent=1)
     print(table.text(document))
     empty = [
-        key for key in found if not found[key]["contestants"].get(rows.SHEAF)
+        key
+        for key, row in found.items()
+        if plan.SHEAF not in map(rows.base_name, row["contestants"])
     ]
     for key in empty:
-        say(f"bench: {key}: no figure of {rows.SHEAF}")
+        say(f"bench: {key}: no figure of {plan.SHEAF}")
     return 1 if failures or empty else 0
 
 

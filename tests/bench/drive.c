@@ -95,9 +95,9 @@ run_client(void *arg)
     return NULL;
 }
 
-/* Starts the clients, and says when the last one was done. */
+/* Starts the clients, and says how long they took and what they made. */
 static double
-run_all(struct drive *drive, drive_fn *run)
+run_all(struct drive *drive, drive_fn *run, int64_t *bytes)
 {
     struct runner *runners =
         mem_zalloc((size_t)drive->clients, sizeof(*runners));
@@ -128,6 +128,7 @@ run_all(struct drive *drive, drive_fn *run)
         pthread_join(runners[i].thread, NULL);
         if (runners[i].client.end_us > end_us)
             end_us = runners[i].client.end_us;
+        *bytes += runners[i].client.bytes;
     }
     pthread_barrier_destroy(&start.ready);
     pthread_barrier_destroy(&start.go);
@@ -141,6 +142,7 @@ drive_main(int argc, char **argv, const struct drive_verb *verbs)
     struct drive drive = {
         .clients = 1, .count = 1000, .window = 1000, .bytes = 1024
     };
+    int64_t bytes = 0;
     double seconds;
 
     if (argc < 3 || argv[1][0] == '-') {
@@ -161,10 +163,10 @@ drive_main(int argc, char **argv, const struct drive_verb *verbs)
         (void)fprintf(stderr, USAGE, argv[0]);
         return 2;
     }
-    seconds = run_all(&drive, verbs->run);
+    seconds = run_all(&drive, verbs->run, &bytes);
     payload_free(drive.payload);
-    printf("{\"items\":%lld,\"seconds\":%.6f}\n", (long long)drive.count,
-           seconds);
+    printf("{\"items\":%lld,\"bytes\":%lld,\"seconds\":%.6f}\n",
+           (long long)drive.count, (long long)bytes, seconds);
     return 0;
 }
 
@@ -176,11 +178,26 @@ drive_ready(struct drive_client *client)
 }
 
 void
-drive_item(const struct drive *drive, int64_t number, struct buf *out)
+drive_item(struct drive_client *client, int64_t n, struct buf *out)
 {
+    const struct drive *drive = client->drive;
+    int64_t number = client->first + n;
     int64_t text = drive->distinct ? number % drive->distinct : number;
 
+    buf_reset(out);
     payload_draft(drive->payload, number, text, (size_t)drive->bytes, out);
+    client->bytes += (int64_t)out->bytes;
+}
+
+void
+drive_result(struct drive_client *client, int64_t number, struct buf *out,
+             struct slice *text)
+{
+    const struct drive *drive = client->drive;
+
+    buf_reset(out);
+    payload_reply(drive->payload, number, (size_t)drive->bytes, out, text);
+    client->bytes += (int64_t)out->bytes;
 }
 
 int64_t

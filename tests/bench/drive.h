@@ -6,8 +6,9 @@
  *
  * A driver puts a load on one system. Its clients are threads, each with a
  * connection of its own; they connect, wait for each other, and share --count
- * items. The time from then until the last of them is done is printed as
- * {"items":N,"seconds":S}. What goes wrong ends the process.
+ * items. The time from then until the last of them is done is printed, with the
+ * size of what they sent, as {"items":N,"bytes":N,"seconds":S}. What goes wrong
+ * ends the process.
  *
  * --window is how many items may be under way for each client, or belong to one
  * transaction. The items are numbered from --first on; of their texts,
@@ -46,6 +47,7 @@ struct drive_client {
     int64_t first; /* its share: items first to first + count - 1 */
     int64_t count;
     int64_t end_us; /* 0, or when it was done, if before it returned */
+    int64_t bytes;  /* of items or results that it made */
 };
 
 /* Does a client's share. Calls drive_ready() once, when it is connected. */
@@ -63,8 +65,12 @@ int drive_main(int argc, char **argv, const struct drive_verb *verbs);
 /* Waits until all clients are ready; the time begins. */
 void drive_ready(struct drive_client *client);
 
-/* Appends the item `number` of all: a draft, in the form above. */
-void drive_item(const struct drive *drive, int64_t number, struct buf *out);
+/* Empties out and writes the nth item of the client's share there, from 0. */
+void drive_item(struct drive_client *client, int64_t n, struct buf *out);
+
+/* The same for the result of any number. */
+void drive_result(struct drive_client *client, int64_t number, struct buf *out,
+                  struct slice *text);
 
 /* How many of a client's items the next message or transaction takes. */
 int64_t drive_next(const struct drive_client *client, int64_t done);

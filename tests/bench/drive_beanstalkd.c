@@ -115,8 +115,7 @@ run_put(struct drive_client *client)
     for (int64_t done = 0, count; done < client->count; done += count) {
         count = drive_next(client, done);
         for (int64_t i = 0; i < count; i++) {
-            buf_reset(&item);
-            drive_item(drive, client->first + done + i, &item);
+            drive_item(client, done + i, &item);
             buf_addf(&peer.out, "put 1024 0 600 %zu\r\n", item.bytes);
             buf_add_slice(&peer.out, buf_slice(&item));
             buf_add_str(&peer.out, "\r\n");

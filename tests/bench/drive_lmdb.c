@@ -89,8 +89,7 @@ run_put(struct drive_client *client)
         for (int64_t i = 0; i < count; i++) {
             int64_t number = client->first + done + i;
 
-            buf_reset(&item);
-            drive_item(drive, number, &item);
+            drive_item(client, done + i, &item);
             put(&base, ITEM, number, buf_slice(&item));
             put(&base, KEY, number, (struct slice){ place, sizeof(place) });
             put(&base, READY, number, (struct slice){ NULL, 0 });
@@ -120,9 +119,7 @@ run_take(struct drive_client *client)
 
             number_key(client->first + done + i, bytes);
             check(mdb_del(base.txn, base.trees[READY], &key, NULL), "del");
-            buf_reset(&reply);
-            payload_reply(drive->payload, client->first + done + i,
-                          (size_t)drive->bytes, &reply, &text);
+            drive_result(client, client->first + done + i, &reply, &text);
             put(&base, RESULT, client->first + done + i, buf_slice(&reply));
         }
         check(mdb_txn_commit(base.txn), "commit");

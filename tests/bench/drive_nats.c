@@ -155,7 +155,6 @@ run_schema(struct drive_client *client)
 static void
 run_put(struct drive_client *client)
 {
-    const struct drive *drive = client->drive;
     struct peer peer = { .fd = -1 };
     struct buf item = { 0 };
 
@@ -164,8 +163,7 @@ run_put(struct drive_client *client)
     for (int64_t done = 0, count; done < client->count; done += count) {
         count = drive_next(client, done);
         for (int64_t i = 0; i < count; i++) {
-            buf_reset(&item);
-            drive_item(drive, client->first + done + i, &item);
+            drive_item(client, done + i, &item);
             publish(&peer, "jobs", buf_slice(&item));
         }
         flush(&peer);

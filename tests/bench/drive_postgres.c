@@ -69,15 +69,14 @@ add_row(const struct buf *item, struct buf *out)
 }
 
 static void
-copy(PGconn *pg, const struct drive_client *client, int64_t done, int64_t count)
+copy(PGconn *pg, struct drive_client *client, int64_t done, int64_t count)
 {
     struct buf item = { 0 }, row = { 0 };
 
     PQclear(
         check(pg, PQexec(pg, "COPY jobs (payload) FROM STDIN"), PGRES_COPY_IN));
     for (int64_t i = 0; i < count; i++) {
-        buf_reset(&item);
-        drive_item(client->drive, client->first + done + i, &item);
+        drive_item(client, done + i, &item);
         add_row(&item, &row);
         if (PQputCopyData(pg, row.data, (int)row.bytes) != 1)
             log_fatal("event=not_sent error=\"%s\"", PQerrorMessage(pg));
@@ -91,12 +90,12 @@ copy(PGconn *pg, const struct drive_client *client, int64_t done, int64_t count)
 }
 
 static void
-insert(PGconn *pg, const struct drive_client *client, int64_t done)
+insert(PGconn *pg, struct drive_client *client, int64_t done)
 {
     struct buf item = { 0 };
     const char *values[1];
 
-    drive_item(client->drive, client->first + done, &item);
+    drive_item(client, done, &item);
     buf_add_char(&item, '\0');
     values[0] = item.data;
     PQclear(check(pg, PQexecPrepared(pg, "insert", 1, values, NULL, NULL, 0),
@@ -126,7 +125,7 @@ run_put(struct drive_client *client)
 
 /* The claimed ids and their results, as two arrays in PostgreSQL's text form. */
 static void
-make_results(const struct drive *drive, const PGresult *claimed,
+make_results(struct drive_client *client, const PGresult *claimed,
              struct buf *ids, struct buf *results)
 {
     struct buf reply = { 0 };
@@ -138,9 +137,7 @@ make_results(const struct drive *drive, const PGresult *claimed,
         const char *id = PQgetvalue(claimed, i, 0);
 
         buf_addf(ids, "%c%s", i ? ',' : '{', id);
-        buf_reset(&reply);
-        payload_reply(drive->payload, strtoll(id, NULL, 10),
-                      (size_t)drive->bytes, &reply, &text);
+        drive_result(client, strtoll(id, NULL, 10), &reply, &text);
         buf_addf(results, "%c\"", i ? ',' : '{');
         for (size_t at = 0; at < reply.bytes; at++) {
             if (reply.data[at] == '"' || reply.data[at] == '\\')
@@ -192,7 +189,7 @@ run_take(struct drive_client *client)
         count = PQntuples(claimed);
         if (count == 0)
             log_fatal("event=nothing_left");
-        make_results(drive, claimed, &ids, &results);
+        make_results(client, claimed, &ids, &results);
         PQclear(claimed);
         values[0] = ids.data;
         values[1] = results.data;

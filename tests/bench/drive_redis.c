@@ -71,8 +71,7 @@ put(struct drive_client *client, bool is_transaction)
         if (is_transaction)
             redisAppendCommand(redis, "MULTI");
         for (int64_t i = 0; i < count; i++) {
-            buf_reset(&item);
-            drive_item(drive, client->first + done + i, &item);
+            drive_item(client, done + i, &item);
             redisAppendCommand(redis, "XADD jobs * d %b", item.data,
                                item.bytes);
         }
@@ -135,9 +134,7 @@ run_take(struct drive_client *client)
             read_items(redis, client->number, drive_next(client, done), ids);
         redisAppendCommand(redis, "MULTI");
         for (int64_t i = 0; i < count; i++) {
-            buf_reset(&result);
-            payload_reply(drive->payload, client->first + done + i,
-                          (size_t)drive->bytes, &result, &text);
+            drive_result(client, client->first + done + i, &result, &text);
             redisAppendCommand(redis, "SET result:%s %b", ids[i], result.data,
                                result.bytes);
             redisAppendCommand(redis, "XACK jobs workers %s", ids[i]);

@@ -75,8 +75,7 @@ run_put(struct drive_client *client)
     drive_ready(client);
     upload = open_batch(sheaf, client);
     for (int64_t i = 0; i < client->count; i++) {
-        buf_reset(&line);
-        drive_item(client->drive, client->first + i, &line);
+        drive_item(client, i, &line);
         if (sheaf_upload_add(upload, line.data, line.bytes, (uint64_t)i,
                              &error) < 0) {
             log_fatal("event=not_added error=\"%s\"", error.message);
@@ -119,8 +118,7 @@ run_single(struct drive_client *client)
 
     drive_ready(client);
     for (int64_t i = 0; i < client->count; i++) {
-        buf_reset(&line);
-        drive_item(client->drive, client->first + i, &line);
+        drive_item(client, i, &line);
         buf_add_char(&line, '\n');
         send_chunk(sheaf, batch, i + 1, &line);
     }

@@ -123,13 +123,10 @@ say_slots(struct hand *hand)
 static void
 say_result(struct hand *hand, const struct lease *lease)
 {
-    const struct drive *drive = hand->client->drive;
     cJSON *head = wire_new("result");
     struct slice text;
 
-    buf_reset(&hand->reply);
-    payload_reply(drive->payload, lease->request, (size_t)drive->bytes,
-                  &hand->reply, &text);
+    drive_result(hand->client, lease->request, &hand->reply, &text);
     wire_add_int(head, "request", lease->request);
     wire_add_int(head, "fence", lease->fence);
     wire_add_str(head, "upstream", "bench");

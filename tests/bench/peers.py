@@ -23,6 +23,7 @@ class Peer:
     program = ""
     driver = ""
     note = ""
+    stop_signal = signal.SIGTERM
 
     def __init__(self, scratch, **options):
         self.scratch = scratch
@@ -37,7 +38,7 @@ class Peer:
 
     def __exit__(self, *_):
         if self.process:
-            self.scratch.stop(self.process)
+            self.scratch.stop(self.process, self.stop_signal)
 
     @classmethod
     def lack(cls):
@@ -150,6 +151,7 @@ class RedisLazy(Redis):
 class Postgres(Peer):
     name = "PostgreSQL"
     driver = "postgres"
+    stop_signal = signal.SIGQUIT  # at once: nothing of it is to be kept
     bin = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 
     @classmethod
@@ -215,12 +217,13 @@ class Postgres(Peer):
         return True
 
     def kill(self):
-        """Its children die with it; it must not find them at work."""
+        """Killed with its children, which it must not find at work."""
         pids = children_of(self.process.pid)
         super().kill()
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        self.scratch.wait_for(
+            lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids),
+            "the end of PostgreSQL",
+        )
 
 
 class Nats(Peer):

@@ -178,7 +178,7 @@ class Scratch:
                 raise BenchError(f"{what}: the server ended; {self.tail()}")
             if time.monotonic() > end:
                 raise BenchError(f"{what}: not within {PATIENCE_S} s")
-            time.sleep(0.01)
+            time.sleep(0.002)
 
     def tail(self):
         self.log.flush()

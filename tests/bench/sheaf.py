@@ -102,13 +102,17 @@ class Broker:
             self.profile.show()
         self.scratch.stop(self.process)
 
-    def start(self, workers=0):
+    def spawn(self, workers=0):
+        """Starts it, and waits for nothing."""
         command = [BIN / "sheafd", "--store", self.store / "store"]
         command += ["--config", self.config, "--workers", workers]
         command += ["--log-level", "warn"]
         for name, value in self.options.items():
             command += ["--set", f"{name}={value}"]
         self.process = self.scratch.start(command)
+
+    def start(self, workers=0):
+        self.spawn(workers)
         self.scratch.wait_for(
             lambda: self.stat("workers") >= workers, "sheafd", self.process
         )
@@ -160,6 +164,15 @@ class FirstCall:
 
     def __exit__(self, *_):
         self.listener.close()
+
+    def forget(self):
+        """Lets go of calls that were made and not looked at."""
+        self.listener.setblocking(False)
+        while True:
+            try:
+                self.listener.accept()[0].close()
+            except BlockingIOError:
+                return
 
     def wait(self, seconds):
         self.listener.settimeout(seconds)

@@ -1,0 +1,323 @@
+"""keeping.py - what it takes to keep many drafts: memory, disk, time
+
+Each of these is measured once, as it takes long, or several times over the same
+store.
+"""
+# SPDX-License-Identifier: MIT
+
+import contextlib
+import gzip
+import json
+import os
+import pathlib
+import statistics
+import threading
+import time
+
+import peers
+from plan import BATCH_DRAFTS_MAX, MARKS, SHEAF, Row, Section, Target, at_most
+from scratch import BenchError, children_of, memory_kib
+from sheaf import SLOTS, Broker, FirstCall, Upstream
+from whole import check_answers, write_drafts
+
+FIRST_CALL_S = 600  # the longest that a restart may take
+LOOK_S = 0.003  # between two looks at the memory
+TEXT_BYTES = 960
+TEXT_FOLDERS = ("/usr/share/doc", "/usr/share/common-licenses")
+
+# ---- memory ----
+
+
+class Peaks(threading.Thread):
+    """The most anonymous memory that broker, workers and commands had, in KiB."""
+
+    def __init__(self, scratch, broker):
+        super().__init__(daemon=True)
+        self.servers = {process.pid for process in scratch.processes}
+        self.broker = broker.process.pid
+        self.most = {"broker": 0, "worker": 0, "client": 0}
+        self.over = threading.Event()
+
+    def run(self):
+        while not self.over.wait(LOOK_S):
+            commands = set(children_of(os.getpid())) - self.servers
+            self.see("broker", [self.broker])
+            self.see("worker", children_of(self.broker))
+            self.see("client", commands)
+
+    def see(self, who, pids):
+        for pid in pids:
+            self.most[who] = max(self.most[who], memory_kib(pid))
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+
+def sheaf_memory(size):
+    """Drafts go through: handed in, answered by calls, fetched."""
+
+    def measure(bench):
+        count = bench.size(size)
+        drafts = bench.scratch.root / "drafts.jsonl"
+        results = bench.scratch.root / "results.jsonl"
+        write_drafts(drafts, count)
+        with Upstream(bench.scratch) as upstream:
+            with Broker(bench.scratch, 1, upstream.base) as broker:
+                with Peaks(bench.scratch, broker) as peaks:
+                    handed = broker.command("submit", "--wait", drafts)
+                    batch = handed.output.strip()
+                    broker.command("results", "-o", results, batch)
+        check_answers(results, count)
+        return {
+            f"memory-{who}": kib / 1024 for who, kib in peaks.most.items()
+        }
+
+    return measure
+
+
+def peer_memory(peer):
+    """As many items are there at a time."""
+
+    def measure(bench):
+        with peer(bench.scratch) as server:
+            server.put(bench.size("memory"))
+            return {"memory-broker": memory_kib(server.process.pid) / 1024}
+
+    return measure
+
+
+def grown(name):
+    return Target(
+        "of that for few drafts", lambda m: m[SHEAF] / m[name], False, 1.1,
+        None,
+    )
+
+
+def memory_row(who, floor, ambition):
+    return Row(
+        f"anonymous memory while many drafts go through, {who}", "MiB", False, 1,
+        (at_most("MiB", floor, ambition), grown("Sheaf, few drafts")),
+    )
+
+
+MEMORY = Section(
+    rows={
+        "memory-broker": memory_row("broker", 32, 16),
+        "memory-worker": memory_row("worker", 24, 12),
+        "memory-client": memory_row("client", 24, 12),
+    },
+    contestants={
+        SHEAF: sheaf_memory("memory"),
+        "Sheaf, few drafts": sheaf_memory("memory few"),
+        "beanstalkd": peer_memory(peers.BeanstalkdLazy),
+        "Redis": peer_memory(peers.RedisLazy),
+        "NATS JetStream": peer_memory(peers.Nats),
+    },
+    is_long=True,
+)
+
+# ---- restart ----
+
+
+def sheaf_restart(bench):
+    """From the start of sheafd, whose worker died with it, to the first call."""
+    values = []
+    with FirstCall() as upstream:
+        # Its calls have no end: it is not to wait for them when all is over.
+        with Broker(bench.scratch, 0, upstream.base, drain_ms=0) as broker:
+            bench.fill(broker, bench.size("restart"))
+            for _ in range(bench.size("restarts")):
+                broker.kill()
+                upstream.forget()
+                began = time.monotonic()
+                broker.spawn(1)
+                upstream.wait(FIRST_CALL_S)
+                values.append(time.monotonic() - began)
+    return {"restart": values}
+
+
+def peer_restart(peer):
+    """To the first item that a consumer gets."""
+
+    def measure(bench):
+        values = []
+        with peer(bench.scratch) as server:
+            server.put(bench.size("restart"))
+            for _ in range(bench.size("restarts")):
+                server.kill()
+                began = time.monotonic()
+                server.start()
+                server.take(1, window=1)
+                values.append(time.monotonic() - began)
+        return {"restart": values}
+
+    return measure
+
+
+RESTART = Section(
+    rows={
+        "restart": Row(
+            "killed with many drafts waiting, until the first call", "s", False,
+            3, (at_most("s", 0.5, 0.1),),
+        )
+    },
+    contestants={
+        SHEAF: sheaf_restart,
+        "beanstalkd": peer_restart(peers.BeanstalkdLazy),
+        "Redis": peer_restart(peers.RedisLazy),
+        "PostgreSQL": peer_restart(peers.Postgres),
+        "NATS JetStream": peer_restart(peers.Nats),
+    },
+    is_long=True,
+)
+
+# ---- disk ----
+
+
+def read_documents():
+    """The documents of this machine, in pieces of TEXT_BYTES at most."""
+    for folder in TEXT_FOLDERS:
+        for path in sorted(pathlib.Path(folder).rglob("*")):
+            if not path.is_file() or path.is_symlink():
+                continue
+            opened = gzip.open if path.suffix == ".gz" else open
+            with contextlib.suppress(OSError, UnicodeError):
+                with opened(path, "rt", encoding="utf-8") as file:
+                    text = file.read()
+                for at in range(0, len(text) - TEXT_BYTES, TEXT_BYTES):
+                    yield text[at : at + TEXT_BYTES]
+
+
+def write_texts(bench):
+    """Two files of different texts, as they stand in JSON: for drafts and for
+    replies. Each of both has so many."""
+    count_max = bench.size("disk")
+    seen = set()
+    paths = [bench.scratch.root / name for name in ("texts-in", "texts-out")]
+    with contextlib.ExitStack() as stack:
+        files = [
+            stack.enter_context(open(path, "w", encoding="utf-8"))
+            for path in paths
+        ]
+        for piece in read_documents():
+            if piece in seen:
+                continue
+            files[len(seen) % 2].write(json.dumps(piece, ensure_ascii=False)[1:-1] + "\n")
+            seen.add(piece)
+            if len(seen) == 2 * count_max:
+                break
+    if len(seen) < 2:
+        raise BenchError(f"no documents below {', '.join(TEXT_FOLDERS)}")
+    return paths, len(seen) // 2
+
+
+def sheaf_disk(bench):
+    """As many bytes of drafts as of replies, by chance."""
+    count = bench.size("disk")
+    return {"disk": kept(bench, count, None, None)}
+
+
+def sheaf_disk_text(bench):
+    (drafts, replies), count = write_texts(bench)
+    return {"disk-text": {SHEAF: kept(bench, count, drafts, replies)}}
+
+
+def kept(bench, count, drafts, replies):
+    """What a byte of draft or reply, with the JSON around its text, takes."""
+    size = 0
+    with Broker(bench.scratch, slots_max=8 * SLOTS) as broker:
+        for first in range(0, count, BATCH_DRAFTS_MAX):
+            part = min(BATCH_DRAFTS_MAX, count - first)
+            options = {"texts": drafts} if drafts else {}
+            size += broker.put(part, first=first, **options)["bytes"]
+        options = {"texts": replies} if replies else {}
+        size += broker.answer(count, **options)["bytes"]
+        return broker.disk() / size
+
+
+def peer_disk(peer, with_result):
+    def measure(bench):
+        count = bench.size("disk")
+        with peer(bench.scratch) as server:
+            size = server.put(count)["bytes"]
+            if with_result:
+                size += server.take(count)["bytes"]
+            return {"disk": server.disk() / size}
+
+    return measure
+
+
+DISK = Section(
+    rows={
+        "disk": Row(
+            "bytes on disk for a byte of draft and result that do not compress",
+            "×", False, 2, (at_most("×", 1.6, 1.4),),
+        ),
+        "disk-text": Row(
+            "bytes on disk for a byte of draft and result, documents", "×",
+            False, 2, (at_most("×", None, 0.7),),
+        ),
+    },
+    contestants={
+        SHEAF: sheaf_disk,
+        "Sheaf, documents": sheaf_disk_text,
+        "PostgreSQL": peer_disk(peers.Postgres, True),
+        "Redis": peer_disk(peers.RedisLazy, True),
+        "beanstalkd, without result": peer_disk(peers.BeanstalkdLazy, False),
+        "LMDB alone": peer_disk(peers.Lmdb, True),
+    },
+    is_long=True,
+)
+
+# ---- growth ----
+
+
+def sheaf_growth(bench):
+    """The time of a draft when so many wait already: medians of three slices."""
+    slice_count = bench.size("growth slice")
+    found = {"growth-submit": {}, "growth-complete": {}}
+    first = 0
+    with Broker(bench.scratch, slots_max=8 * SLOTS) as broker:
+        for mark in MARKS[bench.scale]:
+            waiting = broker.stat("requests_ready")
+            first = bench.fill(broker, mark - waiting, first)
+            puts, answers = [], []
+            for _ in range(3):
+                put = broker.put(slice_count, first=first)
+                first += slice_count
+                answer = broker.answer(slice_count)
+                puts.append(put["seconds"] / slice_count * 1e6)
+                answers.append(answer["seconds"] / slice_count * 1e6)
+            name = f"Sheaf, {mark:,} waiting"
+            found["growth-submit"][name] = statistics.median(puts)
+            found["growth-complete"][name] = statistics.median(answers)
+    return found
+
+
+def last_of_first():
+    def value(medians):
+        values = list(medians.values())
+        return values[-1] / values[0]
+
+    return Target("of the time with few", value, False, 1.3, None)
+
+
+GROWTH = Section(
+    rows={
+        "growth-submit": Row(
+            "time to submit a draft while many wait", "µs", False, 1,
+            (last_of_first(),),
+        ),
+        "growth-complete": Row(
+            "time to complete a draft while many wait", "µs", False, 1,
+            (last_of_first(),),
+        ),
+    },
+    contestants={SHEAF: sheaf_growth},
+    is_long=True,
+)
