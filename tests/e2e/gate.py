@@ -65,7 +65,7 @@ class Reply:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
         self.json = json.loads(body) if body[:1] == b"{" else None
-        self.code = (self.json or {}).get("error", {}).get("code")
+        self.code = ((self.json or {}).get("error") or {}).get("code")
 
 
 def request(url, path, body=None, token=None, source=None, **headers):
