@@ -14,5 +14,5 @@ fi
 
 "$BIN/../tests/sim/sim" "$histories" >sim.out 2>sim.err ||
     fail "$(head -c 2000 sim.err; grep 'NEVER TAKEN' sim.out)"
-tail -n 8 sim.out
+tail -n 12 sim.out
 say "$histories histories ended well"

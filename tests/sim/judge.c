@@ -74,6 +74,7 @@ judge_revive(struct world *world, uint64_t request)
     of->class_name = NULL;
     of->ready_ms = 0;
     of->failures = 0;
+    judge_fair_placed(world);
 }
 
 /* True if an explanation has this wait. *until_ms: when it ends, if it says. */
@@ -260,9 +261,9 @@ expect_report(struct world *world, const struct wire *wire, int64_t request)
         of->backoff_ms = of->wait_ms;
 }
 
-/* Somebody lets an upstream be asked again. */
+/* Somebody lets an upstream be asked again, or brings something to do. */
 static void
-expect_resume(struct world *world, const struct mail *mail)
+expect_of_client(struct world *world, const struct mail *mail)
 {
     struct wire wire;
     const char *name;
@@ -271,6 +272,10 @@ expect_resume(struct world *world, const struct mail *mail)
     if (wire_parse(&wire, buf_slice(&mail->head), (struct slice){ 0 }, NULL) <
         0) {
         return;
+    }
+    if (strcmp(wire_verb(&wire), "chunk") == 0 ||
+        strcmp(wire_verb(&wire), "retry") == 0) {
+        judge_fair_placed(world);
     }
     if (strcmp(wire_verb(&wire), "upstream_resume") == 0 &&
         wire_str(&wire, "upstream", 64, "", &name, NULL) == 0) {
@@ -288,13 +293,15 @@ judge_expect(struct world *world, const struct mail *mail)
     int64_t request;
 
     if (mail->side == SIDE_CLIENTS)
-        expect_resume(world, mail);
+        expect_of_client(world, mail);
     if (mail->side != SIDE_WORKERS ||
         wire_parse(&wire, buf_slice(&mail->head), (struct slice){ 0 }, NULL) <
             0) {
         return;
     }
     request = int_of(world, &wire, "request");
+    if (strcmp(wire_verb(&wire), "result") == 0)
+        judge_fair_report(world, &wire, world_is_liar(world, &mail->peer));
     if (world_is_liar(world, &mail->peer)) {
         /* Or one that has gone: who knows whether it is taken. */
         judge_lied(world, request);
@@ -336,11 +343,15 @@ read_letters(struct world *world)
                        NULL) < 0) {
             continue;
         }
-        if (strcmp(wire_verb(&wire), "confirmed") == 0)
+        if (strcmp(wire_verb(&wire), "confirmed") == 0) {
             judge_request(world, int_of(world, &wire, "request"))
                 ->is_confirmed = true;
-        if (strcmp(wire_verb(&wire), "lease") == 0)
+            judge_fair_letter(world, &wire);
+        }
+        if (strcmp(wire_verb(&wire), "lease") == 0) {
             judge_start(world, (uint64_t)int_of(world, &wire, "request"));
+            judge_fair_letter(world, &wire);
+        }
         wire_fini(&wire);
     }
 }
@@ -605,6 +616,9 @@ judge_commit(struct world *world)
     check_results(world);
     judge_opened(world);
     judge_leases(world);
+    if (world->is_turning)
+        judge_fair(world);
+    world->is_turning = false;
     if (++judge->turn % judge->every == 0)
         check_store(world);
     store_abort(world->store);
@@ -628,6 +642,7 @@ void
 judge_free(struct world *world)
 {
     window_free(world->judge.window);
+    free(world->judge.fair);
     free(world->judge.batches);
     free(world->judge.starts);
     free(world->judge.requests);

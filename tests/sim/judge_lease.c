@@ -88,6 +88,7 @@ judge_leases(struct world *world)
     size_t count = 0;
     uint64_t alone = 0;
 
+    world->judge.is_alone = false;
     while (store_lease_after(world->store, lease.request, &lease) == 0) {
         if (count == LEASES_MAX)
             world_fail(world, "more than %d leases", LEASES_MAX);
@@ -102,6 +103,7 @@ judge_leases(struct world *world)
             continue;
         }
         world->tally.alone++;
+        world->judge.is_alone = true;
         if (alone != 0)
             world_fail(world, "two requests run alone");
         alone = row.id;

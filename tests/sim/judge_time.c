@@ -41,6 +41,7 @@ judge_opened(struct world *world)
             (struct seen_times){ .ahead_ms = world->settled_ms,
                                  .created_ms = world->now_ms };
         world->judge.opened = batch.id;
+        judge_fair_opened(world, batch.id);
     }
 }
 
@@ -57,6 +58,7 @@ judge_started(struct world *world)
     judge->starts = mem_grow(judge->starts, judge->start_count + 1,
                              sizeof(judge->starts[0]));
     judge->starts[judge->start_count++] = world->now_ms;
+    judge_fair_started(world);
 }
 
 /* Until when it lasts at least. What has run out at a start gets a grace, which is

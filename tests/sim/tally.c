@@ -9,6 +9,11 @@ tally_add(struct tally *sum, const struct tally *part)
 #define TALLY_SUM(name) sum->name += part->name;
     TALLY_LIST(TALLY_SUM)
 #undef TALLY_SUM
+#define TALLY_MAX(name)         \
+    if (part->name > sum->name) \
+        sum->name = part->name;
+    TALLY_PEAKS(TALLY_MAX)
+#undef TALLY_MAX
     for (int a = 0; a < BATCH_STATE_COUNT; a++) {
         for (int b = 0; b < BATCH_STATE_COUNT; b++)
             sum->batch_moves[a][b] += part->batch_moves[a][b];
@@ -78,5 +83,9 @@ tally_print(const struct tally *tally)
         missing += *value == 0;
     }
     printf("\n");
+#define TALLY_PEAK(name) \
+    printf(#name " %.3f of its bound\n", (double)tally->name / 1000);
+    TALLY_PEAKS(TALLY_PEAK)
+#undef TALLY_PEAK
     return missing;
 }

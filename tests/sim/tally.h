@@ -28,12 +28,16 @@
     X(reboots)         X(clock_jumps)     X(workers_drained) X(poisonings)    \
     X(poisoned)        X(hangs)           X(slips_lost)      X(alone)         \
     X(results)         X(checks)          X(storms)          X(probes)        \
-    X(resumed)
+    X(resumed)         X(turns_checked)   X(fair_pairs)      X(fair_shares)
 /* clang-format on */
+
+/* The largest part of its bound that was seen, in thousandths. */
+#define TALLY_PEAKS(X) X(worst_pair) X(worst_share) X(worst_wait)
 
 #define TALLY_FIELD(name) uint64_t name;
 struct tally {
     TALLY_LIST(TALLY_FIELD)
+    TALLY_PEAKS(TALLY_FIELD)
     uint64_t batch_moves[BATCH_STATE_COUNT][BATCH_STATE_COUNT];
     uint64_t request_moves[REQUEST_STATE_COUNT][REQUEST_STATE_COUNT];
 };

@@ -140,6 +140,8 @@ weather_check(struct world *world)
         if (store_upstream_get(world->store, weather_names[i], &row) < 0)
             continue;
         of->is_open = row.breaker == BREAKER_OPEN;
+        if (row.until_ms != 0 || row.breaker != BREAKER_CLOSED)
+            judge_fair_trouble(world, i);
         if (row.breaker != BREAKER_PROBING)
             continue;
         world->tally.probes += !of->is_probing;

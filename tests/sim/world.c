@@ -255,6 +255,7 @@ note_read(struct world *world)
     for (int i = 0; i < WORLD_WORKERS; i++)
         world->workers[i].gone_beats = 0; /* it counts anew */
     clocks_note_commit(world);
+    judge_fair_forget(world);
 }
 
 static void
@@ -367,6 +368,7 @@ commit(struct world *world)
 
     if (is_lost || world->fails) {
         store_abort(world->store);
+        world->is_turning = false;
         judge_abort(world);
         if (is_lost) {
             crash(world);
@@ -425,6 +427,7 @@ transact(struct world *world, struct mail *mails, size_t count)
     world->wake_ms = broker_next_ms(world->broker);
     if (world->wake_ms < world->now_ms)
         world->wake_ms = world->now_ms;
+    world->is_turning = true;
     rc = commit(world);
     if (rc == 0) {
         settle(world);

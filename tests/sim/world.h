@@ -34,6 +34,8 @@
 #include "tests/sim/dice.h"
 #include "tests/sim/tally.h"
 
+struct wire;
+
 #define WORLD_START_MS   INT64_C(1800000000000)
 #define WORLD_CLIENTS    4
 #define WORLD_WORKERS    5
@@ -235,7 +237,9 @@ struct judge {
     size_t start_count;
     uint64_t turn;
     uint64_t every;        /* the whole store is looked at so often */
+    bool is_alone;         /* a request runs alone */
     struct window *window; /* of the plan that has one, once it was needed */
+    struct fair *fair;
 };
 
 struct world {
@@ -269,6 +273,7 @@ struct world {
     uint32_t kept_boot;
     int crashes;
     int events;
+    bool is_turning;   /* the commit at hand is of a turn of its loop */
     bool fails;        /* the next commit finds no space */
     int crash;         /* the next commit ends the broker: CRASH_… */
     struct pipe stray; /* of links that broke: may still arrive */
@@ -492,6 +497,27 @@ bool judge_may_start(struct world *world, const struct batch *batch);
 
 /* A lease is sent: a batch that may start wants it. */
 void judge_start(struct world *world, uint64_t request);
+
+/* ---- judge_fair.c, and ledger.c: who is served ---- */
+
+/* The broker has started; what was charged is forgotten. */
+void judge_fair_started(struct world *world);
+void judge_fair_forget(struct world *world);
+
+/* An upstream is not well, and is asked with care from now on. */
+void judge_fair_trouble(struct world *world, int where);
+
+/* A batch was opened; requests may have been put into groups. */
+void judge_fair_opened(struct world *world, uint64_t batch);
+void judge_fair_placed(struct world *world);
+
+/* A report is about to be applied; a lease, or a confirmation, will be sent. */
+void judge_fair_report(struct world *world, const struct wire *wire,
+                       bool is_lie);
+void judge_fair_letter(struct world *world, const struct wire *wire);
+
+/* A turn of the broker's loop, within a transaction. */
+void judge_fair(struct world *world);
 
 /* ---- judge_lease.c: leases, and what is counted, within a transaction ---- */
 
