@@ -6,8 +6,6 @@
 #include "base/log.h"
 #include "queue/filing.h"
 
-#define SLICE_BYTES (1u << 20) /* of lines; one is always made */
-
 /* A slice of a batch's files. */
 struct making {
     struct broker *broker;
@@ -18,17 +16,19 @@ struct making {
     int64_t now_ms;
 };
 
-/* Puts results into lines, from where the last slice ended. */
+/* Puts results into lines, from where the last slice ended: as many as a page of
+ * results may have, and one at least. */
 static void
 make_lines(struct making *making)
 {
     struct store *store = making->broker->env.store;
     struct filing *filing = &making->filing;
     size_t most = store_slice(store);
+    size_t bytes_max = (size_t)making->broker->env.conf->results_page_bytes_max;
 
     for (size_t i = 0;
          i < most &&
-         making->lines[0].bytes + making->lines[1].bytes < SLICE_BYTES;
+         making->lines[0].bytes + making->lines[1].bytes < bytes_max;
          i++) {
         struct result_row row;
         int rc = store_result_at(store, filing->batch, filing->make_at, &row);

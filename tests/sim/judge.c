@@ -596,6 +596,7 @@ check_store(struct world *world)
         world_fail(world, "the store is not whole:\n%s", report.data);
     buf_fini(&report);
     judge_counts(world);
+    judge_files(world);
     for (int i = 0; i < world->plan_count; i++)
         check_plan(world, &world->plans[i]);
 }
@@ -644,6 +645,7 @@ judge_free(struct world *world)
     window_free(world->judge.window);
     free(world->judge.fair);
     free(world->judge.batches);
+    free(world->judge.files);
     free(world->judge.starts);
     free(world->judge.requests);
 }

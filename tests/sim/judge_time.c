@@ -108,6 +108,8 @@ note_sealed(struct world *world, uint64_t batch, struct seen_times *times,
     if (!is_first) /* with a deadline as long as the first */
         return;
     times->life_ms = world->conf.deadline_ms;
+    if (filer_round_of(world, batch)) /* it counts from when it was opened */
+        times->life_ms -= world->now_ms - times->created_ms;
     if (terms_of(world, batch) == PLAN_WITH_DEADLINE) {
         times->life_ms = PLAN_DEADLINE_MS - times->ahead_ms - world->now_ms;
         if (times->life_ms < 0) /* it had passed when it was sealed */
@@ -132,7 +134,9 @@ judge_moved(struct world *world, uint64_t batch, enum batch_state from,
 
     if (to == BATCH_SEALED && from != BATCH_PAUSED)
         note_sealed(world, batch, times, from == BATCH_OPEN);
-    if (to == BATCH_FINISHED || to == BATCH_CANCELLED || to == BATCH_EXPIRED)
+    judge_filed(world, batch, to);
+    if (to == BATCH_FINISHED || to == BATCH_CANCELLED || to == BATCH_EXPIRED ||
+        to == BATCH_FAILED)
         times->ended_ms = world->now_ms;
     if (to == BATCH_EXPIRED) {
         check_end(world, batch, "expired", times->sealed_ms, times->life_ms);

@@ -28,7 +28,9 @@
     X(reboots)         X(clock_jumps)     X(workers_drained) X(poisonings)    \
     X(poisoned)        X(hangs)           X(slips_lost)      X(alone)         \
     X(results)         X(checks)          X(storms)          X(probes)        \
-    X(resumed)         X(turns_checked)   X(fair_pairs)      X(fair_shares)
+    X(resumed)         X(turns_checked)   X(fair_pairs)      X(fair_shares)   \
+    X(uploads)         X(parts)           X(parts_forged)    X(file_batches)  \
+    X(files_deleted)   X(files_made)
 /* clang-format on */
 
 /* The largest part of its bound that was seen, in thousandths. */

@@ -170,7 +170,10 @@ link_at(struct world *world, size_t nth)
     if (nth < (size_t)world->client_count)
         return &world->clients[nth].link;
     nth -= (size_t)world->client_count;
-    return nth < WORLD_WORKERS ? &world->workers[nth].link : NULL;
+    if (nth < WORLD_WORKERS)
+        return &world->workers[nth].link;
+    return nth == WORLD_WORKERS && world->filer.is_on ? &world->filer.link
+                                                      : NULL;
 }
 
 static bool
@@ -599,7 +602,9 @@ act(struct world *world)
         weather_change(world);
     else
         turn(world);
+    filer_act(world);
     clients_read(world);
+    filer_read(world);
     workers_read(world);
     workers_tick(world);
     end_drain(world);
@@ -636,10 +641,12 @@ calm(struct world *world)
         int64_t next_ms;
 
         clients_finish(world);
+        filer_finish(world);
         turn(world);
         clients_read(world);
+        filer_read(world);
         workers_tick(world);
-        if (clients_are_done(world))
+        if (clients_are_done(world) && filer_is_done(world))
             return;
         if (steps++ > CALM_STEPS_MAX || world->now_ms > end_ms)
             world_fail(world, "it does not come to an end");
@@ -761,6 +768,7 @@ world_new(uint64_t seed, const char *dir, struct text_rules *rules,
         if (world->is_busy)
             crowd_plan(world, &world->plans[i]);
     }
+    filer_begin(world);
     open_store(world);
     clocks_resume(world);
     start_broker(world);
@@ -774,6 +782,7 @@ world_free(struct world *world)
     struct wire_link *link;
 
     clients_free(world);
+    filer_free(world);
     workers_free(world);
     judge_free(world);
     for (size_t i = 0; (link = link_at(world, i)); i++) {

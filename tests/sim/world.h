@@ -8,7 +8,7 @@
  * in and after each commit.
  *
  *   clients.c ──┐                      ┌── workers.c ── the upstream
- *               ├── links ── world.c ──┤   fortune.c: what befalls them
+ *   filer.c     ├── links ── world.c ──┤   fortune.c: what befalls them
  *   reader      ┘     (shell, crashes) └── judge*.c: what must hold, always
  *
  * Links keep the order of each peer's messages and nothing else, as ZeroMQ does.
@@ -31,6 +31,7 @@
 #include "base/text.h"
 #include "queue/breaker.h"
 #include "queue/broker.h"
+#include "store/filing.h"
 #include "tests/sim/dice.h"
 #include "tests/sim/tally.h"
 
@@ -45,6 +46,7 @@ struct wire;
 #define WORLD_LINES      9 /* of a chunk, at most */
 #define WORLD_DRAFTS     (WORLD_CHUNKS * WORLD_LINES)
 #define WORLD_UUID_BYTES 37
+#define WORLD_ROUNDS     32 /* of the filer, at most */
 #define WORLD_EVENTS_MIN 300
 #define WORLD_PATH_BYTES 128
 #define WORLD_LEFT       64 /* calls of one worker */
@@ -109,6 +111,32 @@ struct plan {
 struct client {
     struct wire_link link;
     int64_t re;
+};
+
+/* ---- the filer: a client that makes batches from files ---- */
+
+/* One of its files, and the batch that is made from it. Its plan is the one behind
+ * those of the others, for all rounds. */
+struct filer_round {
+    char *content;
+    size_t bytes;
+    int line_count;
+    int texts[WORLD_DRAFTS]; /* of each line */
+    bool has_bad;            /* a line is: it must fail */
+    bool was_deleted;        /* the file's deletion was asked for */
+    char file[WORLD_UUID_BYTES], batch[WORLD_UUID_BYTES]; /* once known */
+    size_t received;    /* bytes, as was acknowledged */
+    bool is_stored;     /* this too */
+    int64_t created_ms; /* of the file, as it was told */
+};
+
+struct filer {
+    bool is_on; /* in some histories */
+    struct wire_link link;
+    struct dice dice; /* its own: the others' fate does not hang on it */
+    int64_t re, open_re, forged_re, look_re, batch_re;
+    int round; /* at which it is */
+    struct filer_round rounds[WORLD_ROUNDS];
 };
 
 /* ---- workers ---- */
@@ -225,7 +253,16 @@ struct known_upstream {
     bool is_resumed; /* in the transaction at hand */
 };
 
+/* A file that a batch has ended in: it does not change. */
+struct seen_file {
+    unsigned char uuid[FILE_UUID_BYTES];
+    unsigned char digest[DIGEST_BYTES];
+    int64_t stored_ms;
+};
+
 struct judge {
+    struct seen_file *files;
+    size_t file_count;
     struct known_upstream upstreams[WORLD_UPSTREAMS];
     uint64_t seq;    /* of the newest result that was seen */
     uint64_t opened; /* the newest batch that was seen */
@@ -279,7 +316,8 @@ struct world {
     struct pipe stray; /* of links that broke: may still arrive */
     uint32_t peers;
     struct client clients[WORLD_CLIENTS];
-    struct plan plans[WORLD_PLANS];
+    struct plan plans[WORLD_PLANS + 1]; /* the last one is the filer's */
+    struct filer filer;
     struct worker workers[WORLD_WORKERS];
     struct weather weather[WORLD_UPSTREAMS];
     uint32_t in_flight; /* calls, as the upstream sees them */
@@ -348,6 +386,21 @@ void crowd_line(struct world *world, const struct plan *plan,
 
 /* The tokens that an answer to this body tells; 0: it does not. */
 int64_t crowd_usage(const struct world *world, const char *body);
+
+/* ---- filer.c ---- */
+
+void filer_begin(struct world *world);
+void filer_act(struct world *world);
+void filer_read(struct world *world);
+void filer_finish(struct world *world); /* calm */
+bool filer_is_done(struct world *world);
+void filer_free(struct world *world);
+
+/* True if a file of that time may have expired. */
+bool filer_may_expire(const struct world *world, int64_t since_ms);
+
+/* The round whose key a batch has; NULL: it is none of the filer's. */
+struct filer_round *filer_round_of(struct world *world, uint64_t batch);
 
 /* ---- workers.c: what a worker does ---- */
 
@@ -518,6 +571,13 @@ void judge_fair_letter(struct world *world, const struct wire *wire);
 
 /* A turn of the broker's loop, within a transaction. */
 void judge_fair(struct world *world);
+
+/* ---- judge_files.c: files, within a transaction ---- */
+
+void judge_files(struct world *world);
+
+/* A batch that is made from a file has moved. */
+void judge_filed(struct world *world, uint64_t batch, enum batch_state to);
 
 /* ---- judge_lease.c: leases, and what is counted, within a transaction ---- */
 
