@@ -35,7 +35,7 @@ struct http_broker {
     int64_t greet_ms;   /* the next greeting */
     int64_t heard_ms;   /* the last answer to one */
     int64_t greeted_ms; /* the oldest greeting not answered; 0: none */
-    bool is_up;
+    bool is_up, is_closing;
     struct http_welcome welcome;
     struct buf head, body; /* of the message that came last */
 };
@@ -81,12 +81,36 @@ unlink_question(struct http_broker *broker, struct http_question *question)
 }
 
 void
+http_broker_forget(struct http_broker *broker, struct http_question *question)
+{
+    unlink_question(broker, question);
+    free_question(broker, question);
+}
+
+/* Ends a question. Its function may ask others: the list is in order by then. */
+static void
+end_question(struct http_broker *broker, struct http_question *question,
+             const struct wire *wire, const struct err *err)
+{
+    http_answer_fn *answer = question->answer;
+    void *arg = question->arg;
+
+    http_broker_forget(broker, question);
+    if (answer)
+        answer(arg, wire, err);
+}
+
+void
 http_broker_free(struct http_broker *broker)
 {
+    struct err err = { 0 };
+
     if (!broker)
         return;
+    broker->is_closing = true;
+    err_set(&err, E_DRAINING, "the gateway ends");
     while (broker->oldest)
-        http_broker_forget(broker, broker->oldest);
+        end_question(broker, broker->oldest, NULL, &err);
     link_close(broker->link, 0);
     link_context_free(broker->context);
     cJSON_Delete(broker->welcome.models);
@@ -94,13 +118,6 @@ http_broker_free(struct http_broker *broker)
     buf_fini(&broker->body);
     free(broker->endpoint);
     free(broker);
-}
-
-void
-http_broker_forget(struct http_broker *broker, struct http_question *question)
-{
-    unlink_question(broker, question);
-    free_question(broker, question);
 }
 
 static void
@@ -129,6 +146,8 @@ static int
 check_room(const struct http_broker *broker, const struct http_ask *ask,
            struct err *err)
 {
+    if (broker->is_closing)
+        return err_set(err, E_DRAINING, "the gateway ends");
     if (!broker->is_up && !ask->is_patient)
         return err_set(err, E_UNREACHABLE, "%s", AWAY);
     if (broker->count == HTTP_QUESTIONS_MAX)
@@ -244,19 +263,6 @@ find_question(struct http_broker *broker, int64_t re)
     while (question && question->re != re)
         question = question->next;
     return question;
-}
-
-/* Ends a question. Its function may ask others: the list is in order by then. */
-static void
-end_question(struct http_broker *broker, struct http_question *question,
-             const struct wire *wire, const struct err *err)
-{
-    http_answer_fn *answer = question->answer;
-    void *arg = question->arg;
-
-    http_broker_forget(broker, question);
-    if (answer)
-        answer(arg, wire, err);
 }
 
 static void

@@ -50,7 +50,7 @@ struct http_welcome {
 /* Connects to an endpoint; the broker need not be there. NULL: E_USAGE. */
 struct http_broker *http_broker_new(const char *endpoint, struct err *err);
 
-/* Ends the connection; questions end without an answer. NULL is fine. */
+/* Ends the connection, and all questions with E_DRAINING. NULL is fine. */
 void http_broker_free(struct http_broker *broker);
 
 /* What is asked: a header without `re`, which is freed, and a body, which is

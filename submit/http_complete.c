@@ -89,13 +89,34 @@ fail_by(struct completion *completion, const struct err *err)
     fail(completion, &error);
 }
 
-/* Nobody wants the answer: unless others do, it is not paid for. */
+static void
+on_cancelled(void *arg, const struct wire *wire, const struct err *err)
+{
+    struct completion *completion = arg;
+
+    (void)wire;
+    (void)err;
+    completion->question = NULL;
+    tell(completion, "purge");
+    completion_free(completion);
+}
+
+/* Nobody wants the answer: unless others do, it is not paid for. The purge comes
+ * when the cancel is through, or the worker would not hear of that. A gateway
+ * that has to go cancels nothing: its clients ask the next one. */
 static void
 drop(struct completion *completion)
 {
+    struct http_ask cancel = { .answer = on_cancelled };
+
+    completion->request = NULL;
+    if (completion->question)
+        http_broker_forget(completion->gateway->broker, completion->question);
+    completion->question = NULL;
     if (!completion->gateway->is_draining) {
-        tell(completion, "cancel");
-        tell(completion, "purge");
+        cancel.head = wire_new("cancel");
+        if (ask(completion, &cancel, NULL))
+            return;
     }
     completion_free(completion);
 }
@@ -307,9 +328,8 @@ fail_stalled(struct completion *completion, const cJSON *stalled)
                    cJSON_IsString(message) ? message->valuestring : "");
     error.is_worth_retry = false;
     error.retry_after_s = 0;
-    tell(completion, "cancel");
-    tell(completion, "purge");
-    fail(completion, &error);
+    http_reply_error(completion->request, &error);
+    drop(completion);
 }
 
 static void on_status(void *arg, const struct wire *wire,

@@ -423,7 +423,18 @@ end_overdue(struct connection *connection, int64_t now_ms)
     shut(connection);
 }
 
-/* A connection at rest whose client has hung up. */
+/* True if the client has hung up and nothing of it is left to be read. */
+static bool
+is_vanished(const struct connection *connection)
+{
+    char ignored;
+
+    return connection->is_resting ||
+           recv(connection->fd, &ignored, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* At a connection at rest the library does not look; and of one whose client
+ * hangs up right behind some bytes, it does not hear. */
 static void
 end_vanished(struct http_server *server)
 {
@@ -438,16 +449,18 @@ end_vanished(struct http_server *server)
     for (connection = server->connections; connection;
          connection = connection->next) {
         server->polled[count++] =
-            (struct pollfd){ .fd = connection->is_resting ? connection->fd : -1,
-                             .events = POLLRDHUP };
+            (struct pollfd){ .fd = connection->fd, .events = POLLRDHUP };
     }
     if (count == 0 || poll(server->polled, count, 0) <= 0)
         return;
     count = 0;
     for (connection = server->connections; connection;
          connection = connection->next) {
-        if (server->polled[count++].revents)
+        if (server->polled[count++].revents &&
+            (connection->is_resting || connection->phase != PHASE_REPLY) &&
+            is_vanished(connection)) {
             shut(connection);
+        }
     }
 }
 

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "base/log.h"
 #include "base/mem.h"
 #include "submit/http_gateway.h"
 #include "submit/http_server.h"
+#include "submit/metrics.h"
 
-#define METRICS_TEXT "text/plain; version=0.0.4; charset=utf-8"
+#define STATS_MS 5000 /* Prometheus waits for 10 s */
 
 /* This process lives. */
 static void
@@ -74,14 +78,63 @@ write_own(const struct gateway *gateway, struct buf *out)
                  (unsigned long long)gateway->replies[class]);
 }
 
+/* A scrape that waits for the broker's figures. */
+struct scrape {
+    struct http_request *request;
+    struct http_question *question;
+};
+
 static void
-metrics(struct http_request *request)
+finish(struct http_request *request, const cJSON *stats)
 {
     struct buf out = { 0 };
 
     write_own(request->gateway, &out);
-    http_reply(request, 200, METRICS_TEXT, buf_slice(&out));
+    if (stats && metrics_write(stats, &out) < 0)
+        log_warn("event=metrics_failed reason=\"stats are no object\"");
+    http_reply(request, 200, METRICS_CONTENT_TYPE, buf_slice(&out));
     buf_fini(&out);
+}
+
+static void
+on_gone(void *arg)
+{
+    struct scrape *scrape = arg;
+
+    http_broker_forget(scrape->request->gateway->broker, scrape->question);
+    free(scrape);
+}
+
+static void
+on_stats(void *arg, const struct wire *wire, const struct err *err)
+{
+    struct scrape *scrape = arg;
+
+    (void)err;
+    finish(scrape->request, wire ? wire_get(wire, "stats") : NULL);
+    free(scrape);
+}
+
+/* What the broker tells of itself; while it is away, the gateway alone. */
+static void
+metrics(struct http_request *request)
+{
+    struct scrape *scrape = mem_zalloc(1, sizeof(*scrape));
+    struct http_ask ask = { .head = wire_new("stats"),
+                            .answer_ms = STATS_MS,
+                            .answer = on_stats,
+                            .arg = scrape };
+    struct gateway *gateway = request->gateway;
+
+    scrape->request = request;
+    scrape->question =
+        http_broker_ask(gateway->broker, &ask, gateway->now_ms, NULL);
+    if (scrape->question) {
+        http_on_gone(request, on_gone, scrape);
+        return;
+    }
+    free(scrape);
+    finish(request, NULL);
 }
 
 static const struct http_route rows[] = {

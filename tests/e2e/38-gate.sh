@@ -116,6 +116,14 @@ cases vanish "$open_api" "$open_watch"
 equal "$(sheaf list --json | wc -l)" 1 "batches left: what was not waited for"
 say "completions come through the queue"
 
+curl -sf "$open_watch/metrics" >metrics || fail "metrics are served"
+for name in sheaf_build_info sheaf_http_build_info sheaf_http_replies_total; do
+    grep -q "^$name{" metrics || fail "no $name among the metrics"
+done
+if command -v promtool >promtool; then
+    equal "$(promtool check metrics <metrics 2>&1)" "" "what promtool finds"
+fi
+
 # ---- a broker that goes and comes ----
 
 cases restart "$open_api" &

@@ -463,6 +463,8 @@ def away(api, watch):
            int(reply.headers["Retry-After"]) >= 1), (503, "true", True))
     check("/readyz", request(watch, "/readyz").status, 503)
     check("/healthz", healthy(watch), True)
+    check("the gateway's own figures", metric(watch, "sheaf_http_broker_up"),
+          0.0)
 
 
 def drain(api, watch, pid):
