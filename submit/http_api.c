@@ -3,10 +3,11 @@
 #include "submit/http_gateway.h"
 #include "submit/http_models.h"
 
-#define COMPLETION(url)                                                       \
-    {                                                                         \
-        "POST", url, HTTP_SCOPE_SUBMIT, HTTP_JSON, HTTP_COMPLETION_BYTES_MAX, \
-            http_complete                                                     \
+#define COMPLETION(url)                                                 \
+    {                                                                   \
+        .method = "POST", .pattern = url, .scope = HTTP_SCOPE_SUBMIT,   \
+        .type = HTTP_JSON, .body_bytes_max = HTTP_COMPLETION_BYTES_MAX, \
+        .handler = http_complete                                        \
     }
 
 static const struct http_route rows[] = {
@@ -14,8 +15,14 @@ static const struct http_route rows[] = {
     COMPLETION("/v1/responses"),
     COMPLETION("/v1/completions"),
     COMPLETION("/v1/embeddings"),
-    { "GET", "/v1/models", HTTP_SCOPE_READ, NULL, 0, http_models_list },
-    { "GET", "/v1/models/{model}", HTTP_SCOPE_READ, NULL, 0, http_models_get },
+    { .method = "GET",
+      .pattern = "/v1/models",
+      .scope = HTTP_SCOPE_READ,
+      .handler = http_models_list },
+    { .method = "GET",
+      .pattern = "/v1/models/{model}",
+      .scope = HTTP_SCOPE_READ,
+      .handler = http_models_get },
 };
 
 const struct http_routes http_api_routes = { rows,

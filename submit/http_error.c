@@ -96,7 +96,7 @@ http_error_write(const struct http_error *error, struct buf *out)
 }
 
 void
-http_error_write_whole(const struct http_error *error, struct buf *out)
+http_error_frame(const struct http_error *error, struct buf *out)
 {
     struct buf body = { 0 };
 

@@ -47,6 +47,6 @@ int http_error_of(struct http_error *error, const struct err *err);
 void http_error_write(const struct http_error *error, struct buf *out);
 
 /* Appends a whole HTTP reply that says so, and that the connection ends. */
-void http_error_write_whole(const struct http_error *error, struct buf *out);
+void http_error_frame(const struct http_error *error, struct buf *out);
 
 #endif

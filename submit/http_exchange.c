@@ -93,48 +93,6 @@ http_exchange_free(struct exchange *exchange)
     free(exchange);
 }
 
-int
-http_exchange_take(struct exchange *exchange, struct slice piece,
-                   struct http_error *error)
-{
-    struct http_request *request = &exchange->request;
-    struct gateway *gateway = request->gateway;
-
-    if (piece.bytes > request->route->body_bytes_max - request->body.bytes)
-        return http_error_set(error, 413, "body_too_large",
-                              "a body of more than %zu bytes",
-                              request->route->body_bytes_max);
-    if (piece.bytes > HTTP_BODIES_BYTES_MAX - gateway->body_bytes)
-        return http_error_set(error, 503, "busy",
-                              "too many requests have large bodies");
-    gateway->body_bytes += piece.bytes;
-    buf_add_slice(&request->body, piece);
-    return 0;
-}
-
-size_t
-http_exchange_read(struct exchange *exchange, char *to, size_t max)
-{
-    size_t bytes = exchange->piece.bytes - exchange->piece_at;
-
-    if (bytes == 0) {
-        buf_reset(&exchange->piece);
-        exchange->piece_at = 0;
-        if (exchange->is_ended || exchange->is_failed || exchange->is_pulled)
-            return 0;
-        exchange->is_pulled = true;
-        exchange->source.pull(exchange->source.arg, &exchange->request,
-                              exchange->fed);
-        bytes = exchange->piece.bytes;
-    }
-    if (bytes > max)
-        bytes = max;
-    if (bytes)
-        memcpy(to, exchange->piece.data + exchange->piece_at, bytes);
-    exchange->piece_at += bytes;
-    return bytes;
-}
-
 /* ---- what handlers call ---- */
 
 const char *
@@ -150,6 +108,14 @@ http_on_gone(struct http_request *request, http_gone_fn *gone, void *arg)
 
     exchange->gone = gone;
     exchange->gone_arg = arg;
+}
+
+void
+http_take_more(struct http_request *request)
+{
+    struct exchange *exchange = exchange_of(request);
+
+    exchange->wake(exchange);
 }
 
 void
@@ -215,6 +181,90 @@ http_reply_source(struct http_request *request, int status, const char *type,
     exchange->has_source = true;
     exchange->source = *source;
     reply(exchange, status, type);
+}
+
+/* ---- the body ---- */
+
+/* In memory. */
+static size_t
+gather(struct http_request *request, struct slice piece)
+{
+    struct gateway *gateway = request->gateway;
+    struct http_error error;
+
+    if (piece.bytes > HTTP_BODIES_BYTES_MAX - gateway->body_bytes) {
+        http_error_set(&error, 503, "busy",
+                       "too many requests have large bodies");
+        http_reply_error(request, &error);
+        return 0;
+    }
+    gateway->body_bytes += piece.bytes;
+    buf_add_slice(&request->body, piece);
+    return piece.bytes;
+}
+
+size_t
+http_exchange_take(struct exchange *exchange, struct slice piece)
+{
+    struct http_request *request = &exchange->request;
+    const struct http_route *route = request->route;
+    struct http_error error;
+    size_t taken = 0;
+
+    if (piece.bytes > route->body_bytes_max - exchange->body_bytes) {
+        http_error_set(&error, 413, "body_too_large",
+                       "a body of more than %zu bytes", route->body_bytes_max);
+        http_reply_error(request, &error);
+    } else {
+        taken = route->piece ? route->piece(request, piece)
+                             : gather(request, piece);
+    }
+    assert(taken <= piece.bytes);
+    exchange->body_bytes += taken;
+    return taken;
+}
+
+void
+http_exchange_frame(const struct exchange *exchange, struct buf *out)
+{
+    assert(exchange->is_replied);
+    assert(!exchange->has_source);
+    buf_addf(out, "HTTP/1.1 %d Refused\r\nContent-Type: %s\r\n",
+             exchange->status, exchange->type);
+    buf_addf(out, "x-request-id: %s\r\n", exchange->request.id);
+    for (size_t i = 0; i < exchange->field_count; i++)
+        buf_addf(out, "%s: %s\r\n", exchange->fields[i].name,
+                 exchange->fields[i].value);
+    buf_addf(out,
+             "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
+             "Connection: close\r\nContent-Length: %zu\r\n\r\n",
+             exchange->body.bytes);
+    buf_add_slice(out, buf_slice(&exchange->body));
+}
+
+/* ---- a body that is pulled ---- */
+
+size_t
+http_exchange_read(struct exchange *exchange, char *to, size_t max)
+{
+    size_t bytes = exchange->piece.bytes - exchange->piece_at;
+
+    if (bytes == 0) {
+        buf_reset(&exchange->piece);
+        exchange->piece_at = 0;
+        if (exchange->is_ended || exchange->is_failed || exchange->is_pulled)
+            return 0;
+        exchange->is_pulled = true;
+        exchange->source.pull(exchange->source.arg, &exchange->request,
+                              exchange->fed);
+        bytes = exchange->piece.bytes;
+    }
+    if (bytes > max)
+        bytes = max;
+    if (bytes)
+        memcpy(to, exchange->piece.data + exchange->piece_at, bytes);
+    exchange->piece_at += bytes;
+    return bytes;
 }
 
 static void

@@ -27,7 +27,8 @@ struct exchange {
     http_gone_fn *gone;
     void *gone_arg;
     int64_t since_ms;
-    struct buf uri; /* as it came */
+    struct buf uri;    /* as it came */
+    size_t body_bytes; /* that came so far */
 
     bool is_called;  /* by now the handler has it */
     bool is_replied; /* nobody else will */
@@ -73,9 +74,13 @@ bool http_admit(struct exchange *exchange, const struct http_head *head,
                 const struct http_terms *terms,
                 const struct http_address *address);
 
-/* Takes a piece of the body. The status of a refusal, with *error, or 0. */
-int http_exchange_take(struct exchange *exchange, struct slice piece,
-                       struct http_error *error);
+/* Takes a piece of the body; returns how much of it: if less than all, the rest
+ * is to come again later. There may be a reply then, which refuses it. */
+size_t http_exchange_take(struct exchange *exchange, struct slice piece);
+
+/* Appends the whole reply as it goes over the wire, for a connection that ends
+ * with it. It has no source. */
+void http_exchange_frame(const struct exchange *exchange, struct buf *out);
 
 /* Copies what there is of a source's body, at most `max` bytes, and asks for
  * more when there is nothing. 0: wait, or it is ended or failed. */

@@ -62,6 +62,7 @@ struct http_request {
     struct buf content_type; /* as it came; empty if there is none */
     struct buf range;        /* the field Range; empty if there is none */
     bool is_head;            /* the reply is told, but not sent */
+    void *state;             /* the handler's, between its calls */
 };
 
 /* The nth parameter of the route's pattern, from 0. */
@@ -70,6 +71,9 @@ const char *http_param(const struct http_request *request, size_t nth);
 /* Who is to know that the client has vanished: needed by whoever keeps a request
  * beyond the call of its handler. */
 void http_on_gone(struct http_request *request, http_gone_fn *gone, void *arg);
+
+/* Goes on with a body of which a piece was not taken. */
+void http_take_more(struct http_request *request);
 
 /* Adds a header field to the reply that will follow. */
 void http_reply_field(struct http_request *request, const char *name,

@@ -4,7 +4,8 @@
  * A listener has a table of routes. A pattern is made of segments, each exact or
  * a parameter in braces, which takes any one segment:
  *
- *   { "POST", "/v1/batches/{id}/cancel", HTTP_SCOPE_SUBMIT, NULL, 0, cancel }
+ *   { .method = "POST", .pattern = "/v1/batches/{id}/cancel",
+ *     .scope = HTTP_SCOPE_SUBMIT, .handler = cancel }
  *
  * Adding a route is adding a row; all that is said in it is checked before the
  * handler is called: the token's scope, the type of the body, its size.
@@ -21,6 +22,13 @@
 
 typedef void http_handler_fn(struct http_request *request);
 
+/* Takes a piece of a body that is too long to be held, before the handler is
+ * called for the whole. Returns how many bytes it took: if not all of them, the
+ * connection rests until http_take_more(), and the rest comes again. It may
+ * reply with an error; then no more comes. What it keeps is in request->state.
+ */
+typedef size_t http_piece_fn(struct http_request *request, struct slice piece);
+
 struct http_route {
     const char *method; /* GET also serves HEAD */
     const char *pattern;
@@ -28,6 +36,7 @@ struct http_route {
     const char *type;      /* of the body, without parameters; NULL: none */
     size_t body_bytes_max; /* 0: it has none */
     http_handler_fn *handler;
+    http_piece_fn *piece; /* NULL: the body is gathered in memory */
 };
 
 struct http_routes {

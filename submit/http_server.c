@@ -18,12 +18,7 @@
 #define STOP_TURNS    100   /* until connections that were shut are closed */
 #define LOG_BYTES_MAX 256
 
-/* clang-format off */
-#define PHASES(X) X(HEADER) X(BODY) X(ANSWER) X(REPLY) X(IDLE)
-/* clang-format on */
-#define PHASE_ENUM(name) PHASE_##name,
-enum phase { PHASES(PHASE_ENUM) PHASE_COUNT };
-#undef PHASE_ENUM
+enum phase { PHASE_HEADER, PHASE_BODY, PHASE_ANSWER, PHASE_REPLY, PHASE_IDLE };
 
 struct connection {
     struct connection *next, *previous;
@@ -32,7 +27,8 @@ struct connection {
     int fd;
     struct http_address address;
     enum phase phase;
-    int64_t since_ms;          /* in this phase */
+    int64_t since_ms;          /* in this phase, without what it rested */
+    int64_t rested_ms;         /* the rest began then */
     int64_t bytes;             /* of body or reply, in this phase */
     struct exchange *exchange; /* NULL: between requests */
     bool is_reused;            /* it has had a request before */
@@ -65,6 +61,7 @@ rest(struct connection *connection)
 {
     assert(!connection->is_resting);
     connection->is_resting = true;
+    connection->rested_ms = connection->server->gateway->now_ms;
     MHD_suspend_connection(connection->mhd);
 }
 
@@ -74,6 +71,8 @@ resume(struct connection *connection)
     if (!connection->is_resting)
         return;
     connection->is_resting = false;
+    connection->since_ms +=
+        connection->server->gateway->now_ms - connection->rested_ms;
     MHD_resume_connection(connection->mhd);
 }
 
@@ -96,17 +95,14 @@ shut(struct connection *connection)
     (void)shutdown(connection->fd, SHUT_RDWR);
 }
 
-/* Says why, where the library would say nothing: no byte of a reply was sent
- * yet. What does not fit into the socket's empty buffer is not needed. */
+/* Says something where the library would say nothing: no byte of a reply was
+ * sent yet. What does not fit into the socket's empty buffer is not needed. */
 static void
-send_error(struct connection *connection, const struct http_error *error)
+send_whole(struct connection *connection, struct buf *text)
 {
-    struct buf text = { 0 };
-
-    http_error_write_whole(error, &text);
-    (void)send(connection->fd, text.data, text.bytes,
+    (void)send(connection->fd, text->data, text->bytes,
                MSG_DONTWAIT | MSG_NOSIGNAL);
-    buf_fini(&text);
+    buf_fini(text);
 }
 
 /* ---- replies ---- */
@@ -230,16 +226,21 @@ static enum MHD_Result
 take_body(struct exchange *exchange, const char *data, size_t *bytes)
 {
     struct connection *connection = exchange->connection;
-    struct http_error error = { 0 };
+    struct buf text = { 0 };
+    size_t taken = 0;
 
-    connection->bytes += (int64_t)*bytes;
-    if (http_exchange_take(exchange, (struct slice){ data, *bytes }, &error) !=
-        0) {
-        /* The library replies before a body and behind it, not within. */
-        send_error(connection, &error);
+    if (!exchange->is_replied)
+        taken = http_exchange_take(exchange, (struct slice){ data, *bytes });
+    if (exchange->is_replied) {
+        /* The library replies before a body and behind it, but not within. */
+        http_exchange_frame(exchange, &text);
+        send_whole(connection, &text);
         return MHD_NO;
     }
-    *bytes = 0;
+    connection->bytes += (int64_t)taken;
+    *bytes -= taken;
+    if (*bytes > 0)
+        rest(connection);
     return MHD_YES;
 }
 
@@ -255,7 +256,6 @@ answer(struct exchange *exchange)
     }
     if (exchange->is_replied)
         return deliver(exchange);
-    exchange->wake = wake;
     rest(connection);
     return MHD_YES;
 }
@@ -270,9 +270,7 @@ on_request(void *cls, struct MHD_Connection *mhd, const char *url,
 {
     struct exchange *exchange = *context;
 
-    (void)cls;
-    (void)mhd;
-    (void)url;
+    (void)cls, (void)mhd, (void)url;
     if (exchange->connection->is_shut)
         return MHD_NO;
     if (exchange->connection->phase == PHASE_HEADER)
@@ -299,6 +297,7 @@ on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
 
     connection->exchange = http_exchange_new(server->gateway);
     connection->exchange->connection = connection;
+    connection->exchange->wake = wake;
     buf_add_str(&connection->exchange->uri, uri);
     /* Of a connection that was kept alive, the header's time is the idle
      * time's rest and its own: nobody sees its first byte. */
@@ -313,9 +312,7 @@ on_completed(void *cls, struct MHD_Connection *mhd, void **context,
 {
     struct exchange *exchange = *context;
 
-    (void)cls;
-    (void)mhd;
-    (void)code;
+    (void)cls, (void)mhd, (void)code;
     if (!exchange)
         return;
     enter(exchange->connection, PHASE_IDLE);
@@ -389,6 +386,8 @@ phase_end_ms(const struct connection *connection)
 {
     int64_t rate_ms = connection->bytes * 1000 / HTTP_RATE_BYTES_MIN;
 
+    if (connection->is_resting) /* it is we who let wait */
+        return INT64_MAX;
     switch (connection->phase) {
     case PHASE_HEADER:
         return connection->since_ms +
@@ -396,10 +395,7 @@ phase_end_ms(const struct connection *connection)
     case PHASE_IDLE:
         return connection->since_ms + HTTP_IDLE_MS + HTTP_HEADER_MS;
     case PHASE_BODY:
-        return connection->since_ms + HTTP_BODY_GRACE_MS + rate_ms;
     case PHASE_REPLY:
-        if (connection->is_resting) /* it is we who let wait */
-            return INT64_MAX;
         return connection->since_ms + HTTP_BODY_GRACE_MS + rate_ms;
     default:
         return INT64_MAX;
@@ -409,6 +405,7 @@ phase_end_ms(const struct connection *connection)
 static void
 end_overdue(struct connection *connection, int64_t now_ms)
 {
+    struct buf text = { 0 };
     struct http_error error;
 
     if (connection->is_shut || now_ms < phase_end_ms(connection))
@@ -418,7 +415,8 @@ end_overdue(struct connection *connection, int64_t now_ms)
     if (connection->phase == PHASE_HEADER || connection->phase == PHASE_BODY) {
         http_error_set(&error, 408, "request_timeout",
                        "the request did not come in time");
-        send_error(connection, &error);
+        http_error_frame(&error, &text);
+        send_whole(connection, &text);
     }
     shut(connection);
 }
@@ -541,9 +539,9 @@ http_server_drain(struct http_server *server)
 {
     MHD_socket fd = MHD_quiesce_daemon(server->daemon);
 
+    server->is_draining = true;
     if (fd != MHD_INVALID_SOCKET)
         (void)close(fd);
-    server->is_draining = true;
     for (struct connection *connection = server->connections; connection;
          connection = connection->next) {
         if (!connection->exchange)

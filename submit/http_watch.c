@@ -138,9 +138,12 @@ metrics(struct http_request *request)
 }
 
 static const struct http_route rows[] = {
-    { "GET", "/healthz", HTTP_SCOPE_OPEN, NULL, 0, healthz },
-    { "GET", "/readyz", HTTP_SCOPE_OPEN, NULL, 0, readyz },
-    { "GET", "/metrics", HTTP_SCOPE_READ, NULL, 0, metrics },
+    { .method = "GET", .pattern = "/healthz", .handler = healthz },
+    { .method = "GET", .pattern = "/readyz", .handler = readyz },
+    { .method = "GET",
+      .pattern = "/metrics",
+      .scope = HTTP_SCOPE_READ,
+      .handler = metrics },
 };
 
 const struct http_routes http_watch_routes = { rows,

@@ -29,6 +29,13 @@ gone(void *arg)
     gone_count++;
 }
 
+static void
+wake(struct exchange *woken)
+{
+    cr_expect_eq(woken, exchange);
+    woken_count++;
+}
+
 static const char *
 field(const char *name)
 {
@@ -101,22 +108,69 @@ Test(http_exchange, every_error_of_the_broker_has_a_status)
     }
 }
 
-Test(http_exchange, takes_a_body_up_to_its_limit, .init = set_up,
+Test(http_exchange, gathers_a_body_up_to_its_limit, .init = set_up,
      .fini = tear_down)
 {
-    static const struct http_route route = { "POST", "/", HTTP_SCOPE_OPEN,
-                                             NULL,   5,   NULL };
-    struct http_error error;
+    static const struct http_route route = { .body_bytes_max = 5 };
 
     exchange->request.route = &route;
-    cr_expect_eq(http_exchange_take(exchange, slice_of("abc"), &error), 0);
-    cr_expect_eq(http_exchange_take(exchange, slice_of("def"), &error), 413);
-    cr_expect_eq(http_exchange_take(exchange, slice_of("de"), &error), 0);
+    cr_expect_eq(http_exchange_take(exchange, slice_of("abc")), 3);
+    cr_expect_eq(http_exchange_take(exchange, slice_of("de")), 2);
     cr_expect_eq(gateway.body_bytes, 5);
-    gateway.body_bytes = HTTP_BODIES_BYTES_MAX;
-    buf_reset(&exchange->request.body);
-    cr_expect_eq(http_exchange_take(exchange, slice_of("a"), &error), 503);
-    gateway.body_bytes = 0;
+    cr_expect_not(exchange->is_replied);
+    cr_expect_eq(http_exchange_take(exchange, slice_of("f")), 0);
+    cr_expect(exchange->is_replied);
+    cr_expect_eq(exchange->status, 413);
+}
+
+Test(http_exchange, holds_no_more_than_fits_into_memory, .init = set_up,
+     .fini = tear_down)
+{
+    static const struct http_route route = { .body_bytes_max = 5 };
+
+    exchange->request.route = &route;
+    gateway.body_bytes = HTTP_BODIES_BYTES_MAX - 1;
+    cr_expect_eq(http_exchange_take(exchange, slice_of("a")), 1);
+    cr_expect_eq(http_exchange_take(exchange, slice_of("b")), 0);
+    cr_expect_eq(exchange->status, 503);
+}
+
+/* Takes three bytes at a time, and no X. */
+static size_t
+take_three(struct http_request *request, struct slice piece)
+{
+    struct http_error error;
+
+    if (piece.data[0] == 'X') {
+        http_error_set(&error, 400, "an_x", "this is an X");
+        http_reply_error(request, &error);
+        return 0;
+    }
+    return piece.bytes < 3 ? piece.bytes : 3;
+}
+
+Test(http_exchange, hands_on_a_body_piece_by_piece, .init = set_up,
+     .fini = tear_down)
+{
+    static const struct http_route route = { .body_bytes_max = 7,
+                                             .piece = take_three };
+    struct buf text = { 0 };
+
+    exchange->request.route = &route;
+    exchange->wake = wake;
+    cr_expect_eq(http_exchange_take(exchange, slice_of("abcd")), 3);
+    http_take_more(&exchange->request);
+    cr_expect_eq(woken_count, 1);
+    cr_expect_eq(http_exchange_take(exchange, slice_of("d")), 1);
+    cr_expect_eq(gateway.body_bytes, 0);
+    cr_expect_eq(http_exchange_take(exchange, slice_of("Xyz")), 0);
+    cr_assert(exchange->is_replied);
+    http_exchange_frame(exchange, &text);
+    cr_expect_eq(strncmp(text.data, "HTTP/1.1 400 ", 13), 0);
+    cr_expect(strstr(text.data, "\r\nx-should-retry: false\r\n") != NULL);
+    cr_expect(strstr(text.data, "\r\nConnection: close\r\n") != NULL);
+    cr_expect(strstr(text.data, "\r\n\r\n{\"error\":{") != NULL);
+    buf_fini(&text);
 }
 
 /* A source of "0123456789" that gives three bytes at a time, at once or when it
@@ -150,13 +204,6 @@ close_it(void *arg)
 {
     (void)arg;
     closed_count++;
-}
-
-static void
-wake(struct exchange *woken)
-{
-    cr_expect_eq(woken, exchange);
-    woken_count++;
 }
 
 static const struct http_source source = { .bytes = 10,

@@ -117,12 +117,12 @@ Test(http_path, decodes_a_query_when_asked)
 }
 
 static const struct http_route table[] = {
-    { "GET", "/", HTTP_SCOPE_OPEN, NULL, 0, NULL },
-    { "GET", "/v1/files", HTTP_SCOPE_READ, NULL, 0, NULL },
-    { "POST", "/v1/files", HTTP_SCOPE_SUBMIT, NULL, 1, NULL },
-    { "GET", "/v1/files/{id}", HTTP_SCOPE_READ, NULL, 0, NULL },
-    { "DELETE", "/v1/files/{id}", HTTP_SCOPE_SUBMIT, NULL, 0, NULL },
-    { "GET", "/v1/{kind}/{id}/content", HTTP_SCOPE_READ, NULL, 0, NULL },
+    { .method = "GET", .pattern = "/" },
+    { .method = "GET", .pattern = "/v1/files" },
+    { .method = "POST", .pattern = "/v1/files" },
+    { .method = "GET", .pattern = "/v1/files/{id}" },
+    { .method = "DELETE", .pattern = "/v1/files/{id}" },
+    { .method = "GET", .pattern = "/v1/{kind}/{id}/content" },
 };
 static const struct http_routes routes = { table,
                                            sizeof(table) / sizeof(table[0]) };
