@@ -181,7 +181,6 @@ find_route(struct admission *admission)
     request->route =
         http_route_find(admission->terms->routes, admission->head->method,
                         &request->path, &admission->allow, admission->error);
-    request->is_head = slice_is(admission->head->method, "HEAD");
     if (request->route)
         return 0;
     if (admission->allow.bytes)
@@ -214,7 +213,7 @@ admit(struct admission *admission)
     return status;
 }
 
-bool
+void
 http_admit(struct exchange *exchange, const struct http_head *head,
            const struct http_terms *terms, const struct http_address *address)
 {
@@ -224,10 +223,8 @@ http_admit(struct exchange *exchange, const struct http_head *head,
                                    .terms = terms,
                                    .address = address,
                                    .error = &error };
-    bool is_admitted = admit(&admission) == 0;
 
-    buf_fini(&admission.allow);
-    if (is_admitted) {
+    if (admit(&admission) == 0) {
         buf_add_slice(&exchange->request.range, http_gate_field(head, "range"));
     } else {
         /* What would follow is not read. */
@@ -235,5 +232,5 @@ http_admit(struct exchange *exchange, const struct http_head *head,
             exchange->must_close = true;
         http_reply_error(&exchange->request, &error);
     }
-    return is_admitted;
+    buf_fini(&admission.allow);
 }

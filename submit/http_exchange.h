@@ -69,8 +69,8 @@ void http_exchange_log(const struct exchange *exchange);
 void http_exchange_lose(struct exchange *exchange);
 
 /* Looks at a header: finds the route, the client, and whether the body may come.
- * False: there is a reply already, which refuses it. */
-bool http_admit(struct exchange *exchange, const struct http_head *head,
+ * Else there is a reply already, which refuses it. */
+void http_admit(struct exchange *exchange, const struct http_head *head,
                 const struct http_terms *terms,
                 const struct http_address *address);
 

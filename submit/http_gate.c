@@ -170,7 +170,8 @@ http_gate_check(const struct http_head *head, struct http_error *error)
 struct slice
 http_gate_field(const struct http_head *head, const char *name)
 {
-    for (size_t i = 0; i < head->count; i++) {
+    /* It is also asked about a header that was refused for its many fields. */
+    for (size_t i = 0; i < head->count && i < HTTP_HEADER_FIELDS_MAX; i++) {
         if (is_named(head->fields[i].name, name))
             return head->fields[i].value;
     }

@@ -61,7 +61,6 @@ struct http_request {
     struct buf body;
     struct buf content_type; /* as it came; empty if there is none */
     struct buf range;        /* the field Range; empty if there is none */
-    bool is_head;            /* the reply is told, but not sent */
     void *state;             /* the handler's, between its calls */
 };
 

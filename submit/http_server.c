@@ -206,20 +206,18 @@ begin(struct exchange *exchange, const char *method, const char *version)
     struct http_head head = { .method = slice_of(method),
                               .version = slice_of(version),
                               .uri = buf_slice(&exchange->uri) };
-    bool is_admitted;
 
     head.bytes = MHD_get_connection_info(
                      connection->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
                      ->header_size;
     (void)MHD_get_connection_values_n(connection->mhd, MHD_HEADER_KIND,
                                       on_field, &head);
-    is_admitted = http_admit(exchange, &head, &connection->server->terms,
-                             &connection->address);
+    http_admit(exchange, &head, &connection->server->terms,
+               &connection->address);
     enter(connection, http_gate_has_body(&head) ? PHASE_BODY : PHASE_ANSWER);
-    /* A body that is not to come is cut off by a reply at once; without one, a
-     * reply in turn keeps the connection. */
-    return is_admitted || !http_gate_has_body(&head) ? MHD_YES
-                                                     : deliver(exchange);
+    /* What may follow is cut off by a reply at once; else, a reply in turn keeps
+     * the connection. */
+    return exchange->must_close ? deliver(exchange) : MHD_YES;
 }
 
 static enum MHD_Result

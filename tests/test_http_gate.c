@@ -96,8 +96,11 @@ Test(http_gate, refuses_a_header_that_is_too_large)
     head.bytes = HTTP_HEADER_BYTES_MAX + 1;
     cr_expect_eq(http_gate_check(&head, &error), 431);
     head.bytes = 27;
+    for (size_t i = 0; i < HTTP_HEADER_FIELDS_MAX; i++)
+        head.fields[i] = head.fields[0];
     head.count = HTTP_HEADER_FIELDS_MAX + 1;
     cr_expect_eq(http_gate_check(&head, &error), 431);
+    cr_expect_not(http_gate_has_body(&head));
 }
 
 Test(http_gate, knows_where_a_body_follows)
