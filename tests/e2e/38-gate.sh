@@ -60,6 +60,7 @@ match=large action=huge size=2500
 match=slow until=go
 match=together until=both
 match=patient until=patience
+match=shared until=shared
 match=again until=restarted
 match=drained until=drained
 END
@@ -113,6 +114,8 @@ cases late "$closed_api" "$alice"
 equal "$("$python" "$here/gate.py" count upstream.log patient)" 1 \
     "calls for a request that was repeated after a 504"
 cases vanish "$open_api" "$open_watch"
+equal "$("$python" "$here/gate.py" count upstream.log shared)" 1 \
+    "calls for a request that one of two clients left"
 equal "$(sheaf list --json | wc -l)" 1 "batches left: what was not waited for"
 say "completions come through the queue"
 

@@ -350,7 +350,7 @@ def completions(api):
     for thread in pair:
         thread.start()
     log_has("together")
-    until("both are there", lambda: in_flight(api, 2))
+    until("both are there", lambda: in_flight(2))
     open("both", "w").close()
     for thread in pair:
         thread.join()
@@ -380,7 +380,7 @@ def completions(api):
     completions_refused(api)
 
 
-def in_flight(api, count):
+def in_flight(count):
     """True when the broker has so many live batches."""
     out = os.popen("sheaf list --json").read().strip()
     lines = [json.loads(line) for line in out.split("\n") if line]
@@ -442,11 +442,22 @@ def vanish(api, watch):
     with connect(api) as sock:
         sock.sendall(head + body)
         log_has("slow")
-    user = hashlib.sha256(b"slow").hexdigest()[:16]
-    until("a call that nobody wants is cut off",
-          lambda: any('"closed_by":"client"' in line
-                      for line in open("upstream.log")))
-    del user
+    until("a call that nobody wants is cut off", lambda: '"closed_by":"client"'
+          in open("upstream.log").read())
+    got = []
+    other = threading.Thread(
+        target=lambda: got.append(complete(api, "shared")))
+    body = json.dumps(chat("shared")).encode()
+    with connect(api) as sock:
+        sock.sendall(CHAT + TYPE + b"Content-Length: %d\r\n\r\n" % len(body) +
+                     body)
+        log_has("shared")
+        other.start()
+        until("both are there", lambda: in_flight(2))
+    until("one has left", lambda: in_flight(1))
+    open("shared", "w").close()
+    other.join()
+    check("what another wants goes on", got[0].status, 200)
     until("its connection is gone",
           lambda: metric(watch, "sheaf_http_connections") <= 4)
 
