@@ -48,7 +48,7 @@ DEPS := build-essential pkg-config libssl-dev libxxhash-dev libicu-dev \
     libinih-dev libcjson-dev libzmq3-dev libcurl4-openssl-dev uuid-dev \
     liblmdb-dev libcriterion-dev libmicrohttpd-dev clang clang-format \
     clang-tidy libclang-rt-dev mandoc strace curl ca-certificates procps \
-    python3 python3-zmq openssl sqlite3 faketime valgrind $(NPM)
+    python3 python3-zmq openssl prometheus sqlite3 faketime valgrind $(NPM)
 
 comma := ,
 VARIANT := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),plain)
