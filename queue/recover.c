@@ -168,6 +168,8 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
     if (rc == 0 && is_start) {
         broker->start_ms = now_ms;
         rc = load_sessions(broker, now_ms);
+        if (rc == 0)
+            rc = store_count_delayed(broker->env.store);
     }
     if (rc == 0)
         rc = is_start ? load_leases(broker, now_ms)

@@ -67,6 +67,7 @@ add_store(cJSON *stats, const struct store_usage *usage)
     wire_add_int(stats, "requests", (int64_t)usage->requests);
     wire_add_int(stats, "requests_ready", (int64_t)usage->ready);
     wire_add_int(stats, "requests_leased", (int64_t)usage->leases);
+    wire_add_int(stats, "requests_delayed", (int64_t)usage->delayed);
     wire_add_int(stats, "results", (int64_t)usage->results);
     wire_add_int(stats, "files", (int64_t)usage->files);
     wire_add_int(stats, "store_bytes", (int64_t)usage->bytes);

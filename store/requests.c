@@ -103,6 +103,9 @@ request_unplace(struct store *store, const struct request *request)
         break;
     case REQUEST_DELAYED:
         store_timer_drop(store, &timer);
+        /* Nothing was counted before store_count_delayed() was called. */
+        if (store->delayed > 0)
+            store->delayed--;
         break;
     case REQUEST_LEASED:
         table_del(store, TABLE_LEASE, key_id(request->id));
@@ -276,6 +279,7 @@ store_delay(struct store *store, struct request *request, int64_t due_ms)
     if (end_unwanted(store, request))
         return;
     request_change(store, request, REQUEST_DELAYED);
+    store->delayed++;
     request->due_ms = due_ms;
     request_put(store, request);
     timer = delay_timer(request);

@@ -79,6 +79,7 @@ store_usage(struct store *store)
     usage.drafts = ops->rows(store->engine, TABLE_DRAFT);
     usage.requests = ops->rows(store->engine, TABLE_REQUEST);
     usage.ready = ops->rows(store->engine, TABLE_READY);
+    usage.delayed = store->delayed;
     usage.leases = ops->rows(store->engine, TABLE_LEASE);
     usage.results = ops->rows(store->engine, TABLE_RESULT);
     usage.files = ops->rows(store->engine, TABLE_FILE);

@@ -402,8 +402,10 @@ store_commit(struct store *store, struct err *err)
     keybook_settle(store->keybook, rc == 0);
     if (rc < 0) {
         store->ids = store->committed;
+        store->delayed = store->delayed_committed;
     } else {
         store->committed = store->ids;
+        store->delayed_committed = store->delayed;
         store->format = STORE_FORMAT;
     }
     return rc;
@@ -423,6 +425,7 @@ store_abort(struct store *store)
     store->is_open = false;
     keybook_settle(store->keybook, false);
     store->ids = store->committed;
+    store->delayed = store->delayed_committed;
 }
 
 int64_t

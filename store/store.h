@@ -124,6 +124,7 @@ struct store_usage {
     uint64_t bytes, bytes_promised;
     uint64_t bytes_soft, bytes_hard, bytes_max;
     uint64_t disk_free;
+    uint64_t delayed; /* requests; see store_count_delayed() */
     uint64_t batches, drafts, requests, ready, leases, results, outcomes, files;
 };
 struct store_usage store_usage(struct store *store);
@@ -527,6 +528,11 @@ int store_timer_first(struct store *store, struct timer *timer);
 
 /* The one after it. */
 int store_timer_after(struct store *store, struct timer *timer);
+
+/* Counts the requests that are delayed, by their timers; from then on
+ * store_usage() knows how many there are. At the start of a broker, before
+ * anything is changed. */
+int store_count_delayed(struct store *store);
 
 /* A worker that had slots: remembered so that a restarted broker does not lend
  * them again while the worker may still be calling. */

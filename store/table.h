@@ -38,6 +38,8 @@ struct store {
     struct err err;
     struct ids ids;       /* with what the transaction gave out */
     struct ids committed; /* as on disk */
+    uint64_t delayed;     /* requests, since they were counted */
+    uint64_t delayed_committed;
     void (*ended)(void *context, const struct batch *batch); /* may be NULL */
     void (*ready)(void *context, uint64_t batch);            /* this too */
     void *ready_context;

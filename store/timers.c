@@ -66,6 +66,21 @@ store_timer_after(struct store *store, struct timer *timer)
     return timer_from(store, key_u8(timer_key(timer), 0), timer);
 }
 
+int
+store_count_delayed(struct store *store)
+{
+    struct timer timer;
+    int rc = store_timer_first(store, &timer);
+
+    store->delayed = 0;
+    while (rc == 0 || rc == E_CORRUPT) {
+        store->delayed += timer.kind == TIMER_REQUEST;
+        rc = store_timer_after(store, &timer);
+    }
+    store->delayed_committed = store->delayed;
+    return rc == E_NOTFOUND ? 0 : rc;
+}
+
 static struct key
 worker_key(const unsigned char uuid[16])
 {

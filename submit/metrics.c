@@ -63,8 +63,10 @@ static const struct row rows[] = {
     GAUGE("results", "", "results", "Drafts that have a result."),
     GAUGE("requests", "", "requests", "Requests that are stored."),
     GAUGE("queue_requests", "state=\"ready\"", "requests_ready",
-          "Requests that wait for their turn, or are lent to a worker."),
+          "Requests that wait for their turn, are lent to a worker, or wait "
+          "before they are tried again."),
     GAUGE("queue_requests", "state=\"leased\"", "requests_leased", ""),
+    GAUGE("queue_requests", "state=\"delayed\"", "requests_delayed", ""),
     SECONDS("queue_oldest_age", "oldest_age_ms",
             "Time since the oldest batch that is not over was sealed."),
     GAUGE("store_used_bytes", "", "store_bytes",

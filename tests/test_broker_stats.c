@@ -122,6 +122,39 @@ Test(broker_stats, a_failed_commit_counts_nothing, .init = set_up,
     cr_expect_eq(at_int(stats(), "results_given.ok"), 1);
 }
 
+/* Also over a restart, a failed commit and a cancel. */
+Test(broker_stats, delayed_requests_are_counted, .init = set_up,
+     .fini = tear_down)
+{
+    bench_submit(&bench, "k", NULL,
+                 "{'id':'a','text':'A.'}\n{'id':'b','text':'B.'}\n"
+                 "{'id':'c','text':'C.'}\n",
+                 uuid);
+    bench_run(&bench);
+    cr_assert_eq(hand_start(hand), 3);
+    hand_end(hand, hand_find(hand, "A."), "retryable", 500, 0);
+    hand_end(hand, hand_find(hand, "B."), "retryable", 500, 0);
+    bench_run(&bench);
+    cr_expect_eq(at_int(stats(), "requests_delayed"), 2);
+    hand_end(hand, hand_find(hand, "C."), "retryable", 500, 0);
+    bench.fails = true;
+    bench_run(&bench);
+    cr_expect_eq(at_int(stats(), "requests_delayed"), 3);
+    bench_restart(&bench);
+    hand_hello(hand);
+    bench_run(&bench);
+    cr_expect_eq(at_int(stats(), "requests_delayed"), 3);
+    bench_advance(&bench, 60000);
+    cr_expect_eq(at_int(stats(), "requests_delayed"), 0);
+    cr_assert_eq(hand_start(hand), 3);
+    hand_end(hand, hand_find(hand, "A."), "retryable", 500, 0);
+    bench_run(&bench);
+    cr_expect_eq(at_int(stats(), "requests_delayed"), 1);
+    (void)bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", uuid);
+    bench_advance(&bench, 1000);
+    cr_expect_eq(at_int(stats(), "requests_delayed"), 0);
+}
+
 Test(broker_stats, the_oldest_batch_has_an_age, .init = set_up,
      .fini = tear_down)
 {

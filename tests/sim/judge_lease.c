@@ -117,10 +117,13 @@ judge_leases(struct world *world)
 }
 
 /* Nothing is counted that has not happened: a drain, a release or a restart cost
- * no attempt, and only calls that had started are lost. */
+ * no attempt, only calls that had started are lost, and as many requests are
+ * delayed as are said to be. */
 void
 judge_counts(struct world *world)
 {
+    uint64_t delayed = 0;
+
     for (size_t id = 1; id < world->judge.request_count; id++) {
         const struct known_request *of = &world->judge.requests[id];
         struct request row;
@@ -139,6 +142,12 @@ judge_counts(struct world *world)
             world_fail(world, "request %zu goes on after %u losses", id,
                        row.lost);
         }
+        delayed += row.state == REQUEST_DELAYED;
+    }
+    if (store_usage(world->store).delayed != delayed) {
+        world_fail(world, "%llu requests are delayed, %llu were counted",
+                   (unsigned long long)delayed,
+                   (unsigned long long)store_usage(world->store).delayed);
     }
 }
 
