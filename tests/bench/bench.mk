@@ -2,7 +2,7 @@
 #
 #   make deps-bench          install the others (Debian, npm)
 #   make bench               run, and print the table; BENCH=submit,life some rows
-#   make bench-report        write table and plot into the README
+#   make bench-report        write table and plot into the README; of JSON=file
 #
 # BENCH_SCALE=tiny|normal|full says how much; ROUNDS=n how often. JSON=file
 # keeps the figures. BENCH_DIR is where all of them keep their files. With
@@ -28,7 +28,7 @@ BENCH_DRIVERS := drive_sheaf drive_worker drive_beanstalkd drive_lmdb \
     drive_nats $(call has,hiredis,drive_redis) $(call has,libpq,drive_postgres)
 BENCH_PROGRAMS := $(addprefix $(BENCH_OUT)/,$(BENCH_DRIVERS) floor instant)
 
-.PHONY: deps-bench bench bench-report
+.PHONY: deps-bench bench bench-report bench-json
 $(BENCH_OUT)/drive_lmdb: LIBS = -llmdb
 $(BENCH_OUT)/drive_redis: LIBS = $(call pkg,--libs,hiredis)
 $(BENCH_OUT)/drive_postgres: LIBS = $(call pkg,--libs,libpq)
@@ -52,10 +52,21 @@ deps-bench: deps
 	    cd $(BENCH_NODE); echo '{"private":true}' >package.json; \
 	    npm install --no-audit --no-fund $(BENCH_NPM); : >done; }
 
-BENCH_RUN = OUT=$(OUT) BENCH_PROFILE=$(PROFILE) $(or $(PYTHON),/usr/bin/python3) \
-    tests/bench/bench.py $(BENCH_DIR) --scale $(BENCH_SCALE) \
-    $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(BENCH),--only $(BENCH)) \
-    $(if $(filter 1,$(BENCH_REQUIRE)),--require)
-
+BENCH_PYTHON := PYTHONDONTWRITEBYTECODE=1 OUT=$(OUT) /usr/bin/python3
 bench: all $(BENCH_PROGRAMS)
-	@PYTHONDONTWRITEBYTECODE=1 $(BENCH_RUN) $(if $(JSON),--json $(JSON))
+	@BENCH_PROFILE=$(PROFILE) $(BENCH_PYTHON) tests/bench/bench.py \
+	    $(BENCH_DIR) --scale $(BENCH_SCALE) \
+	    $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(BENCH),--only $(BENCH)) \
+	    $(if $(filter 1,$(BENCH_REQUIRE)),--require) \
+	    $(if $(JSON),--json $(JSON))
+
+# Of the figures in JSON, or of new ones.
+BENCH_JSON = $(or $(JSON),$(OUT)/bench.json)
+bench-report: $(if $(JSON),,bench-json)
+	@$(BENCH_PYTHON) tests/bench/report.py $(BENCH_JSON) README.md \
+	    $(OUT)/bench.panels
+	@gnuplot -e "panels_file='$(OUT)/bench.panels'" tests/bench/plot.gp \
+	    >tests/bench/bench.svg
+
+bench-json:
+	@$(MAKE) bench JSON=$(BENCH_JSON)

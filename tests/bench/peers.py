@@ -230,7 +230,7 @@ class Nats(Peer):
     name = "NATS JetStream"
     program = "nats-server"
     driver = "nats"
-    note = "acknowledges before the disk has it (up to two minutes)"
+    note = "acknowledges up to two minutes before the disk has it"
     window_max = 1000
 
     def start(self):

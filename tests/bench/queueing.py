@@ -211,7 +211,7 @@ READ = Section(
             targets=(
                 Target(
                     "results/s", lambda m: m[SHEAF], True, 300000, None,
-                    "{:.0f}",
+                    "{:,.0f}",
                 ),
             ),
         )

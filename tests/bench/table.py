@@ -37,7 +37,7 @@ def held(target):
     if target["value"] is None:
         return "no figure"
     if target["floor_held"] is False:
-        return "MISSED"
+        return "missed"
     if target["ambition_held"]:
         return "ambition held"
     return "held" if target["floor_held"] else "not yet"
@@ -45,7 +45,10 @@ def held(target):
 
 def wanted(target, name):
     sense = "≥" if target["at_least"] else "≤"
-    return f"{sense} {target['form'].format(target[name]).lstrip('+')}"
+    sign = "×" if target["form"].endswith("×") else ""
+    limit = target[name]
+    shown = f"{limit:,.0f}" if limit >= 1000 else f"{limit:.3g}"
+    return f"{sense} {shown}{sign}"
 
 
 def target_line(target):
