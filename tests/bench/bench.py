@@ -4,12 +4,13 @@
   bench.py DIRECTORY [--scale tiny|normal|full] [--rounds N] [--only NAME,…]
            [--json FILE] [--require]
 
-All sections of rows.py, or those named, in DIRECTORY, which is made for that and
-removed. The contestants of a section take turns, round after round, so that what
-else the machine does meets all of them. The table goes to standard output, what
-is going on to standard error. A contestant whose programs are not installed is
-skipped, with a line; --require makes that an error. The environment: OUT is the
-directory of the build, BENCH_PROFILE=1 shows where the time of sheafd goes.
+All sections of rows.py, or those named, in a directory of its own in DIRECTORY,
+which is made if need be; what it writes there is removed. The contestants of a
+section take turns, round after round, so that what else the machine does meets
+all of them. The table goes to standard output, what is going on to standard
+error. A contestant whose programs are not installed is skipped, with a line;
+--require makes that an error. The environment: OUT is the directory of the
+build, BENCH_PROFILE=1 shows where the time of sheafd goes.
 
 Exit codes: 0 every row has its figure of Sheaf, 1 something could not be
 measured, 2 usage. No figure is good or bad to it.
@@ -18,6 +19,8 @@ measured, 2 usage. No figure is good or bad to it.
 
 import argparse
 import json
+import os
+import shutil
 import signal
 import statistics
 import sys
@@ -142,6 +145,8 @@ def main():
     parser.add_argument("--require", action="store_true")
     args = parser.parse_args()
     names = choose(args.only)
+    if os.environ.get("BENCH_PROFILE") and not shutil.which("perf"):
+        raise SystemExit("bench: there is no perf (Debian: linux-perf)")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(143))
     lacks = lacking(args.require)

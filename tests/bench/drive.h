@@ -26,7 +26,7 @@
 #define DRIVE_COUNT_MAX   1000000000
 #define DRIVE_WINDOW_MAX  100000
 #define DRIVE_BYTES_MAX   1048576
-#define DRIVE_PATIENCE_S  60 /* nothing that is waited for takes longer */
+#define DRIVE_PATIENCE_MS 60000 /* nothing that is waited for takes longer */
 
 struct drive {
     const char *verb;

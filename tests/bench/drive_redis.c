@@ -77,7 +77,7 @@ put(struct drive_client *client, bool is_transaction)
         }
         if (is_transaction)
             redisAppendCommand(redis, "EXEC");
-        pass_replies(redis, count + 2 * is_transaction);
+        pass_replies(redis, is_transaction ? count + 2 : count);
     }
     redisFree(redis);
     buf_fini(&item);

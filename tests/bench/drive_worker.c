@@ -254,7 +254,7 @@ serve(struct hand *hand)
             heard_ms = now_ms;
             continue;
         }
-        if (now_ms - heard_ms > DRIVE_PATIENCE_S * 1000)
+        if (now_ms - heard_ms > DRIVE_PATIENCE_MS)
             log_fatal("event=silent confirmed=%lld",
                       atomic_load(&confirmed_all));
         (void)poll(&poll_fd, 1, WAIT_MS);

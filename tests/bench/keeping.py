@@ -29,7 +29,7 @@ TEXT_FOLDERS = ("/usr/share/doc", "/usr/share/common-licenses")
 
 
 class Peaks(threading.Thread):
-    """The most anonymous memory that broker, workers and commands had, in KiB."""
+    """The most anonymous memory of broker, workers and commands, in KiB."""
 
     def __init__(self, scratch, broker):
         super().__init__(daemon=True)
@@ -73,9 +73,7 @@ def sheaf_memory(size):
                     batch = handed.output.strip()
                     broker.command("results", "-o", results, batch)
         check_answers(results, count)
-        return {
-            f"memory-{who}": kib / 1024 for who, kib in peaks.most.items()
-        }
+        return {f"memory-{who}": kib / 1024 for who, kib in peaks.most.items()}
 
     return measure
 
@@ -93,14 +91,20 @@ def peer_memory(peer):
 
 def grown(name):
     return Target(
-        "of that for few drafts", lambda m: m[SHEAF] / m[name], False, 1.1,
+        "of that for few drafts",
+        lambda m: m[SHEAF] / m[name],
+        False,
+        1.1,
         None,
     )
 
 
 def memory_row(who, floor, ambition):
     return Row(
-        f"anonymous memory while many drafts go through, {who}", "MiB", False, 1,
+        f"anonymous memory while many drafts go through, {who}",
+        "MiB",
+        False,
+        1,
         (at_most("MiB", floor, ambition), grown("Sheaf, few drafts")),
     )
 
@@ -125,7 +129,7 @@ MEMORY = Section(
 
 
 def sheaf_restart(bench):
-    """From the start of sheafd, whose worker died with it, to the first call."""
+    """From the start of sheafd, its worker dead as well, to the first call."""
     values = []
     with FirstCall() as upstream:
         # Its calls have no end: it is not to wait for them when all is over.
@@ -162,8 +166,11 @@ def peer_restart(peer):
 RESTART = Section(
     rows={
         "restart": Row(
-            "killed with many drafts waiting, until the first call", "s", False,
-            3, (at_most("s", 0.5, 0.1),),
+            "killed with many drafts waiting, until the first call",
+            "s",
+            False,
+            3,
+            (at_most("s", 0.5, 0.1),),
         )
     },
     contestants={
@@ -207,7 +214,9 @@ def write_texts(bench):
         for piece in read_documents():
             if piece in seen:
                 continue
-            files[len(seen) % 2].write(json.dumps(piece, ensure_ascii=False)[1:-1] + "\n")
+            files[len(seen) % 2].write(
+                json.dumps(piece, ensure_ascii=False)[1:-1] + "\n"
+            )
             seen.add(piece)
             if len(seen) == 2 * count_max:
                 break
@@ -256,11 +265,17 @@ DISK = Section(
     rows={
         "disk": Row(
             "bytes on disk for a byte of draft and result that do not compress",
-            "×", False, 2, (at_most("×", 1.6, 1.4),),
+            "×",
+            False,
+            2,
+            (at_most("×", 1.6, 1.4),),
         ),
         "disk-text": Row(
-            "bytes on disk for a byte of draft and result, documents", "×",
-            False, 2, (at_most("×", None, 0.7),),
+            "bytes on disk for a byte of draft and result, documents",
+            "×",
+            False,
+            2,
+            (at_most("×", None, 0.7),),
         ),
     },
     contestants={
@@ -278,7 +293,7 @@ DISK = Section(
 
 
 def sheaf_growth(bench):
-    """The time of a draft when so many wait already: medians of three slices."""
+    """The time of a draft when so many wait: medians of three slices."""
     slice_count = bench.size("growth slice")
     found = {"growth-submit": {}, "growth-complete": {}}
     first = 0
@@ -310,11 +325,17 @@ def last_of_first():
 GROWTH = Section(
     rows={
         "growth-submit": Row(
-            "time to submit a draft while many wait", "µs", False, 1,
+            "time to submit a draft while many wait",
+            "µs",
+            False,
+            1,
             (last_of_first(),),
         ),
         "growth-complete": Row(
-            "time to complete a draft while many wait", "µs", False, 1,
+            "time to complete a draft while many wait",
+            "µs",
+            False,
+            1,
             (last_of_first(),),
         ),
     },

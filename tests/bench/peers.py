@@ -1,8 +1,8 @@
 """peers.py - the queues that Sheaf is measured beside
 
-Each is started over a new directory on the same disk, listens on a socket of the
-scratch directory, or on loopback, and acknowledges only what is on the disk,
-unless its `note` says otherwise. Its drivers are the C programs drive_*.
+Each is started over a new directory on the same disk, listens on a socket of
+the scratch directory, or on loopback, and acknowledges only what is on the
+disk, unless its `note` says otherwise. Its drivers are the C programs drive_*.
 """
 # SPDX-License-Identifier: MIT
 
@@ -120,7 +120,14 @@ class Redis(Peer):
     def start(self):
         command = ["redis-server", "--port", "0", "--unixsocket", self.target]
         command += ["--dir", self.home, "--appendonly", "yes"]
-        command += ["--appendfsync", self.fsync, "--save", "", "--daemonize", "no"]
+        command += [
+            "--appendfsync",
+            self.fsync,
+            "--save",
+            "",
+            "--daemonize",
+            "no",
+        ]
         self.process = self.scratch.start(command)
         self.scratch.wait_for(self.answers, self.name, self.process)
 

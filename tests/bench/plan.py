@@ -102,15 +102,17 @@ class Section:
 
 def times(name, floor, ambition=None, of=SHEAF):
     """Sheaf's rate is so many times a peer's."""
-    return Target(
-        f"× {name}", lambda m: m[of] / m[name], True, floor, ambition
-    )
+    return Target(f"× {name}", lambda m: m[of] / m[name], True, floor, ambition)
 
 
 def share(name, floor, ambition=None):
     """Sheaf's cost is at most this part of a peer's."""
     return Target(
-        f"of {name}", lambda m: m[SHEAF] / m[name], False, floor, ambition,
+        f"of {name}",
+        lambda m: m[SHEAF] / m[name],
+        False,
+        floor,
+        ambition,
         "{:.3f}",
     )
 

@@ -34,7 +34,8 @@ def peer_put(peer, size, row, clients=1, window=1000):
 SUBMIT = Section(
     rows={
         "submit": Row(
-            "durable submit, 1 KiB drafts, one client", "drafts/s",
+            "durable submit, 1 KiB drafts, one client",
+            "drafts/s",
             targets=(
                 times("beanstalkd", 20, 35),
                 times("Redis, transactions", 1.2, 2),
@@ -56,7 +57,8 @@ SUBMIT = Section(
 SUBMIT8 = Section(
     rows={
         "submit8": Row(
-            "durable submit, eight clients", "drafts/s",
+            "durable submit, eight clients",
+            "drafts/s",
             targets=(times("Sheaf, one client", 1),),
         )
     },
@@ -73,7 +75,8 @@ SUBMIT8 = Section(
 SINGLE = Section(
     rows={
         "single": Row(
-            "one draft a message, eight clients that wait", "drafts/s",
+            "one draft a message, eight clients that wait",
+            "drafts/s",
             targets=(times("beanstalkd", 0.9, 1.5),),
         )
     },
@@ -111,7 +114,8 @@ def hits_cached(bench):
 HITS = Section(
     rows={
         "hits": Row(
-            "drafts that need no call", "drafts/s",
+            "drafts that need no call",
+            "drafts/s",
             targets=(
                 times("Sheaf, all new", 0.5),
                 times("Sheaf, all new", 0.5, of="Sheaf, from the cache"),
@@ -163,7 +167,8 @@ def peer_take(peer, size, clients=1, window=1000):
 COMPLETE = Section(
     rows={
         "complete": Row(
-            "complete with a stored result of 1 KiB, 8 workers × 5", "results/s",
+            "complete with a stored result of 1 KiB, 8 workers × 5",
+            "results/s",
             targets=(
                 times("beanstalkd", 6, 10),
                 times("Redis", 1, 2),
@@ -207,10 +212,15 @@ def lmdb_read(bench):
 READ = Section(
     rows={
         "read": Row(
-            "results of 300 bytes read by cursor, to a file", "results/s",
+            "results of 300 bytes read by cursor, to a file",
+            "results/s",
             targets=(
                 Target(
-                    "results/s", lambda m: m[SHEAF], True, 300000, None,
+                    "results/s",
+                    lambda m: m[SHEAF],
+                    True,
+                    300000,
+                    None,
                     "{:,.0f}",
                 ),
             ),

@@ -70,7 +70,9 @@ def panel(number, row, caption, is_log):
 
 def growth(rows):
     lines = ["$growth << EOD"]
-    both = [rows[f"growth-{what}"]["contestants"] for what in ("submit", "complete")]
+    both = [
+        rows[f"growth-{what}"]["contestants"] for what in ("submit", "complete")
+    ]
     for name in both[0]:
         waiting = int(name.split()[1].replace(",", ""))
         times = [contestants[name]["median"] for contestants in both]
@@ -120,15 +122,18 @@ def target_lines(row):
         text = target["text"].removeprefix("× ").lstrip("×")
         beside = f"{got} {text}" + (f" ({other})" if other != "–" else "")
         limits = [limit_text(target, name) for name in ("floor", "ambition")]
-        yield f"| {head} | {beside} | {limits[0]} | {limits[1]} | {table.held(target)} |"
+        cells = [head, beside, *limits, table.held(target)]
+        yield "| " + " | ".join(cells) + " |"
         head = "|"
 
 
 def markdown(document):
     lines = [
-        f"![Sheaf beside the others]({PLOT})", "",
-        f"`make bench` on {document['machine']}: medians of {document['rounds']} "
-        f"rounds at size `{document['scale']}`, all in turn on the same disk.", "",
+        f"![Sheaf beside the others]({PLOT})",
+        "",
+        f"`make bench` on {document['machine']}: medians of "
+        f"{document['rounds']} rounds at size `{document['scale']}`.",
+        "",
         "| what | Sheaf | beside | floor | ambition | |",
         "| --- | ---: | --- | ---: | ---: | --- |",
     ]
@@ -142,7 +147,9 @@ def write_readme(document, path):
     with open(path, encoding="utf-8") as file:
         text = file.read()
     if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise SystemExit(f"report: {path}: {BEGIN} and {END} must be there once")
+        raise SystemExit(
+            f"report: {path}: {BEGIN} and {END} must be there once"
+        )
     head, rest = text.split(BEGIN)
     tail = rest.split(END)[1]
     with open(path, "w", encoding="utf-8") as file:

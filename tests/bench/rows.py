@@ -25,6 +25,7 @@ SECTIONS = {
     "growth": keeping.GROWTH,
 }
 
+
 def lacks():
     """Contestants whose programs are missing, and which."""
     found = {}

@@ -1,8 +1,8 @@
 """scratch.py - the place where a benchmark runs, and all that runs in it
 
-A Scratch is a directory on the disk that is measured, a short one for sockets,
-and the processes that were started in it. Leaving it ends them and removes both,
-also when the benchmark is interrupted.
+A Scratch is a new directory below the one that it is given, on the disk that is
+measured, a short one for sockets, and the processes that were started in it.
+Leaving it ends them and removes both, also when the benchmark is interrupted.
 """
 # SPDX-License-Identifier: MIT
 
@@ -71,12 +71,15 @@ class Finished:
 
 class Scratch:
     def __init__(self, directory):
-        self.root = pathlib.Path(directory).resolve()
+        self.parent = pathlib.Path(directory).resolve()
         self.processes = []
 
     def __enter__(self):
-        shutil.rmtree(self.root, ignore_errors=True)
-        self.root.mkdir(parents=True)
+        self.parent.mkdir(parents=True, exist_ok=True)
+        self.root = pathlib.Path(
+            tempfile.mkdtemp(prefix="run-", dir=self.parent)
+        )
+        self.root.chmod(0o711)  # some of them run as another user
         # A socket's path has at most 107 bytes.
         self.sockets = pathlib.Path(tempfile.mkdtemp(prefix="sheaf-bench-"))
         self.log = open(self.root / "log", "ab")
@@ -96,6 +99,8 @@ class Scratch:
         self.log.close()
         shutil.rmtree(self.root, ignore_errors=True)
         shutil.rmtree(self.sockets, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.parent.rmdir()  # unless there is something else
 
     def directory(self, name):
         """A new, empty directory; the one of that name is removed."""

@@ -7,8 +7,9 @@ Reads drafts from a JSON Lines file, asks for an answer to each, so many at a
 time, and appends the answers to another file. A rate that is refused or a fault
 of the server is tried again, after a wait that doubles. As scripts of this kind
 do, it starts a task for each draft when a limit of requests and tokens a minute
-allows that; with `pool`, plain workers take drafts one after the other, which is
-the least that could do it. Nothing is kept over a crash, or found out twice.
+allows that; with `pool`, plain workers take drafts one after the other, which
+is the least that could do it. Nothing is kept over a crash, or found out
+twice.
 """
 # SPDX-License-Identifier: MIT
 

@@ -20,7 +20,7 @@ SLOTS = 5
 
 
 def drive(scratch, name, verb, target, watch=(), **options):
-    """Runs a driver. What it printed: items and seconds; and cpu, in seconds."""
+    """Runs a driver. What it printed; and cpu, in seconds."""
     command = [DRIVERS / f"drive_{name}", verb, target]
     for option, value in options.items():
         command += [f"--{option}", value]
@@ -79,7 +79,9 @@ class Profile:
 class Broker:
     """A sheafd over a new store. The configuration's options are arguments."""
 
-    def __init__(self, scratch, workers=0, base="http://127.0.0.1:9", **options):
+    def __init__(
+        self, scratch, workers=0, base="http://127.0.0.1:9", **options
+    ):
         self.scratch = scratch
         self.store = scratch.directory("sheaf")
         self.config = scratch.root / "sheaf.conf"
@@ -130,22 +132,35 @@ class Broker:
         return self.scratch.run([BIN / "sheaf", *words], **options)
 
     def stat(self, name):
-        for line in self.command("stats", "--broker-timeout", "1").output.splitlines():
+        for line in self.command(
+            "stats", "--broker-timeout", "1"
+        ).output.splitlines():
             if line.split()[0] == name:
                 return int(line.split()[1])
         raise BenchError(f"sheaf stats: no {name}")
 
     def put(self, count, clients=1, verb="put", **options):
         return drive(
-            self.scratch, "sheaf", verb, self.clients,
-            count=count, clients=clients, **{"bytes": DRAFT_BYTES, **options},
+            self.scratch,
+            "sheaf",
+            verb,
+            self.clients,
+            count=count,
+            clients=clients,
+            **{"bytes": DRAFT_BYTES, **options},
         )
 
     def answer(self, count, workers=8, window=SLOTS, **options):
         """Has drafts answered by workers that make no calls."""
         return drive(
-            self.scratch, "worker", "complete", self.hands,
-            count=count, clients=workers, window=window, **options,
+            self.scratch,
+            "worker",
+            "complete",
+            self.hands,
+            count=count,
+            clients=workers,
+            window=window,
+            **options,
         )
 
     def disk(self):

@@ -1,4 +1,4 @@
-"""table.py - the figures of a benchmark as text, and the machine they are from"""
+"""table.py - the figures of a benchmark as text, and where they are from"""
 # SPDX-License-Identifier: MIT
 
 import os
@@ -20,7 +20,9 @@ def machine(directory):
         parent = parent.parent
     kind = subprocess.run(
         ["findmnt", "-n", "-o", "FSTYPE", "-T", parent],
-        stdout=subprocess.PIPE, check=False, encoding="utf-8",
+        stdout=subprocess.PIPE,
+        check=False,
+        encoding="utf-8",
     ).stdout.strip()
     system = platform.freedesktop_os_release().get("PRETTY_NAME", "?")
     return (
@@ -66,7 +68,9 @@ def target_line(target):
 
 def contestant_line(row, name, ours):
     figure = row["contestants"][name]
-    shown = [number(figure[key], row["digits"]) for key in ("median", "min", "max")]
+    shown = [
+        number(figure[key], row["digits"]) for key in ("median", "min", "max")
+    ]
     line = f"    {name:26} {shown[0]:>12} ({shown[1]}..{shown[2]})"
     if ours and figure is not ours and figure["median"] > 0:
         line += f"   Sheaf is {ours['median'] / figure['median']:.2f}×"
@@ -75,10 +79,14 @@ def contestant_line(row, name, ours):
 
 def text(document):
     lines = [document["machine"]]
-    lines.append(f"{document['scale']}, {document['rounds']} rounds; median (min..max)")
+    lines.append(
+        f"{document['scale']}, {document['rounds']} rounds; median (min..max)"
+    )
     for key, row in document["rows"].items():
         ours = row["contestants"].get("Sheaf")
         lines += ["", f"{key}: {row['title']}, {row['unit']}"]
-        lines += [contestant_line(row, name, ours) for name in row["contestants"]]
+        lines += [
+            contestant_line(row, name, ours) for name in row["contestants"]
+        ]
         lines += [target_line(target) for target in row["targets"]]
     return "\n".join(lines)

@@ -22,7 +22,9 @@ def write_drafts(path, count):
         for number in range(count):
             head = f'{{"id":"d-{number:06}","text":"{number:06} '
             rest = DRAFT_BYTES - len(head) - 2
-            words = " ".join(f"{(number * 7919 + i) % 99991:05}" for i in range(200))
+            words = " ".join(
+                f"{(number * 7919 + i) % 99991:05}" for i in range(200)
+            )
             file.write(f'{head}{words[:rest]}"}}\n')
 
 
@@ -113,7 +115,9 @@ def curl(bench, url, count, drafts, results):
 
 def check_curl(bench, count):
     replies = list((bench.scratch.root / "replies").iterdir())
-    if len(replies) != count or not all(path.stat().st_size for path in replies):
+    if len(replies) != count or not all(
+        path.stat().st_size for path in replies
+    ):
         raise BenchError(f"curl: {len(replies)} replies to {count} drafts")
 
 
@@ -127,7 +131,12 @@ def python_pool(bench, url, count, drafts, results):
 
 def node(bench, url, count, drafts, results):
     base = url.removesuffix("/chat/completions")
-    command = ["env", f"NODE_MODULES={NODE_MODULES}", "node", HERE / "script.mjs"]
+    command = [
+        "env",
+        f"NODE_MODULES={NODE_MODULES}",
+        "node",
+        HERE / "script.mjs",
+    ]
     return command + [drafts, results, base, SLOTS]
 
 
@@ -148,7 +157,7 @@ def way_contestants(row, size, latency_ms):
 LIFE = Section(
     rows={
         "life": Row(
-            "whole life: submit, call, store, fetch; instant upstream, 5 at a time",
+            "whole life: submit, call, store, fetch; instant upstream, 5 calls",
             "drafts/s",
             targets=(
                 times("curl --parallel", 1.3),
@@ -165,7 +174,10 @@ LIFE = Section(
 def points(floor, ambition):
     return Target(
         "points above libcurl alone",
-        lambda m: m[SHEAF] - m["libcurl alone"], False, floor, ambition,
+        lambda m: m[SHEAF] - m["libcurl alone"],
+        False,
+        floor,
+        ambition,
         "{:+.2f}",
     )
 
@@ -175,18 +187,26 @@ def best_script(floor, ambition):
     return Target(
         "of the best script",
         lambda m: m[SHEAF] / min(m[name] for name in scripts if name in m),
-        False, floor, ambition,
+        False,
+        floor,
+        ambition,
     )
 
 
 WALL20 = Section(
     rows={
         "wall20": Row(
-            "wall time over n × 20 ms / 5", "%", False, 1,
+            "wall time over n × 20 ms / 5",
+            "%",
+            False,
+            1,
             targets=(points(1.5, 0.5), best_script(None, 0.2)),
         ),
         "cpu": Row(
-            "processor time of a request, all processes, 20 ms", "ms", False, 3,
+            "processor time of a request, all processes, 20 ms",
+            "ms",
+            False,
+            3,
             targets=(
                 share("Node", 1 / 8, 1 / 15),
                 share("Python, plain pool", 1 / 2, 1 / 4),
@@ -198,7 +218,10 @@ WALL20 = Section(
 WALL200 = Section(
     rows={
         "wall200": Row(
-            "wall time over n × 200 ms / 5", "%", False, 1,
+            "wall time over n × 200 ms / 5",
+            "%",
+            False,
+            1,
             targets=(points(1.0, 0.3),),
         )
     },
