@@ -17,8 +17,8 @@ import time
 import peers
 from plan import BATCH_DRAFTS_MAX, MARKS, SHEAF, Row, Section, Target, at_most
 from scratch import BenchError, children_of, memory_kib
-from sheaf import SLOTS, Broker, FirstCall, Upstream
-from whole import check_answers, write_drafts
+from sheaf import SLOTS, Broker, FirstCall, Upstream, write_drafts
+from whole import check_answers
 
 FIRST_CALL_S = 600  # the longest that a restart may take
 LOOK_S = 0.003  # between two looks at the memory

@@ -10,7 +10,7 @@ import time
 import peers
 from plan import SHEAF, Row, Section, Target, times
 from scratch import BenchError
-from sheaf import SLOTS, Broker, Upstream, rate
+from sheaf import SLOTS, Broker, Upstream, rate, write_drafts
 
 # ---- in ----
 
@@ -140,18 +140,19 @@ def sheaf_complete(bench):
 
 
 def sheaf_complete_called(bench):
-    """With workers that make calls."""
+    """With workers that make calls, from their start."""
     count = bench.size("complete") // 4
+    drafts = bench.scratch.root / "drafts.jsonl"
+    write_drafts(drafts, count)
     with Upstream(bench.scratch) as upstream:
         with Broker(
-            bench.scratch, 8, upstream.base, slots_max=8 * SLOTS
+            bench.scratch, 0, upstream.base, slots_max=8 * SLOTS
         ) as broker:
+            batch = broker.command("submit", drafts).output.strip()
             began = time.monotonic()
-            bench.fill(broker, count)
-            bench.scratch.wait_for(
-                lambda: broker.stat("requests_done") >= count, "all results"
-            )
-            return {"complete": count / (time.monotonic() - began)}
+            with broker.workers(8):
+                broker.command("wait", batch)
+                return {"complete": count / (time.monotonic() - began)}
 
 
 def peer_take(peer, size, clients=1, window=1000):

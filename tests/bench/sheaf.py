@@ -4,6 +4,7 @@ A Broker is a sheafd over a new store, with or without workers of its own.
 """
 # SPDX-License-Identifier: MIT
 
+import contextlib
 import json
 import os
 import pathlib
@@ -30,6 +31,18 @@ def drive(scratch, name, verb, target, watch=(), **options):
 
 def rate(figure):
     return figure["items"] / figure["seconds"]
+
+
+def write_drafts(path, count):
+    """Drafts of 1 KiB, for all that read a file."""
+    with open(path, "w", encoding="ascii") as file:
+        for number in range(count):
+            head = f'{{"id":"d-{number:06}","text":"{number:06} '
+            rest = DRAFT_BYTES - len(head) - 2
+            words = " ".join(
+                f"{(number * 7919 + i) % 99991:05}" for i in range(200)
+            )
+            file.write(f'{head}{words[:rest]}"}}\n')
 
 
 class Upstream:
@@ -120,6 +133,22 @@ class Broker:
         )
         if os.environ.get("BENCH_PROFILE"):
             self.profile = Profile(self.scratch, self.process.pid)
+
+    @contextlib.contextmanager
+    def workers(self, count):
+        """So many workers that make calls, as on another host."""
+        hands = [
+            self.scratch.start(
+                [BIN / "sheaf-worker", "--config", self.config]
+                + ["--log-level", "warn"]
+            )
+            for _ in range(count)
+        ]
+        try:
+            yield
+        finally:
+            for hand in hands:
+                self.scratch.stop(hand)
 
     def kill(self):
         """Ends it and its workers as a power cut would, but for the disk."""

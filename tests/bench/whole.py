@@ -10,22 +10,10 @@ import pathlib
 
 from plan import SHEAF, Row, Section, Target, share, times
 from scratch import BenchError
-from sheaf import DRAFT_BYTES, DRIVERS, SLOTS, Broker, Upstream
+from sheaf import DRIVERS, SLOTS, Broker, Upstream, write_drafts
 
 HERE = pathlib.Path(__file__).resolve().parent
 NODE_MODULES = pathlib.Path("build/npm-bench/node_modules").resolve()
-
-
-def write_drafts(path, count):
-    """Drafts of 1 KiB, for all that read a file."""
-    with open(path, "w", encoding="ascii") as file:
-        for number in range(count):
-            head = f'{{"id":"d-{number:06}","text":"{number:06} '
-            rest = DRAFT_BYTES - len(head) - 2
-            words = " ".join(
-                f"{(number * 7919 + i) % 99991:05}" for i in range(200)
-            )
-            file.write(f'{head}{words[:rest]}"}}\n')
 
 
 def sheaf_way(row, size, latency_ms):
