@@ -26,6 +26,7 @@ import statistics
 import sys
 import time
 
+import peers
 import plan
 import rows
 import table
@@ -159,6 +160,7 @@ def main():
         "machine": table.machine(args.directory),
         "scale": args.scale,
         "rounds": rounds,
+        "notes": {peer.name: peer.note for peer in peers.ALL if peer.note},
         "rows": found,
     }
     if args.json:

@@ -1,7 +1,8 @@
 """keeping.py - what it takes to keep many drafts: memory, disk, time
 
 Each of these is measured once, as it takes long, or several times over the same
-store.
+store. The others are filled without waiting for the disk each time, where they
+can: what is measured is the same, and there sooner.
 """
 # SPDX-License-Identifier: MIT
 

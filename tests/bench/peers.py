@@ -14,7 +14,7 @@ import shutil
 import signal
 import socket
 
-from scratch import BenchError, children_of, disk_bytes
+from scratch import PATH, BenchError, children_of, disk_bytes
 from sheaf import DRIVERS, drive
 
 
@@ -43,7 +43,7 @@ class Peer:
     @classmethod
     def lack(cls):
         """What is missing of it; None if it can be measured."""
-        if cls.program and not shutil.which(cls.program):
+        if cls.program and not shutil.which(cls.program, path=PATH):
             return f"{cls.program} is not installed"
         if not (DRIVERS / f"drive_{cls.driver}").exists():
             return f"drive_{cls.driver} was not built"
@@ -102,7 +102,7 @@ class BeanstalkdLazy(Beanstalkd):
 class Lmdb(Peer):
     name = "LMDB alone"
     driver = "lmdb"
-    note = "no server, nothing parsed, no request key: a floor"
+    note = "parses nothing, makes no request key and answers nobody"
 
     def start(self):
         if not self.home.is_dir():

@@ -11,7 +11,6 @@ JSON is what bench.py wrote. The table goes into README, between the markers
 import json
 import sys
 
-import peers
 import table
 
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
@@ -42,23 +41,22 @@ def base_name(contestant):
     return contestant.split(",")[0]
 
 
-def colour(name):
+def colour(name, notes):
     if base_name(name) == "Sheaf":
         return OURS
     if name.endswith("alone"):
         return ALONE
-    notes = {peer.name: peer.note for peer in peers.ALL}
-    return EARLY if notes.get(base_name(name)) else OTHERS
+    return EARLY if base_name(name) in notes else OTHERS
 
 
-def panel(number, row, caption, is_log):
+def panel(number, row, notes, caption, is_log):
     """A bar for each contestant. Those of a logarithmic scale say so."""
     better = "more" if row["more_is_better"] else "less"
     scale = ", log" if is_log else ""
     lines = [f"$panel{number} << EOD"]
     for name, figure in row["contestants"].items():
         value = max(figure["median"], 1e-6)
-        lines.append(f'"{name}" {value} {colour(name)} "{short(value)}"')
+        lines.append(f'"{name}" {value} {colour(name, notes)} "{short(value)}"')
     lines += ["EOD", f'title{number} = "{caption} ({better} is better{scale})"']
     lines += [f"log{number} = {int(is_log)}"]
     lines += [f"count{number} = {len(row['contestants'])}"]
@@ -87,7 +85,7 @@ def write_panels(document, path):
     for key, caption, is_log in BARS:
         if key in rows and rows[key]["contestants"]:
             count += 1
-            lines += panel(count, rows[key], caption, is_log)
+            lines += panel(count, rows[key], document["notes"], caption, is_log)
     lines.append(f"panels = {count}")
     has_growth = "growth-submit" in rows
     lines.append(f"has_growth = {int(has_growth)}")
@@ -139,7 +137,7 @@ def markdown(document):
     ]
     for row in document["rows"].values():
         lines += target_lines(row)
-    notes = [f"{peer.name}: {peer.note}." for peer in peers.ALL if peer.note]
+    notes = [f"{name} {note}." for name, note in document["notes"].items()]
     return "\n".join(lines + ["", " ".join(notes)])
 
 

@@ -18,6 +18,7 @@ import time
 
 PATIENCE_S = 60  # to start, or to stop, a server
 COMMAND_S = 3600  # the longest that a command may take
+PATH = os.environ["PATH"] + ":/usr/sbin"  # where Debian has some servers
 
 
 class BenchError(Exception):
@@ -84,7 +85,7 @@ class Scratch:
         self.sockets = pathlib.Path(tempfile.mkdtemp(prefix="sheaf-bench-"))
         self.log = open(self.root / "log", "ab")
         self.environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": PATH,
             "HOME": str(self.root),
             "LANG": "C.UTF-8",
             "XDG_RUNTIME_DIR": str(self.sockets),

@@ -89,4 +89,12 @@ def text(document):
             contestant_line(row, name, ours) for name in row["contestants"]
         ]
         lines += [target_line(target) for target in row["targets"]]
+    seen = {
+        name for row in document["rows"].values() for name in row["contestants"]
+    }
+    lines += [""] + [
+        f"{name} {note}"
+        for name, note in document["notes"].items()
+        if name in seen
+    ]
     return "\n".join(lines)
