@@ -24,6 +24,7 @@ class Peer:
     driver = ""
     note = ""
     stop_signal = signal.SIGTERM
+    is_one_process = True  # so that its processor time can be told
 
     def __init__(self, scratch, **options):
         self.scratch = scratch
@@ -56,7 +57,8 @@ class Peer:
         self.scratch.stop(self.process, 9)
 
     def drive(self, verb, **options):
-        watch = [self.process.pid] if self.process else []
+        is_seen = self.process and self.is_one_process
+        watch = [self.process.pid] if is_seen else []
         return drive(
             self.scratch, self.driver, verb, self.target, watch, **options
         )
@@ -159,6 +161,7 @@ class Postgres(Peer):
     name = "PostgreSQL"
     driver = "postgres"
     stop_signal = signal.SIGQUIT  # at once: nothing of it is to be kept
+    is_one_process = False  # and those that it starts end too early to be asked
     bin = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 
     @classmethod

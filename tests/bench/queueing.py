@@ -14,11 +14,25 @@ from sheaf import SLOTS, Broker, Upstream, rate, write_drafts
 
 # ---- in ----
 
+CPU_ROWS = ("submit", "single", "complete")  # beside these stands what it took
+
+
+def figures(row, figure):
+    """The rate, and the server's time of a processor for each, in µs."""
+    found = {row: rate(figure)}
+    if row in CPU_ROWS and figure["cpu"] > 0:
+        found[f"{row}-cpu"] = figure["cpu"] / figure["items"] * 1e6
+    return found
+
+
+def cpu_row(what):
+    return Row(f"processor time of the server, {what}", "µs", False, 1)
+
 
 def sheaf_put(size, row, clients=1, verb="put"):
     def measure(bench):
         with Broker(bench.scratch) as broker:
-            return {row: rate(broker.put(bench.size(size), clients, verb))}
+            return figures(row, broker.put(bench.size(size), clients, verb))
 
     return measure
 
@@ -26,7 +40,7 @@ def sheaf_put(size, row, clients=1, verb="put"):
 def peer_put(peer, size, row, clients=1, window=1000):
     def measure(bench):
         with peer(bench.scratch) as server:
-            return {row: rate(server.put(bench.size(size), clients, window))}
+            return figures(row, server.put(bench.size(size), clients, window))
 
     return measure
 
@@ -42,7 +56,8 @@ SUBMIT = Section(
                 times("PostgreSQL", 1.5, 2.5),
                 times("LMDB alone", None, 0.6),
             ),
-        )
+        ),
+        "submit-cpu": cpu_row("a submitted draft"),
     },
     contestants={
         SHEAF: sheaf_put("submit", "submit"),
@@ -78,7 +93,8 @@ SINGLE = Section(
             "one draft a message, eight clients that wait",
             "drafts/s",
             targets=(times("beanstalkd", 0.9, 1.5),),
-        )
+        ),
+        "single-cpu": cpu_row("a draft submitted alone"),
     },
     contestants={
         SHEAF: sheaf_put("single", "single", clients=8, verb="single"),
@@ -136,7 +152,7 @@ def sheaf_complete(bench):
     count = bench.size("complete")
     with Broker(bench.scratch, slots_max=8 * SLOTS) as broker:
         bench.fill(broker, count)
-        return {"complete": rate(broker.answer(count, 8))}
+        return figures("complete", broker.answer(count, 8))
 
 
 def sheaf_complete_called(bench):
@@ -160,7 +176,7 @@ def peer_take(peer, size, clients=1, window=1000):
         count = bench.size(size)
         with peer(bench.scratch) as server:
             server.put(count)
-            return {"complete": rate(server.take(count, clients, window))}
+            return figures("complete", server.take(count, clients, window))
 
     return measure
 
@@ -175,7 +191,8 @@ COMPLETE = Section(
                 times("Redis", 1, 2),
                 times("PostgreSQL", 1.5, 3),
             ),
-        )
+        ),
+        "complete-cpu": cpu_row("a completed draft"),
     },
     contestants={
         SHEAF: sheaf_complete,

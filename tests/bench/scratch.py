@@ -62,11 +62,13 @@ def disk_bytes(path):
 
 
 class Finished:
-    """How a command went: seconds, processor seconds, output."""
+    """How a command went: seconds, processor seconds of it and of the processes
+    that were watched, output."""
 
-    def __init__(self, seconds, cpu, output):
+    def __init__(self, seconds, cpu, watched, output):
         self.seconds = seconds
         self.cpu = cpu
+        self.watched = watched
         self.output = output
 
 
@@ -144,11 +146,11 @@ class Scratch:
             self.processes.remove(process)
 
     def run(self, command, watch=(), **options):
-        """Runs a command to its end. Its processor time counts its children,
-        and what the processes of `watch` took meanwhile."""
+        """Runs a command to its end, and looks what the processes of `watch`
+        take of the processors meanwhile."""
         command = [str(word) for word in command]
         options = {"cwd": self.root, "env": self.environment, **options}
-        watched = sum(map(cpu_ns, watch))
+        watched = -sum(map(cpu_ns, watch))
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         began = time.monotonic()
         done = subprocess.run(
@@ -161,6 +163,7 @@ class Scratch:
             **options,
         )
         seconds = time.monotonic() - began
+        watched += sum(map(cpu_ns, watch))
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.log.write(done.stderr)
         if done.returncode != 0:
@@ -168,10 +171,9 @@ class Scratch:
                 f"{' '.join(command)[:300]}: exit code {done.returncode}: "
                 f"{done.stderr.decode(errors='replace')[-1000:]}"
             )
-        cpu = (
-            after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        ) + (sum(map(cpu_ns, watch)) - watched) / 1e9
-        return Finished(seconds, cpu, done.stdout.decode())
+        cpu = after.ru_utime + after.ru_stime
+        cpu -= before.ru_utime + before.ru_stime
+        return Finished(seconds, cpu, watched / 1e9, done.stdout.decode())
 
     def wait_for(self, condition, what, process=None):
         """Waits until it is true; it may raise OSError meanwhile."""

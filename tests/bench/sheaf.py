@@ -21,12 +21,13 @@ SLOTS = 5
 
 
 def drive(scratch, name, verb, target, watch=(), **options):
-    """Runs a driver. What it printed; and cpu, in seconds."""
+    """Runs a driver. What it printed; and what those who are watched took of the
+    processors, in seconds."""
     command = [DRIVERS / f"drive_{name}", verb, target]
     for option, value in options.items():
         command += [f"--{option}", value]
     done = scratch.run(command, watch)
-    return {**json.loads(done.output), "cpu": done.cpu}
+    return {**json.loads(done.output), "cpu": done.watched}
 
 
 def rate(figure):
@@ -174,6 +175,7 @@ class Broker:
             "sheaf",
             verb,
             self.clients,
+            [self.process.pid],
             count=count,
             clients=clients,
             **{"bytes": DRAFT_BYTES, **options},
@@ -186,6 +188,7 @@ class Broker:
             "worker",
             "complete",
             self.hands,
+            [self.process.pid],
             count=count,
             clients=workers,
             window=window,

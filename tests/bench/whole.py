@@ -31,9 +31,8 @@ def sheaf_way(row, size, latency_ms):
                 )
         check_answers(results, count)
         seconds = handed.seconds + fetched.seconds
-        return way_figures(
-            row, count, latency_ms, seconds, handed.cpu + fetched.cpu
-        )
+        cpu = handed.cpu + handed.watched + fetched.cpu + fetched.watched
+        return way_figures(row, count, latency_ms, seconds, cpu)
 
     return measure
 
