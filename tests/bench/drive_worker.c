@@ -239,7 +239,8 @@ take(struct hand *hand)
 static void
 serve(struct hand *hand)
 {
-    int64_t heard_ms = clock_mono_ms();
+    long long seen = 0;
+    int64_t seen_ms = clock_mono_ms();
 
     while (atomic_load(&confirmed_all) < hand->client->drive->count) {
         struct pollfd poll_fd = { link_fd(hand->link), POLLIN, 0 };
@@ -250,13 +251,14 @@ serve(struct hand *hand)
             say_held(hand, "beat");
             hand->beat_ms = now_ms + hand->heartbeat_ms;
         }
-        if (take(hand)) {
-            heard_ms = now_ms;
-            continue;
+        if (seen != atomic_load(&confirmed_all)) {
+            seen = atomic_load(&confirmed_all);
+            seen_ms = now_ms;
         }
-        if (now_ms - heard_ms > DRIVE_PATIENCE_MS)
-            log_fatal("event=silent confirmed=%lld",
-                      atomic_load(&confirmed_all));
+        if (now_ms - seen_ms > DRIVE_PATIENCE_MS)
+            log_fatal("event=nothing_confirmed so_far=%lld", seen);
+        if (take(hand))
+            continue;
         (void)poll(&poll_fd, 1, WAIT_MS);
     }
 }

@@ -172,7 +172,6 @@ take(struct instant *instant, struct peer *peer)
     buf_commit(&peer->in, (size_t)got);
     whole = peer->is_waiting ? 0 : request_bytes(&peer->in);
     if (whole > 0) {
-        /* Clients that ask for leave to go on get the answer at once. */
         buf_drop(&peer->in, whole);
         promise(instant, peer);
     }

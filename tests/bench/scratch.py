@@ -130,8 +130,9 @@ class Scratch:
         return process
 
     def stop(self, process, number=signal.SIGTERM):
-        """Ends a server and its children, and waits until they are gone."""
-        orphans = children_of(process.pid) if number == signal.SIGKILL else []
+        """Ends a server and waits until it is gone. Those that it started may
+        outlive it, and wait for the next one: they end with it."""
+        orphans = children_of(process.pid)
         if process.poll() is None:
             process.send_signal(number)
         try:

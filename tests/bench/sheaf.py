@@ -10,6 +10,7 @@ import os
 import pathlib
 import signal
 import socket
+import tempfile
 
 from scratch import BenchError, children_of, disk_bytes
 
@@ -104,8 +105,11 @@ class Broker:
             encoding="ascii",
         )
         self.options = options
-        self.clients = f"ipc://{scratch.sockets}/sheaf/clients"
-        self.hands = f"ipc://{scratch.sockets}/sheaf/workers"
+        # Its own, so that no worker of another one comes to it.
+        runtime = tempfile.mkdtemp(dir=scratch.sockets)
+        self.environment = {**scratch.environment, "XDG_RUNTIME_DIR": runtime}
+        self.clients = f"ipc://{runtime}/sheaf/clients"
+        self.hands = f"ipc://{runtime}/sheaf/workers"
         self.process = None
         self.profile = None
         self.start(workers)
@@ -125,7 +129,7 @@ class Broker:
         command += ["--log-level", "warn"]
         for name, value in self.options.items():
             command += ["--set", f"{name}={value}"]
-        self.process = self.scratch.start(command)
+        self.process = self.scratch.start(command, env=self.environment)
 
     def start(self, workers=0):
         self.spawn(workers)
@@ -141,7 +145,8 @@ class Broker:
         hands = [
             self.scratch.start(
                 [BIN / "sheaf-worker", "--config", self.config]
-                + ["--log-level", "warn"]
+                + ["--log-level", "warn"],
+                env=self.environment,
             )
             for _ in range(count)
         ]
@@ -159,7 +164,9 @@ class Broker:
         return [self.process.pid] + children_of(self.process.pid)
 
     def command(self, *words, **options):
-        return self.scratch.run([BIN / "sheaf", *words], **options)
+        return self.scratch.run(
+            [BIN / "sheaf", *words], env=self.environment, **options
+        )
 
     def stat(self, name):
         for line in self.command(
