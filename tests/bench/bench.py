@@ -127,6 +127,7 @@ def summarize_target(target, medians):
     return {
         "text": target.text,
         "form": target.form,
+        "beside": target.beside,
         "at_least": target.at_least,
         "floor": target.floor,
         "ambition": target.ambition,

@@ -269,14 +269,14 @@ DISK = Section(
             "×",
             False,
             2,
-            (at_most("×", 1.6, 1.4),),
+            (at_most("times", 1.6, 1.4),),
         ),
         "disk-text": Row(
             "bytes on disk for a byte of draft and result, documents",
             "×",
             False,
             2,
-            (at_most("×", None, 0.7),),
+            (at_most("times", None, 0.7),),
         ),
     },
     contestants={

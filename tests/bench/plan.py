@@ -60,12 +60,13 @@ class Bench:
 
 @dataclasses.dataclass
 class Target:
-    text: str
+    text: str  # what stands behind the value
     value: typing.Callable  # of the medians, by contestant
     at_least: bool
     floor: float  # None: only an ambition
     ambition: float = None
     form: str = "{:.2f}×"
+    beside: str = None  # the contestant whose figure is of interest
 
     def marks(self, medians):
         """(value, floor held, ambition held); None if a figure is missing."""
@@ -102,7 +103,15 @@ class Section:
 
 def times(name, floor, ambition=None, of=SHEAF):
     """Sheaf's rate is so many times a peer's."""
-    return Target(f"× {name}", lambda m: m[of] / m[name], True, floor, ambition)
+    whose = "" if of == SHEAF else f" ({of})"
+    return Target(
+        name + whose,
+        lambda m: m[of] / m[name],
+        True,
+        floor,
+        ambition,
+        beside=name,
+    )
 
 
 def share(name, floor, ambition=None):
@@ -114,8 +123,10 @@ def share(name, floor, ambition=None):
         floor,
         ambition,
         "{:.3f}",
+        name,
     )
 
 
-def at_most(unit, floor, ambition=None, of=SHEAF):
-    return Target(unit, lambda m: m[of], False, floor, ambition, "{:.2f}")
+def at_most(unit, floor, ambition=None):
+    """Sheaf's figure itself."""
+    return Target(unit, lambda m: m[SHEAF], False, floor, ambition, "{:.2f}")

@@ -111,14 +111,17 @@ def limit_text(target, name):
 def target_lines(row):
     """The first line names the row; the others stand below it."""
     head = f"{row['title']}, {row['unit']} | {figure_text(row, 'Sheaf')}"
+    if not row["targets"]:
+        others = [name for name in row["contestants"] if name != "Sheaf"]
+        shown = [f"{name}: {figure_text(row, name)}" for name in others]
+        yield f"| {head} | {', '.join(shown)} | | | |"
     for target in row["targets"]:
         got = "–"
         if target["value"] is not None:
             got = target["form"].format(target["value"])
-        text = target["text"].removeprefix("× ").removeprefix("of ")
-        other = figure_text(row, text)
-        text = target["text"].removeprefix("× ").lstrip("×")
-        beside = f"{got} {text}" + (f" ({other})" if other != "–" else "")
+        beside = f"{got} {target['text']}"
+        if target["beside"]:
+            beside += f": {figure_text(row, target['beside'])}"
         limits = [limit_text(target, name) for name in ("floor", "ambition")]
         cells = [head, beside, *limits, table.held(target)]
         yield "| " + " | ".join(cells) + " |"

@@ -57,7 +57,7 @@ def target_line(target):
     got = "-"
     if target["value"] is not None:
         got = target["form"].format(target["value"])
-    line = f"    {held(target):14} {got} {target['text'].lstrip('× ')}"
+    line = f"    {held(target):14} {got} {target['text']}"
     limits = [
         f"{name} {wanted(target, name)}"
         for name in ("floor", "ambition")
