@@ -34,7 +34,7 @@
 #define AT_RISK_MIN     10
 #define FRAME_BYTES_MAX 16777216
 #define QUEUE_MAX       10000
-#define SILENCE_MS_MAX  30000 /* nothing is heard: the run has failed */
+#define SILENCE_MS_MAX  30000 /* nothing is confirmed: the run has failed */
 #define LOOK_MS         500
 #define LINGER_MS       500
 #define UPSTREAM_BYTES  65
@@ -208,6 +208,7 @@ take(struct bench *bench, struct worker *worker, int64_t now_ms)
         worker->at_risk--;
         bench->confirmed++;
         bench->last_us = clock_mono_us();
+        bench->heard_ms = now_ms;
     } else if (strcmp(verb, "welcome") == 0) {
         if (wire_int(&wire, "heartbeat_ms", wire_range(1, WIRE_INT_MAX),
                      &worker->heartbeat_ms, &err) < 0) {
@@ -366,9 +367,7 @@ run(struct bench *bench)
             fds[i] =
                 (struct pollfd){ link_fd(bench->workers[i].link), POLLIN, 0 };
         }
-        if (is_any)
-            bench->heard_ms = now_ms;
-        else if (poll(fds, bench->worker_count, LOOK_MS) < 0)
+        if (!is_any && poll(fds, bench->worker_count, LOOK_MS) < 0)
             log_fatal("event=poll_failed");
         if (now_ms > bench->heard_ms + SILENCE_MS_MAX) {
             log_fatal("event=silence confirmed=%lld",
