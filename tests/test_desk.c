@@ -242,6 +242,35 @@ Test(desk, never_ends_a_finished_lease_but_offers_its_result_again)
     desk_free(desk);
 }
 
+Test(desk, is_heard_while_results_are_confirmed_soon)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *first = desk_add(desk, 1, 1, 0, 0);
+    struct desk_lease *second = desk_add(desk, 2, 1, 0, 0);
+
+    cr_expect(desk_is_heard(desk, 1000));
+    finish(desk, first, 10);
+    cr_expect(desk_is_heard(desk, 1000), "it is not sent yet");
+    desk_sent(first, 1000);
+    cr_expect(desk_is_heard(desk, 1000 + DESK_HEARD_MS));
+    cr_expect_not(desk_is_heard(desk, 1001 + DESK_HEARD_MS));
+    finish(desk, second, 10);
+    desk_sent(second, 1040);
+    cr_expect_not(desk_is_heard(desk, 1051), "one of them has waited too long");
+    desk_remove(desk, first);
+    cr_expect(desk_is_heard(desk, 1051));
+    desk_resend_all(desk);
+    cr_expect_not(desk_is_heard(desk, 1052), "it is to be sent again");
+    desk_sent(second, 1052);
+    cr_expect_not(desk_is_heard(desk, 1052), "it was sent again");
+    desk_remove(desk, second);
+    first = desk_add(desk, 3, 1, 0, 0);
+    finish(desk, first, 10);
+    desk_put_off(first, 2000);
+    cr_expect_not(desk_is_heard(desk, 2000), "it could not be sent");
+    desk_free(desk);
+}
+
 Test(desk, starts_nothing_while_too_many_results_are_unconfirmed)
 {
     struct desk *desk = fresh();

@@ -576,7 +576,8 @@ def case_a_wait_gives_back_what_has_not_started(stage):
 
 
 def case_no_more_is_at_risk_than_two_calls_a_slot(stage):
-    broker = stage.start_all(heartbeat_ms=50)
+    # Longer than a broker that is there takes to confirm.
+    broker = stage.start_all(latency_ms=100, heartbeat_ms=50)
     broker.confirms = False
     for request in range(30):
         broker.lease(request, chat("t %d" % request))

@@ -353,6 +353,27 @@ desk_put_off(struct desk_lease *lease, int64_t now_ms)
     lease->resend_ms = now_ms + DESK_RESEND_MS;
 }
 
+bool
+desk_is_heard(const struct desk *desk, int64_t now_ms)
+{
+    if (desk->counts[DESK_FINISHED] == 0)
+        return true;
+    for (size_t i = 0; i < desk->size; i++) {
+        const struct desk_lease *lease = desk->order[i];
+
+        if (lease->state != DESK_FINISHED ||
+            (lease->times_sent == 0 && lease->resend_ms == 0)) {
+            continue; /* it is just to be sent */
+        }
+        /* It could not be sent, or was sent again, or long ago. */
+        if (lease->times_sent != 1 ||
+            lease->resend_ms - DESK_RESEND_MS + DESK_HEARD_MS < now_ms) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void
 desk_resend_all(struct desk *desk)
 {

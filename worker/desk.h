@@ -36,7 +36,8 @@
 #define DESK_LEASES_MAX           1024 /* so that all fit into one heartbeat */
 #define DESK_UNCONFIRMED_MAX      64
 #define DESK_UNCONFIRMED_BYTES    ((size_t)64 << 20)
-#define DESK_RESEND_MS            1000  /* after the first time */
+#define DESK_RESEND_MS            1000 /* after the first time */
+#define DESK_HEARD_MS             50 /* a broker that is there confirms by then */
 #define DESK_RESEND_MAX_MS        16000 /* doubling up to this */
 #define DESK_UPSTREAM_BYTES_MAX   64
 #define DESK_PATH_BYTES_MAX       1024
@@ -152,6 +153,10 @@ void desk_sent(struct desk_lease *lease, int64_t now_ms);
 
 /* The lease's result cannot be sent now; it is due after DESK_RESEND_MS. */
 void desk_put_off(struct desk_lease *lease, int64_t now_ms);
+
+/* True if no result has waited for its confirmation for longer than
+ * DESK_HEARD_MS: what was sent since is the broker's by now. */
+bool desk_is_heard(const struct desk *desk, int64_t now_ms);
 
 /* All results are due at once: there is a broker that has not seen them. */
 void desk_resend_all(struct desk *desk);

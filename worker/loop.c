@@ -110,16 +110,18 @@ end_leases(struct worker *worker, int64_t now_ms)
 }
 
 /* Answers that the broker has not confirmed are paid for again if this worker
- * dies, like the calls that run. However long the broker is away, they are no
- * more than twice what the worker can call at a time. */
+ * dies and the broker is not there to have them, like the calls that run. However
+ * long it is away, they are no more than twice what the worker can call at a
+ * time, and what ended before its silence was noticed. */
 static bool
-may_risk_more(const struct worker *worker)
+may_risk_more(const struct worker *worker, int64_t now_ms)
 {
     size_t at_risk = desk_count(worker->desk, DESK_RUNNING) +
                      desk_count(worker->desk, DESK_FINISHED);
     size_t most = 2 * (size_t)worker->slots.capacity;
 
-    return at_risk < (most > AT_RISK_MIN ? most : AT_RISK_MIN);
+    return at_risk < (most > AT_RISK_MIN ? most : AT_RISK_MIN) ||
+           (worker->is_welcome && desk_is_heard(worker->desk, now_ms));
 }
 
 /* Starts what may start; it is sent off when the broker knows. The sampler of `local` works inline:
@@ -133,7 +135,7 @@ start(struct worker *worker, int64_t now_ms)
     size_t at = 0;
 
     while (!worker->is_draining && !worker->is_told_to_wait && !is_local &&
-           may_risk_more(worker) &&
+           may_risk_more(worker, now_ms) &&
            slots_free(&worker->slots,
                       (int64_t)desk_count(worker->desk, DESK_RUNNING)) > 0 &&
            (lease = desk_next_waiting(worker->desk, &at))) {
