@@ -89,8 +89,8 @@
         "no lease lasts longer than this, however often it is renewed")       \
     X(heartbeat_ms, INT, 5000, 100, 600000, "ms",                             \
         "a worker renews its leases this often; twice fits in lease_ms")      \
-    X(lease_ahead_max, INT, 8, 0, 1000, "",                                   \
-        "leases a worker may hold beyond its slots")                          \
+    X(lease_ahead_max, INT, 64, 0, 1000, "",                                   \
+        "leases a worker may hold beyond its slots, where calls are short")   \
     X(lost_max, INT, 3, 1, 100, "",                                           \
         "leases a request may lose during its calls before it runs alone")    \
     X(open_ttl_ms, INT, 86400000, 1000, 2592000000, "ms",                     \

@@ -82,6 +82,7 @@ broker_new(const struct broker_env *env)
     broker->cache = cache_new(conf->cache_entries_max, conf->cache_bytes_max);
     broker->waiters =
         mem_zalloc((size_t)conf->waiters_max, sizeof(broker->waiters[0]));
+    patience_init(broker);
     store_watch(env->store, on_ended, broker);
     store_watch_ready(env->store, on_ready, broker);
     store_watch_results(env->store, on_result, broker);

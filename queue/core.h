@@ -329,6 +329,9 @@ struct latency upstream_latency(const struct upstreams *upstreams,
 
 /* ---- patience.c ---- */
 
+/* At first nothing is known of how often answers come. */
+void patience_init(struct broker *broker);
+
 /* A worker has brought an answer: how often they come is what patience rests
  * on. */
 void patience_note_answer(struct broker *broker, struct session *session,
@@ -336,6 +339,10 @@ void patience_note_answer(struct broker *broker, struct session *session,
 
 /* The transaction has ended, one way or another. */
 void patience_reset(struct broker *broker);
+
+/* How many leases a worker is given beyond its slots: as many calls as may end
+ * while it waits for more. */
+size_t patience_ahead(const struct broker *broker);
 
 /* ---- result_line.c ---- */
 

@@ -308,7 +308,7 @@ choose(struct broker *broker, int64_t now_ms)
 static size_t
 room_of(const struct broker *broker, const struct session *session)
 {
-    size_t most = session->told + (size_t)broker->env.conf->lease_ahead_max;
+    size_t most = session->told + patience_ahead(broker);
 
     if (!session->is_online || session->is_leaving || session->told == 0 ||
         session->held_count >= most || session->id == broker->alone.session) {

@@ -26,7 +26,7 @@ set_up(void)
     bench.conf.commit_window_ms = 5;
     bench_start(&bench);
     hand = hand_new(&bench, SLOTS);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 900; i++)
         buf_addf(&lines, "{'id':'%d','text':'text %d'}\n", i, i);
     bench_submit(&bench, "k", NULL, lines.data, uuid);
     bench_run(&bench);
@@ -54,7 +54,7 @@ answer(size_t count)
 static void
 answer_each(int64_t gap_ms)
 {
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 80; i++) {
         answer(1);
         bench_run(&bench);
         bench_advance(&bench, gap_ms);
@@ -96,6 +96,7 @@ Test(broker_patience, a_worker_that_has_started_all_gets_more_at_once,
 {
     bool was_short = false;
 
+    answer_each(1);
     bench.conf.lease_ahead_max = 0;
     for (int i = 0; i < 20; i++) {
         bool has_more = hand_count(hand, SLIP_WAITING) > 0;
@@ -109,6 +110,46 @@ Test(broker_patience, a_worker_that_has_started_all_gets_more_at_once,
         bench_run(&bench);
     }
     cr_expect(was_short);
+}
+
+/* What it holds beyond its slots, after so many answers so long from each other.
+ */
+static size_t
+ahead_at(int64_t gap_ms)
+{
+    answer_each(gap_ms);
+    return hand_count(hand, SLIP_WAITING);
+}
+
+static void
+expect_between(size_t got, size_t least, size_t most)
+{
+    cr_expect_geq(got, least, "%zu", got);
+    cr_expect_leq(got, most, "%zu", got);
+}
+
+Test(broker_patience, leases_run_ahead_as_far_as_calls_are_short,
+     .init = set_up, .fini = tear_down)
+{
+    cr_expect_eq(ahead_at(1), AHEAD, "the limit");
+    bench.conf.lease_ahead_max = 40;
+    cr_expect_eq(ahead_at(0), 40);
+    bench.conf.lease_ahead_max = 64;
+    expect_between(ahead_at(1), 48, 50);
+    expect_between(ahead_at(4), 12, 13);
+    cr_expect_eq(ahead_at(50), 8);
+}
+
+Test(broker_patience, leases_ahead_are_shared_by_the_workers, .init = set_up,
+     .fini = tear_down)
+{
+    bench.conf.lease_ahead_max = 64;
+    (void)hand_new(&bench, 1);
+    bench_run(&bench);
+    hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
+    bench_run(&bench);
+    cr_assert_eq(hand->slots, SLOTS - 1, "the other one has got a slot");
+    expect_between(ahead_at(1), 24, 25);
 }
 
 Test(broker_patience, nothing_waits_but_answers, .init = set_up,
