@@ -66,7 +66,7 @@ void broker_apply(struct broker *broker, enum side side,
 
 /* True if what was applied since the last commit can wait a few milliseconds for
  * more of it: there are results, nobody needs an answer to anything else, calls
- * end more often than that, and the workers have enough to go on with. */
+ * end often, and the workers have enough to go on with. */
 bool broker_is_patient(const struct broker *broker);
 
 /* Counts a message that was none, so that `stats` shows it. */

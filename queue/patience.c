@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "queue/core.h"
 
-#define GAP_SHARE     8 /* of the newest gap in the mean: one in so many */
-#define GAP_MS_MAX    100 /* a longer silence says nothing about what comes next */
+#define GAP_SHARE     8   /* of the newest gap in the mean: one in so many */
+#define GAP_MS_MAX    100 /* a longer silence tells nothing of the next */
+#define GAPS_MAX      2   /* windows: with longer gaps a wait brings little */
 #define US_A_MS       1000
 #define AHEAD_USUAL   8     /* leases, where answers are slow */
 #define AHEAD_LAST_US 50000 /* so long a worker's leases are to last */
@@ -67,7 +68,8 @@ broker_is_patient(const struct broker *broker)
 
     if (broker->is_urgent || broker->is_draining ||
         broker->env.conf->commit_window_ms == 0 ||
-        broker->answer_gap_us > broker->env.conf->commit_window_ms * US_A_MS) {
+        broker->answer_gap_us >
+            broker->env.conf->commit_window_ms * US_A_MS * GAPS_MAX) {
         return false;
     }
     for (size_t i = 0; i < sessions->count; i++) {

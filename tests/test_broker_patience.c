@@ -64,7 +64,7 @@ answer_each(int64_t gap_ms)
 Test(broker_patience, an_answer_waits_where_calls_end_often, .init = set_up,
      .fini = tear_down)
 {
-    answer_each(4);
+    answer_each(9);
     answer(1);
     bench_turn(&bench);
     cr_expect(bench.was_patient);
@@ -76,7 +76,7 @@ Test(broker_patience, an_answer_waits_where_calls_end_often, .init = set_up,
 Test(broker_patience, an_answer_waits_for_none_that_will_not_come_soon,
      .init = set_up, .fini = tear_down)
 {
-    answer_each(8);
+    answer_each(12);
     answer(1);
     bench_turn(&bench);
     cr_expect_not(bench.was_patient);
