@@ -192,6 +192,8 @@ judge_letter(struct world *world, const struct letter *letter)
             0) {
         return;
     }
+    if (strcmp(wire_verb(&wire), "post") == 0)
+        hooks_letter(world, &wire);
     if (strcmp(wire_verb(&wire), "lease") == 0) {
         of = judge_request(world, int_of(world, &wire, "request"));
         fence = int_of(world, &wire, "fence");
@@ -323,6 +325,7 @@ expect_nothing(struct known_request *of)
 void
 judge_abort(struct world *world)
 {
+    hooks_abort(world);
     for (size_t i = 0; i < world->judge.request_count; i++)
         expect_nothing(&world->judge.requests[i]);
     for (int i = 0; i < WORLD_UPSTREAMS; i++)
@@ -620,6 +623,7 @@ judge_commit(struct world *world)
     if (world->is_turning)
         judge_fair(world);
     world->is_turning = false;
+    hooks_commit(world);
     if (++judge->turn % judge->every == 0)
         check_store(world);
     store_abort(world->store);
@@ -648,4 +652,5 @@ judge_free(struct world *world)
     free(world->judge.files);
     free(world->judge.starts);
     free(world->judge.requests);
+    hooks_free(world);
 }

@@ -141,6 +141,7 @@ worker_give_up_all(struct world *world, struct worker *worker)
 {
     while (worker->slip_count)
         give_up(world, worker, &worker->slips[0]);
+    worker->parcel_count = 0;
 }
 
 void
@@ -159,6 +160,7 @@ worker_leave(struct world *world, struct worker *worker)
         }
         forget(world, worker, slip);
     }
+    worker->parcel_count = 0;
     worker->is_alive = false;
 }
 
@@ -228,22 +230,24 @@ add_held(const struct worker *worker, struct buf *out)
 void
 worker_hello_again(struct world *world, struct worker *worker)
 {
-    struct buf held = { 0 };
+    struct buf held = { 0 }, more = { 0 };
     int number = (int)(worker - world->workers);
 
     wire_connect(world, &worker->link);
     worker->is_welcome = false;
     worker->sent_ms = world->now_ms;
     add_held(worker, &held);
+    hooks_add_hello(world, worker, &more);
     wire_say(world, &worker->link, (struct slice){ 0 },
              "{'verb':'hello','protocol':1,'worker':'%s','name':'w%d',"
              "'host':'sim','pid':%d,'lock':'','own':'%s','nth':%d,"
-             "'capacity':%u,'slots':%lld,'leaving':%s,'held':[%s]}",
+             "'capacity':%u,'slots':%lld,'leaving':%s,'held':[%s]%s}",
              worker->uuid, number, number + 1, worker->is_own ? "sim" : "",
              ++worker->hellos, worker->capacity, (long long)kept(worker),
              worker->is_draining ? "true" : "false",
-             held.bytes ? held.data : "");
+             held.bytes ? held.data : "", more.data);
     buf_fini(&held);
+    buf_fini(&more);
 }
 
 static void
@@ -510,6 +514,7 @@ be_welcomed(struct world *world, struct worker *worker, const struct wire *wire)
         if (worker->slips[i].state == SLIP_REPORTED)
             send_report(world, worker, &worker->slips[i]);
     }
+    hooks_tell(world, worker);
 }
 
 static void
@@ -545,6 +550,11 @@ obey(struct world *world, struct worker *worker, const struct wire *wire)
         take_away(world, worker, wire, "requests", false);
     } else if (strcmp(verb, "recall") == 0) {
         take_away(world, worker, wire, "requests", true);
+    } else if (strcmp(verb, "post") == 0) {
+        hooks_take(world, worker, wire);
+    } else if (strcmp(verb, "noted") == 0) {
+        hooks_noted(worker, int_of(world, wire, "delivery"),
+                    int_of(world, wire, "attempt"));
     } else if (strcmp(verb, "drain") == 0) {
         worker_drain(world, worker, true);
     } else {
@@ -689,6 +699,9 @@ end_drain(struct world *world, struct worker *worker)
     }
     if (worker->slip_count > 0 && now_ms < worker->drain_ms + BYE_MS)
         return;
+    /* An event is posted again: it need not be waited for as long as a call. */
+    if (hooks_next_ms(worker) != NEVER && now_ms < worker->drain_ms)
+        return;
     worker_leave(world, worker);
 }
 
@@ -732,6 +745,7 @@ tick(struct world *world, struct worker *worker)
     }
     if (!worker->link.is_up && world->now_ms >= worker->back_ms)
         worker_hello_again(world, worker);
+    hooks_tick(world, worker);
     start_calls(world, worker);
     tell_slots(world, worker);
     end_drain(world, worker);
@@ -798,6 +812,8 @@ next_ms_of(const struct world *world, const struct worker *worker)
         return worker->frozen_ms;
     if (!worker->link.is_up)
         next_ms = worker->back_ms;
+    if (hooks_next_ms(worker) < next_ms)
+        next_ms = hooks_next_ms(worker);
     for (size_t at = 0; at < worker->slip_count; at++) {
         const struct slip *slip = &worker->slips[at];
 

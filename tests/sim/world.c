@@ -215,6 +215,7 @@ on_batch_moved(void *context, uint64_t batch, enum batch_state from,
 
     world->tally.batch_moves[from][to]++;
     judge_moved(world, batch, from, to);
+    hooks_moved(world, batch, to);
     world_tell(world, "  batch %llu: %s -> %s", (unsigned long long)batch,
                batch_state_name(from), batch_state_name(to));
 }
@@ -646,7 +647,8 @@ calm(struct world *world)
         clients_read(world);
         filer_read(world);
         workers_tick(world);
-        if (clients_are_done(world) && filer_is_done(world))
+        if (clients_are_done(world) && filer_is_done(world) &&
+            hooks_are_done(world))
             return;
         if (steps++ > CALM_STEPS_MAX || world->now_ms > end_ms)
             world_fail(world, "it does not come to an end");
@@ -724,6 +726,7 @@ load_conf(struct world *world)
     conf->group_chars_max = 40;
     if (dice_once_in(&world->dice, 3))
         conf->results_ttl_ms = 3 * 3600000;
+    hooks_configure(world);
 }
 
 struct world *

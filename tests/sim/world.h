@@ -7,8 +7,9 @@
  * transaction, committed, and only then answered; the process may end before,
  * in and after each commit.
  *
- *   clients.c ──┐                      ┌── workers.c ── the upstream
- *   filer.c     ├── links ── world.c ──┤   fortune.c: what befalls them
+ *   clients.c ──┐                      ┌── workers.c ── the upstream, and
+ *   filer.c     │                      │                hooks.c: receivers
+ *               ├── links ── world.c ──┤   fortune.c: what befalls them
  *   reader      ┘     (shell, crashes) └── judge*.c: what must hold, always
  *
  * Links keep the order of each peer's messages and nothing else, as ZeroMQ does.
@@ -31,6 +32,8 @@
 #include "base/text.h"
 #include "queue/breaker.h"
 #include "queue/broker.h"
+#include "queue/wire.h"
+#include "store/delivery.h"
 #include "store/filing.h"
 #include "tests/sim/dice.h"
 #include "tests/sim/tally.h"
@@ -50,6 +53,9 @@ struct wire;
 #define WORLD_EVENTS_MIN 300
 #define WORLD_PATH_BYTES 128
 #define WORLD_LEFT       64 /* calls of one worker */
+#define WORLD_HOOKS      2
+#define WORLD_PARCELS    (WORLD_HOOKS * CONF_POSTS_MAX * 4) /* of one worker */
+#define WORLD_ENDS       64 /* of batches, in one transaction */
 
 /* ---- links ---- */
 
@@ -128,6 +134,8 @@ struct filer_round {
     size_t received;    /* bytes, as was acknowledged */
     bool is_stored;     /* this too */
     int64_t created_ms; /* of the file, as it was told */
+    /* the files that webhooks were told of last */
+    unsigned char told[FILING_SIDES][FILE_UUID_BYTES];
 };
 
 struct filer {
@@ -174,6 +182,16 @@ struct slip {
     struct buf head, reply; /* of the report */
 };
 
+/* An event that a worker posts. */
+struct parcel {
+    int64_t delivery, attempt;
+    bool is_over; /* the receiver has answered; that is told */
+    int64_t end_ms;
+    const char *class_name;
+    int http_status;
+    int64_t wait_ms;
+};
+
 struct worker {
     struct wire_link link;
     bool is_alive, is_liar, is_welcome, is_draining;
@@ -198,9 +216,25 @@ struct worker {
     size_t left_count;
     struct slip *slips;
     size_t slip_count, slip_capacity;
+    struct parcel parcels[WORLD_PARCELS];
+    size_t parcel_count;
 };
 
 /* ---- what the judge keeps ---- */
+
+/* A batch that has ended, in the transaction at hand. */
+struct seen_end {
+    unsigned char batch[BATCH_UUID_BYTES];
+    const char *type;
+    bool is_told[WORLD_HOOKS]; /* a delivery of it was seen */
+};
+
+/* What is known of a delivery; nothing is known of numbers not given out. */
+struct known_delivery {
+    struct delivery row; /* at the latest commit; its body is not kept */
+    bool is_gone;
+    uint32_t posts, taken; /* that receivers saw, and took */
+};
 
 /* What is to be known of the times of a batch. */
 struct seen_times {
@@ -272,6 +306,10 @@ struct judge {
     size_t request_count;
     int64_t *starts; /* of the broker, all */
     size_t start_count;
+    struct seen_end ends[WORLD_ENDS];
+    size_t end_count;
+    struct known_delivery *deliveries; /* number n at n - 1 */
+    size_t delivery_count;
     uint64_t turn;
     uint64_t every;        /* the whole store is looked at so often */
     bool is_alone;         /* a request runs alone */
@@ -287,6 +325,7 @@ struct world {
     int client_count, plan_count;
     int poison; /* workers die of the text of this number; -1: of none */
     struct dice dice;
+    struct dice hook_dice; /* apart: those without webhooks stay as they are */
     struct tally tally;
     struct conf conf;
     struct text_rules *rules; /* borrowed */
@@ -462,6 +501,36 @@ void clocks_resume(struct world *world);
 
 /* A commit may have kept what they show. */
 void clocks_note_commit(struct world *world);
+
+/* ---- hooks.c: events for webhooks, and what must hold of them ---- */
+
+/* Configures webhooks, in some histories. */
+void hooks_configure(struct world *world);
+
+/* A batch has moved, within a transaction. */
+void hooks_moved(struct world *world, uint64_t batch, enum batch_state to);
+
+/* A letter to a worker; a commit; a transaction that is lost. */
+void hooks_letter(struct world *world, const struct wire *wire);
+void hooks_commit(struct world *world);
+void hooks_abort(struct world *world);
+
+/* Members of a hello: what a worker can sign for, and has. */
+void hooks_add_hello(const struct world *world, const struct worker *worker,
+                     struct buf *out);
+
+/* A worker is to post; its report was noted; what time brings; it was welcomed.
+ */
+void hooks_take(struct world *world, struct worker *worker,
+                const struct wire *wire);
+void hooks_noted(struct worker *worker, int64_t delivery, int64_t attempt);
+void hooks_tick(struct world *world, struct worker *worker);
+void hooks_tell(struct world *world, struct worker *worker);
+int64_t hooks_next_ms(const struct worker *worker);
+
+/* True if all events have ended. */
+bool hooks_are_done(const struct world *world);
+void hooks_free(struct world *world);
 
 /* ---- weather.c ---- */
 
