@@ -87,17 +87,22 @@ expect_listed(int nth, const char *state, int64_t attempts, int64_t status)
     cJSON_Delete(row);
 }
 
-/* Lets time pass until the hand has something to post; the milliseconds. */
+/* Lets time pass until the newest delivery is to be tried, and not a moment less;
+ * the milliseconds. */
 static int64_t
 wait_for_parcel(int64_t most_ms)
 {
-    int64_t start_ms = bench.now_ms;
+    cJSON *row = listed(0);
+    int64_t wait_ms = at_int(row, "next_at") - bench.now_ms;
 
-    while (hand->parcel_count == 0 && bench.now_ms < start_ms + most_ms)
-        bench_advance(&bench, SECOND / 10);
-    cr_assert_eq(hand->parcel_count, 1, "nothing to post within %lld ms",
-                 (long long)most_ms);
-    return bench.now_ms - start_ms;
+    cJSON_Delete(row);
+    cr_assert_gt(wait_ms, 0);
+    cr_assert_leq(wait_ms, most_ms, "got %lld", (long long)wait_ms);
+    bench_advance(&bench, wait_ms - 1);
+    cr_assert_eq(hand->parcel_count, 0, "it is too early");
+    bench_advance(&bench, 1);
+    cr_assert_eq(hand->parcel_count, 1, "nothing to post");
+    return wait_ms;
 }
 
 Test(broker_webhooks, a_batch_that_finishes_is_told_of_once, .init = set_up,
