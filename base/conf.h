@@ -133,7 +133,7 @@
         "the oldest batch gets at least this share of the tokens")            \
     X(batches_live_max, INT, 10000, 1, 1000000, "",                           \
         "batches that are open or not finished")                              \
-    X(deliveries_max, INT, 10000, 10, 1000000, "",                            \
+    X(deliveries_max, INT, 10000, 10, 100000, "",                             \
         "events for webhooks that are kept; more of them remove the oldest")  \
     X(deliveries_ttl_ms, INT, 604800000, 1000, 31536000000, "ms",             \
         "an event is kept so long after it was delivered, or given up")       \

@@ -126,12 +126,14 @@ begin(struct listing *listing, const struct wire *reply)
         buf_add_str(&listing->text, ",\"deliveries\":[");
         return;
     }
+    /* A private broker's worker may not have said hello yet. */
     cJSON_ArrayForEach(item, webhooks)
     {
         const cJSON *workers =
             cJSON_GetObjectItemCaseSensitive(item, "workers");
 
-        if (cJSON_IsNumber(workers) && workers->valuedouble == 0) {
+        if (!listing->command->has_broker && cJSON_IsNumber(workers) &&
+            workers->valuedouble == 0) {
             command_note(listing->command,
                          "webhook %s: no worker that is connected has its "
                          "secret",

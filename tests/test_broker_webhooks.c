@@ -7,6 +7,7 @@
 #include "queue/deliveries.h"
 #include "tests/broker_fixture.h"
 #include "tests/broker_hand.h"
+#include "tests/rot.h"
 
 TestSuite(broker_webhooks, .timeout = 30);
 
@@ -442,6 +443,88 @@ Test(broker_webhooks, only_a_worker_with_the_secret_is_given_anything,
     cr_expect_eq(at_int(bench_ask(&bench, NULL, "'verb':'webhooks'"),
                         "webhooks.0.in_flight"),
                  1);
+}
+
+Test(broker_webhooks, a_worker_that_leaves_is_given_nothing, .init = set_up,
+     .fini = tear_down)
+{
+    hand->is_draining = true;
+    hand_beat(hand);
+    bench_run(&bench);
+    bench_ask(&bench, NULL, "'verb':'webhook_test','webhook':'all'");
+    cr_expect_eq(hand->parcel_count, 0);
+    hand = hand_new(&bench, 1);
+    bench_run(&bench);
+    cr_expect_eq(hand->parcel_count, 1);
+}
+
+Test(broker_webhooks, workers_that_die_of_it_end_it, .init = set_up_one,
+     .fini = tear_down)
+{
+    cJSON *row;
+
+    bench_ask(&bench, NULL, "'verb':'webhook_test','webhook':'all'");
+    for (int i = 0; i < DELIVERIES_LOSSES_MAX; i++) {
+        expect_listed(0, "waiting", i, 0);
+        hand = hand_new(&bench, 1);
+        bench_run(&bench);
+        cr_assert_eq(hand->parcel_count, 1);
+        hand_kill(hand);
+        bench_run(&bench);
+        hand_free(bench.hands[--bench.hand_count]);
+    }
+    row = listed(0);
+    cr_expect_str_eq(at_str(row, "state"), "failed");
+    cr_expect_str_eq(at_str(row, "code"), "lost");
+    cJSON_Delete(row);
+}
+
+Test(broker_webhooks, one_that_is_damaged_holds_up_no_other, .init = set_up_one,
+     .fini = tear_down)
+{
+    for (int i = 0; i < 2; i++)
+        bench_ask(&bench, NULL, "'verb':'webhook_test','webhook':'all'");
+    cr_assert(rot_row(bench.store, TABLE_DELIVERY, 0, ROT_FLIP, 100));
+    hand = hand_new(&bench, 1);
+    hand->beats = true;
+    bench_run(&bench);
+    cr_assert_eq(hand->parcel_count, 1);
+    cr_expect_eq(hand->parcels[0].delivery, 2);
+    hand_posted(hand, 0, "ok", 200, 0);
+    bench_run(&bench);
+    cr_assert_eq(store_begin(bench.store, bench.now_ms, NULL), 0);
+    cr_expect_eq(store_delivery_count(bench.store), 2);
+    store_abort(bench.store);
+    bench_advance(&bench, DELIVERIES_IDLE_MS + SECOND);
+    cr_assert_eq(store_begin(bench.store, bench.now_ms, NULL), 0);
+    cr_expect_eq(store_delivery_count(bench.store), 1, "it is removed");
+    store_abort(bench.store);
+}
+
+Test(broker_webhooks, what_is_not_configured_any_more_is_given_up,
+     .init = set_up, .fini = tear_down)
+{
+    cJSON *row;
+
+    bench_ask(&bench, NULL, "'verb':'webhook_test','webhook':'some'");
+    bench_ask(&bench, NULL, "'verb':'webhook_test','webhook':'some'");
+    hand_posted(hand, 1, "failed", 500, 0);
+    bench_run(&bench);
+    /* One is on its way, and one waits. */
+    bench.conf.webhook_count = 1;
+    bench_restart(&bench);
+    hand_hello(hand);
+    bench_advance(&bench, 60 * SECOND);
+    expect_listed(1, "waiting", 1, 0);
+    expect_listed(0, "waiting", 1, 500);
+    bench_advance(&bench, DELIVERIES_IDLE_MS);
+    row = listed(0);
+    cr_expect_str_eq(at_str(row, "state"), "failed");
+    cJSON_Delete(row);
+    row = listed(1);
+    cr_expect_str_eq(at_str(row, "state"), "failed");
+    cJSON_Delete(row);
+    bench.conf.webhook_count = 2; /* to be freed */
 }
 
 Test(broker_webhooks, what_nobody_can_post_is_given_up_in_the_end,
