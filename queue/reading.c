@@ -8,8 +8,7 @@
 #include "queue/filing.h"
 #include "queue/gather.h"
 
-#define BOM            "\xef\xbb\xbf"
-#define LINE_BYTES_MIN 64 /* no good line is shorter */
+#define BOM "\xef\xbb\xbf"
 
 /* A slice of the file that a batch is made from. */
 struct reading {
@@ -364,6 +363,21 @@ go_on(struct reading *reading, int64_t due_ms)
                                      .id = reading->batch.id });
 }
 
+/* Drafts that the slice may have, at most. */
+static size_t
+count_lines(const struct reading *reading)
+{
+    size_t most = (size_t)reading->broker->env.conf->chunk_drafts_max;
+    struct slice rest = buf_slice(&reading->bytes);
+    size_t count = 0;
+
+    while (rest.bytes > 0 && count < most) {
+        (void)gather_next_line(&rest);
+        count++;
+    }
+    return count;
+}
+
 static bool
 has_room(struct reading *reading)
 {
@@ -371,7 +385,7 @@ has_room(struct reading *reading)
     struct err err = { 0 };
 
     if (store_admit_chunk(broker->env.store, reading->bytes.bytes,
-                          reading->bytes.bytes / LINE_BYTES_MIN, &err) == 0) {
+                          count_lines(reading), &err) == 0) {
         return true;
     }
     log_warn("event=file_waits batch=%llu reason=\"%s\"",

@@ -83,6 +83,18 @@ expect_text(const char *content, const char *id, const char *path,
     cJSON_Delete(line);
 }
 
+/* Files in the store, while nothing is done. */
+static uint64_t
+count_files(void)
+{
+    uint64_t count;
+
+    cr_assert_eq(store_begin(bench.store, bench.now_ms, NULL), 0);
+    count = store_usage(bench.store).files;
+    store_abort(bench.store);
+    return count;
+}
+
 /* ---- reading ---- */
 
 Test(broker_filing, runs_a_file_and_ends_in_one_that_has_all_answers)
@@ -745,4 +757,92 @@ Test(broker_filing, expires_from_when_it_was_opened)
                 "not_found");
     buf_fini(&content);
     bench_fini(&bench);
+}
+
+/* ---- what is in the way ---- */
+
+Test(broker_filing, waits_for_room_in_the_store_and_goes_on_when_there_is_some)
+{
+    char other[BENCH_UUID_BYTES], id[16], *text = mem_zalloc(30001, 1);
+    struct buf content = { 0 };
+
+    memset(text, 'x', 30000);
+    bench_init(&bench, 4 << 20);
+    bench.conf.chunk_bytes_max = 65536;
+    bench.conf.line_bytes_max = 65536;
+    bench.conf.group_chars_max = 10000000;
+    bench_start(&bench);
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(id, sizeof(id), "%d", i);
+        file_add_line(&content, id, text);
+    }
+    file_ask_open(&bench, "c", "in", content.bytes, file);
+    for (size_t at = 0; at < content.bytes; at += 60000) {
+        size_t left = content.bytes - at;
+        char *part = mem_dup(content.data + at, left < 60000 ? left : 60000);
+
+        file_ask_part(&bench, file, at, part);
+        free(part);
+    }
+    file_ask_close(&bench, file, content.data);
+    /* Another one takes the room that its drafts would need. */
+    file_ask_open(&bench, "c", "other", 2000000, other);
+    for (size_t at = 0; at < 1980000; at += 30000)
+        file_ask_part(&bench, other, at, text);
+    file_batch(&bench, "b", file, batch);
+    bench_advance(&bench, 60000);
+    expect_status("validating");
+    bench_verify(&bench);
+    bench_ask(&bench, NULL, "'verb':'file_delete','client':'c','file':'%s'",
+              other);
+    bench_advance(&bench, 60000);
+    expect_status("in_progress");
+    bench_verify(&bench);
+    free(text);
+    buf_fini(&content);
+    bench_fini(&bench);
+}
+
+Test(broker_filing, forgets_what_it_was_making_when_it_is_retried_or_purged)
+{
+    static const char *const verbs[] = { "retry", "purge" };
+    char id[16], *text = mem_zalloc(300001, 1);
+    struct buf content = { 0 };
+
+    memset(text, 'x', 300000);
+    for (int i = 0; i < 12; i++) {
+        (void)snprintf(id, sizeof(id), "%d", i);
+        file_add_line(&content, id, id);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        struct hand *hand;
+        int64_t re;
+
+        begin();
+        hand = hand_new(&bench, 5);
+        make(content.data);
+        /* One fails, so that there is something to try again. */
+        hand_start(hand);
+        hand_end(hand, hand_slip(hand, SLIP_RUNNING, 0), "permanent", 400, 0);
+        bench_turn(&bench);
+        while (hand_count(hand, SLIP_RUNNING) > 0 || hand_start(hand) > 0) {
+            hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), text);
+            if (hand_count(hand, SLIP_RUNNING) == 0)
+                bench_turn(&bench);
+        }
+        /* The first slice of several is made, of both files. */
+        cr_assert_eq(count_files(), 3);
+        re = bench_ask_later(&bench, NULL, "'verb':'%s','batch':'%s'", verbs[i],
+                             batch);
+        bench_turn(&bench);
+        cr_assert_str_neq(at_str(bench_answer(&bench, re)->head, "verb"),
+                          "error");
+        bench_verify(&bench);
+        bench_run(&bench);
+        bench_verify(&bench);
+        cr_expect_eq(bench_stat(&bench, "files"), 1, "left by %s", verbs[i]);
+        bench_fini(&bench);
+    }
+    free(text);
+    buf_fini(&content);
 }

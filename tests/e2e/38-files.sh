@@ -22,6 +22,16 @@ cp sheaf.conf large.conf
 "$python" "$here/files.py" plain.conf large.conf || fail "see above"
 "$BIN/sheafd" --store store --config plain.conf --verify >verified 2>&1 ||
     fail "the store: $(cat verified)"
+
+# The command line knows a batch whose file was bad.
+cp plain.conf sheaf.conf
+start_broker
+bad=$(sheaf list --client alice --limit 100 --json | grep '"state":"failed"' |
+    grep -o '"batch":"[^"]*"' | head -1 | cut -d '"' -f 4)
+run_sheaf 1 wait "$bad"
+run_sheaf 0 status --json "$bad"
+contains "$(cat out)" '"failed"' "the state of a batch whose file was bad"
+stop_broker
 stop_upstream
 UPSTREAM_PID=$SMALL_PID
 stop_upstream
