@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "submit/http_exchange.h"
 #include "submit/http_gateway.h"
 
@@ -169,7 +170,6 @@ check_body(struct admission *admission)
         return http_error_set(admission->error, 415, "unsupported_media_type",
                               "the body's content-type must be %s",
                               request->route->type);
-    buf_add_slice(&request->content_type, type);
     return check_length(admission);
 }
 
@@ -213,6 +213,21 @@ admit(struct admission *admission)
     return status;
 }
 
+static void
+keep_fields(const struct http_head *head, struct http_request *request)
+{
+#define HTTP_KEPT_FIELD(name, field) field,
+    static const char *const names[] = { HTTP_KEPT_LIST(HTTP_KEPT_FIELD) };
+#undef HTTP_KEPT_FIELD
+
+    for (size_t i = 0; i < HTTP_KEPT_COUNT; i++) {
+        struct slice value = http_gate_field(head, names[i]);
+
+        if (value.data)
+            request->kept[i] = mem_dup(value.data, value.bytes);
+    }
+}
+
 void
 http_admit(struct exchange *exchange, const struct http_head *head,
            const struct http_terms *terms, const struct http_address *address)
@@ -225,7 +240,7 @@ http_admit(struct exchange *exchange, const struct http_head *head,
                                    .error = &error };
 
     if (admit(&admission) == 0) {
-        buf_add_slice(&exchange->request.range, http_gate_field(head, "range"));
+        keep_fields(head, &exchange->request);
     } else {
         /* What would follow is not read. */
         if (http_gate_has_body(head))

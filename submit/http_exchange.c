@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* strcasecmp */
 #include "submit/http_exchange.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <uuid/uuid.h>
 
 #include "base/log.h"
@@ -84,13 +86,23 @@ http_exchange_free(struct exchange *exchange)
     http_path_fini(&request->path);
     buf_fini(&exchange->uri);
     buf_fini(&request->body);
-    buf_fini(&request->content_type);
-    buf_fini(&request->range);
+    for (size_t i = 0; i < HTTP_KEPT_COUNT; i++)
+        free(request->kept[i]);
     for (size_t i = 0; i < exchange->field_count; i++)
         free(exchange->fields[i].value);
     buf_fini(&exchange->body);
     buf_fini(&exchange->piece);
     free(exchange);
+}
+
+bool
+http_exchange_has(const struct exchange *exchange, const char *name)
+{
+    for (size_t i = 0; i < exchange->field_count; i++) {
+        if (strcasecmp(exchange->fields[i].name, name) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* ---- what handlers call ---- */

@@ -65,6 +65,9 @@ void http_exchange_free(struct exchange *exchange);
  * client writes there may be anything. */
 void http_exchange_log(const struct exchange *exchange);
 
+/* True if a handler has added a field of that name. */
+bool http_exchange_has(const struct exchange *exchange, const char *name);
+
 /* The client has vanished. */
 void http_exchange_lose(struct exchange *exchange);
 

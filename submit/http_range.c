@@ -53,7 +53,7 @@ http_range(struct http_request *request, int64_t bytes, int64_t *from,
 
     *from = 0;
     *count = bytes;
-    if (!read_range(buf_slice(&request->range), &first, &last))
+    if (!read_range(slice_of(request->kept[HTTP_KEPT_RANGE]), &first, &last))
         return 200;
     if (first < 0) { /* so many from the end */
         first = last < bytes ? bytes - last : 0;

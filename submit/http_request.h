@@ -37,13 +37,29 @@ struct gateway;
 struct http_route;
 struct http_request;
 
+/* What is kept of a request's header for its handler: a row more, and it is
+ * there. */
+/* clang-format off */
+#define HTTP_KEPT_LIST(X)                   \
+    X(CONTENT_TYPE,    "content-type")      \
+    X(IDEMPOTENCY_KEY, "idempotency-key")   \
+    X(IF_NONE_MATCH,   "if-none-match")     \
+    X(LAST_EVENT_ID,   "last-event-id")     \
+    X(RANGE,           "range")
+/* clang-format on */
+
+#define HTTP_KEPT_ENUM(name, field) HTTP_KEPT_##name,
+enum http_kept { HTTP_KEPT_LIST(HTTP_KEPT_ENUM) HTTP_KEPT_COUNT };
+#undef HTTP_KEPT_ENUM
+
 /* Called when there will be no reply, by nobody else's doing than the client's
  * or the process's end. It must not use the request. */
 typedef void http_gone_fn(void *arg);
 
 /* Where a long body comes from. */
 struct http_source {
-    int64_t bytes; /* of the body; -1: nobody knows before its end */
+    int64_t bytes;   /* of the body; -1: nobody knows before its end */
+    bool is_endless; /* a gateway that is told to stop does not wait for it */
     /* Asks for more, from `at` on: http_feed(), http_feed_end() or
      * http_feed_fail() follows, at once or later. */
     void (*pull)(void *arg, struct http_request *request, int64_t at);
@@ -59,9 +75,8 @@ struct http_request {
     struct http_path path;
     struct http_grant grant; /* whose it is */
     struct buf body;
-    struct buf content_type; /* as it came; empty if there is none */
-    struct buf range;        /* the field Range; empty if there is none */
-    void *state;             /* the handler's, between its calls */
+    char *kept[HTTP_KEPT_COUNT]; /* as they came; NULL: was not there */
+    void *state;                 /* the handler's, between its calls */
 };
 
 /* The nth parameter of the route's pattern, from 0. */
@@ -74,7 +89,8 @@ void http_on_gone(struct http_request *request, http_gone_fn *gone, void *arg);
 /* Goes on with a body of which a piece was not taken. */
 void http_take_more(struct http_request *request);
 
-/* Adds a header field to the reply that will follow. */
+/* Adds a header field to the reply that will follow. Without a Cache-Control it
+ * has one that says no-store. */
 void http_reply_field(struct http_request *request, const char *name,
                       const char *value);
 

@@ -165,7 +165,8 @@ deliver(struct exchange *exchange)
     assert(response);
     add_field(response, "Content-Type", exchange->type);
     add_field(response, "X-Content-Type-Options", "nosniff");
-    add_field(response, "Cache-Control", "no-store");
+    if (!http_exchange_has(exchange, "Cache-Control"))
+        add_field(response, "Cache-Control", "no-store");
     add_field(response, "x-request-id", exchange->request.id);
     for (size_t i = 0; i < exchange->field_count; i++)
         add_field(response, exchange->fields[i].name,
@@ -542,7 +543,8 @@ http_server_drain(struct http_server *server)
         (void)close(fd);
     for (struct connection *connection = server->connections; connection;
          connection = connection->next) {
-        if (!connection->exchange)
+        if (!connection->exchange || (connection->exchange->has_source &&
+                                      connection->exchange->source.is_endless))
             shut(connection);
     }
 }

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "submit/http_gateway.h"
 
 static struct gateway gateway;
@@ -277,7 +278,7 @@ Test(http_range, understands_one_range_and_passes_over_the_rest)
         int64_t from = -1, count = -1;
 
         set_up();
-        buf_add_str(&exchange->request.range, rows[i].range);
+        exchange->request.kept[HTTP_KEPT_RANGE] = mem_dup_str(rows[i].range);
         cr_expect_eq(http_range(&exchange->request, 10, &from, &count),
                      rows[i].status, "%s", rows[i].range);
         cr_expect_eq(from, rows[i].from, "%s", rows[i].range);

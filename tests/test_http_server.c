@@ -88,6 +88,13 @@ stream(struct http_request *request)
 
     if (http_path_query(&request->path, "unknown", &request->body))
         source.bytes = -1;
+    source.is_endless =
+        http_path_query(&request->path, "endless", &request->body);
+    if (request->kept[HTTP_KEPT_IF_NONE_MATCH])
+        http_reply_field(request, "ETag",
+                         request->kept[HTTP_KEPT_IF_NONE_MATCH]);
+    if (source.is_endless)
+        http_reply_field(request, "cache-control", "no-cache");
     buf_reset(&request->body);
     http_reply_source(request, 200, HTTP_TEXT, &source);
 }
@@ -392,4 +399,21 @@ Test(http_server, closes_what_is_idle_and_nothing_else_when_drained,
     cr_expect(has("\r\n\r\nlast\n"));
     UNTIL(http_server_is_idle(server));
     close(idle);
+}
+
+/* Nobody waits for what has no end. */
+Test(http_server, ends_a_stream_without_end_when_drained, .init = set_up,
+     .fini = tear_down)
+{
+    say("GET /stream?unknown&endless HTTP/1.1\r\nHost: x\r\n"
+        "If-None-Match: \"x\"\r\n\r\n");
+    UNTIL(held);
+    UNTIL(has("\r\n\r\n"));
+    cr_expect(has("\r\nETag: \"x\"\r\n"));
+    cr_expect(has("\r\ncache-control: no-cache\r\n"));
+    cr_expect_not(has("no-store"));
+    http_server_drain(server);
+    cr_expect(http_server_is_idle(server));
+    UNTIL(is_closed);
+    cr_expect_eq(gone_count, 1);
 }
