@@ -46,6 +46,7 @@ struct hand {
 };
 
 /* Of all workers. */
+static struct link_context *context;
 static atomic_llong begun_all, confirmed_all;
 
 /* True if there is one more to be done. */
@@ -267,7 +268,6 @@ static void
 run_complete(struct drive_client *client)
 {
     struct link_limits limits = { FRAME_BYTES_MAX, QUEUE_MAX };
-    struct link_context *context = link_context_new();
     struct hand hand = { .client = client };
     struct err err = { 0 };
     uuid_t uuid;
@@ -283,7 +283,6 @@ run_complete(struct drive_client *client)
     say_held(&hand, "release");
     say(&hand, wire_new("bye"), (struct slice){ NULL, 0 });
     link_close(hand.link, CONNECT_MS);
-    link_context_free(context);
     buf_fini(&hand.head);
     buf_fini(&hand.body);
     buf_fini(&hand.out);
@@ -295,6 +294,10 @@ main(int argc, char **argv)
 {
     static const struct drive_verb verbs[] = { { "complete", run_complete },
                                                { NULL, NULL } };
+    int code;
 
-    return drive_main(argc, argv, verbs);
+    context = link_context_new();
+    code = drive_main(argc, argv, verbs);
+    link_context_free(context);
+    return code;
 }
