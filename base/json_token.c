@@ -10,9 +10,10 @@
 
 #include "base/log.h"
 
-#define UTF8_MAX    4      /* bytes of one character */
-#define REPLACEMENT 0xfffd /* stands for a lone surrogate */
-#define LOW_BITS    UINT64_C(0x0101010101010101)
+#define UTF8_MAX     4 /* bytes of one character */
+#define QUOTES_BYTES 2
+#define REPLACEMENT  0xfffd /* stands for a lone surrogate */
+#define LOW_BITS     UINT64_C(0x0101010101010101)
 
 static bool
 has_type(const struct json_doc *doc, size_t at, enum json_type type)
@@ -104,13 +105,9 @@ spells(struct slice inner, struct slice name)
     char utf8[UTF8_MAX];
     size_t lone_count = 0;
 
-    /* Decoding never lengthens, and most names differ in their first byte. */
+    /* Decoding never lengthens. */
     if (inner.bytes < name.bytes)
         return false;
-    if (name.bytes > 0 && inner.data[0] != name.data[0] &&
-        inner.data[0] != '\\') {
-        return false;
-    }
     while (inner.bytes > 0) {
         struct slice piece = take_piece(&inner, utf8, &lone_count);
 
@@ -126,9 +123,19 @@ spells(struct slice inner, struct slice name)
 static size_t
 find_member(const struct json_doc *doc, size_t at, struct slice name)
 {
+    const struct json_token *tokens = doc->tokens;
+
     if (!has_type(doc, at, JSON_OBJECT))
         return JSON_NONE;
-    for (size_t i = at + 1; i < doc->tokens[at].next; i = doc->tokens[i].next) {
+    for (size_t i = at + 1; i < tokens[at].next; i = tokens[i].next) {
+        const char *inner = doc->text + tokens[i].start + 1;
+
+        /* Decoding never lengthens, and most names differ in their first
+         * byte. */
+        if (tokens[i].bytes < name.bytes + QUOTES_BYTES ||
+            (name.bytes > 0 && *inner != *name.data && *inner != '\\')) {
+            continue;
+        }
         if (spells(json_inner(doc, i), name))
             return i + 1;
     }
