@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "submit/exposition.h"
 #include "submit/http_gateway.h"
 #include "submit/http_server.h"
 #include "submit/metrics.h"
@@ -38,11 +39,43 @@ readyz(struct http_request *request)
     http_reply(request, 200, HTTP_TEXT, slice_of("ready\n"));
 }
 
+/* A metric of one sample. */
 static void
 add_metric(struct buf *out, const char *name, const char *type,
-           const char *help)
+           const char *help, double value)
 {
-    buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+    exposition_head(out, name, type, help);
+    exposition_sample(out, name, "", value);
+}
+
+static void
+add_build(struct buf *out)
+{
+    static const char name[] = "sheaf_http_build_info";
+    struct buf labels = { 0 };
+
+    exposition_head(out, name, "gauge",
+                    "The version of the gateway, as a label.");
+    exposition_label(&labels, "version", SHEAF_VERSION);
+    exposition_sample(out, name, labels.data, 1);
+    buf_fini(&labels);
+}
+
+static void
+add_replies(const struct gateway *gateway, struct buf *out)
+{
+    static const char name[] = "sheaf_http_replies_total";
+
+    exposition_head(out, name, "counter",
+                    "Replies by the first digit of their status.");
+    for (int class = 2; class < HTTP_STATUS_CLASSES; class ++) {
+        struct buf labels = { 0 };
+
+        buf_addf(&labels, "code=\"%dxx\"", class);
+        exposition_sample(out, name, labels.data,
+                          (double)gateway->replies[class]);
+        buf_fini(&labels);
+    }
 }
 
 /* What the gateway knows of itself. */
@@ -53,29 +86,18 @@ write_own(const struct gateway *gateway, struct buf *out)
 
     for (size_t i = 0; i < gateway->server_count; i++)
         connections += http_server_count(gateway->servers[i]);
-    add_metric(out, "sheaf_http_build_info", "gauge",
-               "The version of the gateway, as a label.");
-    buf_addf(out, "sheaf_http_build_info{version=\"%s\"} 1\n", SHEAF_VERSION);
+    add_build(out);
     add_metric(out, "sheaf_http_broker_up", "gauge",
-               "1 while the broker answers the gateway.");
-    buf_addf(out, "sheaf_http_broker_up %d\n",
-             http_broker_is_up(gateway->broker));
+               "1 while the broker answers the gateway.",
+               http_broker_is_up(gateway->broker));
     add_metric(out, "sheaf_http_uptime_seconds", "gauge",
-               "Since the start of the gateway.");
-    buf_addf(out, "sheaf_http_uptime_seconds %.3f\n",
-             (double)(gateway->now_ms - gateway->started_ms) / 1000);
+               "Since the start of the gateway.",
+               (double)(gateway->now_ms - gateway->started_ms) / 1000);
     add_metric(out, "sheaf_http_connections", "gauge",
-               "Connections of clients.");
-    buf_addf(out, "sheaf_http_connections %zu\n", connections);
+               "Connections of clients.", (double)connections);
     add_metric(out, "sheaf_http_refused_tokens_total", "counter",
-               "Requests with a wrong token.");
-    buf_addf(out, "sheaf_http_refused_tokens_total %llu\n",
-             (unsigned long long)gateway->refused_tokens);
-    add_metric(out, "sheaf_http_replies_total", "counter",
-               "Replies by the first digit of their status.");
-    for (int class = 2; class < HTTP_STATUS_CLASSES; class ++)
-        buf_addf(out, "sheaf_http_replies_total{code=\"%dxx\"} %llu\n", class,
-                 (unsigned long long)gateway->replies[class]);
+               "Requests with a wrong token.", (double)gateway->refused_tokens);
+    add_replies(gateway, out);
 }
 
 /* A scrape that waits for the broker's figures. */
