@@ -77,7 +77,7 @@ bool
 standing_is_over(const struct standing *standing)
 {
     static const char *const states[] = { "finished", "cancelled", "expired",
-                                          "failed", "abandoned", "empty" };
+                                          "failed",   "abandoned", "empty" };
 
     for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
         if (strcmp(standing->state, states[i]) == 0)
