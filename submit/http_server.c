@@ -19,6 +19,8 @@
 #define LOG_BYTES_MAX 256
 
 enum phase { PHASE_HEADER, PHASE_BODY, PHASE_ANSWER, PHASE_REPLY, PHASE_IDLE };
+static const char *const phases[] = { "header", "body", "answer", "reply",
+                                      "idle" };
 
 struct connection {
     struct connection *next, *previous;
@@ -409,8 +411,8 @@ end_overdue(struct connection *connection, int64_t now_ms)
 
     if (connection->is_shut || now_ms < phase_end_ms(connection))
         return;
-    log_warn("event=http_too_slow phase=%d bytes=%lld", (int)connection->phase,
-             (long long)connection->bytes);
+    log_warn("event=http_too_slow phase=%s bytes=%lld",
+             phases[connection->phase], (long long)connection->bytes);
     if (connection->phase == PHASE_HEADER || connection->phase == PHASE_BODY) {
         http_error_set(&error, 408, "request_timeout",
                        "the request did not come in time");
