@@ -152,13 +152,14 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(143))
     lacks = lacking(args.require)
+    machine = table.machine(args.directory)
     rounds = args.rounds or plan.ROUNDS[args.scale]
     with Scratch(args.directory) as scratch:
         bench = plan.Bench(scratch, args.scale)
         figures, failures = measure(bench, names, rounds, lacks)
     found = summarize(figures, names)
     document = {
-        "machine": table.machine(args.directory),
+        "machine": machine,
         "scale": args.scale,
         "rounds": rounds,
         "notes": {peer.name: peer.note for peer in peers.ALL if peer.note},

@@ -4,7 +4,7 @@ load panels_file
 cells = panels + has_growth
 rows = (cells + 2) / 3
 set terminal svg size 1280,60 + 240 * rows font "sans-serif,12" background "white"
-set multiplot layout rows,3 margins 0.12,0.99,0.05,0.91 spacing 0.14,0.09 \
+set multiplot layout rows,3 margins 0.13,0.99,0.05,0.91 spacing 0.14,0.09 \
     title "Blue: Sheaf. Grey: others. Sand: answers before the disk has it. Light: a library alone." font "sans-serif,13"
 unset key
 set border 0

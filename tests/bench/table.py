@@ -8,7 +8,7 @@ import subprocess
 
 
 def machine(directory):
-    """A line on processor, memory, disk, and systems."""
+    """A line on processor, memory, disk, systems, and what else runs."""
     model = "?"
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -27,7 +27,7 @@ def machine(directory):
     system = platform.freedesktop_os_release().get("PRETTY_NAME", "?")
     return (
         f"{os.cpu_count()} × {model}, {kib / 1048576:.0f} GiB, {kind}, "
-        f"Linux {platform.release()}, {system}"
+        f"Linux {platform.release()}, {system}, load {os.getloadavg()[0]:.1f} before"
     )
 
 
