@@ -98,11 +98,6 @@ fairness: $(SCHEDULES:%=$(OUT)/tests/fair/fairness-%)
 cost: all $(BIN)/upstream
 	@BIN=$(abspath $(BIN)) sh tests/cost/cost.sh
 
-# Workers whose calls take no time, for a broker that runs.
-$(OUT)/tests/bench/complete: $(OUT)/tests/bench/complete.o $(OUT)/queue.a \
-    $(OUT)/store.a $(OUT)/base.a
-	$(call run,LINK,$@)$(LINK) -pie -o $@ $^ $(SIM_LIBS)
-
 # The sampler beside the first three sentences, on documents of this machine.
 QUALITY := $(OUT)/tests/sampler/quality
 $(QUALITY): $(OUT)/tests/sampler/quality.o $(OUT)/aids.a $(OUT)/submit.a \
