@@ -127,14 +127,15 @@ run_local(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
 /* The name of an attempt is the same whenever it is sent, and differs between
  * stores: an upstream that answers by it must never mix up two requests. */
 static void
-name_attempt(const struct desk_lease *lease,
+name_attempt(const struct worker *worker, const struct desk_lease *lease,
              char attempt[CALL_ATTEMPT_BYTES_MAX])
 {
     unsigned char digest[DIGEST_BYTES];
     char hex[DIGEST_HEX_BYTES];
     int rc;
 
-    digest_of(lease->body.data, lease->body.bytes, digest);
+    digest_add(worker->digest, lease->body.data, lease->body.bytes);
+    digest_final(worker->digest, digest);
     digest_hex(digest, hex);
     /* An upstream that answers by it shall not repeat that a token is bad. */
     rc = snprintf(attempt, CALL_ATTEMPT_BYTES_MAX, "sheaf-%.*s-%lld-%lld%s",
@@ -212,7 +213,7 @@ start_call(struct worker *worker, struct desk_lease *lease,
     if (rc < 0)
         goto out;
     *code = "bad_url";
-    name_attempt(lease, attempt);
+    name_attempt(worker, lease, attempt);
     order = (struct call_order){
         .base_url = upstream->base_url,
         .path = path.data ? path.data : "",

@@ -294,6 +294,7 @@ work(struct worker *worker, const struct options *options, int signal_fd)
     int code;
 
     worker->desk = desk_new();
+    worker->digest = digest_new();
     worker->slots.capacity = options->capacity;
     worker->clock = clock_start(NULL, 0);
     worker->heartbeat_ms = worker->conf->heartbeat_ms;
@@ -306,6 +307,7 @@ work(struct worker *worker, const struct options *options, int signal_fd)
              (long long)options->capacity);
     code = loop_run(worker, signal_fd, options->parent_fd);
     desk_free(worker->desk);
+    digest_free(worker->digest);
     text_rules_free(worker->rules);
     extract_fini(&worker->extract);
     buf_fini(&worker->head);

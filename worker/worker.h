@@ -23,6 +23,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/conf.h"
+#include "base/digest.h"
 #include "base/text.h"
 #include "queue/link.h"
 #include "worker/call.h"
@@ -70,6 +71,7 @@ struct worker {
     int64_t drain_end_ms; /* running calls are given up then, if ever */
     bool is_broken;       /* broker and worker cannot understand each other */
 
+    struct digest *digest;  /* of what is sent */
     struct extract extract; /* kept for its memory, as are these: */
     struct buf head;        /* of the message that is read */
     struct buf body;
