@@ -4,7 +4,7 @@
 # Every signature is verified by the npm package standardwebhooks, which is not
 # ours; it is installed below build/npm-webhooks once, and its lack is a failure.
 # One receiver is not there at first, one answers 500, one hangs, one redirects,
-# one is well; broker and worker are killed in between.
+# one is well, and one is the example; broker and worker are killed in between.
 # SPDX-License-Identifier: MIT
 set -u
 . "$(dirname "$0")/lib.sh"
@@ -99,6 +99,9 @@ start_receiver late # only to have a port that nobody else uses
 late=$PORT
 kill "$RECEIVER_PID"
 start_receiver heard
+"$python" "$examples/receive_events.py" secret 0 >example.out 2>example.err &
+until_true 10 grep -q 'listening on port' example.err
+example=$(sed -n 's/listening on port //p' example.err)
 echo 500 >modes/failing
 echo hang >modes/slow
 echo 302 >modes/moved
@@ -109,6 +112,7 @@ echo 302 >modes/moved
     section moved "$PORT"
     section late "$late"
     section picky "$PORT" 'events = batch.cancelled'
+    section example "$example"
 } >sheaf.conf
 start_broker
 run_sheaf 0 check-config --config sheaf.conf
@@ -129,6 +133,15 @@ until_true 10 is_told failing http_status 500
 until_true 10 is_told moved http_status 302
 until_true 10 is_told late code connect_failed
 until_true 10 heard /slow 1
+until_true 10 is_told example state delivered
+run_sheaf 0 webhooks resend "$(told example id)"
+until_true 10 is_told example attempts 2
+until_true 10 is_told example state delivered
+equal "$(cat example.out)" "batch.completed batch_$batch" \
+    "what the example says, once"
+equal "$(curl -s -o /dev/null -w '%{http_code}' -H 'webhook-id: evt_1' \
+    -H "webhook-timestamp: $(date +%s)" -H 'webhook-signature: v1,AAAA' \
+    -d '{}' "http://127.0.0.1:$example/")" 400 "a signature that is wrong"
 equal "$(told slow state)" given "the one whose receiver hangs"
 
 # The worker dies while the slow one is on its way, and then all of them.
