@@ -199,7 +199,7 @@ Test(http_broker, finds_the_question_of_each_answer, .init = set_up,
     cr_assert_not_null(ask("status", 0, false, &err));
     cr_assert_not_null(ask("results", 1, false, &err));
     cr_assert_not_null(ask("cancel", 2, false, &err));
-    UNTIL(asked_count == 3);
+    UNTIL(asked_count >= 3);
     answer(2, "error");
     answer(0, "status");
     UNTIL(answered_count == 2);
@@ -224,7 +224,7 @@ Test(http_broker, gives_up_in_time_and_forgets_when_told, .init = set_up,
     cr_assert_not_null(ask("status", 0, false, &err));
     question = ask("results", 1, false, &err);
     cr_assert_not_null(question);
-    UNTIL(asked_count == 2);
+    UNTIL(asked_count >= 2);
     http_broker_forget(broker, question);
     answer(1, "results");
     now_ms += 60000;
@@ -233,6 +233,18 @@ Test(http_broker, gives_up_in_time_and_forgets_when_told, .init = set_up,
     for (int i = 0; i < 10; i++)
         turn();
     cr_expect_eq(answered_count, 1);
+}
+
+/* The first message with a verb; -1: there is none. The sign of a connection may
+ * come behind what was sent over it already, and then that is sent twice. */
+static int
+find_asked(const char *verb)
+{
+    for (int i = 0; i < asked_count; i++) {
+        if (strcmp(asked[i].verb, verb) == 0)
+            return i;
+    }
+    return -1;
 }
 
 /* Another broker may be there now: it is asked again what the one before did not
@@ -246,7 +258,7 @@ Test(http_broker, asks_again_over_a_new_connection, .init = set_up,
     UNTIL(http_broker_is_up(broker));
     cr_assert_not_null(ask("status", 0, false, &err));
     cr_assert_not_null(ask("wait", 1, false, &err));
-    UNTIL(asked_count == 2);
+    UNTIL(asked_count >= 2);
     answer(0, "status");
     UNTIL(answered_count == 1);
     go_down();
@@ -256,13 +268,13 @@ Test(http_broker, asks_again_over_a_new_connection, .init = set_up,
     cr_assert_not_null(ask("reply", 2, true, &err));
     asked_count = 0;
     come_up();
-    UNTIL(asked_count == 2);
-    cr_expect_str_eq(asked[0].verb, "wait");
-    cr_expect_str_eq(asked[1].verb, "reply");
-    answer(0, "status");
-    answer(1, "reply");
+    UNTIL(find_asked("wait") >= 0 && find_asked("reply") >= 0);
+    cr_expect_lt(find_asked("status"), 0);
+    answer(find_asked("wait"), "status");
+    answer(find_asked("reply"), "reply");
     UNTIL(answered_count == 3);
     cr_expect_eq(codes[1], 0);
+    cr_expect_str_eq(verbs[2], "reply");
 }
 
 Test(http_broker, knows_at_once_that_nobody_is_there, .init = set_up,
