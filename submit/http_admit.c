@@ -188,12 +188,27 @@ find_route(struct admission *admission)
     return admission->error->status;
 }
 
+/* Who opens so many connections is told why it is not served, and that a repeat
+ * helps: SDKs wait then. */
+static int
+check_crowd(struct admission *admission)
+{
+    if (!admission->exchange->is_surplus)
+        return 0;
+    return http_error_set(admission->error, 429, "too_many_connections",
+                          "there are more than %u connections from this "
+                          "address",
+                          admission->terms->connections_each_max);
+}
+
 static int
 admit(struct admission *admission)
 {
     struct http_request *request = &admission->exchange->request;
-    int status = http_gate_check(admission->head, admission->error);
+    int status = check_crowd(admission);
 
+    if (status == 0)
+        status = http_gate_check(admission->head, admission->error);
     admission->exchange->must_close = status != 0;
     if (status == 0)
         status = read_path(admission);

@@ -30,6 +30,7 @@ struct exchange {
     struct buf uri;    /* as it came */
     size_t body_bytes; /* that came so far */
 
+    bool is_surplus; /* its client has too many connections */
     bool is_called;  /* by now the handler has it */
     bool is_replied; /* nobody else will */
     bool is_over;    /* the client is gone: nothing is sent any more */
@@ -54,6 +55,7 @@ struct exchange {
 struct http_terms {
     const struct http_routes *routes; /* borrowed */
     bool asks_tokens;
+    unsigned connections_each_max; /* from one address */
 };
 
 struct exchange *http_exchange_new(struct gateway *gateway);

@@ -17,10 +17,9 @@
 #define BLOCK_BYTES   32768 /* of a pulled body, asked for at a time */
 #define STOP_TURNS    100   /* until connections that were shut are closed */
 #define LOG_BYTES_MAX 256
-
-enum phase { PHASE_HEADER, PHASE_BODY, PHASE_ANSWER, PHASE_REPLY, PHASE_IDLE };
-static const char *const phases[] = { "header", "body", "answer", "reply",
-                                      "idle" };
+/* So many times the connections from one address are taken, to be told that
+ * they are too many; those beyond are closed. */
+#define SURPLUS_FACTOR 4
 
 struct connection {
     struct connection *next, *previous;
@@ -28,13 +27,9 @@ struct connection {
     struct MHD_Connection *mhd;
     int fd;
     struct http_address address;
-    enum phase phase;
-    int64_t since_ms;          /* in this phase, without what it rested */
-    int64_t rested_ms;         /* the rest began then */
-    int64_t bytes;             /* of body or reply, in this phase */
+    struct http_pace pace;
     struct exchange *exchange; /* NULL: between requests */
-    bool is_reused;            /* it has had a request before */
-    bool is_resting;           /* the library does not look at it */
+    bool is_surplus;           /* its address has too many */
     bool is_shut;              /* by us: it is about to go */
 };
 
@@ -51,30 +46,26 @@ struct http_server {
 };
 
 static void
-enter(struct connection *connection, enum phase phase)
+enter(struct connection *connection, enum http_phase phase)
 {
-    connection->phase = phase;
-    connection->since_ms = connection->server->gateway->now_ms;
-    connection->bytes = 0;
+    http_pace_enter(&connection->pace, phase,
+                    connection->server->gateway->now_ms);
 }
 
+/* While it rests, the library does not look at it. */
 static void
 rest(struct connection *connection)
 {
-    assert(!connection->is_resting);
-    connection->is_resting = true;
-    connection->rested_ms = connection->server->gateway->now_ms;
+    http_pace_rest(&connection->pace, connection->server->gateway->now_ms);
     MHD_suspend_connection(connection->mhd);
 }
 
 static void
 resume(struct connection *connection)
 {
-    if (!connection->is_resting)
+    if (!connection->pace.is_resting)
         return;
-    connection->is_resting = false;
-    connection->since_ms +=
-        connection->server->gateway->now_ms - connection->rested_ms;
+    http_pace_resume(&connection->pace, connection->server->gateway->now_ms);
     MHD_resume_connection(connection->mhd);
 }
 
@@ -127,7 +118,7 @@ on_read(void *cls, uint64_t at, char *to, size_t max)
     if (exchange->is_over || !exchange->has_source)
         return MHD_CONTENT_READER_END_WITH_ERROR;
     bytes = http_exchange_read(exchange, to, max);
-    exchange->connection->bytes += (int64_t)bytes;
+    exchange->connection->pace.bytes += (int64_t)bytes;
     if (bytes > 0)
         return (ssize_t)bytes;
     if (exchange->is_failed)
@@ -150,7 +141,7 @@ make_response(struct exchange *exchange)
             length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)length, BLOCK_BYTES,
             on_read, exchange, NULL);
     }
-    exchange->connection->bytes = (int64_t)bytes;
+    exchange->connection->pace.bytes = (int64_t)bytes;
     return MHD_create_response_from_buffer(bytes, buf_take(&exchange->body),
                                            MHD_RESPMEM_MUST_FREE);
 }
@@ -162,7 +153,7 @@ deliver(struct exchange *exchange)
     struct MHD_Response *response;
     enum MHD_Result rc;
 
-    enter(connection, PHASE_REPLY);
+    enter(connection, HTTP_PHASE_REPLY);
     response = make_response(exchange);
     assert(response);
     add_field(response, "Content-Type", exchange->type);
@@ -215,9 +206,11 @@ begin(struct exchange *exchange, const char *method, const char *version)
                      ->header_size;
     (void)MHD_get_connection_values_n(connection->mhd, MHD_HEADER_KIND,
                                       on_field, &head);
+    exchange->is_surplus = connection->is_surplus;
     http_admit(exchange, &head, &connection->server->terms,
                &connection->address);
-    enter(connection, http_gate_has_body(&head) ? PHASE_BODY : PHASE_ANSWER);
+    enter(connection,
+          http_gate_has_body(&head) ? HTTP_PHASE_BODY : HTTP_PHASE_ANSWER);
     /* What may follow is cut off by a reply at once; else, a reply in turn keeps
      * the connection. */
     return exchange->must_close ? deliver(exchange) : MHD_YES;
@@ -238,7 +231,7 @@ take_body(struct exchange *exchange, const char *data, size_t *bytes)
         send_whole(connection, &text);
         return MHD_NO;
     }
-    connection->bytes += (int64_t)taken;
+    connection->pace.bytes += (int64_t)taken;
     *bytes -= taken;
     if (*bytes > 0)
         rest(connection);
@@ -252,7 +245,7 @@ answer(struct exchange *exchange)
 
     if (!exchange->is_called && !exchange->is_replied) {
         exchange->is_called = true;
-        enter(connection, PHASE_ANSWER);
+        enter(connection, HTTP_PHASE_ANSWER);
         exchange->request.route->handler(&exchange->request);
     }
     if (exchange->is_replied)
@@ -274,7 +267,7 @@ on_request(void *cls, struct MHD_Connection *mhd, const char *url,
     (void)cls, (void)mhd, (void)url;
     if (exchange->connection->is_shut)
         return MHD_NO;
-    if (exchange->connection->phase == PHASE_HEADER)
+    if (exchange->connection->pace.phase == HTTP_PHASE_HEADER)
         return begin(exchange, method, version);
     if (*bytes > 0)
         return take_body(exchange, data, bytes);
@@ -300,10 +293,7 @@ on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
     connection->exchange->connection = connection;
     connection->exchange->wake = wake;
     buf_add_str(&connection->exchange->uri, uri);
-    /* Of a connection that was kept alive, the header's time is the idle
-     * time's rest and its own: nobody sees its first byte. */
-    if (connection->phase == PHASE_IDLE)
-        connection->phase = PHASE_HEADER;
+    connection->pace.phase = HTTP_PHASE_HEADER; /* since it was idle */
     return connection->exchange;
 }
 
@@ -316,12 +306,26 @@ on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     (void)cls, (void)mhd, (void)code;
     if (!exchange)
         return;
-    enter(exchange->connection, PHASE_IDLE);
-    exchange->connection->is_reused = true;
+    enter(exchange->connection, HTTP_PHASE_IDLE);
     exchange->connection->exchange = NULL;
     http_exchange_log(exchange);
     http_exchange_free(exchange);
     *context = NULL;
+}
+
+static size_t
+count_of(const struct http_server *server, const struct http_address *address)
+{
+    const struct connection *connection = server->connections;
+    size_t count = 0;
+
+    for (; connection; connection = connection->next) {
+        if (memcmp(&connection->address, address, sizeof(*address)) == 0 &&
+            !connection->is_surplus) {
+            count++;
+        }
+    }
+    return count;
 }
 
 static void
@@ -337,12 +341,14 @@ open_connection(struct http_server *server, struct MHD_Connection *mhd,
     connection->fd = info->connect_fd;
     info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     connection->address = http_place_of(info->client_addr);
+    connection->is_surplus = count_of(server, &connection->address) >=
+                             server->terms.connections_each_max;
     connection->next = server->connections;
     if (server->connections)
         server->connections->previous = connection;
     server->connections = connection;
     server->count++;
-    enter(connection, PHASE_HEADER);
+    enter(connection, HTTP_PHASE_HEADER);
     *context = connection;
 }
 
@@ -381,39 +387,18 @@ on_message(void *cls, const char *fmt, va_list args)
 
 /* ---- deadlines ---- */
 
-/* Until when a phase may last; INT64_MAX: others see to that. */
-static int64_t
-phase_end_ms(const struct connection *connection)
-{
-    int64_t rate_ms = connection->bytes * 1000 / HTTP_RATE_BYTES_MIN;
-
-    if (connection->is_resting) /* it is we who let wait */
-        return INT64_MAX;
-    switch (connection->phase) {
-    case PHASE_HEADER:
-        return connection->since_ms +
-               (connection->is_reused ? HTTP_IDLE_MS : 0) + HTTP_HEADER_MS;
-    case PHASE_IDLE:
-        return connection->since_ms + HTTP_IDLE_MS + HTTP_HEADER_MS;
-    case PHASE_BODY:
-    case PHASE_REPLY:
-        return connection->since_ms + HTTP_BODY_GRACE_MS + rate_ms;
-    default:
-        return INT64_MAX;
-    }
-}
-
 static void
 end_overdue(struct connection *connection, int64_t now_ms)
 {
+    const struct http_pace *pace = &connection->pace;
     struct buf text = { 0 };
     struct http_error error;
 
-    if (connection->is_shut || now_ms < phase_end_ms(connection))
+    if (connection->is_shut || now_ms < http_pace_end_ms(pace))
         return;
     log_warn("event=http_too_slow phase=%s bytes=%lld",
-             phases[connection->phase], (long long)connection->bytes);
-    if (connection->phase == PHASE_HEADER || connection->phase == PHASE_BODY) {
+             http_phase_name(pace->phase), (long long)pace->bytes);
+    if (pace->phase == HTTP_PHASE_HEADER || pace->phase == HTTP_PHASE_BODY) {
         http_error_set(&error, 408, "request_timeout",
                        "the request did not come in time");
         http_error_frame(&error, &text);
@@ -428,7 +413,7 @@ is_vanished(const struct connection *connection)
 {
     char ignored;
 
-    return connection->is_resting ||
+    return connection->pace.is_resting ||
            recv(connection->fd, &ignored, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
@@ -456,7 +441,8 @@ end_vanished(struct http_server *server)
     for (connection = server->connections; connection;
          connection = connection->next) {
         if (server->polled[count++].revents &&
-            (connection->is_resting || connection->phase != PHASE_REPLY) &&
+            (connection->pace.is_resting ||
+             connection->pace.phase != HTTP_PHASE_REPLY) &&
             is_vanished(connection)) {
             shut(connection);
         }
@@ -492,7 +478,8 @@ start_daemon(struct http_server *server, const struct http_server_terms *terms,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_POOL_BYTES,
         MHD_OPTION_CONNECTION_LIMIT, terms->connections_max,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, terms->connections_each_max,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        SURPLUS_FACTOR * terms->http.connections_each_max,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_STALL_S,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 }

@@ -1,16 +1,9 @@
 /*
  * http_server.h - a listener and its connections
  *
- * The only file that knows the HTTP library (libmicrohttpd). A connection is in
- * one of these phases, each with a deadline for the whole of it, not only for
- * the next byte:
- *
- *   header ──► body ──► answer ──► reply ──┐
- *     ▲                                    │ kept alive
- *     └────────────── idle ◄───────────────┘
- *
- * In the phase `answer` it rests until the handler has replied. The library does
- * not look at it then; whether the client is still there is looked at here.
+ * The only file that knows the HTTP library (libmicrohttpd). A connection that
+ * waits for its handler rests: the library does not look at it then; whether its
+ * client is still there is looked at here, and whether it keeps pace.
  *
  * Time: the gateway's now_ms.
  */
@@ -24,22 +17,19 @@
 #include "submit/http_exchange.h"
 #include "submit/http_gateway.h"
 #include "submit/http_listen.h"
+#include "submit/http_pace.h"
 
 #define HTTP_CONNECTIONS_DEFAULT      256
 #define HTTP_CONNECTIONS_EACH_DEFAULT 32 /* from one address */
 #define HTTP_CONNECTIONS_MAX          16384
 #define HTTP_POOL_BYTES               65536 /* the library's, for each */
-#define HTTP_HEADER_MS                10000
-#define HTTP_IDLE_MS                  15000 /* between two requests */
 #define HTTP_STALL_S                  15    /* without any byte */
-#define HTTP_BODY_GRACE_MS            10000
-#define HTTP_RATE_BYTES_MIN           10240 /* a second, of body or reply */
 #define HTTP_SWEEP_MS                 250
 
 struct http_server_terms {
     struct http_place *place; /* its port is set when it was 0 */
     struct http_terms http;
-    unsigned connections_max, connections_each_max;
+    unsigned connections_max;
 };
 
 /* Listens. NULL: E_INUSE or E_IO. */

@@ -295,9 +295,9 @@ listen_at(struct gateway *gateway, const struct options *options,
     struct http_place place;
     struct http_server_terms terms = {
         .place = &place,
-        .http = { .routes = is_api ? &http_api_routes : &http_watch_routes },
+        .http = { .routes = is_api ? &http_api_routes : &http_watch_routes,
+                  .connections_each_max = (unsigned)options->connections_each },
         .connections_max = (unsigned)options->connections,
-        .connections_each_max = (unsigned)options->connections_each,
     };
     struct buf url = { 0 };
 

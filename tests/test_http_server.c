@@ -152,13 +152,14 @@ has(const char *text)
     return got.bytes && strstr(got.data, text);
 }
 
+/* The client's next connection; there are `count` then. */
 static void
-connect_client(void)
+connect_one_more(size_t count)
 {
     client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_eq(
         connect(client, (struct sockaddr *)&place.address, place.bytes), 0);
-    UNTIL(http_server_count(server) == 1);
+    UNTIL(http_server_count(server) == count);
 }
 
 static void
@@ -172,16 +173,16 @@ static void
 set_up(void)
 {
     struct http_server_terms terms = { .place = &place,
-                                       .http = { .routes = &routes },
-                                       .connections_max = 4,
-                                       .connections_each_max = 4 };
+                                       .http = { .routes = &routes,
+                                                 .connections_each_max = 2 },
+                                       .connections_max = 16 };
     struct err err = { 0 };
 
     gateway.now_ms = 1000000;
     cr_assert_eq(http_place_parse("127.0.0.1:0", &place, &err), 0);
     server = http_server_new(&gateway, &terms, &err);
     cr_assert_not_null(server, "%s", err.msg);
-    connect_client();
+    connect_one_more(1);
 }
 
 static void
@@ -416,4 +417,43 @@ Test(http_server, ends_a_stream_without_end_when_drained, .init = set_up,
     cr_expect(http_server_is_idle(server));
     UNTIL(is_closed);
     cr_expect_eq(gone_count, 1);
+}
+
+/* A program that asks for much at a time is told so, and waits by itself. */
+Test(http_server, tells_a_client_that_has_too_many_connections, .init = set_up,
+     .fini = tear_down)
+{
+    int first = client, second, rest[8];
+
+    client = -1;
+    connect_one_more(2);
+    second = client;
+    connect_one_more(3);
+    say("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+    UNTIL(is_closed);
+    cr_expect(has("HTTP/1.1 429 "));
+    cr_expect(has("too_many_connections"));
+    cr_expect(has("\r\nx-should-retry: true\r\n"));
+    cr_expect(has("\r\nRetry-After: "));
+    close(client);
+    client = -1;
+    close(second);
+    UNTIL(http_server_count(server) == 1);
+    is_closed = false;
+    connect_one_more(2);
+    say("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+    UNTIL(held);
+    /* Of far too many, most are not even taken. */
+    for (size_t i = 0; i < sizeof(rest) / sizeof(rest[0]); i++) {
+        rest[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        cr_assert_eq(
+            connect(rest[i], (struct sockaddr *)&place.address, place.bytes),
+            0);
+    }
+    for (int i = 0; i < 20; i++)
+        turn();
+    cr_expect_eq(http_server_count(server), 8);
+    for (size_t i = 0; i < sizeof(rest) / sizeof(rest[0]); i++)
+        close(rest[i]);
+    close(first);
 }

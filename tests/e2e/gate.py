@@ -219,7 +219,7 @@ def crowd(api, watch):
             pass
     check("a crowd: /healthz", healthy(watch), True)
     until("a crowd is thinned out",
-          lambda: (metric(watch, "sheaf_http_connections") or 0) <= 40)
+          lambda: (metric(watch, "sheaf_http_connections") or 0) <= 130)
     for sock in crowd:
         sock.close()
     until("a crowd has gone",
