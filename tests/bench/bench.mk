@@ -1,7 +1,8 @@
 # bench.mk - Sheaf beside what people would use instead
 #
 #   make deps-bench          install the others (Debian, npm)
-#   make bench               run, and print the table; BENCH=submit,life some rows
+#   make bench               run, and print the table; BENCH=submit,life some rows,
+#                            WHO=Sheaf,Redis some systems
 #   make bench-report        write table and plot into the README; of JSON=file
 #
 # BENCH_SCALE=tiny|normal|full says how much; ROUNDS=n how often. JSON=file
@@ -57,6 +58,7 @@ bench: all $(BENCH_PROGRAMS)
 	@BENCH_PROFILE=$(PROFILE) $(BENCH_PYTHON) tests/bench/bench.py \
 	    $(BENCH_DIR) --scale $(BENCH_SCALE) \
 	    $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(BENCH),--only $(BENCH)) \
+	    $(if $(WHO),--who '$(WHO)') \
 	    $(if $(filter 1,$(BENCH_REQUIRE)),--require) \
 	    $(if $(JSON),--json $(JSON))
 

@@ -2,15 +2,16 @@
 """bench.py - measures Sheaf beside what people would use instead
 
   bench.py DIRECTORY [--scale tiny|normal|full] [--rounds N] [--only NAME,…]
-           [--json FILE] [--require]
+           [--who NAME,…] [--json FILE] [--require]
 
-All sections of rows.py, or those named, in a directory of its own in DIRECTORY,
-which is made if need be; what it writes there is removed. The contestants of a
-section take turns, round after round, so that what else the machine does meets
-all of them. The table goes to standard output, what is going on to standard
-error. A contestant whose programs are not installed is skipped, with a line;
---require makes that an error. The environment: OUT is the directory of the
-build, BENCH_PROFILE=1 shows where the time of sheafd goes.
+All sections of rows.py, or those named by --only, on all systems, or those named
+by --who, in a directory of its own in DIRECTORY, which is made if need be; what
+it writes there is removed. The contestants of a section take turns, round after
+round, so that what else the machine does meets all of them. The table goes to
+standard output, what is going on to standard error. A contestant whose programs
+are not installed is skipped, with a line; --require makes that an error. The
+environment: OUT is the directory of the build, BENCH_PROFILE=1 shows where the
+time of sheafd goes.
 
 Exit codes: 0 every row has its figure of Sheaf, 1 something could not be
 measured, 2 usage. No figure is good or bad to it.
@@ -37,15 +38,13 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def choose(names):
-    chosen = names.split(",") if names else list(rows.SECTIONS)
-    unknown = [name for name in chosen if name not in rows.SECTIONS]
+def choose(parser, text, there):
+    """The names of a list, all of which must be there; all if it is empty."""
+    names = text.split(",") if text else list(there)
+    unknown = [name for name in names if name not in there]
     if unknown:
-        raise SystemExit(
-            f"bench: {', '.join(unknown)}: no such row; there are "
-            f"{', '.join(rows.SECTIONS)}"
-        )
-    return chosen
+        parser.error(f"{', '.join(unknown)}: not one of {', '.join(there)}")
+    return names
 
 
 def lacking(is_required):
@@ -69,7 +68,7 @@ def keep(figures, contestant, found):
     return ", ".join(said)
 
 
-def measure(bench, names, rounds, lacks):
+def measure(bench, names, rounds, lacks, who):
     """{row: {contestant: [a value for each round]}}, and what went wrong."""
     figures = {}
     failures = []
@@ -77,7 +76,8 @@ def measure(bench, names, rounds, lacks):
         section = rows.SECTIONS[name]
         for turn in range(1 if section.is_long else rounds):
             for contestant, run in section.contestants.items():
-                if rows.base_name(contestant) in lacks:
+                system = rows.base_name(contestant)
+                if system in lacks or system not in who:
                     continue
                 began = time.monotonic()
                 try:
@@ -143,10 +143,12 @@ def main():
     parser.add_argument("--scale", choices=plan.SCALES, default="normal")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--only", default="")
+    parser.add_argument("--who", default="")
     parser.add_argument("--json")
     parser.add_argument("--require", action="store_true")
     args = parser.parse_args()
-    names = choose(args.only)
+    names = choose(parser, args.only, rows.SECTIONS)
+    who = choose(parser, args.who, rows.systems())
     if os.environ.get("BENCH_PROFILE") and not shutil.which("perf"):
         raise SystemExit("bench: there is no perf (Debian: linux-perf)")
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -156,7 +158,7 @@ def main():
     rounds = args.rounds or plan.ROUNDS[args.scale]
     with Scratch(args.directory) as scratch:
         bench = plan.Bench(scratch, args.scale)
-        figures, failures = measure(bench, names, rounds, lacks)
+        figures, failures = measure(bench, names, rounds, lacks, who)
     found = summarize(figures, names)
     document = {
         "machine": machine,
@@ -169,10 +171,12 @@ def main():
         with open(args.json, "w", encoding="utf-8") as file:
             json.dump(document, file, indent=1)
     print(table.text(document))
+    # One that was not asked for has no figures to be missed.
     empty = [
         key
         for key, row in found.items()
-        if plan.SHEAF not in map(rows.base_name, row["contestants"])
+        if plan.SHEAF in who
+        and plan.SHEAF not in map(rows.base_name, row["contestants"])
     ]
     for key in empty:
         say(f"bench: {key}: no figure of {plan.SHEAF}")

@@ -41,6 +41,16 @@ def lacks():
     return found
 
 
+def systems():
+    """All that are measured, in the order in which they come first."""
+    names = [
+        base_name(contestant)
+        for section in SECTIONS.values()
+        for contestant in section.contestants
+    ]
+    return list(dict.fromkeys(names))
+
+
 def base_name(contestant):
     """A contestant is its system, and after a comma how it is used."""
     return contestant.split(",")[0]

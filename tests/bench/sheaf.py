@@ -85,7 +85,7 @@ class Profile:
         self.scratch.stop(self.process, signal.SIGINT)
         report = self.scratch.run(
             ["perf", "report", "--stdio", "-q", "-i", self.data]
-            + ["--sort", "dso,symbol", "--percent-limit", "0.5"]
+            + ["--fields", "overhead,dso,sym", "--percent-limit", "0.5"]
         ).output
         lines = [line.rstrip() for line in report.splitlines() if line.strip()]
         print("\n".join(["sheafd spent its time on"] + lines[: self.TOP]))
