@@ -112,11 +112,11 @@ class Scratch:
         path.mkdir(mode=0o700)
         return path
 
-    def start(self, command, **options):
-        """Starts a server, which dies with the benchmark at the latest."""
-        command = ["setpriv", "--pdeathsig", "KILL", "--"] + [
-            str(word) for word in command
-        ]
+    def start(self, command, privileges=(), **options):
+        """Starts a server, which dies with the benchmark at the latest. The
+        privileges are setpriv's."""
+        command = ["setpriv", "--pdeathsig", "KILL", *privileges, *command]
+        command = [str(word) for word in command]
         options = {
             "cwd": self.root,
             "env": self.environment,
