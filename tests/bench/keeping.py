@@ -293,26 +293,35 @@ DISK = Section(
 
 # ---- growth ----
 
+GROWTH_SLICES = 3
+GROWTH_ROWS = {
+    "submit": "time to submit a draft while many wait",
+    "submit-cpu": "processor time of the broker for that",
+    "complete": "time to complete a draft while many wait",
+    "complete-cpu": "processor time of the broker for that",
+}
+
 
 def sheaf_growth(bench):
-    """The time of a draft when so many wait: medians of three slices."""
-    slice_count = bench.size("growth slice")
-    found = {"growth-submit": {}, "growth-complete": {}}
+    """The time of a draft when so many wait, and the broker's processor time:
+    medians of three slices."""
+    count = bench.size("growth slice")
+    found = {f"growth-{what}": {} for what in GROWTH_ROWS}
     first = 0
     with Broker(bench.scratch, slots_max=8 * SLOTS) as broker:
         for mark in MARKS[bench.scale]:
             waiting = broker.stat("requests_ready")
             first = bench.fill(broker, mark - waiting, first)
-            puts, answers = [], []
-            for _ in range(3):
-                put = broker.put(slice_count, first=first)
-                first += slice_count
-                answer = broker.answer(slice_count)
-                puts.append(put["seconds"] / slice_count * 1e6)
-                answers.append(answer["seconds"] / slice_count * 1e6)
-            name = f"Sheaf, {mark:,} waiting"
-            found["growth-submit"][name] = statistics.median(puts)
-            found["growth-complete"][name] = statistics.median(answers)
+            slices = {"submit": [], "complete": []}
+            for _ in range(GROWTH_SLICES):
+                slices["submit"].append(broker.put(count, first=first))
+                slices["complete"].append(broker.answer(count))
+                first += count
+            for what, figures in slices.items():
+                for suffix, key in (("", "seconds"), ("-cpu", "cpu")):
+                    median = statistics.median(each[key] for each in figures)
+                    row = found[f"growth-{what}{suffix}"]
+                    row[f"Sheaf, {mark:,} waiting"] = median / count * 1e6
     return found
 
 
@@ -326,20 +335,8 @@ def last_of_first():
 
 GROWTH = Section(
     rows={
-        "growth-submit": Row(
-            "time to submit a draft while many wait",
-            "µs",
-            False,
-            1,
-            (last_of_first(),),
-        ),
-        "growth-complete": Row(
-            "time to complete a draft while many wait",
-            "µs",
-            False,
-            1,
-            (last_of_first(),),
-        ),
+        f"growth-{key}": Row(title, "µs", False, 1, (last_of_first(),))
+        for key, title in GROWTH_ROWS.items()
     },
     contestants={SHEAF: sheaf_growth},
     is_long=True,
