@@ -10,7 +10,7 @@
 
 #define CELL_BITS  12
 #define CELL_COUNT (1u << CELL_BITS)
-#define CELL_FIRST 16 /* entries that a cell has room for at first */
+#define CELL_FIRST 32 /* entries that a cell has room for at first: the mean */
 /* Such a row, with its seal and what LMDB adds, fills a page. */
 #define ROW_MAX ((4096 - 16 - RECORD_SEAL_BYTES) / KEY_ENTRY_BYTES)
 /* Sparse cells are worth waiting for: with ten million keys in the set, a cell
