@@ -34,10 +34,10 @@ LIBRARY := $(addprefix submit/,sheaf.c upload.c connection.c pages.c \
     refusals.c)
 
 PKGS := libcrypto libxxhash icu-uc icu-i18n inih libcjson libzmq libcurl uuid \
-    libmicrohttpd
+    libmicrohttpd libzstd
 LIBS_base = $(call pkg,--libs,libcrypto libxxhash icu-uc inih) -lm
 LIBS_wire = $(call pkg,--libs,libcjson libzmq)
-LIBS_queue = $(call pkg,--libs,icu-i18n uuid) -llmdb
+LIBS_queue = $(call pkg,--libs,icu-i18n uuid libzstd) -llmdb
 LIBS_worker = $(call pkg,--libs,libcurl uuid)
 LIBS_submit = $(call pkg,--libs,uuid)
 LIBS_http = $(call pkg,--libs,libmicrohttpd)
@@ -46,7 +46,7 @@ LIBS_http = $(call pkg,--libs,libmicrohttpd)
 NPM := $(if $(shell command -v npm),,npm)
 DEPS := build-essential pkg-config libssl-dev libxxhash-dev libicu-dev \
     libinih-dev libcjson-dev libzmq3-dev libcurl4-openssl-dev uuid-dev \
-    liblmdb-dev libcriterion-dev libmicrohttpd-dev clang clang-format \
+    liblmdb-dev libzstd-dev libcriterion-dev libmicrohttpd-dev clang clang-format \
     clang-tidy libclang-rt-dev mandoc strace curl ca-certificates procps \
     python3 python3-zmq openssl prometheus sqlite3 faketime valgrind $(NPM)
 

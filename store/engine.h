@@ -54,7 +54,8 @@
     X(DELIVERY, "delivery")     \
     X(PENDING, "pending")       \
     X(KEY_LOG, "key_log")       \
-    X(KEY_SET, "key_set")
+    X(KEY_SET, "key_set")       \
+    X(ANSWER, "answer")
 
 #define TABLES_OF_FORMAT_1 22 /* later ones are added to an older store */
 
@@ -102,7 +103,8 @@ struct engine_ops {
     int (*put)(struct engine *engine, enum table table, struct slice key,
                struct slice value);
 
-    /* Adds a row behind all others of its table. */
+    /* Adds a row behind all others of its table, on pages that are full; one
+     * that does not belong there is put where it does. */
     int (*append)(struct engine *engine, enum table table, struct slice key,
                   struct slice value);
 

@@ -3,16 +3,6 @@
 
 #include "store/table.h"
 
-static void
-outcome_put(struct store *store, uint64_t request,
-            const struct outcome *outcome, struct slice reply)
-{
-    outcome_encode(outcome, table_fields(store));
-    table_put(store, TABLE_OUTCOME, key_id(request));
-    record_bytes(table_fields(store), reply.data, reply.bytes);
-    table_put(store, TABLE_REPLY, key_id(request));
-}
-
 int
 store_outcome_get(struct store *store, uint64_t request,
                   struct outcome *outcome)
@@ -23,16 +13,54 @@ store_outcome_get(struct store *store, uint64_t request,
     return rc < 0 ? rc : outcome_decode(&record, outcome);
 }
 
+void
+reply_drop(struct store *store, uint64_t request)
+{
+    struct outcome outcome;
+
+    if (store_outcome_get(store, request, &outcome) < 0)
+        return;
+    if (outcome.answer)
+        table_del(store, TABLE_ANSWER, key_id(outcome.answer));
+    else
+        table_del(store, TABLE_REPLY, key_id(request));
+}
+
+/* Replies are numbered as they come: rows of that size want to be appended. */
+static void
+outcome_put(struct store *store, uint64_t request,
+            const struct outcome *outcome, struct slice reply)
+{
+    struct outcome numbered = *outcome;
+    struct buf *out;
+
+    reply_drop(store, request);
+    numbered.answer = ++store->ids.answer;
+    outcome_encode(&numbered, table_fields(store));
+    table_put(store, TABLE_OUTCOME, key_id(request));
+    out = table_fields(store);
+    record_u64(out, request);
+    pack_add(store->packer, reply, out);
+    table_append(store, TABLE_ANSWER, key_id(numbered.answer));
+}
+
 int
-store_reply_get(struct store *store, uint64_t request, struct slice *reply)
+store_reply_get(struct store *store, uint64_t request,
+                const struct outcome *outcome, struct slice *reply)
 {
     struct record record;
-    int rc = table_get(store, TABLE_REPLY, key_id(request), &record);
+    int rc =
+        outcome->answer
+            ? table_get(store, TABLE_ANSWER, key_id(outcome->answer), &record)
+            : table_get(store, TABLE_REPLY, key_id(request), &record);
 
+    if (rc == 0 && outcome->answer && record_get_u64(&record) != request)
+        rc = E_CORRUPT;
     if (rc < 0)
         return rc;
-    *reply = (struct slice){ (const char *)record.at, record.left };
-    return 0;
+    return pack_open(store->packer,
+                     (struct slice){ (const char *)record.at, record.left },
+                     &store->reply, reply);
 }
 
 void

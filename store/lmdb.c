@@ -188,10 +188,15 @@ lmdb_append(struct engine *engine, enum table table, struct slice key,
 {
     struct lmdb *lmdb = lmdb_of(engine);
     MDB_val key_val = val_of(key), value_val = val_of(value);
+    int rc;
 
     assert(lmdb->txn);
-    return op_code(lmdb, mdb_put(lmdb->txn, lmdb->tables[table], &key_val,
-                                 &value_val, MDB_APPEND));
+    rc = mdb_put(lmdb->txn, lmdb->tables[table], &key_val, &value_val,
+                 MDB_APPEND);
+    if (rc == MDB_KEYEXIST) { /* its place is not at the end */
+        rc = mdb_put(lmdb->txn, lmdb->tables[table], &key_val, &value_val, 0);
+    }
+    return op_code(lmdb, rc);
 }
 
 static int

@@ -39,6 +39,7 @@ struct outcome {
     struct slice code, message;   /* of the error; empty if there was none */
     struct slice model, upstream, finish;
     struct slice essence;
+    uint64_t answer; /* number of its reply's row; 0: as in format 3 */
 };
 
 /* Fields to bytes and back; decoding reports E_CORRUPT. */

@@ -77,7 +77,8 @@ fill(struct store *store, struct result_row *row)
     }
     row->has_outcome =
         store_outcome_get(store, row->draft.answered_by, outcome) == 0 &&
-        store_reply_get(store, row->draft.answered_by, &row->reply) == 0 &&
+        store_reply_get(store, row->draft.answered_by, outcome, &row->reply) ==
+            0 &&
         outcome->reply_bytes <= row->reply.bytes &&
         (uint64_t)outcome->text_at + outcome->text_bytes <= row->reply.bytes;
 }

@@ -39,6 +39,7 @@ ids_put(struct store *store)
     record_i64(out, store->ids.mark.wall_ms);
     record_u64(out, store->ids.file);
     record_u64(out, store->ids.delivery);
+    record_u64(out, store->ids.answer);
     table_put(store, TABLE_META, meta_key("ids"));
 }
 
@@ -66,6 +67,8 @@ ids_get(struct store *store)
         store->ids.file = record_get_u64(&record);
         store->ids.delivery = record_get_u64(&record);
     }
+    /* The first stores of format 4 had no numbers of answers. */
+    store->ids.answer = record.left ? record_get_u64(&record) : 0;
     store->committed = store->ids;
     return record_end(&record);
 }
@@ -155,6 +158,7 @@ store_new(struct engine *engine, uint64_t bytes_max)
     store->answers_ttl_ms = INT64_MAX;
     store->digest = digest_new();
     store->keybook = keybook_new();
+    store->packer = packer_new();
     return store;
 }
 
@@ -347,6 +351,8 @@ store_close(struct store *store)
     buf_fini(&store->stem_text);
     digest_free(store->digest);
     keybook_free(store->keybook);
+    packer_free(store->packer);
+    buf_fini(&store->reply);
     free(store);
 }
 

@@ -396,10 +396,12 @@ void store_finish(struct store *store, struct request *request,
                   const struct outcome *outcome, struct slice reply,
                   int64_t now_ms);
 
-/* How it ended, and the stored reply with what is behind it. */
+/* How it ended, and the stored reply with what is behind it, which is borrowed
+ * until the next one is read, too. */
 int store_outcome_get(struct store *store, uint64_t request,
                       struct outcome *outcome);
-int store_reply_get(struct store *store, uint64_t request, struct slice *reply);
+int store_reply_get(struct store *store, uint64_t request,
+                    const struct outcome *outcome, struct slice *reply);
 
 /* Remembers a call of a request, under the next number, and forgets the oldest
  * if there are more than STORE_ATTEMPTS_MAX. The texts are not borrowed from the

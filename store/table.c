@@ -40,6 +40,7 @@ static const size_t key_widths[TABLE_COUNT] = {
     [TABLE_PENDING] = 24,
     [TABLE_KEY_LOG] = 8,
     [TABLE_KEY_SET] = 8,
+    [TABLE_ANSWER] = 8,
 };
 
 size_t
@@ -170,18 +171,33 @@ table_fields(struct store *store)
     return &store->fields;
 }
 
-void
-table_put(struct store *store, enum table table, struct key key)
+/* Both ways of writing a row. */
+static void
+write_row(struct store *store, enum table table, struct key key,
+          int (*write)(struct engine *engine, enum table table,
+                       struct slice key, struct slice value))
 {
     assert(store->is_open);
     if (store->rc != 0)
         return;
     store->is_dirty = true;
     record_seal(&store->fields, table, key_slice(&key));
-    store_fail(store,
-               store->engine->ops->put(store->engine, table, key_slice(&key),
-                                       buf_slice(&store->fields)),
-               table, "write to");
+    store_fail(
+        store,
+        write(store->engine, table, key_slice(&key), buf_slice(&store->fields)),
+        table, "write to");
+}
+
+void
+table_put(struct store *store, enum table table, struct key key)
+{
+    write_row(store, table, key, store->engine->ops->put);
+}
+
+void
+table_append(struct store *store, enum table table, struct key key)
+{
+    write_row(store, table, key, store->engine->ops->append);
 }
 
 void

@@ -13,12 +13,13 @@
 #include "store/engine.h"
 #include "store/file.h"
 #include "store/keybook.h"
+#include "store/pack.h"
 #include "store/record.h"
 #include "store/store.h"
 
 struct ids {
     /* the last ones given out */
-    uint64_t batch, request, seq, group, file, delivery;
+    uint64_t batch, request, seq, group, file, delivery, answer;
     int64_t latest_ms;
     struct clock_mark mark; /* of that time */
 };
@@ -57,6 +58,8 @@ struct store {
     struct buf stem_text; /* what the last name was made of (names.c) */
     uint64_t stem;        /* its hash */
     struct keybook *keybook;
+    struct packer *packer;
+    struct buf reply; /* the last one that was read, if it was packed */
 };
 
 #define STORE_BESIDE \
@@ -95,6 +98,10 @@ struct buf *table_fields(struct store *store);
 
 /* Seals what is in table_fields() and writes it as a row. */
 void table_put(struct store *store, enum table table, struct key key);
+
+/* The same for a row behind all others, of which a page then takes as many as
+ * fit: otherwise one in two of a kilobyte leaves half of its page free. */
+void table_append(struct store *store, enum table table, struct key key);
 
 /* Removes a row; one that is not there is fine. */
 void table_del(struct store *store, enum table table, struct key key);
@@ -180,6 +187,9 @@ void request_leave(struct store *store, uint64_t id, const struct draft *draft);
 
 /* Removes all attempts of a request (attempts.c). */
 void attempts_drop(struct store *store, uint64_t request);
+
+/* Removes what was kept of a request's reply (finish.c). Before its outcome. */
+void reply_drop(struct store *store, uint64_t request);
 
 /* ---- deliveries (deliveries.c) ---- */
 

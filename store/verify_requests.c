@@ -321,7 +321,7 @@ verify_outcome(struct check *check, struct slice key, struct record *record)
         fault(check, "damaged");
         return;
     }
-    rc = store_reply_get(check->store, id, &reply);
+    rc = store_reply_get(check->store, id, &outcome, &reply);
     EXPECT(check, rc != E_NOTFOUND, "no reply");
     EXPECT(check,
            rc < 0 ||
@@ -330,16 +330,50 @@ verify_outcome(struct check *check, struct slice key, struct record *record)
            "its text is outside of the reply");
 }
 
+/* What is kept of a reply, behind what is told of it. */
+static void
+compare_packed(struct check *check, const struct record *record)
+{
+    struct slice packed = { (const char *)record->at, record->left }, text;
+
+    EXPECT(check,
+           pack_open(check->store->packer, packed, &check->store->reply,
+                     &text) == 0,
+           "it cannot be unpacked");
+}
+
 void
 verify_reply(struct check *check, struct slice key, struct record *record)
 {
     struct slice value;
 
-    (void)record;
+    compare_packed(check, record);
     EXPECT(check,
            table_get_raw(check->store, TABLE_OUTCOME,
                          key_id(key_get_u64(key, 0)), &value) == 0,
            "no outcome");
+}
+
+/* One whose request is gone, or has another reply by now, is of no use. */
+void
+verify_answer(struct check *check, struct slice key, struct record *record)
+{
+    struct ids *ids = &check->store->ids;
+    uint64_t number = key_get_u64(key, 0), request = record_get_u64(record);
+    struct outcome outcome = { 0 };
+    int rc = store_outcome_get(check->store, request, &outcome);
+
+    if (MEND(check, number <= ids->answer, "above the last number given out"))
+        raise_number(check, &ids->answer, number);
+    compare_packed(check, record);
+    if (MEND(check,
+             rc == E_CORRUPT || (rc == 0 && outcome.answer == number) ||
+                 (rc == E_NOTFOUND && find_request(check, request) == 0),
+             "request %llu has another reply, or is not there", (llu)request)) {
+        drop_row(check);
+        return;
+    }
+    EXPECT(check, rc != E_NOTFOUND, "no outcome");
 }
 
 /* What is of no use, or damaged, is removed: nothing is decided by it. */

@@ -97,7 +97,7 @@ row_fn verify_draft, verify_name, verify_refusal, verify_result, verify_done,
 
 /* Requests (verify_requests.c). */
 row_fn verify_request, verify_key, verify_ref, verify_ready, verify_lease,
-    verify_outcome, verify_reply, verify_attempt;
+    verify_outcome, verify_reply, verify_answer, verify_attempt;
 
 /* Files, and what batches have to do with them (verify_files.c). */
 row_fn verify_file, verify_file_uuid, verify_file_key, verify_owned,

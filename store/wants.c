@@ -252,8 +252,8 @@ remove_request(struct store *store, const struct request *request)
         keybook_set(store, request->key, 0);
     }
     request_unplace(store, request);
+    reply_drop(store, request->id);
     table_del(store, TABLE_OUTCOME, key_id(request->id));
-    table_del(store, TABLE_REPLY, key_id(request->id));
     attempts_drop(store, request->id);
     table_del(store, TABLE_REQUEST, key_id(request->id));
 }

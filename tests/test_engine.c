@@ -249,6 +249,51 @@ CLAIM(big_values_come_back_whole)
     free(big);
 }
 
+static void
+append(struct fixture *fixture, unsigned number, struct slice value)
+{
+    char key[16];
+
+    snprintf(key, sizeof(key), "%06u", number);
+    cr_assert_eq(fixture->ops->append(fixture->engine, TABLE_DRAFT,
+                                      slice_of(key), value),
+                 0, "row %u", number);
+}
+
+CLAIM(append_puts_each_row_where_it_belongs)
+{
+    begin(fixture);
+    append(fixture, 2, slice_of("two"));
+    append(fixture, 4, slice_of("four"));
+    append(fixture, 1, slice_of("one"));
+    append(fixture, 3, slice_of("three"));
+    append(fixture, 4, slice_of("four again"));
+    append(fixture, 5, slice_of("five"));
+    commit(fixture);
+    begin(fixture);
+    expect_seek(fixture, "", "000001");
+    expect_seek(fixture, "0000011", "000002");
+    expect_seek(fixture, "0000021", "000003");
+    expect_before(fixture, "000004", "000003");
+    expect_get(fixture, "000004", "four again");
+    expect_before(fixture, "9", "000005");
+    fixture->ops->abort(fixture->engine);
+}
+
+CLAIM(appended_rows_fill_their_pages)
+{
+    enum { ROWS = 400 };
+    static char value[1000];
+    struct engine_usage usage;
+
+    begin(fixture);
+    for (unsigned row = 0; row < ROWS; row++)
+        append(fixture, row, (struct slice){ value, sizeof(value) });
+    fixture->ops->usage(fixture->engine, &usage);
+    cr_expect_lt(usage.bytes, ROWS * sizeof(value) * 11 / 10);
+    fixture->ops->abort(fixture->engine);
+}
+
 CLAIM(usage_falls_when_rows_go)
 {
     struct engine_usage before, filled, after;

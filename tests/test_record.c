@@ -328,7 +328,8 @@ write_outcome(struct buf *out)
                                       .model = text("model"),
                                       .upstream = text("upstream"),
                                       .finish = text("stop"),
-                                      .essence = text("essence") },
+                                      .essence = text("essence"),
+                                      .answer = 10 },
                    out);
 }
 
@@ -408,7 +409,7 @@ static const struct kind kinds[] = {
     { "spec", write_spec, spec_again, { 0 } },
     { "draft", write_draft, draft_again, { 0 } },
     { "request", write_request, request_again, { 18, 14 } },
-    { "outcome", write_outcome, outcome_again, { 0 } },
+    { "outcome", write_outcome, outcome_again, { 8 } },
     { "attempt", write_attempt, attempt_again, { 0 } },
     { "upstream", write_upstream, upstream_again, { 0 } },
 };

@@ -37,6 +37,7 @@ static const enum makes makes[TABLE_COUNT] = {
     [TABLE_PIECE] = MAKES_NOTHING,       [TABLE_FILING] = MAKES_NOTHING,
     [TABLE_DELIVERY] = MAKES_OTHERS,     [TABLE_PENDING] = MAKES_THE_SAME,
     [TABLE_KEY_LOG] = MAKES_OTHERS,      [TABLE_KEY_SET] = MAKES_OTHERS,
+    [TABLE_ANSWER] = MAKES_NOTHING,
 };
 
 /* Looks at the store as it is. */
@@ -81,11 +82,13 @@ is_unseen(enum table table, enum rot how)
 }
 
 /* Where repair changes the truth: a request that no draft refers to is
- * forgotten; another draft pays for the call of one that is gone. */
+ * forgotten, as is a reply that its request has not; another draft pays for the
+ * call of one that is gone. */
 static bool
 is_moved(enum table table, enum rot how)
 {
-    return (how == ROT_DANGLE && table == TABLE_REQUEST) ||
+    return (how == ROT_DANGLE &&
+            (table == TABLE_REQUEST || table == TABLE_ANSWER)) ||
            (how == ROT_DROP && table == TABLE_DRAFT);
 }
 

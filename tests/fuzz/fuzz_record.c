@@ -208,10 +208,10 @@ read_rows(struct store *store)
     (void)store_result_after(store, 1, 0, &result);
     (void)store_result_after(store, 0, 0, &result);
     (void)store_result_at(store, 1, 0, &result);
-    (void)store_outcome_get(store, 1, &outcome);
+    if (store_outcome_get(store, 1, &outcome) == 0)
+        (void)store_reply_get(store, 1, &outcome, &text);
     (void)store_attempt_before(store, 1, UINT32_MAX, &attempt);
     (void)store_delivery_after(store, 0, &delivery);
-    (void)store_reply_get(store, 1, &text);
     if (store_draft_get(store, 1, 1, &draft) == 0 &&
         store_draft_line(store, &draft, &text) == 0) {
         must(text.bytes == 0 || text.data != NULL);
@@ -237,6 +237,7 @@ try_rows(struct slice fields)
     put_row(store, TABLE_LEASE, key_id(1), fields);
     put_row(store, TABLE_OUTCOME, key_id(1), fields);
     put_row(store, TABLE_REPLY, key_id(1), fields);
+    put_row(store, TABLE_ANSWER, key_id(1), fields);
     put_row(store, TABLE_RESULT, key_id(1), fields);
     put_row(store, TABLE_DONE, key_u64(key_id(1), 1), fields);
     put_row(store, TABLE_WORKER, uuid_key, fields);

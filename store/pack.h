@@ -1,0 +1,33 @@
+/*
+ * pack.h - texts as they are kept: made smaller where that pays (zstd)
+ *
+ * A text is kept as it is, or as a zstd frame, which it is known by: a text that
+ * begins like one is always packed. Replies of models are mostly half as long
+ * then; and rows above 1 KiB, of which a page holds two or three, lose less of
+ * their pages.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_PACK_H
+#define STORE_PACK_H
+
+#include "base/buf.h"
+
+#define PACK_BYTES_MIN 1024      /* shorter texts are not worth the time */
+#define PACK_BYTES_MAX (1 << 30) /* of a text; more is damage */
+
+struct packer;
+
+/* What packing needs, about 200 KiB, taken on first use; freed with
+ * packer_free(), for which NULL is fine. */
+struct packer *packer_new(void);
+void packer_free(struct packer *packer);
+
+/* Appends a text, packed if it gets shorter. */
+void pack_add(struct packer *packer, struct slice text, struct buf *out);
+
+/* Gives a text back: where it stands if it is not packed, or else from within
+ * `out`, which is overwritten. E_CORRUPT: it is no text that was packed. */
+int pack_open(struct packer *packer, struct slice packed, struct buf *out,
+              struct slice *text);
+
+#endif
