@@ -3,13 +3,14 @@
 #include <uuid/uuid.h>
 
 #include "base/log.h"
-#include "queue/files.h"
+#include "queue/filing.h"
 
 #define LIST_MAX        10000
 #define LIST_DEFAULT    1000
 #define EXPIRES_MS_MIN  3600000
 #define EXPIRES_MS_MAX  2592000000
 #define OLDEST_SCAN_MAX 1000 /* files looked at for the oldest that is stored */
+#define READ_MS         60000 /* a file that is read stays so much longer */
 
 /* ---- what all verbs share ---- */
 
@@ -331,6 +332,8 @@ files_end(struct broker *broker, const struct timer *timer, int64_t now_ms)
     end_ms = core_grace_ms(broker, file.end_ms,
                            file.state == FILE_OPEN ? conf->open_ttl_ms
                                                    : file.ttl_ms);
+    if (end_ms <= now_ms && filing_reads(broker, file.id, now_ms))
+        end_ms = now_ms + READ_MS;
     if (end_ms > now_ms)
         store_file_end_at(broker->env.store, &file, end_ms);
     else
@@ -363,8 +366,10 @@ files_make_room(struct broker *broker, int64_t now_ms)
 
         if (rc < 0 && rc != E_CORRUPT)
             return false;
-        if (rc < 0 || file.state == FILE_OPEN)
+        if (rc < 0 || file.state == FILE_OPEN ||
+            filing_reads(broker, file.id, now_ms)) {
             continue;
+        }
         /* One at a time: what it frees is known when it is gone. */
         if (file.state == FILE_STORED)
             drop(broker, &file, now_ms);

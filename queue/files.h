@@ -35,8 +35,8 @@ void files_end(struct broker *broker, const struct timer *timer,
 void files_remove(struct broker *broker, const struct timer *timer,
                   int64_t now_ms);
 
-/* Deletes the oldest stored file, unless one is being removed. False: there is
- * none. */
+/* Deletes the oldest stored file that no batch is read from, unless one is being
+ * removed. False: there is none. */
 bool files_make_room(struct broker *broker, int64_t now_ms);
 
 #endif

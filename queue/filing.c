@@ -9,6 +9,7 @@
 #define COMPLETION_MS_MIN 1000
 #define COMPLETION_MS_MAX INT64_C(31536000000)
 #define ERROR_BYTES_MAX   32768 /* of those that are listed in a header */
+#define READS_SCAN_MAX    1000  /* timers looked at for a batch that is read */
 
 static const unsigned char no_uuid[FILE_UUID_BYTES] = { 0 };
 
@@ -105,6 +106,29 @@ filing_is_pending(struct broker *broker, const struct batch *batch)
 
     return store_filing_get(broker->env.store, batch->id, &filing) == 0 &&
            (filing.phase == FILING_RUNNING || filing.phase == FILING_MAKING);
+}
+
+bool
+filing_reads(struct broker *broker, uint64_t file, int64_t now_ms)
+{
+    struct timer timer = { 0 };
+
+    /* A batch that is read has a timer that is due, or will be soon. */
+    for (int i = 0; i < READS_SCAN_MAX; i++) {
+        struct filing filing;
+        int rc = store_timer_after(broker->env.store, &timer);
+
+        if ((rc < 0 && rc != E_CORRUPT) ||
+            timer.due_ms > now_ms + FILING_WAIT_MS) {
+            return false;
+        }
+        if (rc == 0 && timer.kind == TIMER_FILE_READ &&
+            store_filing_get(broker->env.store, timer.id, &filing) == 0 &&
+            filing.phase == FILING_READING && filing.input == file) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void

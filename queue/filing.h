@@ -43,6 +43,9 @@ bool filing_exists(struct broker *broker, uint64_t batch);
 /* True if the files that it ends in are still to be made. */
 bool filing_is_pending(struct broker *broker, const struct batch *batch);
 
+/* True if a batch is still being read from a file. */
+bool filing_reads(struct broker *broker, uint64_t file, int64_t now_ms);
+
 /* The batch has ended, and all its drafts: its files are made from now on. Does
  * nothing if it is not made from a file. */
 void filing_end(struct broker *broker, uint64_t batch, int64_t now_ms);

@@ -262,8 +262,7 @@ find_file(struct reading *reading)
     if (store_file_get(reading->broker->env.store, reading->filing.input,
                        &reading->file) < 0 ||
         reading->file.state != FILE_STORED) {
-        blame_file(reading, "input_file_gone",
-                   "the file was deleted, or has expired");
+        blame_file(reading, "input_file_gone", "the file was deleted");
     } else if (core_options(reading->broker, reading->batch.id) < 0) {
         blame_file(reading, "invalid_line",
                    "the batch's options cannot be used any more");

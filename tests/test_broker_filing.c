@@ -846,3 +846,40 @@ Test(broker_filing, forgets_what_it_was_making_when_it_is_retried_or_purged)
     free(text);
     buf_fini(&content);
 }
+
+Test(broker_filing, keeps_a_file_while_it_is_read_that_would_have_to_go)
+{
+    struct buf content = { 0 };
+    char id[16];
+
+    for (int i = 0; i < 100; i++) {
+        (void)snprintf(id, sizeof(id), "%d", i);
+        file_add_line(&content, id, id);
+    }
+    for (int is_large = 0; is_large < 2; is_large++) {
+        bench_init(&bench, BENCH_STORE_MAX);
+        bench.conf.chunk_drafts_max = 5;
+        bench.conf.file_ttl_ms = is_large ? 0 : 5000;
+        bench.conf.results_bytes_max = is_large ? 1 : 0;
+        bench_start(&bench);
+        file_upload(&bench, "in", content.data, file);
+        bench_ask_later(&bench, NULL,
+                        "'verb':'open','client':'c','key':'b','file':'%s',"
+                        "'endpoint':'/v1/chat/completions'",
+                        file);
+        for (int i = 0; i < 4; i++)
+            bench_turn(&bench);
+        /* Its time is over, or the next look at what is too much is due. */
+        bench.now_ms += 11000;
+        bench_run(&bench);
+        file_batch(&bench, "b", file, batch);
+        expect_status("in_progress");
+        bench_verify(&bench);
+        bench_advance(&bench, 120000);
+        expect_code(bench_ask(&bench, NULL,
+                              "'verb':'file','client':'c','file':'%s'", file),
+                    "not_found");
+        bench_fini(&bench);
+    }
+    buf_fini(&content);
+}

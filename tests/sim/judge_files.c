@@ -17,8 +17,7 @@ judge_filed(struct world *world, uint64_t batch, enum batch_state to)
         return;
     if (to == BATCH_SEALED && round->has_bad)
         world_fail(world, "a batch was sealed, and a line of its file is bad");
-    if (to == BATCH_FAILED && !round->has_bad && !round->was_deleted &&
-        !filer_may_expire(world, round->created_ms))
+    if (to == BATCH_FAILED && !round->has_bad && !round->was_deleted)
         world_fail(world, "a batch has failed, and its file is good");
 }
 
