@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "base/err.h"
+#include "base/hex.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -91,25 +92,7 @@ digest_hmac(struct slice key, struct slice data,
 void
 digest_hex(const unsigned char digest[DIGEST_BYTES], char hex[DIGEST_HEX_BYTES])
 {
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < DIGEST_BYTES; i++) {
-        hex[2 * i] = digits[digest[i] >> 4];
-        hex[2 * i + 1] = digits[digest[i] & 15];
-    }
-    hex[DIGEST_HEX_BYTES - 1] = '\0';
-}
-
-static int
-nibble(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
+    hex_write(digest, DIGEST_BYTES, hex);
 }
 
 int
@@ -119,7 +102,7 @@ digest_from_hex(const char *hex, size_t bytes,
     if (bytes != DIGEST_HEX_BYTES - 1)
         return E_INVALID;
     for (size_t i = 0; i < DIGEST_BYTES; i++) {
-        int high = nibble(hex[2 * i]), low = nibble(hex[2 * i + 1]);
+        int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
 
         if (high < 0 || low < 0)
             return E_INVALID;

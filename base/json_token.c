@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/log.h"
 
 #define UTF8_MAX     4 /* bytes of one character */
@@ -340,17 +341,11 @@ json_hex4(const char *text, size_t bytes)
     if (bytes < 4)
         return -1;
     for (size_t i = 0; i < 4; i++) {
-        char c = text[i];
+        int digit = hex_digit(text[i]);
 
-        unit <<= 4;
-        if (c >= '0' && c <= '9')
-            unit |= c - '0';
-        else if (c >= 'a' && c <= 'f')
-            unit |= c - 'a' + 10;
-        else if (c >= 'A' && c <= 'F')
-            unit |= c - 'A' + 10;
-        else
+        if (digit < 0)
             return -1;
+        unit = unit << 4 | digit;
     }
     return unit;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "base/hex.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -427,11 +428,6 @@ void
 link_peer_text(const struct link_peer *peer,
                char text[2 * LINK_PEER_BYTES_MAX + 1])
 {
-    for (size_t i = 0; i < peer->bytes && i < LINK_PEER_BYTES_MAX; i++) {
-        int rc = snprintf(text + 2 * i, 3, "%02x", peer->id[i]);
-
-        assert(rc == 2);
-        (void)rc;
-    }
-    text[2 * peer->bytes] = '\0';
+    assert(peer->bytes <= LINK_PEER_BYTES_MAX);
+    hex_write(peer->id, peer->bytes, text);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* signalfd */
+#define _GNU_SOURCE /* signalfd_siginfo */
 #include "queue/shell.h"
 
 #include <assert.h>
@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/program.h"
 #include "base/runtime.h"
 #include "queue/alarm.h"
 #include "queue/broker.h"
@@ -525,22 +526,14 @@ static int
 set_signals(struct shell *shell, struct err *err)
 {
     struct sigaction bus = { .sa_handler = on_bus_error };
-    sigset_t set;
+    int fd;
 
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN); /* a write above the limit then fails */
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGCHLD);
-    if (sigaction(SIGBUS, &bus, NULL) < 0 ||
-        sigprocmask(SIG_BLOCK, &set, NULL) < 0) {
+    if (sigaction(SIGBUS, &bus, NULL) < 0)
         return err_set(err, E_IO, "set up signals: %s", strerror(errno));
-    }
-    shell->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (shell->signal_fd < 0)
-        return err_set(err, E_IO, "signalfd: %s", strerror(errno));
+    fd = program_open_signals(SIGCHLD, err);
+    if (fd < 0)
+        return fd;
+    shell->signal_fd = fd;
     return 0;
 }
 

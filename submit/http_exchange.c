@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <uuid/uuid.h>
 
+#include "base/hex.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "submit/http_gateway.h"
@@ -27,12 +28,10 @@ http_exchange_new(struct gateway *gateway)
     struct exchange *exchange = mem_zalloc(1, sizeof(*exchange));
     char *id = exchange->request.id;
     uuid_t uuid;
-    size_t at = sizeof(ID_PREFIX) - 1;
 
     uuid_generate_random(uuid);
     memcpy(id, ID_PREFIX, sizeof(ID_PREFIX));
-    for (size_t i = 0; i < sizeof(uuid); i++)
-        at += (size_t)snprintf(id + at, HTTP_ID_BYTES - at, "%02x", uuid[i]);
+    hex_write(uuid, sizeof(uuid), id + sizeof(ID_PREFIX) - 1);
     exchange->request.gateway = gateway;
     exchange->since_ms = gateway->now_ms;
     return exchange;

@@ -4,19 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/mem.h"
-
-static int
-nibble(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 /* The byte that begins at text[*at], decoded; *at moves behind it. -1: an
  * escape that is none. */
@@ -29,8 +18,8 @@ take_byte(struct slice text, size_t *at)
         return (unsigned char)text.data[(*at)++];
     if (text.bytes - *at < 3)
         return -1;
-    high = nibble(text.data[*at + 1]);
-    low = nibble(text.data[*at + 2]);
+    high = hex_digit(text.data[*at + 1]);
+    low = hex_digit(text.data[*at + 2]);
     if (high < 0 || low < 0)
         return -1;
     *at += 3;

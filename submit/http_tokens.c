@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/hex.h"
 #include "base/mem.h"
 
 #define OTHERS             0077 /* permissions of group and others */
@@ -289,7 +290,6 @@ http_tokens_make(const char *client, char token[HTTP_TOKEN_TEXT_BYTES],
 {
     unsigned char random[TOKEN_RANDOM_BYTES], digest[DIGEST_BYTES];
     char hex[DIGEST_HEX_BYTES];
-    size_t at = sizeof(TOKEN_PREFIX) - 1;
 
     if (!is_client(slice_of(client)) || *client == '#')
         return err_set(err, E_INVALID,
@@ -299,10 +299,8 @@ http_tokens_make(const char *client, char token[HTTP_TOKEN_TEXT_BYTES],
     if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
         return err_set(err, E_IO, "getrandom: %s", strerror(errno));
     memcpy(token, TOKEN_PREFIX, sizeof(TOKEN_PREFIX));
-    for (size_t i = 0; i < sizeof(random); i++)
-        at += (size_t)snprintf(token + at, HTTP_TOKEN_TEXT_BYTES - at, "%02x",
-                               random[i]);
-    digest_of(token, at, digest);
+    hex_write(random, sizeof(random), token + sizeof(TOKEN_PREFIX) - 1);
+    digest_of(token, strlen(token), digest);
     digest_hex(digest, hex);
     buf_addf(row, "%s %s %s never\n", hex, client,
              http_scope_name(HTTP_SCOPE_SUBMIT));

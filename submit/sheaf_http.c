@@ -6,7 +6,7 @@
  * http_gateway.c.
  */
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* getopt_long, signalfd */
+#define _GNU_SOURCE /* getopt_long */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -14,17 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/program.h"
 #include "base/runtime.h"
 #include "submit/http_gateway.h"
 #include "submit/http_server.h"
 
-#define EXIT_USAGE      2
-#define EXIT_IO         7
+#define PROGRAM         "sheaf-http"
 #define EXIT_INUSE      10
 #define LISTEN_DEFAULT  "127.0.0.1:8017"
 #define METRICS_DEFAULT "127.0.0.1:9017"
@@ -64,8 +63,7 @@ struct options {
     const char *tokens;
     const char *new_token;
     int64_t connections, connections_each, answer_s;
-    bool is_json;
-    int log_level;
+    struct program_log log;
 };
 
 enum option_key {
@@ -99,50 +97,6 @@ static const struct option long_options[] = {
     { NULL, 0, NULL, 0 },
 };
 
-/* Refuses the command line. */
-static _Noreturn void
-refuse(const char *what, const char *value)
-{
-    (void)fprintf(stderr, "sheaf-http: %s: %s\nTry 'sheaf-http --help'.\n",
-                  what, value);
-    exit(EXIT_USAGE);
-}
-
-static int64_t
-parse_number(const char *option, const char *text, long min, long max)
-{
-    char *end;
-    long number;
-
-    errno = 0;
-    number = strtol(text, &end, 10);
-    if (errno || end == text || *end || number < min || number > max)
-        refuse(option, text);
-    return number;
-}
-
-static void
-print_and_exit(const char *text)
-{
-    if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
-        exit(EXIT_IO);
-    exit(0);
-}
-
-static void
-take_log_option(struct options *options, int key, const char *value)
-{
-    if (key == OPTION_LOG_FORMAT) {
-        options->is_json = strcmp(value, "json") == 0;
-        if (!options->is_json && strcmp(value, "text") != 0)
-            refuse("--log-format", value);
-        return;
-    }
-    options->log_level = log_level_parse(value);
-    if (options->log_level < 0 || options->log_level == LOG_FATAL)
-        refuse("--log-level", value);
-}
-
 static void
 take_option(struct options *options, int key, const char *value)
 {
@@ -163,29 +117,29 @@ take_option(struct options *options, int key, const char *value)
         options->new_token = value;
         break;
     case OPTION_CONNECTIONS:
-        options->connections =
-            parse_number("--connections", value, 1, HTTP_CONNECTIONS_MAX);
+        options->connections = program_number(PROGRAM, "--connections", value,
+                                              1, HTTP_CONNECTIONS_MAX);
         break;
     case OPTION_CONNECTIONS_EACH:
-        options->connections_each =
-            parse_number("--connections-each", value, 1, HTTP_CONNECTIONS_MAX);
+        options->connections_each = program_number(
+            PROGRAM, "--connections-each", value, 1, HTTP_CONNECTIONS_MAX);
         break;
     case OPTION_ANSWER_TIMEOUT:
         options->answer_s =
-            parse_number("--answer-timeout", value, 1, ANSWER_S_MAX);
+            program_number(PROGRAM, "--answer-timeout", value, 1, ANSWER_S_MAX);
         break;
     case OPTION_LOG_FORMAT:
+        program_take_log_format(PROGRAM, value, &options->log);
+        break;
     case OPTION_LOG_LEVEL:
-        take_log_option(options, key, value);
+        program_take_log_level(PROGRAM, value, &options->log);
         break;
     case OPTION_HELP:
-        print_and_exit(usage);
-        break;
+        program_print(usage);
     case OPTION_VERSION:
-        print_and_exit("sheaf-http " SHEAF_VERSION "\n");
-        break;
+        program_print(PROGRAM " " SHEAF_VERSION "\n");
     default: /* getopt has said why */
-        exit(EXIT_USAGE);
+        exit(PROGRAM_EXIT_USAGE);
     }
 }
 
@@ -201,12 +155,12 @@ parse_options(struct options *options, int argc, char **argv)
         .connections = HTTP_CONNECTIONS_DEFAULT,
         .connections_each = HTTP_CONNECTIONS_EACH_DEFAULT,
         .answer_s = ANSWER_S,
-        .log_level = LOG_INFO,
+        .log = { .level = LOG_INFO },
     };
     while ((key = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         take_option(options, key, optarg);
     if (optind < argc)
-        refuse("no such argument", argv[optind]);
+        program_refuse(PROGRAM, "no such argument", argv[optind]);
 }
 
 /* The token is shown once, and kept nowhere: the row is for the file. */
@@ -220,32 +174,11 @@ make_token(const char *client)
 
     if (http_tokens_make(client, token, &row, &err) < 0) {
         (void)fprintf(stderr, "sheaf-http: --new-token: %s\n", err.msg);
-        return err.code == E_INVALID ? EXIT_USAGE : EXIT_IO;
+        return err.code == E_INVALID ? PROGRAM_EXIT_USAGE : PROGRAM_EXIT_IO;
     }
     is_printed = printf("%s\n%s", token, row.data) > 0 && fflush(stdout) == 0;
     buf_fini(&row);
-    return is_printed ? 0 : EXIT_IO;
-}
-
-/* Signals are read from a descriptor, in the loop. */
-static int
-open_signals(void)
-{
-    sigset_t set;
-    int fd;
-
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-        log_fatal("event=signals_failed reason=\"%s\"", strerror(errno));
-    fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (fd < 0)
-        log_fatal("event=signals_failed reason=\"%s\"", strerror(errno));
-    return fd;
+    return is_printed ? 0 : PROGRAM_EXIT_IO;
 }
 
 /* A descriptor for each connection, as far as the system allows. */
@@ -330,12 +263,12 @@ static int
 serve(struct gateway *gateway, const struct options *options, int signal_fd,
       struct err *err)
 {
-    int code = EXIT_USAGE;
+    int code = PROGRAM_EXIT_USAGE;
 
     if (options->tokens) {
         gateway->tokens = http_tokens_load(options->tokens, err);
         if (!gateway->tokens)
-            return EXIT_USAGE;
+            return PROGRAM_EXIT_USAGE;
     }
     gateway->guard = http_guard_new();
     gateway->broker = connect_broker(options, err);
@@ -346,7 +279,7 @@ serve(struct gateway *gateway, const struct options *options, int signal_fd,
         code = http_gateway_run(gateway, signal_fd);
         log_info("event=gateway_stopped code=%d", code);
     } else if (err->code == E_INUSE || err->code == E_IO) {
-        code = err->code == E_INUSE ? EXIT_INUSE : EXIT_IO;
+        code = err->code == E_INUSE ? EXIT_INUSE : PROGRAM_EXIT_IO;
     }
     for (size_t i = 0; i < gateway->server_count; i++)
         http_server_free(gateway->servers[i]);
@@ -368,10 +301,12 @@ main(int argc, char **argv)
     parse_options(&options, argc, argv);
     if (options.new_token)
         return make_token(options.new_token);
-    log_setup((enum log_level)options.log_level, options.is_json);
+    log_setup(options.log.level, options.log.is_json);
     umask(S_IRWXG | S_IRWXO);
     (void)setrlimit(RLIMIT_CORE, &none); /* requests hold tokens */
-    signal_fd = open_signals();
+    signal_fd = program_open_signals(0, &err);
+    if (signal_fd < 0)
+        log_fatal("event=signals_failed reason=\"%s\"", err.msg);
     gateway.tokens_path = options.tokens;
     gateway.answer_ms = options.answer_s * 1000;
     code = serve(&gateway, &options, signal_fd, &err);

@@ -6,7 +6,7 @@
  * taken down. The work is in loop.c.
  */
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* getopt_long, signalfd */
+#define _GNU_SOURCE /* getopt_long */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -16,18 +16,17 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/program.h"
 #include "base/runtime.h"
 #include "worker/environment.h"
 #include "worker/loop.h"
 #include "worker/worker.h"
 
-#define EXIT_USAGE       2
-#define EXIT_IO          7
+#define PROGRAM          "sheaf-worker"
 #define CAPACITY_DEFAULT 5
 #define CAPACITY_MAX     1024
 #define LINGER_MS        1000 /* for the last messages */
@@ -61,8 +60,7 @@ struct options {
     const char *own;
     int64_t capacity;
     int parent_fd;
-    bool is_json;
-    int log_level;
+    struct program_log log;
 };
 
 enum option_key {
@@ -92,36 +90,6 @@ static const struct option long_options[] = {
     { NULL, 0, NULL, 0 },
 };
 
-/* Refuses the command line. */
-static _Noreturn void
-refuse(const char *what, const char *value)
-{
-    (void)fprintf(stderr, "sheaf-worker: %s: %s\nTry 'sheaf-worker --help'.\n",
-                  what, value);
-    exit(EXIT_USAGE);
-}
-
-static int64_t
-parse_number(const char *option, const char *text, long min, long max)
-{
-    char *end;
-    long number;
-
-    errno = 0;
-    number = strtol(text, &end, 10);
-    if (errno || end == text || *end || number < min || number > max)
-        refuse(option, text);
-    return number;
-}
-
-static void
-print_and_exit(const char *text)
-{
-    if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
-        exit(EXIT_IO);
-    exit(0);
-}
-
 static void
 take_option(struct options *options, int key, const char *value)
 {
@@ -136,32 +104,28 @@ take_option(struct options *options, int key, const char *value)
         options->name = value;
         break;
     case OPTION_CAPACITY:
-        options->capacity = parse_number("--capacity", value, 1, CAPACITY_MAX);
+        options->capacity =
+            program_number(PROGRAM, "--capacity", value, 1, CAPACITY_MAX);
         break;
     case OPTION_OWN:
         options->own = value;
         break;
     case OPTION_PARENT_FD:
-        options->parent_fd = (int)parse_number("--parent-fd", value, 0, 65535);
+        options->parent_fd =
+            (int)program_number(PROGRAM, "--parent-fd", value, 0, 65535);
         break;
     case OPTION_LOG_FORMAT:
-        options->is_json = strcmp(value, "json") == 0;
-        if (!options->is_json && strcmp(value, "text") != 0)
-            refuse("--log-format", value);
+        program_take_log_format(PROGRAM, value, &options->log);
         break;
     case OPTION_LOG_LEVEL:
-        options->log_level = log_level_parse(value);
-        if (options->log_level < 0 || options->log_level == LOG_FATAL)
-            refuse("--log-level", value);
+        program_take_log_level(PROGRAM, value, &options->log);
         break;
     case OPTION_HELP:
-        print_and_exit(usage);
-        break;
+        program_print(usage);
     case OPTION_VERSION:
-        print_and_exit("sheaf-worker " SHEAF_VERSION "\n");
-        break;
+        program_print(PROGRAM " " SHEAF_VERSION "\n");
     default: /* getopt has said why */
-        exit(EXIT_USAGE);
+        exit(PROGRAM_EXIT_USAGE);
     }
 }
 
@@ -174,12 +138,12 @@ parse_options(struct options *options, int argc, char **argv)
         .broker = getenv("SHEAF_WORKER_BROKER"),
         .capacity = CAPACITY_DEFAULT,
         .parent_fd = LOOP_NO_FD,
-        .log_level = LOG_INFO,
+        .log = { .level = LOG_INFO },
     };
     while ((key = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         take_option(options, key, optarg);
     if (optind < argc)
-        refuse("no such argument", argv[optind]);
+        program_refuse(PROGRAM, "no such argument", argv[optind]);
 }
 
 static int
@@ -195,27 +159,6 @@ load_conf(struct conf *conf, const char *given, struct err *err)
     if (rc == 0)
         rc = conf_use_environment(conf, getenv, err);
     return rc < 0 ? rc : conf_check(conf, err);
-}
-
-/* Signals that end the worker are read from a descriptor, in the loop. */
-static int
-open_signals(void)
-{
-    sigset_t set;
-    int fd;
-
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-        log_fatal("event=signals_failed reason=\"%s\"", strerror(errno));
-    fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (fd < 0)
-        log_fatal("event=signals_failed reason=\"%s\"", strerror(errno));
-    return fd;
 }
 
 /* Whoever started us holds the other end: reads must not wait for it. */
@@ -325,7 +268,7 @@ run(const struct options *options, const struct conf *conf, int signal_fd,
     struct worker worker = { .conf = conf };
     struct link_context *context = NULL;
     struct keys *keys;
-    int code = EXIT_USAGE;
+    int code = PROGRAM_EXIT_USAGE;
 
     allow_cores(false);
     keys = keys_new(conf, err);
@@ -336,9 +279,9 @@ run(const struct options *options, const struct conf *conf, int signal_fd,
         open_parent(options->parent_fd, err) < 0) {
         goto out;
     }
-    code = EXIT_IO;
+    code = PROGRAM_EXIT_IO;
     if (identity_init(&worker.identity, options->name, options->own, err) < 0) {
-        code = err->code == E_INVALID ? EXIT_USAGE : EXIT_IO;
+        code = err->code == E_INVALID ? PROGRAM_EXIT_USAGE : PROGRAM_EXIT_IO;
         goto out;
     }
     context = link_context_new();
@@ -355,7 +298,7 @@ run(const struct options *options, const struct conf *conf, int signal_fd,
         tokens_free(worker.tokens);
         courier_free(worker.courier);
     } else if (err->code == E_USAGE) {
-        code = EXIT_USAGE;
+        code = PROGRAM_EXIT_USAGE;
     }
     link_close(worker.link, LINGER_MS);
     link_context_free(context);
@@ -373,13 +316,15 @@ main(int argc, char **argv)
     struct options options;
     struct conf conf;
     struct err err = { 0 };
-    int signal_fd, code = EXIT_USAGE;
+    int signal_fd, code = PROGRAM_EXIT_USAGE;
 
     environment_clean();
     parse_options(&options, argc, argv);
-    log_setup((enum log_level)options.log_level, options.is_json);
+    log_setup(options.log.level, options.log.is_json);
     umask(S_IRWXG | S_IRWXO);
-    signal_fd = open_signals();
+    signal_fd = program_open_signals(0, &err);
+    if (signal_fd < 0)
+        log_fatal("event=signals_failed reason=\"%s\"", err.msg);
     if (load_conf(&conf, options.config, &err) == 0)
         code = run(&options, &conf, signal_fd, &err);
     if (err.code != 0)

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* signalfd */
+#include "base/program.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+void
+program_refuse(const char *program, const char *what, const char *value)
+{
+    (void)fprintf(stderr, "%s: %s: %s\nTry '%s --help'.\n", program, what,
+                  value, program);
+    exit(PROGRAM_EXIT_USAGE);
+}
+
+int64_t
+program_number(const char *program, const char *option, const char *text,
+               long min, long max)
+{
+    char *end;
+    long number;
+
+    errno = 0;
+    number = strtol(text, &end, 10);
+    if (errno || end == text || *end || number < min || number > max)
+        program_refuse(program, option, text);
+    return number;
+}
+
+void
+program_take_log_format(const char *program, const char *value,
+                        struct program_log *log)
+{
+    log->is_json = strcmp(value, "json") == 0;
+    if (!log->is_json && strcmp(value, "text") != 0)
+        program_refuse(program, "--log-format", value);
+}
+
+void
+program_take_log_level(const char *program, const char *value,
+                       struct program_log *log)
+{
+    int level = log_level_parse(value);
+
+    if (level < 0 || level == LOG_FATAL)
+        program_refuse(program, "--log-level", value);
+    log->level = (enum log_level)level;
+}
+
+void
+program_print(const char *text)
+{
+    if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
+        exit(PROGRAM_EXIT_IO);
+    exit(0);
+}
+
+int
+program_open_signals(int more, struct err *err)
+{
+    sigset_t set;
+    int fd;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    if (more)
+        sigaddset(&set, more);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return err_set(err, E_IO, "set up signals: %s", strerror(errno));
+    fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (fd < 0)
+        return err_set(err, E_IO, "signalfd: %s", strerror(errno));
+    return fd;
+}
