@@ -59,14 +59,13 @@ begin_one(const struct drive *drive)
     return false;
 }
 
+/* Sends the header that is written. */
 static void
-say(struct hand *hand, cJSON *head, struct slice body)
+say_out(struct hand *hand, struct slice body)
 {
     int64_t end_ms = clock_mono_ms() + CONNECT_MS;
     int rc;
 
-    buf_reset(&hand->out);
-    wire_print(head, &hand->out);
     while ((rc = link_send(hand->link, NULL, buf_slice(&hand->out), body)) <
            0) {
         struct pollfd poll_fd = { link_fd(hand->link), POLLIN, 0 };
@@ -75,6 +74,14 @@ say(struct hand *hand, cJSON *head, struct slice body)
             log_fatal("event=not_sent error=\"%s\"", err_text(rc));
         (void)poll(&poll_fd, 1, 1);
     }
+}
+
+static void
+say(struct hand *hand, cJSON *head)
+{
+    buf_reset(&hand->out);
+    wire_print(head, &hand->out);
+    say_out(hand, (struct slice){ NULL, 0 });
 }
 
 static void
@@ -90,7 +97,7 @@ say_hello(struct hand *hand)
     wire_add_int(head, "capacity", hand->client->drive->window);
     wire_add_int(head, "slots", 0);
     wire_add_array(head, "held");
-    say(hand, head, (struct slice){ NULL, 0 });
+    say(hand, head);
 }
 
 static void
@@ -108,7 +115,7 @@ say_held(struct hand *hand, const char *verb)
     }
     if (strcmp(verb, "beat") == 0)
         wire_add_int(head, "slots", hand->slots);
-    say(hand, head, (struct slice){ NULL, 0 });
+    say(hand, head);
 }
 
 static void
@@ -118,55 +125,62 @@ say_slots(struct hand *hand)
 
     wire_add_int(head, "count", hand->slots);
     wire_add_int(head, "word", hand->word);
-    say(hand, head, (struct slice){ NULL, 0 });
+    say(hand, head);
 }
 
 static void
 say_result(struct hand *hand, const struct lease *lease)
 {
-    cJSON *head = wire_new("result");
+    struct buf *out = &hand->out;
     struct slice text;
 
     drive_result(hand->client, lease->request, &hand->reply, &text);
-    wire_add_int(head, "request", lease->request);
-    wire_add_int(head, "fence", lease->fence);
-    wire_add_str(head, "upstream", "bench");
-    wire_add_str(head, "class", "ok");
-    wire_add_int(head, "http_status", 200);
-    wire_add_str(head, "shape", "chat");
-    wire_add_str(head, "model", "bench");
-    wire_add_str(head, "finish", "stop");
-    wire_add_int(head, "prompt_tokens", 256);
-    wire_add_int(head, "completion_tokens", 200);
-    wire_add_int(head, "total_tokens", 456);
-    wire_add_int(head, "latency_ms", 1);
-    wire_add_int(head, "text_at", text.data - hand->reply.data);
-    wire_add_int(head, "text_bytes", (int64_t)text.bytes);
-    wire_add_int(head, "sent", 1);
-    say(hand, head, buf_slice(&hand->reply));
+    buf_reset(out);
+    wire_begin(out, "result");
+    wire_put_int(out, "request", lease->request);
+    wire_put_int(out, "fence", lease->fence);
+    wire_put_str(out, "upstream", "bench");
+    wire_put_str(out, "class", "ok");
+    wire_put_int(out, "http_status", 200);
+    wire_put_str(out, "shape", "chat");
+    wire_put_str(out, "model", "bench");
+    wire_put_str(out, "finish", "stop");
+    wire_put_int(out, "prompt_tokens", 256);
+    wire_put_int(out, "completion_tokens", 200);
+    wire_put_int(out, "total_tokens", 456);
+    wire_put_int(out, "latency_ms", 1);
+    wire_put_int(out, "text_at", text.data - hand->reply.data);
+    wire_put_int(out, "text_bytes", (int64_t)text.bytes);
+    wire_put_int(out, "sent", 1);
+    wire_end(out);
+    say_out(hand, buf_slice(&hand->reply));
 }
 
 /* Answers what came, as many at a time as there are slots. */
 static void
 work(struct hand *hand)
 {
+    struct buf *out = &hand->out;
     size_t done = 0, turn;
 
     do {
-        cJSON *head = wire_new("started"), *held = wire_add_array(head, "held");
         size_t max = hand->waiting_count - done;
 
         if (max > (size_t)hand->slots)
             max = (size_t)hand->slots;
+        buf_reset(out);
+        wire_begin(out, "started");
+        wire_put_name(out, "held");
         for (turn = 0; turn < max && begin_one(hand->client->drive); turn++) {
             const struct lease *lease = &hand->waiting[done + turn];
 
-            wire_add_pair(held, lease->request, lease->fence);
+            buf_addf(out, "%c[%lld,%lld]", turn == 0 ? '[' : ',',
+                     (long long)lease->request, (long long)lease->fence);
         }
+        buf_add_char(out, ']');
+        wire_end(out);
         if (turn > 0)
-            say(hand, head, (struct slice){ NULL, 0 });
-        else
-            cJSON_Delete(head);
+            say_out(hand, (struct slice){ NULL, 0 });
         for (size_t i = 0; i < turn; i++)
             say_result(hand, &hand->waiting[done + i]);
         done += turn;
@@ -226,8 +240,8 @@ take(struct hand *hand)
         struct wire wire;
         struct err err = { 0 };
 
-        if (rc < 0 || wire_parse(&wire, buf_slice(&hand->head),
-                                 buf_slice(&hand->body), &err) < 0) {
+        if (rc < 0 || wire_read(&wire, buf_slice(&hand->head),
+                                buf_slice(&hand->body), &err) < 0) {
             log_fatal("event=bad_message error=\"%s\"", err.msg);
         }
         handle(hand, &wire);
@@ -281,7 +295,7 @@ run_complete(struct drive_client *client)
     say_hello(&hand);
     serve(&hand);
     say_held(&hand, "release");
-    say(&hand, wire_new("bye"), (struct slice){ NULL, 0 });
+    say(&hand, wire_new("bye"));
     link_close(hand.link, CONNECT_MS);
     buf_fini(&hand.head);
     buf_fini(&hand.body);
