@@ -303,26 +303,53 @@ link_close(struct link *link, int linger_ms)
     free(link);
 }
 
-/* Receives one frame into out. 1: none there. *more: another one follows. */
+/* Receives one frame, which the caller closes. 1: none there. *more: another one
+ * follows. */
 static int
-recv_frame(struct link *link, struct buf *out, bool *more)
+take_frame(struct link *link, zmq_msg_t *frame, bool *more)
 {
-    zmq_msg_t frame;
     int rc;
 
-    zmq_msg_init(&frame);
+    zmq_msg_init(frame);
     do
-        rc = zmq_msg_recv(&frame, link->socket, ZMQ_DONTWAIT);
+        rc = zmq_msg_recv(frame, link->socket, ZMQ_DONTWAIT);
     while (rc < 0 && errno == EINTR);
     if (rc < 0) {
-        zmq_msg_close(&frame);
+        zmq_msg_close(frame);
         if (errno != EAGAIN)
             log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
         return 1;
     }
-    *more = zmq_msg_more(&frame) != 0;
+    *more = zmq_msg_more(frame) != 0;
+    return 0;
+}
+
+/* Receives one frame into out, or into nothing. 1: none there. */
+static int
+recv_frame(struct link *link, struct buf *out, bool *more)
+{
+    zmq_msg_t frame;
+
+    if (take_frame(link, &frame, more) == 1)
+        return 1;
     if (out)
         buf_add(out, zmq_msg_data(&frame), zmq_msg_size(&frame));
+    zmq_msg_close(&frame);
+    return 0;
+}
+
+/* Receives the id of a message's peer, which is too long if somebody has set one
+ * of its own: it is counted, and not kept. 1: there is no message. */
+static int
+recv_peer(struct link *link, struct link_peer *peer, bool *more)
+{
+    zmq_msg_t frame;
+
+    if (take_frame(link, &frame, more) == 1)
+        return 1;
+    *peer = (struct link_peer){ .bytes = zmq_msg_size(&frame) };
+    if (peer->bytes <= sizeof(peer->id))
+        memcpy(peer->id, zmq_msg_data(&frame), peer->bytes);
     zmq_msg_close(&frame);
     return 0;
 }
@@ -333,20 +360,14 @@ link_recv(struct link *link, struct link_peer *peer, struct buf *head,
 {
     struct buf *const frames[FRAMES_MAX] = { head, body };
     bool more = true, is_whole = true;
-    struct buf id = { 0 };
 
     buf_reset(head);
     buf_reset(body);
     if (link->is_bound) {
-        if (recv_frame(link, &id, &more) == 1)
-            return 1;
         assert(peer);
-        *peer = (struct link_peer){ .bytes = id.bytes };
-        if (id.bytes <= sizeof(peer->id))
-            memcpy(peer->id, id.data, id.bytes);
-        else
-            is_whole = false; /* somebody set a routing id of its own */
-        buf_fini(&id);
+        if (recv_peer(link, peer, &more) == 1)
+            return 1;
+        is_whole = peer->bytes <= sizeof(peer->id);
     }
     for (int i = 0; more; i++) {
         /* The frames of a message arrive together: none can be missing. */
