@@ -6,7 +6,7 @@
 #   make check          all tests; T=json only those with json in their names
 #   make sampler        the sampler beside the first three sentences
 #   make fairness       mean times to completion under three schedules
-#   make cost           instructions and processor time of a request
+#   make instructions   what the hot paths take, beside what they took
 #   make bench          Sheaf beside what people would use instead
 #   make churn          the store's size over ten simulated hours, and its plot
 #   make lint           formatting, clang-tidy, layers, banned words, documents
@@ -98,7 +98,7 @@ PROGRAMS := $(addprefix $(BIN)/,sheafd sheaf-worker sheaf sheaf-http)
 SHARED := $(OUT)/libsheaf.so.$(SOVERSION)
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check sampler fairness cost churn lint fuzz sim sim-bugs format install uninstall clean FORCE
+.PHONY: all deps demo check sampler fairness churn lint fuzz sim sim-bugs format install uninstall clean FORCE
 all: $(PROGRAMS) $(OUT)/libsheaf.a $(SHARED)
 
 $(call archives,$(OUT))
@@ -188,7 +188,7 @@ uninstall:
 clean:
 	rm -rf build
 
-include tests/check.mk tests/lint.mk tests/bench/bench.mk
+include tests/check.mk tests/lint.mk tests/bench/bench.mk tests/bench/load.mk
 
 -include $(wildcard $(OUT)/*/*.d $(OUT)/*/*/*.d build/fuzz/*/*.d \
     build/fuzz/*/*/*.d)

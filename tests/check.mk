@@ -17,7 +17,7 @@ UNITS := $(if $(findstring thread,$(SAN)),,\
 # What measures, waits for long, or plays the same programs again at length, says
 # nothing new with sanitizers; T names it all the same.
 UNSANITIZED := $(if $(SAN),$(if $(T),,$(addprefix tests/e2e/,16-churn.sh \
-    23-dns.sh 41-storm.sh 52-freeze.sh 55-power.sh 60-memory.sh 81-full.sh \
+    17-instructions.sh 23-dns.sh 41-storm.sh 52-freeze.sh 55-power.sh 60-memory.sh 81-full.sh \
     90-bulk-summary.sh 91-overnight.sh 92-submit-and-poll.sh)))
 SCRIPTS := $(filter-out $(UNSANITIZED),\
     $(call chosen,$(sort $(wildcard tests/e2e/*-*.sh))))
@@ -72,11 +72,6 @@ $(SCHEDULES:%=$(OUT)/tests/fair/fairness-%): $(OUT)/tests/fair/fairness.o \
 	$(call run,LINK,$@)$(LINK) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) \
 	    $(ALL_LIBS) $(call pkg,--libs,criterion)
 
-$(OUT)/tests/fair/lease_cost: $(OUT)/tests/fair/lease_cost.o $(OUT)/aids.a \
-    $(OUT)/queue.a $(OUT)/store.a $(OUT)/base.a
-	$(call run,LINK,$@)$(LINK) -pie -o $@ $^ $(ALL_LIBS) \
-	    $(call pkg,--libs,criterion)
-
 # Ten hours of work that comes and goes, and what becomes of the file.
 $(CHURN): $(OUT)/tests/churn/churn.o $(OUT)/aids.a $(OUT)/queue.a \
     $(OUT)/store.a $(OUT)/base.a
@@ -93,10 +88,6 @@ churn: $(CHURN)
 fairness: $(SCHEDULES:%=$(OUT)/tests/fair/fairness-%)
 	@for schedule in $(SCHEDULES); do echo "$$schedule:"; \
 	    $(OUT)/tests/fair/fairness-$$schedule -j1 || exit 1; done
-
-# What a request costs of the processor, against an upstream that takes no time.
-cost: all $(BIN)/upstream
-	@BIN=$(abspath $(BIN)) sh tests/cost/cost.sh
 
 # The sampler beside the first three sentences, on documents of this machine.
 QUALITY := $(OUT)/tests/sampler/quality

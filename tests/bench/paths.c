@@ -1,0 +1,354 @@
+/*
+ * paths.c - walks one hot path, again and again, for callgrind to count
+ *
+ *   paths              prints a line a path: its name, and what is counted
+ *   paths PATH DIR     walks it, and prints how many units that were
+ *
+ * Everything before the walk (a store, a broker, the drafts that are waiting) is
+ * made while callgrind looks away: it is to be started with --instr-atstart=no,
+ * and with --toggle-collect for each function of the path's line, so that what
+ * plays clients and workers is not counted either. instructions.py does so.
+ *
+ * The same instructions every time: drafts are numbered, times and seeds are
+ * fixed, one thread does all, and nothing depends on an address. DIR is where a
+ * store on LMDB is made; there must be none yet.
+ */
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <valgrind/callgrind.h>
+
+#include "base/log.h"
+#include "queue/prompt.h"
+#include "queue/retry.h"
+#include "tests/bench/payload.h"
+#include "tests/broker_fixture.h"
+#include "tests/broker_hand.h"
+#include "worker/extract.h"
+
+#define DRAFT_BYTES  1024
+#define REPLY_BYTES  1024
+#define CHUNK_DRAFTS 200
+#define CHUNKS       4
+#define DRAFTS       (CHUNK_DRAFTS * CHUNKS)
+#define BATCHES_MANY DRAFTS /* each of one draft */
+#define PURE_UNITS   1000   /* of a path without a broker */
+#define FAILURES     8      /* of a request, in turn: the cap is reached */
+#define STORE_BYTES  (UINT64_C(64) << 20)
+#define OPTIONS      "{\"goal\":\"Summarize this ticket\"}"
+
+/*    name, over LMDB, per, what is counted, how it is walked */
+/* clang-format off */
+#define PATH_LIST(X)                                                      \
+    X("parse", false, "draft", "line_read", walk_parse)                   \
+    X("key", false, "draft", "prompt_make", walk_key)                     \
+    X("extract", false, "reply", "extract_read", walk_extract)            \
+    X("backoff", false, "failure", "retry_decide", walk_backoff)          \
+    X("accept", false, "draft", WHOLE_TURN, walk_accept)                  \
+    X("lease", false, "request", "dispatch_run", walk_one_batch)              \
+    X("lease-many", false, "request", "dispatch_run", walk_batches)    \
+    X("complete", false, "request", NO_LEASE, walk_one_batch)                 \
+    X("accept-lmdb", true, "draft", WHOLE_TURN, walk_accept)              \
+    X("lease-lmdb", true, "request", "dispatch_run", walk_one_batch)          \
+    X("complete-lmdb", true, "request", NO_LEASE, walk_one_batch)
+/* clang-format on */
+
+/* What sheafd's loop does with messages. A commit has what was leased in it, too:
+ * it is counted where requests are completed. */
+#define WHOLE_TURN "broker_apply broker_turn store_commit broker_settle"
+#define NO_LEASE   "broker_apply store_commit broker_settle"
+
+struct walk {
+    struct bench bench;
+    struct payload *payload;
+    const char *dir;
+    long units; /* of what was counted */
+};
+
+/* ---- what is walked ---- */
+
+/* The fixture writes quotation marks for apostrophes. */
+static void
+add_line(const struct walk *walk, int number, struct buf *out)
+{
+    size_t start = out->bytes;
+
+    payload_draft(walk->payload, number, number, DRAFT_BYTES, out);
+    for (size_t i = start; i < out->bytes; i++) {
+        if (out->data[i] == '\'')
+            out->data[i] = '~';
+    }
+}
+
+static void
+must(int rc, const char *what)
+{
+    if (rc < 0)
+        log_fatal("event=path_failed what=%s error=\"%s\"", what, err_text(rc));
+}
+
+static void
+walk_drafts(struct walk *walk, bool has_key)
+{
+    struct line line = { 0 }, options = { 0 };
+    struct prompt prompt = { 0 };
+    struct line_fault fault;
+    struct buf text = { 0 };
+
+    must(line_read_options(&options, &walk->bench.conf, slice_of(OPTIONS),
+                           &fault),
+         "options");
+    CALLGRIND_START_INSTRUMENTATION;
+    for (; walk->units < PURE_UNITS; walk->units++) {
+        buf_reset(&text);
+        add_line(walk, (int)walk->units, &text);
+        must(line_read(&line, &walk->bench.conf, buf_slice(&text), &fault),
+             "line");
+        if (has_key) {
+            must(prompt_make(&prompt, &line, &options, &walk->bench.conf, 0,
+                             &fault),
+                 "prompt");
+        }
+    }
+    CALLGRIND_STOP_INSTRUMENTATION;
+    prompt_fini(&prompt);
+    line_fini(&line);
+    line_fini(&options);
+    buf_fini(&text);
+}
+
+static void
+walk_parse(struct walk *walk)
+{
+    walk_drafts(walk, false);
+}
+
+static void
+walk_key(struct walk *walk)
+{
+    walk_drafts(walk, true);
+}
+
+static void
+walk_extract(struct walk *walk)
+{
+    struct extract extract = { 0 };
+    struct buf reply = { 0 };
+    struct slice text;
+
+    CALLGRIND_START_INSTRUMENTATION;
+    for (; walk->units < PURE_UNITS; walk->units++) {
+        buf_reset(&reply);
+        payload_reply(walk->payload, walk->units, REPLY_BYTES, &reply, &text);
+        must(extract_read(&extract, buf_slice(&reply), EXTRACT_CHAT, NULL),
+             "reply");
+    }
+    CALLGRIND_STOP_INSTRUMENTATION;
+    if (!extract.has_text)
+        log_fatal("event=path_failed what=reply error=\"no text was found\"");
+    extract_fini(&extract);
+    buf_fini(&reply);
+}
+
+static void
+walk_backoff(struct walk *walk)
+{
+    const struct call_end end = { .class = CLASS_RETRYABLE,
+                                  .http_status = 503,
+                                  .was_sent = true,
+                                  .members = 1 };
+    struct conf *conf = &walk->bench.conf;
+
+    conf->attempts_max = FAILURES + 1;
+    CALLGRIND_START_INSTRUMENTATION;
+    for (; walk->units < PURE_UNITS; walk->units++) {
+        struct request request = { .failures =
+                                       (uint32_t)(walk->units % FAILURES) };
+        struct retry_verdict verdict =
+            retry_decide(&request, &end, conf, BENCH_START_MS, INT64_MAX, 0.5);
+
+        if (verdict.action != RETRY_DELAY)
+            log_fatal("event=path_failed what=backoff error=\"no delay\"");
+    }
+    CALLGRIND_STOP_INSTRUMENTATION;
+}
+
+/* ---- through the broker ---- */
+
+/* Answers are looked for from the newest on; there are many. */
+static void
+forget_answers(struct bench *bench)
+{
+    for (size_t i = 0; i < bench->answer_count; i++) {
+        cJSON_Delete(bench->answers[i].head);
+        buf_fini(&bench->answers[i].body);
+    }
+    bench->answer_count = 0;
+}
+
+static void
+send_drafts(struct walk *walk, const char *uuid, int chunk, int first,
+            int drafts)
+{
+    struct buf lines = { 0 };
+    const cJSON *head;
+
+    for (int i = first; i < first + drafts; i++) {
+        add_line(walk, i, &lines);
+        buf_add_char(&lines, '\n');
+    }
+    head = bench_chunk(&walk->bench, uuid, chunk, lines.data);
+    if (strcmp(at_str(head, "verb"), "stored") != 0)
+        log_fatal("event=path_failed what=chunk error=\"%s\"",
+                  at_str(head, "message"));
+    buf_fini(&lines);
+    forget_answers(&walk->bench);
+}
+
+/* So many batches with all drafts between them, each a request of its own. */
+static void
+submit(struct walk *walk, int batches, bool is_counted)
+{
+    int drafts = DRAFTS / batches;
+    int in_chunk = drafts < CHUNK_DRAFTS ? drafts : CHUNK_DRAFTS;
+
+    for (int batch = 0; batch < batches; batch++) {
+        char key[16], uuid[BENCH_UUID_BYTES];
+
+        (void)snprintf(key, sizeof(key), "%d", batch);
+        bench_open(&walk->bench, key, OPTIONS, "", uuid);
+        if (is_counted)
+            CALLGRIND_START_INSTRUMENTATION;
+        for (int i = 0; i * in_chunk < drafts; i++) {
+            send_drafts(walk, uuid, i + 1, batch * drafts + i * in_chunk,
+                        in_chunk);
+        }
+        if (is_counted)
+            CALLGRIND_STOP_INSTRUMENTATION;
+        bench_seal(&walk->bench, uuid, drafts / in_chunk, drafts);
+        forget_answers(&walk->bench);
+    }
+}
+
+static void
+walk_accept(struct walk *walk)
+{
+    bench_start(&walk->bench);
+    submit(walk, 1, true);
+    walk->units = DRAFTS;
+}
+
+/* A worker with the usual slots takes all there is and answers it. */
+static void
+work(struct walk *walk, int batches)
+{
+    struct bench *bench = &walk->bench;
+    struct buf text = { 0 };
+    struct hand *hand;
+
+    bench_start(&walk->bench);
+    submit(walk, batches, false);
+    bench_advance(bench, bench->conf.group_window_ms);
+    for (int i = 0; i < REPLY_BYTES; i++)
+        buf_add_char(&text, (char)('a' + i % 26));
+    CALLGRIND_START_INSTRUMENTATION;
+    hand = hand_new(bench, (uint32_t)bench->conf.slots_max);
+    while (walk->units < DRAFTS) {
+        struct slip *slip;
+        long before = walk->units;
+
+        bench_run(bench);
+        hand_start(hand);
+        while ((slip = hand_slip(hand, SLIP_RUNNING, 0))) {
+            hand_answer(hand, slip, text.data);
+            walk->units++;
+        }
+        if (walk->units == before)
+            log_fatal("event=path_failed what=work error=\"nothing leased\"");
+    }
+    bench_run(bench);
+    CALLGRIND_STOP_INSTRUMENTATION;
+    buf_fini(&text);
+}
+
+static void
+walk_one_batch(struct walk *walk)
+{
+    work(walk, 1);
+}
+
+static void
+walk_batches(struct walk *walk)
+{
+    work(walk, BATCHES_MANY);
+}
+
+/* ---- the whole ---- */
+
+struct path {
+    const char *name;
+    bool is_lmdb;
+    const char *unit;
+    const char *counted;
+    void (*walk)(struct walk *);
+};
+
+#define PATH_ROW(name, is_lmdb, unit, counted, walk) \
+    { name, is_lmdb, unit, counted, walk },
+static const struct path paths[] = { PATH_LIST(PATH_ROW) };
+#undef PATH_ROW
+
+#define PATH_COUNT (sizeof(paths) / sizeof(paths[0]))
+
+static void
+use_lmdb(struct walk *walk)
+{
+    static const unsigned char uuid[STORE_UUID_BYTES] = "the counted one";
+    struct bench *bench = &walk->bench;
+    struct err err = { 0 };
+
+    if (mkdir(walk->dir, 0700) < 0)
+        log_fatal("event=no_directory dir=%s error=\"%s\"", walk->dir,
+                  strerror(errno));
+    store_close(bench->store);
+    bench->store = store_open(walk->dir, STORE_BYTES, uuid, &err);
+    if (!bench->store)
+        log_fatal("event=no_store error=\"%s\"", err.msg);
+}
+
+static int
+walk_path(const struct path *path, const char *dir)
+{
+    struct walk walk = { .dir = dir };
+
+    bench_init(&walk.bench, BENCH_STORE_MAX);
+    walk.payload = payload_new(NULL);
+    if (path->is_lmdb)
+        use_lmdb(&walk);
+    path->walk(&walk);
+    printf("%ld\n", walk.units);
+    bench_fini(&walk.bench);
+    payload_free(walk.payload);
+    return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    if (argc == 1) {
+        for (size_t i = 0; i < PATH_COUNT; i++) {
+            printf("%s %s %s\n", paths[i].name, paths[i].unit,
+                   paths[i].counted);
+        }
+        return 0;
+    }
+    for (size_t i = 0; i < PATH_COUNT && argc == 3; i++) {
+        if (strcmp(paths[i].name, argv[1]) == 0)
+            return walk_path(&paths[i], argv[2]);
+    }
+    (void)fprintf(stderr, "usage: paths [PATH DIR]\n");
+    return 2;
+}
