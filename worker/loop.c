@@ -324,8 +324,8 @@ turn(struct worker *worker, int64_t now_ms)
     collect(worker, now_ms);
     end_leases(worker, now_ms);
     is_busy = start(worker, now_ms);
-    speak(worker, now_ms);
     calls_perform(worker->calls);
+    speak(worker, now_ms);
     /* A send may have eaten the edge that says that messages are there. */
     return inbox_take(worker, now_ms) > 0 || is_busy;
 }
