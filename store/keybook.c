@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE /* endian.h */
 #include "store/keybook.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,22 +175,39 @@ keybook_remove(struct keybook *book, uint64_t prefix)
 
 /* ---- rows ---- */
 
+/* In one go: a row is read and written for each few of its entries. */
 static void
 put_entry(struct buf *out, struct key_entry entry)
 {
+    uint64_t words[2] = { htobe64(entry.prefix), htobe64(entry.request << 16) };
+
     assert(entry.request >> 48 == 0);
-    record_u64(out, entry.prefix);
-    record_u16(out, (unsigned)(entry.request >> 32));
-    record_u32(out, (uint32_t)entry.request);
+    buf_add(out, words, KEY_ENTRY_BYTES);
+}
+
+static struct key_entry
+entry_at(const unsigned char *at)
+{
+    uint64_t words[2] = { 0 };
+
+    memcpy(words, at, KEY_ENTRY_BYTES);
+    return (struct key_entry){ .prefix = be64toh(words[0]),
+                               .request = be64toh(words[1]) >> 16 };
 }
 
 struct key_entry
 key_entry_get(struct record *record)
 {
-    struct key_entry entry = { .prefix = record_get_u64(record) };
+    struct key_entry entry = { 0 };
 
-    entry.request = (uint64_t)record_get_u16(record) << 32;
-    entry.request |= record_get_u32(record);
+    if (record->left < KEY_ENTRY_BYTES) {
+        record->is_short = 1;
+        record->left = 0;
+        return entry;
+    }
+    entry = entry_at(record->at);
+    record->at += KEY_ENTRY_BYTES;
+    record->left -= KEY_ENTRY_BYTES;
     return entry;
 }
 
@@ -218,10 +237,8 @@ find_in_row(struct slice row, uint64_t prefix)
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        struct record at = { .at = (const unsigned char *)row.data +
-                                   middle * KEY_ENTRY_BYTES,
-                             .left = KEY_ENTRY_BYTES };
-        struct key_entry entry = key_entry_get(&at);
+        struct key_entry entry = entry_at((const unsigned char *)row.data +
+                                          middle * KEY_ENTRY_BYTES);
 
         if (entry.prefix == prefix)
             return entry.request;
