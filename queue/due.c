@@ -55,7 +55,8 @@ end_slice(struct broker *broker, const struct timer *timer, enum status status,
     struct batch batch;
     bool has_more;
 
-    /* Purged in the meantime: its drafts go without another result. */
+    /* Purged in the meantime: its drafts go without another result, and what
+     * removes them tells workers of a cancel. */
     if (store_batch_get(broker->env.store, timer->id, &batch) < 0 ||
         batch.state == BATCH_PURGED) {
         return;
@@ -193,12 +194,17 @@ static void
 due_drop(struct broker *broker, const struct timer *timer, int64_t now_ms)
 {
     uint32_t index = timer->cursor.index;
+    struct ending ending = { .status = STATUS_CANCELLED,
+                             .now_ms = now_ms,
+                             .context = broker,
+                             .cancelled = on_cancelled };
     struct batch batch;
 
     if (store_batch_get(broker->env.store, timer->id, &batch) < 0)
         return;
     if (store_drop_drafts(broker->env.store, &batch, &index,
-                          timer->argument != 0)) {
+                          timer->argument & DROP_WHOLE,
+                          timer->argument & DROP_CANCELS ? &ending : NULL)) {
         go_on(broker, timer, index, now_ms);
     }
 }

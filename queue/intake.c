@@ -334,10 +334,11 @@ drop(struct broker *broker, struct batch *batch, bool is_whole, int64_t now_ms)
                                                 broker->env.conf->open_ttl_ms,
                                       .kind = TIMER_ABANDON,
                                       .id = batch->id });
-    store_timer_set(broker->env.store, &(struct timer){ .due_ms = now_ms,
-                                                        .kind = TIMER_DROP,
-                                                        .id = batch->id,
-                                                        .argument = is_whole });
+    store_timer_set(broker->env.store,
+                    &(struct timer){ .due_ms = now_ms,
+                                     .kind = TIMER_DROP,
+                                     .id = batch->id,
+                                     .argument = is_whole ? DROP_WHOLE : 0 });
     core_schedule(broker, batch);
 }
 

@@ -13,6 +13,7 @@ void
 retain_purge(struct broker *broker, struct batch *batch, int64_t now_ms)
 {
     struct store *store = broker->env.store;
+    bool was_cancelled = batch->state == BATCH_CANCELLED;
 
     log_info("event=batch_purged batch=%llu drafts=%u",
              (unsigned long long)batch->id, batch->draft_count);
@@ -20,10 +21,13 @@ retain_purge(struct broker *broker, struct batch *batch, int64_t now_ms)
     store_batch_move(store, batch, BATCH_PURGED);
     store_batch_put(store, batch, now_ms);
     store_key_free(store, batch->id);
-    store_timer_set(store, &(struct timer){ .due_ms = now_ms,
-                                            .kind = TIMER_DROP,
-                                            .id = batch->id,
-                                            .argument = true });
+    store_timer_set(
+        store,
+        &(struct timer){ .due_ms = now_ms,
+                         .kind = TIMER_DROP,
+                         .id = batch->id,
+                         .argument =
+                             DROP_WHOLE | (was_cancelled ? DROP_CANCELS : 0) });
     broker->counters.batches_purged++;
     broker->has_results = true;
 }

@@ -6,7 +6,7 @@
 /* What one slice does with each draft. */
 struct sweep {
     struct batch *batch;
-    const void *terms; /* struct ending, or struct retry */
+    const void *terms; /* struct ending, struct retry, or NULL */
     void (*visit)(struct store *store, struct sweep *sweep,
                   struct draft *draft);
 };
@@ -230,10 +230,13 @@ store_retry_drafts(struct store *store, struct batch *batch, uint32_t *index,
 
 /* ---- drop ---- */
 
+/* Of a cancelled batch, the sweep that ends its drafts may not have come so
+ * far. */
 static void
 drop_draft(struct store *store, struct sweep *sweep, struct draft *draft)
 {
-    (void)sweep;
+    if (sweep->terms)
+        withdraw(store, draft, sweep->terms);
     result_remove(store, draft);
     table_del(store, TABLE_DRAFT, key_draft(draft->batch, draft->index));
     table_del(store, TABLE_ESSENCE, key_draft(draft->batch, draft->index));
@@ -265,13 +268,15 @@ drop_rows(struct store *store, enum table table, uint64_t batch)
 
 bool
 store_drop_drafts(struct store *store, struct batch *batch, uint32_t *index,
-                  bool is_whole)
+                  bool is_whole, const struct ending *ending)
 {
     static const enum table tables[] = {
         TABLE_DRAFT, TABLE_ESSENCE, TABLE_NAME,  TABLE_REFUSAL,
         TABLE_DONE,  TABLE_READY,   TABLE_CHUNK, TABLE_BODY,
     };
-    struct sweep sweep = { .batch = batch, .visit = drop_draft };
+    struct sweep sweep = { .batch = batch,
+                           .terms = ending,
+                           .visit = drop_draft };
 
     if (run_sweep(store, &sweep, index))
         return true;

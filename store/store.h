@@ -462,10 +462,13 @@ bool store_retry_drafts(struct store *store, struct batch *batch,
 bool store_forget(struct store *store, uint64_t request, bool at_once);
 
 /* Removes a slice of an abandoned or purged batch's drafts. True: there are
- * more. When it is the last and is_whole, the batch goes too. A timer for a
- * request that goes with them may still come: it finds no request. */
+ * more. When it is the last and is_whole, the batch goes too. `ending` is that of
+ * a cancel which may not be through with them, or NULL: calls that are in flight
+ * go on. A timer for a request that goes with them may still come: it finds no
+ * request. */
 bool store_drop_drafts(struct store *store, struct batch *batch,
-                       uint32_t *index, bool is_whole);
+                       uint32_t *index, bool is_whole,
+                       const struct ending *ending);
 
 /* Frees a batch's key, so that it can be used for a new one. */
 void store_key_free(struct store *store, uint64_t batch);
@@ -513,6 +516,10 @@ enum timer_kind {
     TIMER_DELIVERY = 14,
     TIMER_LAST = TIMER_DELIVERY,
 };
+
+/* What the timer of a drop says, in its argument. */
+#define DROP_WHOLE   1u /* the batch goes, too */
+#define DROP_CANCELS 2u /* it was cancelled: calls that are in flight end */
 
 struct timer {
     int64_t due_ms;

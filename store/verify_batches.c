@@ -136,11 +136,12 @@ compare_dropped(struct check *check, const struct batch *batch)
                  draft_next(check->store, batch->id, 0, &draft) == E_NOTFOUND,
              "%s, and nothing removes what it has",
              batch_state_name(batch->state))) {
-        store_timer_set(check->store,
-                        &(struct timer){ .due_ms = check->store->now_ms,
-                                         .kind = TIMER_DROP,
-                                         .id = batch->id,
-                                         .argument = is_purged });
+        store_timer_set(
+            check->store,
+            &(struct timer){ .due_ms = check->store->now_ms,
+                             .kind = TIMER_DROP,
+                             .id = batch->id,
+                             .argument = is_purged ? DROP_WHOLE : 0 });
     }
 }
 

@@ -131,7 +131,7 @@ timer_restart(struct check *check)
     out = table_fields(check->store);
     record_u64(out, 0);
     record_u32(out, 0);
-    record_u32(out, is_whole);
+    record_u32(out, is_whole ? DROP_WHOLE : 0);
     table_put(check->store, TABLE_TIMER,
               key_bytes(key_start(), check->key.data, check->key.bytes));
 }

@@ -501,7 +501,7 @@ drop_slice(struct play *play, struct timer *timer)
 
     return store_batch_get(play->store, timer->id, &batch) == 0 &&
            store_drop_drafts(play->store, &batch, &timer->cursor.index,
-                             timer->argument != 0);
+                             timer->argument & DROP_WHOLE, NULL);
 }
 
 static bool

@@ -161,6 +161,27 @@ Test(broker_purge, a_call_in_flight_ends_in_the_cache, .init = set_up,
     cr_assert_eq(usage().requests, 0, "nothing is left behind");
 }
 
+/* The sweep of the cancel has not come by when the batch is purged. */
+Test(broker_purge, ends_the_calls_of_a_batch_cancelled_just_before,
+     .init = set_up, .fini = tear_down)
+{
+    bench_submit(&bench, "k", NULL, TWO, uuid);
+    bench_submit(&bench, "l", NULL, "{'id':'b','text':'b'}\n", other);
+    bench_advance(&bench, bench.conf.group_window_ms);
+    cr_assert_eq(hand_start(hand), 2);
+    bench_ask_later(&bench, NULL, "'verb':'cancel','batch':'%s'", uuid);
+    bench_ask_later(&bench, NULL, "'verb':'purge','batch':'%s'", uuid);
+    bench_run(&bench);
+    cr_expect_eq(usage().batches, 1);
+    cr_expect_eq(hand->cancel_count, 1, "%zu", hand->cancel_count);
+    cr_expect_eq(usage().leases, 1);
+    cr_expect_null(hand_find(hand, "\"a\""));
+    hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
+    bench_run(&bench);
+    cr_expect_str_eq(bench_state(&bench, other), "finished",
+                     "whoever needs it, too, gets it");
+}
+
 Test(broker_purge, goes_on_after_a_restart, .init = set_up, .fini = tear_down)
 {
     submit("k", TWO, uuid);

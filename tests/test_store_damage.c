@@ -528,7 +528,7 @@ sweep_all(struct play *play)
         store_batch_put(play->store, &batch, play->now_ms);
         batch.state = BATCH_ABANDONED;
         index = 0;
-        (void)store_drop_drafts(play->store, &batch, &index, true);
+        (void)store_drop_drafts(play->store, &batch, &index, true, NULL);
     }
 }
 

@@ -421,7 +421,7 @@ CLAIM(dropped_draft_leaves_both_its_requests)
 
     batch.state = BATCH_ABANDONED;
     play_begin(play);
-    cr_expect_not(store_drop_drafts(play->store, &batch, &index, true));
+    cr_expect_not(store_drop_drafts(play->store, &batch, &index, true, NULL));
     cr_expect_eq(store_request_get(play->store, joined.old, &request),
                  E_NOTFOUND);
     play_commit(play);
