@@ -19,7 +19,8 @@
  * has twelve rows there, and twice the mean of what is recent, 64, share them.
  * As entries they take 2 MiB, twice that while the sweep is behind. */
 #define RECENT_MAX   131072
-#define LOG_DROP_MAX 64 /* rows of the log that a transaction removes */
+#define LOG_DROP_MAX 64  /* rows of the log that a transaction removes */
+#define LOG_LOOK_MAX 512 /* damaged ones that it looks behind for that */
 
 /* The recent entries of a cell, in no order, one for each prefix. */
 struct cell {
@@ -442,22 +443,44 @@ log_changes(struct store *store)
     table_put(store, TABLE_KEY_LOG, key_id(book->log_last++));
 }
 
-/* Removes the rows that were written before the sweep began its last round, and
- * so were swept whole. */
+/* The number of the first row, if that was written before the sweep began its
+ * last round, and so was swept whole; 0: it was not. A damaged one is older than
+ * the next that can be read, and must not keep all that come after it. */
+static uint64_t
+first_swept(struct store *store)
+{
+    struct key key = key_start();
+    uint64_t first = 0;
+
+    for (int i = 0; i < LOG_LOOK_MAX; i++) {
+        struct slice found;
+        struct record record;
+        int rc = table_seek(store, TABLE_KEY_LOG, key, 0, &found, &record);
+
+        if (rc < 0 && rc != E_CORRUPT)
+            break;
+        if (first == 0)
+            first = key_get_u64(found, 0);
+        if (rc == 0) {
+            return record_get_u64(&record) + CELL_COUNT <=
+                           store->keybook->swept_next
+                       ? first
+                       : 0;
+        }
+        key = key_u8(key_id(key_get_u64(found, 0)), 0);
+    }
+    return 0;
+}
+
 static void
 trim_log(struct store *store)
 {
     for (int i = 0; i < LOG_DROP_MAX; i++) {
-        struct slice found;
-        struct record record;
-        int rc =
-            table_seek(store, TABLE_KEY_LOG, key_start(), 0, &found, &record);
+        uint64_t first = first_swept(store);
 
-        if (rc < 0 ||
-            record_get_u64(&record) + CELL_COUNT > store->keybook->swept_next) {
+        if (first == 0)
             return;
-        }
-        table_del(store, TABLE_KEY_LOG, key_id(key_get_u64(found, 0)));
+        table_del(store, TABLE_KEY_LOG, key_id(first));
     }
 }
 

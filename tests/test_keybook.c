@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "store/table.h"
+#include "tests/rot.h"
 #include "tests/store_play.h"
 
 TestSuite(keybook, .timeout = 60);
@@ -169,18 +170,26 @@ count_entries(struct model *model, enum table table, size_t head)
     return count;
 }
 
+/* Sets all keys, ten to a transaction. */
+static void
+set_all(struct model *model)
+{
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        if (i % 10 == 0)
+            play_begin(&model->play);
+        keybook_set(model->play.store, model->keys[i], i + 1);
+        model->requests[i] = i + 1;
+        if (i % 10 == 9)
+            play_commit(&model->play);
+    }
+}
+
 Test(keybook, takes_out_of_the_log_what_is_in_the_set)
 {
     struct model *model = model_new(PLAY_MEMORY);
     uint64_t logged, kept, all = 0;
 
-    for (size_t i = 0; i < KEY_COUNT; i++) {
-        if (i % 10 == 0)
-            play_begin(&model->play);
-        keybook_set(model->play.store, model->keys[i], i + 1);
-        if (i % 10 == 9)
-            play_commit(&model->play);
-    }
+    set_all(model);
     play_begin(&model->play);
     logged = count_entries(model, TABLE_KEY_LOG, 16);
     kept = count_entries(model, TABLE_KEY_SET, 0);
@@ -191,6 +200,27 @@ Test(keybook, takes_out_of_the_log_what_is_in_the_set)
     cr_expect_eq(kept + all, KEY_COUNT);
     /* A round of the sweep takes in twice what is recent on an average. */
     cr_expect_lt(logged, 4 * RECENT, "the log keeps what was swept");
+    store_abort(model->play.store);
+    model_free(model);
+}
+
+Test(keybook, takes_damaged_rows_out_of_the_log_with_the_next_one)
+{
+    struct model *model = model_new(PLAY_MEMORY);
+
+    play_begin(&model->play);
+    keybook_set(model->play.store, model->keys[0], 1);
+    play_commit(&model->play);
+    play_begin(&model->play);
+    keybook_set(model->play.store, model->keys[1], 2);
+    play_commit(&model->play);
+    for (uint64_t nth = 0; nth < 2; nth++)
+        cr_assert(rot_row(model->play.store, TABLE_KEY_LOG, nth, ROT_FLIP, 7));
+    set_all(model);
+    check(model, "behind the damage");
+    play_begin(&model->play);
+    cr_expect_lt(rows(model, TABLE_KEY_LOG), 4 * RECENT / 10,
+                 "damaged rows keep what was swept");
     store_abort(model->play.store);
     model_free(model);
 }
