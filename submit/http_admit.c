@@ -135,18 +135,19 @@ is_type(struct slice field, const char *type)
 static int
 check_length(struct admission *admission)
 {
-    const struct http_route *route = admission->exchange->request.route;
+    const struct http_request *request = &admission->exchange->request;
+    size_t max = http_route_body_max(request->route, request->gateway);
     struct slice length = http_gate_field(admission->head, "content-length");
     unsigned long long bytes = 0;
 
     for (size_t i = 0; i < length.bytes && bytes <= SIZE_MAX / 100; i++)
         bytes = bytes * 10 + (unsigned)(length.data[i] - '0');
-    if (bytes <= route->body_bytes_max)
+    if (bytes <= max)
         return 0;
     return http_error_set(admission->error, 413, "body_too_large",
                           "a body of %.*s bytes, at most %zu",
                           (int)(length.bytes < 32 ? length.bytes : 32),
-                          length.data, route->body_bytes_max);
+                          length.data, max);
 }
 
 static int
@@ -156,7 +157,7 @@ check_body(struct admission *admission)
     struct slice type = http_gate_field(admission->head, "content-type");
     struct slice coding = http_gate_field(admission->head, "content-encoding");
 
-    if (request->route->body_bytes_max == 0) {
+    if (http_route_body_max(request->route, request->gateway) == 0) {
         if (http_gate_has_body(admission->head))
             return http_error_set(admission->error, 400, "unexpected_body",
                                   "a body is not expected here");

@@ -14,7 +14,8 @@
 #include "base/mem.h"
 #include "submit/http_gateway.h"
 
-#define ID_PREFIX "req_"
+#define ID_PREFIX     "req_"
+#define LOG_BYTES_MAX 256
 
 static struct exchange *
 exchange_of(struct http_request *request)
@@ -52,6 +53,18 @@ http_exchange_log(const struct exchange *exchange)
                  "status=%d ms=%lld",
                  request->id, request->grant.client, path, exchange->status,
                  latency_ms);
+}
+
+void
+http_library_log(void *cls, const char *fmt, va_list args)
+{
+    char text[LOG_BYTES_MAX];
+
+    (void)cls;
+    if (vsnprintf(text, sizeof(text), fmt, args) < 0)
+        return;
+    text[strcspn(text, "\n\"")] = '\0';
+    log_debug("event=http_library message=\"%s\"", text);
 }
 
 static void
@@ -214,22 +227,34 @@ gather(struct http_request *request, struct slice piece)
     return piece.bytes;
 }
 
+/* Who took the pieces so far is told that there is nothing more to be said. */
+static void
+refuse_body(struct exchange *exchange, size_t max)
+{
+    http_gone_fn *gone = exchange->gone;
+    struct http_error error;
+
+    exchange->gone = NULL;
+    if (gone)
+        gone(exchange->gone_arg);
+    http_error_set(&error, 413, "body_too_large",
+                   "a body of more than %zu bytes", max);
+    http_reply_error(&exchange->request, &error);
+}
+
 size_t
 http_exchange_take(struct exchange *exchange, struct slice piece)
 {
     struct http_request *request = &exchange->request;
     const struct http_route *route = request->route;
-    struct http_error error;
-    size_t taken = 0;
+    size_t max = http_route_body_max(route, request->gateway), taken = 0;
 
-    if (piece.bytes > route->body_bytes_max - exchange->body_bytes) {
-        http_error_set(&error, 413, "body_too_large",
-                       "a body of more than %zu bytes", route->body_bytes_max);
-        http_reply_error(request, &error);
-    } else {
+    /* What the broker allows may have become less. */
+    if (exchange->body_bytes > max || piece.bytes > max - exchange->body_bytes)
+        refuse_body(exchange, max);
+    else
         taken = route->piece ? route->piece(request, piece)
                              : gather(request, piece);
-    }
     assert(taken <= piece.bytes);
     exchange->body_bytes += taken;
     return taken;

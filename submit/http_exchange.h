@@ -9,6 +9,8 @@
 #ifndef SUBMIT_HTTP_EXCHANGE_H
 #define SUBMIT_HTTP_EXCHANGE_H
 
+#include <stdarg.h>
+
 #include "submit/http_gate.h"
 #include "submit/http_guard.h"
 #include "submit/http_route.h"
@@ -66,6 +68,10 @@ void http_exchange_free(struct exchange *exchange);
 /* Writes the log line of one that is through. Never its path as it came: what a
  * client writes there may be anything. */
 void http_exchange_log(const struct exchange *exchange);
+
+/* Writes what the HTTP library has to say, as it wants to be called. */
+void http_library_log(void *cls, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 /* True if a handler has added a field of that name. */
 bool http_exchange_has(const struct exchange *exchange, const char *name);

@@ -76,6 +76,13 @@ http_route_find(const struct http_routes *routes, struct slice method,
 }
 
 size_t
+http_route_body_max(const struct http_route *route,
+                    const struct gateway *gateway)
+{
+    return route->body_max ? route->body_max(gateway) : route->body_bytes_max;
+}
+
+size_t
 http_route_param(const struct http_route *route, size_t nth)
 {
     const char *pattern = route->pattern;

@@ -29,12 +29,16 @@ typedef void http_handler_fn(struct http_request *request);
  */
 typedef size_t http_piece_fn(struct http_request *request, struct slice piece);
 
+/* How long a body may be that the broker limits. */
+typedef size_t http_body_max_fn(const struct gateway *gateway);
+
 struct http_route {
     const char *method; /* GET also serves HEAD */
     const char *pattern;
     enum http_scope scope; /* that its token must have; OPEN: needs none */
     const char *type;      /* of the body, without parameters; NULL: none */
-    size_t body_bytes_max; /* 0: it has none */
+    size_t body_bytes_max; /* 0: it has none, or body_max says it */
+    http_body_max_fn *body_max;
     http_handler_fn *handler;
     http_piece_fn *piece; /* NULL: the body is gathered in memory */
 };
@@ -51,6 +55,10 @@ const struct http_route *http_route_find(const struct http_routes *routes,
                                          const struct http_path *path,
                                          struct buf *allow,
                                          struct http_error *error);
+
+/* How long the body may be. 0: there is to be none. */
+size_t http_route_body_max(const struct http_route *route,
+                           const struct gateway *gateway);
 
 /* The index of the segment that is the nth parameter of a row. */
 size_t http_route_param(const struct http_route *route, size_t nth);

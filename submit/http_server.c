@@ -13,10 +13,10 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "submit/http_linger.h"
 
-#define BLOCK_BYTES   32768 /* of a pulled body, asked for at a time */
-#define STOP_TURNS    100   /* until connections that were shut are closed */
-#define LOG_BYTES_MAX 256
+#define BLOCK_BYTES 32768 /* of a pulled body, asked for at a time */
+#define STOP_TURNS  100   /* until connections that were shut are closed */
 /* So many times the connections from one address are taken, to be told that
  * they are too many; those beyond are closed. */
 #define SURPLUS_FACTOR 4
@@ -31,6 +31,7 @@ struct connection {
     struct exchange *exchange; /* NULL: between requests */
     bool is_surplus;           /* its address has too many */
     bool is_shut;              /* by us: it is about to go */
+    bool is_refused;           /* before the end of a body */
 };
 
 struct http_server {
@@ -39,6 +40,7 @@ struct http_server {
     struct MHD_Daemon *daemon;
     struct connection *connections;
     size_t count;
+    struct http_linger *linger;
     int64_t sweep_ms;
     bool is_draining;
     struct pollfd *polled; /* as many as connections; for the sweep */
@@ -213,6 +215,7 @@ begin(struct exchange *exchange, const char *method, const char *version)
           http_gate_has_body(&head) ? HTTP_PHASE_BODY : HTTP_PHASE_ANSWER);
     /* What may follow is cut off by a reply at once; else, a reply in turn keeps
      * the connection. */
+    connection->is_refused = exchange->must_close;
     return exchange->must_close ? deliver(exchange) : MHD_YES;
 }
 
@@ -229,6 +232,7 @@ take_body(struct exchange *exchange, const char *data, size_t *bytes)
         /* The library replies before a body and behind it, but not within. */
         http_exchange_frame(exchange, &text);
         send_whole(connection, &text);
+        connection->is_refused = true;
         return MHD_NO;
     }
     connection->pace.bytes += (int64_t)taken;
@@ -370,19 +374,10 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **context,
     else
         server->connections = connection->next;
     server->count--;
+    if (connection->is_refused && !connection->is_shut)
+        http_linger_add(server->linger, connection->fd,
+                        server->gateway->now_ms);
     free(connection);
-}
-
-static void
-on_message(void *cls, const char *fmt, va_list args)
-{
-    char text[LOG_BYTES_MAX];
-
-    (void)cls;
-    if (vsnprintf(text, sizeof(text), fmt, args) < 0)
-        return;
-    text[strcspn(text, "\n\"")] = '\0';
-    log_debug("event=http_library message=\"%s\"", text);
 }
 
 /* ---- deadlines ---- */
@@ -472,8 +467,8 @@ start_daemon(struct http_server *server, const struct http_server_terms *terms,
 {
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
-        NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
+        NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, http_library_log,
+        NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
         server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_POOL_BYTES,
@@ -496,11 +491,13 @@ http_server_new(struct gateway *gateway, const struct http_server_terms *terms,
     server = mem_zalloc(1, sizeof(*server));
     server->gateway = gateway;
     server->terms = terms->http;
+    server->linger = http_linger_new();
     server->daemon = start_daemon(server, terms, fd);
     if (server->daemon)
         return server;
     err_set(err, E_IO, "start the HTTP server: the library refuses");
     (void)close(fd);
+    http_linger_free(server->linger);
     free(server);
     return NULL;
 }
@@ -518,6 +515,7 @@ http_server_free(struct http_server *server)
         (void)MHD_run(server->daemon);
     }
     MHD_stop_daemon(server->daemon);
+    http_linger_free(server->linger);
     free(server->polled);
     free(server);
 }
@@ -561,6 +559,7 @@ http_server_turn(struct http_server *server)
     if (MHD_run(server->daemon) != MHD_YES)
         log_error("event=http_run_failed");
     sweep(server);
+    http_linger_turn(server->linger, server->gateway->now_ms);
 }
 
 int
@@ -573,11 +572,12 @@ http_server_fd(const struct http_server *server)
 int64_t
 http_server_next_ms(const struct http_server *server)
 {
-    int64_t now_ms = server->gateway->now_ms, next_ms = INT64_MAX;
+    int64_t next_ms = http_linger_next_ms(server->linger);
+    int64_t now_ms = server->gateway->now_ms;
     MHD_UNSIGNED_LONG_LONG timeout_ms;
 
     if (MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES &&
-        timeout_ms < INT32_MAX) {
+        timeout_ms < INT32_MAX && now_ms + (int64_t)timeout_ms < next_ms) {
         next_ms = now_ms + (int64_t)timeout_ms;
     }
     if (server->count > 0 && server->sweep_ms < next_ms)

@@ -290,3 +290,34 @@ Test(http_range, understands_one_range_and_passes_over_the_rest)
         tear_down();
     }
 }
+
+static size_t
+take_all(struct http_request *request, struct slice piece)
+{
+    http_on_gone(request, gone, &gone_count);
+    return piece.bytes;
+}
+
+static size_t
+ten_bytes(const struct gateway *it)
+{
+    cr_expect_eq(it, &gateway);
+    return 10;
+}
+
+/* Whoever has taken pieces must be able to let go of them. */
+Test(http_exchange, tells_who_took_pieces_that_the_body_is_refused,
+     .init = set_up, .fini = tear_down)
+{
+    static const struct http_route route = { .method = "POST",
+                                             .pattern = "/",
+                                             .body_max = ten_bytes,
+                                             .piece = take_all };
+
+    exchange->request.route = &route;
+    cr_expect_eq(http_exchange_take(exchange, slice_of("0123456789")), 10);
+    cr_expect_eq(gone_count, 0);
+    cr_expect_eq(http_exchange_take(exchange, slice_of("0")), 0);
+    cr_expect_eq(gone_count, 1);
+    cr_expect_eq(exchange->status, 413);
+}

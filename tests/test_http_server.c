@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "submit/http_linger.h"
 
 /* A server and one client in one process: the client's bytes are sent, and the
  * server is turned until what is expected has come. Its time is the test's. */
@@ -294,6 +295,23 @@ Test(http_server, refuses_a_body_in_chunks_that_is_too_long, .init = set_up,
     UNTIL(is_closed);
     cr_expect(has("HTTP/1.1 413 "));
     cr_expect_eq(called_count, 0);
+}
+
+/* A client that sends on is not to be met by a reset before it has read. */
+Test(http_server, keeps_a_refused_client_until_it_has_read, .init = set_up,
+     .fini = tear_down)
+{
+    say("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
+    UNTIL(http_server_count(server) == 0);
+    for (int i = 0; i < 5; i++) {
+        say("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab");
+        pass_ms(HTTP_LINGER_TURN_MS);
+    }
+    UNTIL(is_closed);
+    cr_expect(has("HTTP/1.1 413 "));
+    cr_expect_eq(called_count, 0);
+    pass_ms(HTTP_LINGER_MS);
+    UNTIL(send(client, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0);
 }
 
 /* Feeds the pieces of a stream, each when it is asked for. */
