@@ -245,6 +245,7 @@ take_welcome(struct http_broker *broker, struct wire *wire, int64_t now_ms)
         welcome->is_draining = false;
     welcome->chunk_bytes_max = limit_of(limits, "chunk_bytes_max");
     welcome->line_bytes_max = limit_of(limits, "line_bytes_max");
+    welcome->file_bytes_max = limit_of(limits, "file_bytes_max");
     cJSON_Delete(welcome->models);
     welcome->models =
         cJSON_DetachItemFromObjectCaseSensitive(wire->head, "models");

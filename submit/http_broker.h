@@ -42,7 +42,7 @@ typedef void http_answer_fn(void *arg, const struct wire *wire,
 /* What the broker said of itself last. */
 struct http_welcome {
     char version[HTTP_VERSION_BYTES];
-    int64_t chunk_bytes_max, line_bytes_max;
+    int64_t chunk_bytes_max, line_bytes_max, file_bytes_max;
     cJSON *models; /* an array of {"id","upstream"}; NULL: it told none */
     bool is_draining;
 };

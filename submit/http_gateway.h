@@ -20,6 +20,7 @@
 #include "submit/http_broker.h"
 #include "submit/http_guard.h"
 #include "submit/http_route.h"
+#include "submit/http_spool.h"
 #include "submit/http_tokens.h"
 
 #define HTTP_SERVERS_MAX      2
@@ -44,6 +45,7 @@ struct gateway {
     int64_t started_ms;
     int64_t answer_ms;                     /* a completion may take so long */
     size_t body_bytes;                     /* of all requests, in memory now */
+    struct http_spool_room spool;          /* for uploads */
     uint64_t replies[HTTP_STATUS_CLASSES]; /* by the status's first digit */
     uint64_t refused_tokens;
     bool is_draining;

@@ -32,6 +32,7 @@
 
 #define HTTP_JSON "application/json"
 #define HTTP_TEXT "text/plain; charset=utf-8"
+#define HTTP_FORM "multipart/form-data"
 
 struct gateway;
 struct http_route;

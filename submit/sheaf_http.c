@@ -30,7 +30,9 @@
 #define CLIENT_DEFAULT  "http"
 #define ANSWER_S        570 /* less than the SDKs' 600 s */
 #define ANSWER_S_MAX    86400
-#define FDS_EXTRA       64 /* beside the connections */
+#define FDS_EACH        (HTTP_SERVERS_MAX + 1) /* one may have an upload */
+#define FDS_EXTRA       256                    /* beside the connections */
+#define SPOOL_BYTES_MAX 1099511627776L         /* that can be asked for */
 
 static const char usage[] =
     "Usage: sheaf-http [OPTION]...\n"
@@ -49,6 +51,9 @@ static const char usage[] =
     "(256)\n"
     "  --connections-each N     of these, from one client's address (32)\n"
     "  --answer-timeout S       how long a completion may take (570)\n"
+    "  --spool DIR              where uploads are kept until they are whole\n"
+    "                           (" HTTP_SPOOL_DIR ")\n"
+    "  --spool-bytes N          of all of them together (2147483648)\n"
     "  --log-format text|json\n"
     "  --log-level debug|info|warn|error\n"
     "  --help, --version\n"
@@ -62,7 +67,8 @@ struct options {
     const char *metrics_listen;
     const char *tokens;
     const char *new_token;
-    int64_t connections, connections_each, answer_s;
+    const char *spool;
+    int64_t connections, connections_each, answer_s, spool_bytes;
     struct program_log log;
 };
 
@@ -75,6 +81,8 @@ enum option_key {
     OPTION_CONNECTIONS,
     OPTION_CONNECTIONS_EACH,
     OPTION_ANSWER_TIMEOUT,
+    OPTION_SPOOL,
+    OPTION_SPOOL_BYTES,
     OPTION_LOG_FORMAT,
     OPTION_LOG_LEVEL,
     OPTION_HELP,
@@ -90,6 +98,8 @@ static const struct option long_options[] = {
     { "connections", required_argument, NULL, OPTION_CONNECTIONS },
     { "connections-each", required_argument, NULL, OPTION_CONNECTIONS_EACH },
     { "answer-timeout", required_argument, NULL, OPTION_ANSWER_TIMEOUT },
+    { "spool", required_argument, NULL, OPTION_SPOOL },
+    { "spool-bytes", required_argument, NULL, OPTION_SPOOL_BYTES },
     { "log-format", required_argument, NULL, OPTION_LOG_FORMAT },
     { "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
     { "help", no_argument, NULL, OPTION_HELP },
@@ -128,6 +138,13 @@ take_option(struct options *options, int key, const char *value)
         options->answer_s =
             program_number(PROGRAM, "--answer-timeout", value, 1, ANSWER_S_MAX);
         break;
+    case OPTION_SPOOL:
+        options->spool = value;
+        break;
+    case OPTION_SPOOL_BYTES:
+        options->spool_bytes =
+            program_number(PROGRAM, "--spool-bytes", value, 1, SPOOL_BYTES_MAX);
+        break;
     case OPTION_LOG_FORMAT:
         program_take_log_format(PROGRAM, value, &options->log);
         break;
@@ -155,6 +172,8 @@ parse_options(struct options *options, int argc, char **argv)
         .connections = HTTP_CONNECTIONS_DEFAULT,
         .connections_each = HTTP_CONNECTIONS_EACH_DEFAULT,
         .answer_s = ANSWER_S,
+        .spool = HTTP_SPOOL_DIR,
+        .spool_bytes = HTTP_SPOOL_BYTES_MAX,
         .log = { .level = LOG_INFO },
     };
     while ((key = getopt_long(argc, argv, "", long_options, NULL)) != -1)
@@ -185,8 +204,7 @@ make_token(const char *client)
 static int
 raise_fd_limit(const struct options *options, struct err *err)
 {
-    rlim_t wanted =
-        (rlim_t)(options->connections * HTTP_SERVERS_MAX + FDS_EXTRA);
+    rlim_t wanted = (rlim_t)(options->connections * FDS_EACH + FDS_EXTRA);
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -309,6 +327,8 @@ main(int argc, char **argv)
         log_fatal("event=signals_failed reason=\"%s\"", err.msg);
     gateway.tokens_path = options.tokens;
     gateway.answer_ms = options.answer_s * 1000;
+    gateway.spool.dir = options.spool;
+    gateway.spool.bytes_max = options.spool_bytes;
     code = serve(&gateway, &options, signal_fd, &err);
     if (err.code != 0)
         log_error("event=gateway_failed reason=\"%s\"", err.msg);

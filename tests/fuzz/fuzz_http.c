@@ -2,8 +2,8 @@
  * fuzz_http.c - what the HTTP gateway reads itself
  *
  * The first byte chooses: a URI, a header as the HTTP library lends it, a file
- * of tokens, a field Authorization, an address to listen at, or the body of a
- * completion. What is let through must be what it seems.
+ * of tokens, a field Authorization, an address to listen at, the body of a
+ * completion, of a request for a batch, or of a form. What is let through must be what it seems.
  */
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* memmem */
@@ -12,9 +12,11 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "submit/http_batches.h"
 #include "submit/http_complete.h"
 #include "submit/http_gate.h"
 #include "submit/http_listen.h"
+#include "submit/http_multipart.h"
 #include "submit/http_path.h"
 #include "submit/http_tokens.h"
 
@@ -180,6 +182,87 @@ try_body(struct slice text)
     buf_fini(&line);
 }
 
+/* Whatever asks for a batch, its options are strict JSON. */
+static void
+try_batch(struct slice text)
+{
+    cJSON *head = cJSON_CreateObject();
+    struct json_doc doc = { 0 };
+    struct http_error error = { 0 };
+    struct buf options = { 0 };
+
+    if (http_batch_read(text, 1000000, head, &options, &error) == 0) {
+        must(cJSON_HasObjectItem(head, "file"));
+        must(json_parse(&doc, options.data, options.bytes, JSON_INPUT, NULL) ==
+             0);
+    } else {
+        must(error.status >= 400 && *error.message);
+    }
+    json_fini(&doc);
+    cJSON_Delete(head);
+    buf_fini(&options);
+}
+
+static int
+begin_part(void *arg, const char *name, const char *filename)
+{
+    struct buf *told = arg;
+
+    must(strlen(name) <= HTTP_PART_NAME_BYTES_MAX);
+    must(strlen(filename) <= HTTP_PART_NAME_BYTES_MAX);
+    buf_add_char(told, '\0');
+    buf_add(told, name, strlen(name) + 1);
+    buf_add(told, filename, strlen(filename) + 1);
+    return 0;
+}
+
+static int
+take_part(void *arg, struct slice piece)
+{
+    must(piece.bytes > 0);
+    buf_add_slice(arg, piece);
+    return 0;
+}
+
+/* Reads a form in pieces of so many bytes, and returns how that went. */
+static int
+read_form(struct slice text, size_t bytes, struct buf *told, bool *is_whole)
+{
+    struct http_multipart_sink sink = { begin_part, take_part, told };
+    struct http_multipart *form =
+        http_multipart_new("multipart/form-data; boundary=X", &sink, NULL);
+    int rc = 0;
+
+    for (size_t at = 0; rc == 0 && at < text.bytes; at += bytes) {
+        size_t left = text.bytes - at;
+
+        rc = http_multipart_take(
+            form, (struct slice){ text.data + at, left < bytes ? left : bytes },
+            NULL);
+    }
+    *is_whole = http_multipart_is_whole(form);
+    http_multipart_free(form);
+    return rc;
+}
+
+/* Wherever a form is cut, it holds the same, and no boundary. */
+static void
+try_form(struct slice text)
+{
+    struct buf whole = { 0 }, cut = { 0 };
+    bool whole_ends, cut_ends;
+    int rc = read_form(text, text.bytes + 1, &whole, &whole_ends);
+
+    must(read_form(text, 3, &cut, &cut_ends) == rc);
+    if (rc == 0) {
+        must(whole_ends == cut_ends);
+        must(!whole_ends || slice_equal(buf_slice(&whole), buf_slice(&cut)));
+        must(!whole.bytes || !memmem(whole.data, whole.bytes, "\r\n--X", 5));
+    }
+    buf_fini(&whole);
+    buf_fini(&cut);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
@@ -191,18 +274,22 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     buf_add(&copy, data + 1, bytes - 1);
     buf_reserve(&copy, 1)[0] = '\0';
     text = buf_slice(&copy);
-    if (data[0] % 6 == 0)
+    if (data[0] % 8 == 0)
         try_path(text);
-    else if (data[0] % 6 == 1 && strlen(copy.data) == text.bytes)
+    else if (data[0] % 8 == 1 && strlen(copy.data) == text.bytes)
         try_head(text);
-    else if (data[0] % 6 == 2)
+    else if (data[0] % 8 == 2)
         try_tokens(text);
-    else if (data[0] % 6 == 3)
+    else if (data[0] % 8 == 3)
         try_bearer(text);
-    else if (data[0] % 6 == 4)
+    else if (data[0] % 8 == 4)
         try_place(copy.data);
-    else if (data[0] % 6 == 5)
+    else if (data[0] % 8 == 5)
         try_body(text);
+    else if (data[0] % 8 == 6)
+        try_batch(text);
+    else
+        try_form(text);
     buf_fini(&copy);
     return 0;
 }

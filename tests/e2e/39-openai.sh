@@ -1,0 +1,77 @@
+#!/bin/sh
+# 39-openai.sh - the official openai package, pointed at the gateway
+#
+# The npm package runs the whole life cycle of files and batches, with
+# OPENAI_LINES (1000) lines; openai.mjs has the cases. It is installed below
+# build/npm-openai once; that needs the network, and its lack is a failure.
+# SPDX-License-Identifier: MIT
+set -u
+. "$(dirname "$0")/lib.sh"
+
+OPENAI=7.57.0
+OPENAI_LINES=${OPENAI_LINES:-1000}
+npm_dir=$BIN/../../npm-openai
+
+install_openai() {
+    [ -f "$npm_dir/openai-$OPENAI" ] && return
+    command -v npm >/dev/null || fail "there is no npm (Debian: npm)"
+    rm -rf "$npm_dir"
+    mkdir -p "$npm_dir"
+    (cd "$npm_dir" && echo '{"private":true}' >package.json &&
+        npm install --no-audit --no-fund --cache "$work/npm-cache" \
+            "openai@$OPENAI") >npm.err 2>&1 ||
+        fail "npm cannot install openai; see its words"
+    : >"$npm_dir/openai-$OPENAI"
+}
+
+new_token() { # CLIENT SCOPE; sets token
+    "$BIN/sheaf-http" --new-token "$1" >made || fail "a token is made"
+    token=$(head -n 1 made)
+    tail -n 1 made | sed "s/ submit / $2 /" >>tokens
+}
+
+start_gateway() { # OPTION…; sets api and watch, and GATEWAY_PID
+    "$BIN/sheaf-http" --listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 \
+        --spool "$work/spool" "$@" >gateway.out 2>>gateway.err &
+    GATEWAY_PID=$!
+    until_true 10 grep -q '^metrics-listen ' gateway.out
+    api=$(sed -n 's/^listen //p' gateway.out)
+    watch=$(sed -n 's/^metrics-listen //p' gateway.out)
+    until_true 10 curl -sf -o ready "$watch/readyz"
+}
+
+cases() { # NAME…
+    API=$api/v1 LINES=$OPENAI_LINES ALICE=$alice BOB=$bob READER=$reader \
+        OPENAI_DIR=$npm_dir node "$here/openai.mjs" "$@" || fail "the cases $*"
+}
+
+install_openai
+mkdir spool
+: >tokens
+chmod 600 tokens
+new_token alice submit && alice=$token
+new_token bob submit && bob=$token
+new_token alice read && reader=$token
+
+cat >script <<'END'
+match=wrong status=400 body='{"error":{"message":"no such thing","type":"invalid_request_error","param":"messages","code":"odd"}}'
+match=busy status=429 body='{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}'
+match=slow until=go
+END
+start_upstream --script script
+start_broker --set attempts_max=1 --set slots_max=20 --set group_window_ms=0
+start_gateway --tokens tokens
+
+cases lifecycle
+say "$OPENAI_LINES lines went up, through, and came down"
+cases failures objects lists others
+say "errors, lists and other clients are as the package expects"
+cases cancel sheaf synchronous
+say "cancel, Sheaf's own options, and single completions work, too"
+
+equal "$(ls spool)" "" "what is left in the spool"
+kill -TERM "$GATEWAY_PID"
+wait "$GATEWAY_PID"
+equal $? 0 "exit code of sheaf-http that was told to stop"
+stop_broker
+stop_upstream
