@@ -1,15 +1,18 @@
 #!/usr/bin/python3
 """memory.py - how much memory the programs take, at most
 
-  memory.py FILE BROKER_PID COMMAND…
+  memory.py [--gateway PID] FILE BROKER_PID COMMAND…
 
 Runs the command, whose exit code becomes its own, and meanwhile looks at the
-anonymous memory (RssAnon) of the broker, of its children (the worker) and of
-the command. FILE holds the peaks in KiB, as {"broker":…,"worker":…,
-"client":…}; those of earlier commands that it holds are kept if higher.
+anonymous memory (RssAnon) of the broker, of its children (the worker), of the
+gateway, if there is one, and of the command. FILE holds the peaks in KiB, as
+{"broker":…,"worker":…,"client":…,"gateway":…}, and as broker_all and so on what
+each but the command ever had of all memory, pages of the store included; those
+of earlier commands that it holds are kept if higher.
 """
 # SPDX-License-Identifier: MIT
 
+import argparse
 import glob
 import json
 import os
@@ -21,12 +24,12 @@ import time
 PAUSE_S = 0.002
 
 
-def rss_anon_kib(pid):
+def kib(pid, name="RssAnon"):
     """0 for a process that has ended."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii") as file:
             for line in file:
-                if line.startswith("RssAnon:"):
+                if line.startswith(name + ":"):
                     return int(line.split()[1])
     except (FileNotFoundError, ProcessLookupError):
         pass
@@ -41,24 +44,33 @@ def children(pid):
     return found
 
 
+def keep(peaks, seen):
+    for who, figure in seen.items():
+        peaks[who] = max(peaks.get(who, 0), figure)
+
+
 def main():
-    path, broker, *command = sys.argv[1:]
-    peaks = {"broker": 0, "worker": 0, "client": 0}
-    if os.path.exists(path):
-        with open(path, encoding="ascii") as file:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--gateway", default="")
+    parser.add_argument("file")
+    parser.add_argument("broker")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    options = parser.parse_args()
+    peaks = {}
+    if os.path.exists(options.file):
+        with open(options.file, encoding="ascii") as file:
             peaks = json.load(file)
-    workers = children(broker)
-    with subprocess.Popen(command) as client:
+    pids = {"broker": [options.broker], "worker": children(options.broker),
+            "gateway": [options.gateway] if options.gateway else []}
+    with subprocess.Popen(options.command) as client:
         while client.poll() is None:
-            seen = {
-                "broker": rss_anon_kib(broker),
-                "worker": max(map(rss_anon_kib, workers), default=0),
-                "client": rss_anon_kib(client.pid),
-            }
-            for who, kib in seen.items():
-                peaks[who] = max(peaks[who], kib)
+            keep(peaks, {who: max(map(kib, of), default=0)
+                         for who, of in pids.items()})
+            keep(peaks, {"client": kib(client.pid)})
             time.sleep(PAUSE_S)
-    with open(path, "w", encoding="ascii") as file:
+    keep(peaks, {who + "_all": max((kib(pid, "VmHWM") for pid in of), default=0)
+                 for who, of in pids.items()})
+    with open(options.file, "w", encoding="ascii") as file:
         json.dump(peaks, file)
     sys.exit(client.returncode if client.returncode >= 0 else 1)
 
