@@ -45,6 +45,13 @@ cases() { # NAME…
         OPENAI_DIR=$npm_dir node "$here/openai.mjs" "$@" || fail "the cases $*"
 }
 
+uploads() { # CASE…
+    for case in "$@"; do
+        "$python" "$here/uploads.py" "$case" "$api" "$bob" "$GATEWAY_PID" \
+            "$BROKER_PID" || fail "the case $case"
+    done
+}
+
 install_openai
 mkdir spool
 : >tokens
@@ -59,7 +66,8 @@ match=busy status=429 body='{"error":{"message":"slow down","type":"rate_limit_e
 match=slow until=go
 END
 start_upstream --script script
-start_broker --set attempts_max=1 --set slots_max=20 --set group_window_ms=0
+start_broker --set attempts_max=1 --set slots_max=20 \
+    --set group_window_ms=0 --set file_bytes_max=8388608
 start_gateway --tokens tokens
 
 cases lifecycle
@@ -68,6 +76,8 @@ cases failures objects lists others
 say "errors, lists and other clients are as the package expects"
 cases cancel sheaf synchronous
 say "cancel, Sheaf's own options, and single completions work, too"
+uploads vanish late large keyed crowd
+say "uploads that are broken off leave nothing, and others are whole"
 
 equal "$(ls spool)" "" "what is left in the spool"
 kill -TERM "$GATEWAY_PID"
