@@ -65,7 +65,7 @@ calls = len(starts) + sum(event["event"] == "start"
 print(f"{by['first']} answered by the first, {by['second']} by the second, "
       f"{calls} calls, {(min(starts) - killed) / 1000:.1f} ms to switch")
 assert len(results) == 200 and all(r["status"] == "ok" for r in results)
-assert by["first"] + by["second"] == 200 and by["second"] > 100
+assert by["first"] + by["second"] == 200 and by["second"] > 0
 assert models == {("first", "model-a"), ("second", "model-b")}, models
 # At most those in flight when it died were answered and not heard, or called
 # and not answered.

@@ -83,7 +83,7 @@ struct fair_lease {
 };
 
 struct fair {
-    struct stand stands[WORLD_PLANS];
+    struct stand stands[WORLD_PLANS + 1]; /* the last one is the filer's */
     struct member seats[SCHEDULE_CLASSES][WORLD_CLIENTS];
     struct pair seat_pairs[SCHEDULE_CLASSES][WORLD_CLIENTS][WORLD_CLIENTS];
     struct pair stand_pairs[WORLD_PLANS][WORLD_PLANS];
