@@ -48,7 +48,8 @@ DEPS := build-essential pkg-config libssl-dev libxxhash-dev libicu-dev \
     libinih-dev libcjson-dev libzmq3-dev libcurl4-openssl-dev uuid-dev \
     liblmdb-dev libzstd-dev libcriterion-dev libmicrohttpd-dev clang clang-format \
     clang-tidy libclang-rt-dev mandoc strace curl ca-certificates procps \
-    python3 python3-zmq openssl prometheus sqlite3 faketime valgrind $(NPM)
+    python3 python3-zmq openssl prometheus sqlite3 faketime valgrind chromium \
+    $(NPM)
 
 comma := ,
 VARIANT := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),plain)
@@ -148,6 +149,10 @@ $(OUT)/flags: FORCE | $(DEPS_FIRST)
 	    echo 'A library is missing: make deps' >&2; exit 1; }
 	@mkdir -p $(@D)
 	@echo "$(CC) $(COMPILE)" | cmp -s - $@ || echo "$(CC) $(COMPILE)" >$@
+
+# The status page is part of the gateway.
+$(OUT)/submit/http_page.o build/fuzz/submit/http_page.o: \
+    $(wildcard submit/page/*)
 
 # Quick, and without the network, when all is there.
 deps:

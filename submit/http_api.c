@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "submit/http_batches.h"
 #include "submit/http_complete.h"
+#include "submit/http_events.h"
 #include "submit/http_files.h"
 #include "submit/http_gateway.h"
 #include "submit/http_models.h"
+#include "submit/http_page.h"
+#include "submit/http_search.h"
+#include "submit/http_ui.h"
 
 #define COMPLETION(url)                                                 \
     {                                                                   \
@@ -12,19 +16,31 @@
         .handler = http_complete                                        \
     }
 
+#define PAGE_FILE(url, function)                               \
+    {                                                          \
+        .method = "GET", .pattern = url, .handler = (function) \
+    }
+
+#define LOOK(url, function)                                        \
+    {                                                              \
+        .method = "GET", .pattern = url, .scope = HTTP_SCOPE_READ, \
+        .handler = (function)                                      \
+    }
+
+#define ACTION(url, function)                                         \
+    {                                                                 \
+        .method = "POST", .pattern = url, .scope = HTTP_SCOPE_SUBMIT, \
+        .type = HTTP_JSON, .body_bytes_max = HTTP_UI_BODY_BYTES_MAX,  \
+        .handler = (function)                                         \
+    }
+
 static const struct http_route rows[] = {
     COMPLETION("/v1/chat/completions"),
     COMPLETION("/v1/responses"),
     COMPLETION("/v1/completions"),
     COMPLETION("/v1/embeddings"),
-    { .method = "GET",
-      .pattern = "/v1/models",
-      .scope = HTTP_SCOPE_READ,
-      .handler = http_models_list },
-    { .method = "GET",
-      .pattern = "/v1/models/{model}",
-      .scope = HTTP_SCOPE_READ,
-      .handler = http_models_get },
+    LOOK("/v1/models", http_models_list),
+    LOOK("/v1/models/{model}", http_models_get),
     { .method = "POST",
       .pattern = "/v1/files",
       .scope = HTTP_SCOPE_SUBMIT,
@@ -32,40 +48,38 @@ static const struct http_route rows[] = {
       .body_max = http_upload_bytes_max,
       .piece = http_upload_take,
       .handler = http_upload },
-    { .method = "GET",
-      .pattern = "/v1/files",
-      .scope = HTTP_SCOPE_READ,
-      .handler = http_files_list },
-    { .method = "GET",
-      .pattern = "/v1/files/{file}",
-      .scope = HTTP_SCOPE_READ,
-      .handler = http_files_get },
+    LOOK("/v1/files", http_files_list),
+    LOOK("/v1/files/{file}", http_files_get),
     { .method = "DELETE",
       .pattern = "/v1/files/{file}",
       .scope = HTTP_SCOPE_SUBMIT,
       .handler = http_files_delete },
-    { .method = "GET",
-      .pattern = "/v1/files/{file}/content",
-      .scope = HTTP_SCOPE_READ,
-      .handler = http_content },
+    LOOK("/v1/files/{file}/content", http_content),
     { .method = "POST",
       .pattern = "/v1/batches",
       .scope = HTTP_SCOPE_SUBMIT,
       .type = HTTP_JSON,
       .body_bytes_max = HTTP_BATCH_BYTES_MAX,
       .handler = http_batch_new },
-    { .method = "GET",
-      .pattern = "/v1/batches",
-      .scope = HTTP_SCOPE_READ,
-      .handler = http_batches_list },
-    { .method = "GET",
-      .pattern = "/v1/batches/{batch}",
-      .scope = HTTP_SCOPE_READ,
-      .handler = http_batches_get },
+    LOOK("/v1/batches", http_batches_list),
+    LOOK("/v1/batches/{batch}", http_batches_get),
     { .method = "POST",
       .pattern = "/v1/batches/{batch}/cancel",
       .scope = HTTP_SCOPE_SUBMIT,
       .handler = http_batches_cancel },
+    PAGE_FILE("/", http_page_index),
+    PAGE_FILE("/page.css", http_page_style),
+    PAGE_FILE("/page.js", http_page_script),
+    LOOK("/ui/events", http_events_open),
+    LOOK("/ui/batches", http_ui_batches),
+    LOOK("/ui/batches/{batch}", http_ui_batch),
+    LOOK("/ui/batches/{batch}/results", http_search),
+    LOOK("/ui/batches/{batch}/results/{index}", http_ui_result),
+    LOOK("/ui/batches/{batch}/results/{index}/why", http_ui_why),
+    ACTION("/ui/batches/{batch}/cancel", http_ui_cancel),
+    ACTION("/ui/batches/{batch}/retry", http_ui_retry),
+    ACTION("/ui/batches/{batch}/pause", http_ui_pause),
+    ACTION("/ui/batches/{batch}/resume", http_ui_resume),
 };
 
 const struct http_routes http_api_routes = { rows,

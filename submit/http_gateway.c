@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "submit/http_events.h"
 #include "submit/http_server.h"
 
 #define GO_ON       (-1) /* no exit code yet */
@@ -108,9 +109,12 @@ wait_ms(const struct gateway *gateway)
 {
     int64_t next_ms = gateway->now_ms + WAIT_MS_MAX;
     int64_t broker_ms = http_broker_next_ms(gateway->broker);
+    int64_t events_ms = http_events_next_ms(gateway->events);
 
     if (broker_ms < next_ms)
         next_ms = broker_ms;
+    if (events_ms < next_ms)
+        next_ms = events_ms;
     for (size_t i = 0; i < gateway->server_count; i++) {
         int64_t server_ms = http_server_next_ms(gateway->servers[i]);
 
@@ -126,6 +130,7 @@ static void
 turn(struct gateway *gateway)
 {
     http_broker_turn(gateway->broker, gateway->now_ms);
+    http_events_turn(gateway->events);
     for (size_t i = 0; i < gateway->server_count; i++)
         http_server_turn(gateway->servers[i]);
     http_broker_turn(gateway->broker, gateway->now_ms);

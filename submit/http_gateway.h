@@ -30,13 +30,17 @@
 
 #define HTTP_EXIT_SIGNAL 128 /* and the signal's number, the second time */
 
+struct http_events;
 struct http_server;
+struct text_rules;
 
 struct gateway {
     struct http_broker *broker;
     struct http_tokens *tokens; /* NULL: nobody is asked for one */
     const char *tokens_path;    /* borrowed from the command line */
     struct http_guard *guard;
+    struct http_events *events;    /* of the pages that are open */
+    struct text_rules *text_rules; /* for what is sought */
     struct http_server *servers[HTTP_SERVERS_MAX];
     size_t server_count;
     const char *client; /* who asks, where no token says it */

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "submit/exposition.h"
+#include "submit/http_events.h"
 #include "submit/http_gateway.h"
 #include "submit/http_server.h"
 #include "submit/metrics.h"
@@ -95,6 +96,8 @@ write_own(const struct gateway *gateway, struct buf *out)
                (double)(gateway->now_ms - gateway->started_ms) / 1000);
     add_metric(out, "sheaf_http_connections", "gauge",
                "Connections of clients.", (double)connections);
+    add_metric(out, "sheaf_http_pages", "gauge", "Status pages that are open.",
+               (double)http_events_count(gateway->events));
     add_metric(out, "sheaf_http_refused_tokens_total", "counter",
                "Requests with a wrong token.", (double)gateway->refused_tokens);
     add_replies(gateway, out);

@@ -20,6 +20,8 @@
 #include "base/log.h"
 #include "base/program.h"
 #include "base/runtime.h"
+#include "base/text.h"
+#include "submit/http_events.h"
 #include "submit/http_gateway.h"
 #include "submit/http_server.h"
 
@@ -289,7 +291,10 @@ serve(struct gateway *gateway, const struct options *options, int signal_fd,
             return PROGRAM_EXIT_USAGE;
     }
     gateway->guard = http_guard_new();
-    gateway->broker = connect_broker(options, err);
+    gateway->text_rules = text_rules_new(err);
+    gateway->events = http_events_new(gateway);
+    if (gateway->text_rules)
+        gateway->broker = connect_broker(options, err);
     if (gateway->broker && raise_fd_limit(options, err) == 0 &&
         listen_at(gateway, options, "listen", options->listen, err) == 0 &&
         listen_at(gateway, options, "metrics-listen", options->metrics_listen,
@@ -301,6 +306,8 @@ serve(struct gateway *gateway, const struct options *options, int signal_fd,
     }
     for (size_t i = 0; i < gateway->server_count; i++)
         http_server_free(gateway->servers[i]);
+    http_events_free(gateway->events);
+    text_rules_free(gateway->text_rules);
     http_broker_free(gateway->broker);
     http_guard_free(gateway->guard);
     http_tokens_free(gateway->tokens);
