@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,13 +87,15 @@ int
 http_place_listen(struct http_place *place, struct err *err)
 {
     struct buf text = { 0 };
-    int on = 1, rc;
+    int on = 1, unsent = HTTP_UNSENT_BYTES_MAX, rc;
     int fd = socket(place->address.ss_family,
                     SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0)
         return err_set(err, E_IO, "socket: %s", strerror(errno));
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
+                   sizeof(unsent)) == 0 && /* connections have it, too */
         bind(fd, (struct sockaddr *)&place->address, place->bytes) == 0 &&
         listen(fd, BACKLOG) == 0 &&
         getsockname(fd, (struct sockaddr *)&place->address, &place->bytes) ==

@@ -16,6 +16,10 @@
 #include "base/err.h"
 #include "submit/http_guard.h"
 
+/* The system would take megabytes of a reply for a client that does not read,
+ * and the deadlines see what was taken. More is not needed to keep it busy. */
+#define HTTP_UNSENT_BYTES_MAX 131072
+
 struct http_place {
     struct sockaddr_storage address;
     socklen_t bytes;

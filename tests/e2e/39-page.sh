@@ -115,6 +115,13 @@ equal "$(status_of -H "Authorization: Bearer $reader" \
     -H 'Content-Type: application/json' -d '{}' \
     "$closed_url/ui/batches/$batch/cancel")" 403 "an action of who only reads"
 
+# ---- what many pages cost, beside the browser ----
+
+"$python" "$here/streams.py" "$BIN/sheaf-http" costs >costs.out 2>&1 &
+costs_pid=$!
+"$python" "$here/streams.py" "$BIN/sheaf-http" drops >drops.out 2>&1 &
+drops_pid=$!
+
 # ---- in the browser ----
 
 pictures=$BIN/../page
@@ -132,6 +139,13 @@ wait $page_pid || fail "the page in a browser"
 OWNER=$owner READER=$reader node "$here/page.js" "$browser" "$pictures" \
     "$closed_url" || fail "the page in a browser that signs in"
 
+for case in costs drops; do
+    eval wait "\$${case}_pid" || {
+        cat $case.out >&2
+        fail "the streams of pages: $case"
+    }
+    say "$(cat $case.out)"
+done
 for pid in "$open_pid" "$closed_pid"; do
     kill -TERM "$pid"
     wait "$pid"
