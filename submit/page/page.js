@@ -14,6 +14,7 @@ const RETRY_MS = 500;          // after a stream that broke, doubled
 const RETRY_MAX_MS = 10000;
 const POLL_MS = 3000;          // for a batch that the stream does not tell of
 const TYPING_MS = 300;         // until what was typed is looked for
+const BATCHES_EACH = 20;      // more are shown when asked for
 const RESULTS_EACH = 50;
 const RESULTS_LIVE_MAX = 200;  // that are kept up to date while filtered
 const LONG_TEXT = 200000;      // characters that are shown of a text
@@ -28,6 +29,7 @@ const state = {
   batches: new Map(),          // by UUID
   order: null,                 // UUIDs, newest first; null: not known yet
   hasMore: false,
+  shown: BATCHES_EACH,         // so many batches at most
   older: [],                   // UUIDs that were asked for
   olderMore: false,
   rates: new Map(),            // by UUID: [{at, done}]
@@ -343,8 +345,9 @@ function progress(label) {
   const all = el('span');
   const failed = el('span');
   const reused = el('span');
+  const again = el('span');
   const left = el('span', { class: 'left' });
-  const node = el('div', {}, bar, el('p', { class: 'numbers' }, el('span', {}, done, all), failed, reused, left));
+  const node = el('div', {}, bar, el('p', { class: 'numbers' }, el('span', {}, done, all), failed, again, reused, left));
   const update = batch => {
     const sum = outcome(batch.counts);
     [sum.ok, sum.failed, sum.rest].forEach((value, i) => {
@@ -355,6 +358,7 @@ function progress(label) {
     write(done, number(sum.done));
     write(all, ` of ${number(sum.all)}${sum.all ? ` · ${percent(sum.done, sum.all)}` : ''}`);
     write(failed, sum.failed ? `${number(sum.failed)} without an answer` : '');
+    write(again, batch.counts.retrying ? `${number(batch.counts.retrying)} tried again` : '');
     const saved = (batch.counts.joined ?? 0) + (batch.counts.cached ?? 0);
     write(reused, saved ? `${number(saved)} reused` : '');
     write(left, timing(batch));
@@ -365,7 +369,8 @@ function progress(label) {
 function timing(batch) {
   if (!LIVE_STATES.includes(batch.state)) {
     const from = batch.sealed_at || batch.created_at;
-    return batch.finished_at > from ? `took ${duration(batch.finished_at - from)}` : '';
+    if (!batch.finished_at) return '';
+    return batch.finished_at > from ? `took ${duration(batch.finished_at - from)}` : 'done at once';
   }
   if (batch.state === 'open') return 'being submitted';
   if (batch.state === 'paused') return 'paused';
@@ -422,7 +427,8 @@ function card(uuid) {
 function drawBatches() {
   const list = $('batches');
   const known = state.order ?? [];
-  const uuids = [...known, ...state.older.filter(uuid => !known.includes(uuid))].filter(uuid => state.batches.has(uuid));
+  const all = [...known, ...state.older.filter(uuid => !known.includes(uuid))].filter(uuid => state.batches.has(uuid));
+  const uuids = all.slice(0, state.shown);
   for (const [uuid, { node }] of cards) {
     if (uuids.includes(uuid)) continue;
     node.remove();
@@ -440,9 +446,21 @@ function drawBatches() {
     write($('batches-empty'), state.order ? 'No batch yet. What sheaf run and sheaf submit hand in, and what comes over HTTP, is shown here.'
       : state.overview?.up === false ? 'Nothing can be shown until the broker is back.' : 'Loading…');
   }
-  const running = uuids.filter(uuid => LIVE_STATES.includes(state.batches.get(uuid).state)).length;
-  write($('batches-note'), isEmpty ? '' : `${number(running)} running, ${number(uuids.length)} shown, the newest first`);
-  $('older').hidden = !(state.older.length ? state.olderMore : state.hasMore);
+  const seen = all.filter(uuid => LIVE_STATES.includes(state.batches.get(uuid).state)).length;
+  const running = state.session?.scope === 'admin' ? state.overview?.stats?.batches_live ?? seen : seen;
+  write($('batches-note'), isEmpty ? '' : `${number(running)} running; the newest ${number(uuids.length)} are shown`);
+  $('older').hidden = all.length === uuids.length && !(state.older.length ? state.olderMore : state.hasMore);
+}
+
+/* Shows more of what is known, and asks for what is not. */
+async function showMore() {
+  const known = new Set([...state.order ?? [], ...state.older]);
+  const last = $('batches').lastElementChild;
+  state.shown += BATCHES_EACH;
+  if (known.size < state.shown && (state.older.length ? state.olderMore : state.hasMore)) await loadOlder();
+  draw();
+  say(`${cards.size} batches are shown.`);
+  last.nextElementSibling?.querySelector('a').focus();
 }
 
 async function loadOlder(again = false) {
@@ -461,7 +479,6 @@ async function loadOlder(again = false) {
       const page = await get(`/ui/batches?before=${encodeURIComponent(before)}`);
       page.batches.forEach(addOlder);
       state.olderMore = page.more;
-      say(`${page.batches.length} older batches are shown.`);
     }
   } catch (error) {
     say(`Older batches cannot be read: ${error.message}`);
@@ -535,14 +552,19 @@ const alertWords = {
   worker_lost: 'Worker lost', upstream_suspended: 'Upstream not asked', queue_stuck: 'Queue stuck',
 };
 
+/* What fires, and what is not asked, though that does not fire yet. */
 function drawAlerts() {
   const firing = (state.overview?.alerts ?? []).filter(alert => alert.fires);
-  $('alerts').hidden = firing.length === 0;
-  const text = JSON.stringify(firing.map(alert => [alert.alert, alert.upstream, alert.message]));
+  const told = new Set(firing.filter(alert => alert.alert === 'upstream_suspended').map(alert => alert.upstream));
+  const rows = firing.map(alert => [`${alertWords[alert.alert] ?? words(alert.alert)}${alert.upstream ? `: ${alert.upstream}` : ''}`, alert.message]);
+  for (const upstream of state.overview?.upstreams ?? []) {
+    if (upstream.state !== 'ready' && !told.has(upstream.name)) rows.push([`${upstream.name} is ${upstream.state}`, reason(upstream)]);
+  }
+  $('alerts').hidden = rows.length === 0;
+  const text = JSON.stringify(rows);
   if ($('alert-list').dataset.shown === text) return;
   $('alert-list').dataset.shown = text;
-  $('alert-list').replaceChildren(...firing.map(alert => el('li', {},
-    el('b', {}, alertWords[alert.alert] ?? words(alert.alert), alert.upstream ? `: ${alert.upstream}` : ''), ` ${alert.message}`)));
+  $('alert-list').replaceChildren(...rows.map(([name, message]) => el('li', {}, el('b', {}, name), ` ${message}`)));
 }
 
 /* Why an upstream is not asked, and until when. */
@@ -595,12 +617,12 @@ const per = (name, unitMs) => (now, before) => (now.value(name) - before(name)) 
 const plots = {
   isStale: true,
   list: [
-    { title: 'Latency of the slowest upstream', unit: 'ms', text: duration,
+    { title: 'Latency of the slowest upstream', text: duration,
       curves: [{ name: 'p50', of: now => now.value('p50_ms') }, { name: 'p95', of: now => now.value('p95_ms') }] },
     { title: 'Queue', unit: 'requests', text: number,
       curves: [{ name: 'waiting', of: now => now.value('waiting') }, { name: 'in flight', of: now => now.value('in_flight') }] },
-    { title: 'Drafts that needed no call', unit: '%', max: 100, text: value => `${Math.round(value)} %`,
-      curves: [{ name: 'reused', of: (now, before) => {
+    { title: 'Drafts that needed no call', max: 100, text: value => `${Math.round(value)} %`,
+      curves: [{ name: 'reused', window: 12, of: (now, before) => {
         const drafts = now.value('drafts') - before('drafts');
         return drafts > 0 ? Math.min(100, 100 * (now.value('reused') - before('reused')) / drafts) : null;
       } }] },
@@ -612,12 +634,13 @@ const plots = {
   ],
 };
 
-/* The figures of a curve: [time, value]. */
+/* The figures of a curve, [time, value]: each of so many samples as its window
+ * has. */
 function figures(curve) {
   const { columns, rows } = state.history;
   const at = Object.fromEntries(columns.map((name, i) => [name, i]));
   return rows.slice(1).map((row, i) => {
-    const earlier = rows[i];
+    const earlier = rows[Math.max(0, i + 1 - (curve.window ?? 1))];
     const ms = row[at.at] - earlier[at.at];
     const restarted = row[at.uptime_ms] < earlier[at.uptime_ms];
     const now = { ms: Math.max(ms, 1), value: name => row[at[name]] };
@@ -636,12 +659,14 @@ function path(points, x, y) {
   let isOpen = false;
   for (const [at, value] of points) {
     if (value !== null) text += `${isOpen ? 'L' : 'M'}${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
-    // A figure alone between two gaps is a dot.
-    if (value !== null && !isOpen) text += 'h0.01';
+    // A figure alone between two gaps is seen, too.
+    if (value !== null && !isOpen) text += 'h2';
     isOpen = value !== null;
   }
   return text;
 }
+
+const heading = plot => (plot.unit ? `${plot.title}, ${plot.unit}` : plot.title);
 
 function summary(plot, curves) {
   const parts = curves.map(curve => {
@@ -649,7 +674,7 @@ function summary(plot, curves) {
     if (!values.length) return `${curve.name}: no figures`;
     return `${curve.name}: ${plot.text(values.at(-1))} at the end, ${plot.text(Math.min(...values))} to ${plot.text(Math.max(...values))}`;
   });
-  return `${plot.title}, ${plot.unit}. ${parts.join('. ')}.`;
+  return `${heading(plot)}. ${parts.join('. ')}.`;
 }
 
 function drawing(plot) {
@@ -682,7 +707,7 @@ function drawing(plot) {
     const value = last === null || last === undefined ? '' : ` ${plot.text(last)}`;
     return el('span', { class: i ? 'key second' : 'key' }, `${curve.name}${value}`);
   });
-  return [el('figcaption', {}, el('b', {}, `${plot.title}, ${plot.unit}`), ...keys), svg];
+  return [el('figcaption', {}, el('b', {}, heading(plot)), ...keys), svg];
 }
 
 function drawPlots() {
@@ -826,7 +851,7 @@ function statusMood(status) {
   return ['rate_limited', 'expired'].includes(status) ? 'warn' : 'bad';
 }
 
-const COUNTED = ['drafts', 'refused', 'done', 'joined', 'cached'];
+const COUNTED = ['drafts', 'refused', 'done', 'joined', 'cached', 'retrying'];
 
 /* The statuses that there are, with their numbers; what is chosen stays. */
 function drawFilter(counts) {
@@ -1061,7 +1086,7 @@ for (const verb of ['pause', 'resume']) {
 }
 
 $('more').addEventListener('click', () => batchPage.load());
-$('older').addEventListener('click', () => loadOlder());
+$('older').addEventListener('click', showMore);
 $('filter').addEventListener('submit', event => event.preventDefault());
 $('filter-status').addEventListener('change', () => {
   batchPage.clear();
