@@ -24,8 +24,9 @@ const LIVE_STATES = ['open', 'sealed', 'paused'];
 const state = {
   link: 'connecting',          // live, away (the gateway), connecting
   session: null,               // client and scope
+  isAnew: {},                  // what the stream, just opened, has not told yet
   overview: null,
-  history: { columns: [], rows: [], max: 0 },
+  history: { columns: [], rows: [] },
   batches: new Map(),          // by UUID
   order: null,                 // UUIDs, newest first; null: not known yet
   hasMore: false,
@@ -154,9 +155,7 @@ const handlers = {
     $('sign-in').hidden = true;
     $('who').hidden = !sessionStorage.getItem(TOKEN);
     write($('who-name'), `${data.client} (${data.scope})`);
-    state.batches.clear();
-    state.order = null;
-    state.history.rows = [];
+    state.isAnew.history = true;
     if (state.route.name === 'batch') batchPage.refresh();
     else if (state.older.length) loadOlder(true);
   },
@@ -165,7 +164,8 @@ const handlers = {
   },
   history(data) {
     state.history.columns = data.columns;
-    state.history.max = data.max;
+    if (state.isAnew.history) state.history.rows = [];
+    state.isAnew.history = false;
     state.history.rows.push(...data.rows);
     state.history.rows.splice(0, state.history.rows.length - data.max);
     plots.isStale = true;
@@ -175,9 +175,20 @@ const handlers = {
     if (data.order) {
       state.order = data.order;
       state.hasMore = data.more;
+      forget();
     }
   },
 };
+
+/* Drops what is gone, or is no longer among the newest. */
+function forget() {
+  const wanted = new Set([...state.order, ...state.older, batchPage.uuid]);
+  for (const uuid of state.batches.keys()) {
+    if (wanted.has(uuid)) continue;
+    state.batches.delete(uuid);
+    state.rates.delete(uuid);
+  }
+}
 
 function keep(batch) {
   const rates = state.rates.get(batch.batch) ?? [];
@@ -263,7 +274,7 @@ function askForToken(error) {
   write($('link-text'), 'signed out');
   for (const id of ['overview', 'batch', 'who', 'banner']) $(id).hidden = true;
   $('sign-in').hidden = false;
-  write($('sign-in-error'), hadToken ? error.message : '');
+  write($('sign-in-error'), hadToken || error.status === 403 ? error.message : '');
   $('token').focus();
 }
 
@@ -617,18 +628,18 @@ const per = (name, unitMs) => (now, before) => (now.value(name) - before(name)) 
 const plots = {
   isStale: true,
   list: [
-    { title: 'Latency of the slowest upstream', text: duration,
+    { title: 'Latency of the slowest upstream', text: duration, least: 10,
       curves: [{ name: 'p50', of: now => now.value('p50_ms') }, { name: 'p95', of: now => now.value('p95_ms') }] },
-    { title: 'Queue', unit: 'requests', text: number,
+    { title: 'Queue', unit: 'requests', text: number, least: 2,
       curves: [{ name: 'waiting', of: now => now.value('waiting') }, { name: 'in flight', of: now => now.value('in_flight') }] },
     { title: 'Drafts that needed no call', max: 100, text: value => `${Math.round(value)} %`,
       curves: [{ name: 'reused', window: 12, of: (now, before) => {
         const drafts = now.value('drafts') - before('drafts');
         return drafts > 0 ? Math.min(100, 100 * (now.value('reused') - before('reused')) / drafts) : null;
       } }] },
-    { title: 'Tokens', unit: 'per minute', text: value => short.format(Math.round(value)),
+    { title: 'Tokens', unit: 'per minute', least: 2, text: value => short.format(Math.round(value)),
       curves: [{ name: 'in', of: per('prompt_tokens', 60000) }, { name: 'out', of: per('completion_tokens', 60000) }] },
-    { title: 'Calls', unit: 'per minute', text: number,
+    { title: 'Calls', unit: 'per minute', text: number, least: 2,
       curves: [{ name: 'ended', of: per('calls', 60000) }, { name: 'failed', of: per('calls_failed', 60000) }] },
     { title: 'Cost', unit: 'USD per hour', text: money, curves: [{ name: 'cost', of: per('cost_usd', 3600000) }] },
   ],
@@ -648,10 +659,10 @@ function figures(curve) {
   });
 }
 
-/* A round number that is not below the value. */
+/* A round number that is not below the value, and whose half is round, too. */
 function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 2.5, 5, 10].map(step => step * power).find(step => step >= value * 0.999);
+  return [1, 2, 4, 6, 8, 10].map(step => step * power).find(step => step >= value * 0.999);
 }
 
 function path(points, x, y) {
@@ -682,7 +693,7 @@ function drawing(plot) {
   const values = curves.flatMap(curve => curve.points.map(point => point[1])).filter(value => value !== null);
   const to = state.history.rows.at(-1)?.[0] ?? Date.now();
   const span = Math.max(to - (state.history.rows[0]?.[0] ?? to), 300000);
-  const max = plot.max ?? roundUp(Math.max(...values, 0) || 1);
+  const max = plot.max ?? roundUp(Math.max(...values, plot.least ?? 0) || 1);
   const x = at => FRAME.left + (WIDTH - FRAME.left - FRAME.right) * (1 - (to - at) / span);
   const y = value => HEIGHT - FRAME.bottom - (HEIGHT - FRAME.top - FRAME.bottom) * value / max;
   const svg = el('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': summary(plot, curves) });
@@ -1088,18 +1099,18 @@ for (const verb of ['pause', 'resume']) {
 $('more').addEventListener('click', () => batchPage.load());
 $('older').addEventListener('click', showMore);
 $('filter').addEventListener('submit', event => event.preventDefault());
-$('filter-status').addEventListener('change', () => {
+async function search() {
   batchPage.clear();
-  batchPage.load();
-});
+  await batchPage.load();
+  say($('results-note').textContent);
+}
+
+$('filter-status').addEventListener('change', search);
 
 let typing = 0;
 $('filter-text').addEventListener('input', () => {
   clearTimeout(typing);
-  typing = setTimeout(() => {
-    batchPage.clear();
-    batchPage.load();
-  }, TYPING_MS);
+  typing = setTimeout(search, TYPING_MS);
 });
 
 /* ---- what is shown ---- */

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 import zmq
 
@@ -21,6 +22,8 @@ WAIT_S = 40
 READERS = 20
 BATCHES = 100
 NAME_BYTES = 256
+SEARCHED_MAX = 20000
+RESULT = b'{"seq":%d,"custom_id":"x","status":"ok","text":"nothing"}\n'
 ENDPOINT = "ipc://" + os.path.abspath("streams-%s.sock" % sys.argv[2])
 
 
@@ -56,6 +59,8 @@ class Broker(threading.Thread):
             return {"verb": verb, "stats": {"calls": 1, "upstreams": []}}
         if verb in ("upstreams", "alerts"):
             return {"verb": verb, verb: []}
+        if verb == "results":
+            return {"verb": verb, "more": True}
         if verb != "list":
             return {"verb": "error", "code": "protocol", "message": verb}
         self.turns += self.changes_all
@@ -70,7 +75,13 @@ class Broker(threading.Thread):
             head = json.loads(head)
             self.asked[head["verb"]] = self.asked.get(head["verb"], 0) + 1
             answer = dict(self.answer(head), re=head["re"])
-            self.socket.send_multipart([peer, json.dumps(answer).encode()])
+            body = b""
+            if head["verb"] == "results":
+                body = b"".join(
+                    RESULT % (head["after"] + 1 + i)
+                    for i in range(head["limit"]))
+            self.socket.send_multipart(
+                [peer, json.dumps(answer).encode(), body])
 
 
 class Reader(threading.Thread):
@@ -174,6 +185,22 @@ def nobody_costs_little(broker, readers):
             raise Failed("nobody looks, and %s is asked" % verb)
 
 
+def a_search_has_an_end(port):
+    """However many results there are, one reply looks at so many."""
+    for query, found, searched, asked in (
+            ("text=NOTHING&limit=3", 3, 3, "a match"),
+            ("text=something", 0, SEARCHED_MAX, "no match"),
+            ("status=fallback", 0, SEARCHED_MAX, "no such status"),
+            ("after=7&limit=5", 5, 5, "all of them")):
+        url = "http://127.0.0.1:%d/ui/batches/b/results?%s" % (port, query)
+        with urllib.request.urlopen(url, timeout=WAIT_S) as reply:
+            page = json.load(reply)
+        after = 7 if "after" in query else 0
+        if (len(page["results"]), page["searched"], page["cursor"],
+                page["more"]) != (found, searched, after + searched, True):
+            raise Failed("%s: %s" % (asked, page))
+
+
 def who_does_not_read_is_dropped(broker, port, gateway):
     broker.changes_all = True
     reader = Reader(port)
@@ -196,6 +223,7 @@ def main():
         if sys.argv[2] == "costs":
             readers = many_cost_as_one(broker, port)
             nobody_costs_little(broker, readers)
+            a_search_has_an_end(port)
         else:
             who_does_not_read_is_dropped(broker, port, gateway)
         gateway.terminate()
