@@ -1,14 +1,14 @@
 /*
  * http_board.h - what all open pages show, asked for once
  *
- * While anybody looks, the broker is asked every HTTP_BOARD_MS for its stats, its
- * upstreams and its alerts, and for the newest batches: once for all those who see
- * the same, not for each of them. While nobody does, it is asked for what the
- * history keeps.
+ * While anybody looks, the broker is asked every HTTP_BOARD_MS for its stats,
+ * its upstreams and its alerts, and for the newest batches: once for all those
+ * who see the same, not for each of them. While nobody does, it is asked for
+ * what the history keeps.
  *
- * A view is who sees which batches: a client its own, an administrator all. What
- * has changed since a reader last looked is found by numbers that grow, so that
- * readers keep nothing but a place:
+ * A view is who sees which batches: a client its own, an administrator all.
+ * What has changed since a reader last looked is found by numbers that grow, so
+ * that readers keep nothing but a place:
  *
  *   board ──► overview           the broker as a whole      one for all
  *         ──► history            samples                    one for all
@@ -45,8 +45,8 @@ struct http_board *http_board_new(struct gateway *gateway);
 /* All views are left by then. NULL is fine. */
 void http_board_free(struct http_board *board);
 
-/* The view of a client; NULL: of all batches. It is asked for at once, and stays
- * until it is left as often as it was entered. */
+/* The view of a client; NULL: of all batches. It is asked for at once, and
+ * stays until it is left as often as it was entered. */
 struct http_view *http_board_enter(struct http_board *board,
                                    const char *client);
 void http_board_leave(struct http_board *board, struct http_view *view);

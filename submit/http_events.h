@@ -4,9 +4,9 @@
  * GET /ui/events is answered by server-sent events for as long as the page is
  * open: `session` first (who reads, and what the token lets do), then what the
  * board has, whole, and then what changes. A stream keeps a place on the board
- * and nothing else: one that reads slowly skips what is old by then, and one that
- * does not read is ended by the server's deadlines. Each ends by itself after a
- * while; the page asks again, with its token, and is told all.
+ * and nothing else: one that reads slowly skips what is old by then, and one
+ * that does not read is ended by the server's deadlines. Each ends by itself
+ * after a while; the page asks again, with its token, and is told all.
  *
  * There is nothing to be resumed, so no event has an id, and Last-Event-ID is
  * not looked at. Time: the gateway's now_ms.

@@ -1,10 +1,10 @@
 /*
  * http_history.h - how the broker's figures were, for the page's plots
  *
- * A ring of samples, taken from `stats` one after another, whether anybody looks
- * or not: so a page that was just opened has an hour to show. Counts are kept as
- * they came, since the broker's start; who plots them looks at differences, and
- * sees by the uptime that the broker was started anew.
+ * A ring of samples, taken from `stats` one after another, whether anybody
+ * looks or not: so a page that was just opened has an hour to show. Counts are
+ * kept as they came, since the broker's start; who plots them looks at
+ * differences, and sees by the uptime that the broker was started anew.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef SUBMIT_HTTP_HISTORY_H
@@ -48,8 +48,8 @@ void http_history_add(struct http_history *history, const cJSON *stats,
 /* Samples that there ever were: the number of the newest one. */
 uint64_t http_history_last(const struct http_history *history);
 
-/* Appends, as a JSON object, those behind number `after` (0: all that are left):
- * {"every_ms":…,"max":…,"columns":[…],"rows":[[…],…]}. */
+/* Appends, as a JSON object, those behind number `after` (0: all that are
+ * left): {"every_ms":…,"max":…,"columns":[…],"rows":[[…],…]}. */
 void http_history_write(const struct http_history *history, uint64_t after,
                         struct buf *out);
 

@@ -1,13 +1,13 @@
 /*
  * http_page.h - the status page's files
  *
- * They stand in submit/page/ and are part of the program: the page needs nothing
- * else, and no other host. It runs its own script, asks this server alone, and is
- * shown in nobody's frame; so even if a name or a text of a client got into it as
- * more than text, nothing would run.
+ * They stand in submit/page/ and are part of the program: the page needs
+ * nothing else, and no other host. It runs its own script, asks this server
+ * alone, and is shown in nobody's frame; so even if a name or a text of a client
+ * got into it as more than text, nothing would run.
  *
- * The files are open to everybody who reaches the listener; what the page shows,
- * /ui/…, is not.
+ * The files are open to everybody who reaches the listener; what the page
+ * shows, /ui/…, is not.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef SUBMIT_HTTP_PAGE_H

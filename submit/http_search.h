@@ -7,9 +7,9 @@
  * The broker's pages are read one after another, in the order in which results
  * came, until there are `limit` matches or HTTP_SEARCH_RESULTS_MAX were looked
  * at; whoever wants more asks again behind `cursor`. A result matches if it has
- * the status (or `fallback`: any but `ok` and `cancelled`) and if the text occurs
- * in its id, answer or essence, without regard to case. It comes as it is stored,
- * with the text cut off.
+ * the status (or `fallback`: any but `ok` and `cancelled`) and if the text
+ * occurs in its id, answer or essence, without regard to case. It comes as it is
+ * stored, with the text cut off.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef SUBMIT_HTTP_SEARCH_H

@@ -121,8 +121,8 @@ ask(const struct asking *wanted, cJSON *head)
     http_on_gone(request, on_gone, asking);
 }
 
-/* What the answer says, as it is; its verb and number are between the gateway and
- * the broker. */
+/* What the answer says, as it is; its verb and number are between the gateway
+ * and the broker. */
 static int
 compose_head(const struct asking *asking, const struct wire *wire,
              struct buf *out, struct err *err)

@@ -1,11 +1,11 @@
 #!/bin/sh
 # 39-page.sh - the status page, in a browser that nobody looks at
 #
-# page.js drives Chromium over a live broker, whose upstream holds back what it is
-# told to until a file is there. The driver and the checker of accessibility are
-# npm packages, installed below build/npm-page once; that needs the network, and
-# its lack is a failure, as is that of the browser. Pictures of the page, for who
-# changes it, are left in build/…/page/.
+# page.js drives Chromium over a live broker, whose upstream holds back what it
+# is told to until a file is there. The driver and the checker of accessibility
+# are npm packages, installed below build/npm-page once; that needs the network,
+# and its lack is a failure, as is that of the browser. Pictures of the page, for
+# who changes it, are left in build/…/page/.
 # SPDX-License-Identifier: MIT
 set -u
 . "$(dirname "$0")/lib.sh"
@@ -60,7 +60,10 @@ open_url=$url open_pid=$GATEWAY_PID
 # ---- what is served ----
 
 curl -s -D head -o page.html "$open_url/"
-for field in "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'" \
+policy="default-src 'none'; script-src 'self'; style-src 'self'; \
+connect-src 'self'; img-src 'self' data:; form-action 'none'; \
+frame-ancestors 'none'; base-uri 'none'"
+for field in "content-security-policy: $policy" \
     'x-content-type-options: nosniff' 'referrer-policy: no-referrer' \
     'content-type: text/html; charset=utf-8' 'cache-control: no-cache'; do
     tr -d '\r' <head | grep -qixF "$field" || fail "the page has no $field"
@@ -87,9 +90,10 @@ equal "$(status_of -H 'Content-Type: application/json' -d '{}' \
 equal "$(status_of -H 'Content-Type: application/json' -d '[]' \
     "$open_url/ui/batches/$batch/retry")" 400 "a retry of a list"
 contains "$(sheaf status "$batch")" sealed "the state of what was not cancelled"
-equal "$(status_of "$open_url/ui/batches/$batch/results?limit=0")" 400 "no results"
-equal "$(status_of "$open_url/ui/batches/$batch/results?after=x")" 400 "no cursor"
-equal "$(status_of "$open_url/ui/batches/$batch/results/7")" 404 "no such result"
+results=$open_url/ui/batches/$batch/results
+equal "$(status_of "$results?limit=0")" 400 "no results"
+equal "$(status_of "$results?after=x")" 400 "no cursor"
+equal "$(status_of "$results/7")" 404 "no such result"
 equal "$(status_of -H 'Content-Type: application/json' -d '{}' \
     "$open_url/ui/batches/$batch/cancel")" 200 "a cancel"
 say "the page is served strictly, and its actions to nobody else"
