@@ -16,10 +16,8 @@
         .handler = http_complete                                        \
     }
 
-#define PAGE_FILE(url, function)                               \
-    {                                                          \
-        .method = "GET", .pattern = url, .handler = (function) \
-    }
+#define PAGE_FILE(name, url, path, type) \
+    { .method = "GET", .pattern = (url), .handler = http_page },
 
 #define LOOK(url, function)                                        \
     {                                                              \
@@ -67,9 +65,6 @@ static const struct http_route rows[] = {
       .pattern = "/v1/batches/{batch}/cancel",
       .scope = HTTP_SCOPE_SUBMIT,
       .handler = http_batches_cancel },
-    PAGE_FILE("/", http_page_index),
-    PAGE_FILE("/page.css", http_page_style),
-    PAGE_FILE("/page.js", http_page_script),
     LOOK("/ui/events", http_events_open),
     LOOK("/ui/batches", http_ui_batches),
     LOOK("/ui/batches/{batch}", http_ui_batch),
@@ -80,6 +75,7 @@ static const struct http_route rows[] = {
     ACTION("/ui/batches/{batch}/retry", http_ui_retry),
     ACTION("/ui/batches/{batch}/pause", http_ui_pause),
     ACTION("/ui/batches/{batch}/resume", http_ui_resume),
+    HTTP_PAGE_FILES(PAGE_FILE)
 };
 
 const struct http_routes http_api_routes = { rows,

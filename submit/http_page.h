@@ -15,15 +15,31 @@
 
 #include "submit/http_request.h"
 
+#define HTTP_SCRIPT "text/javascript"
+
 #define HTTP_PAGE_POLICY                         \
     "default-src 'none'; script-src 'self'; "    \
     "style-src 'self'; connect-src 'self'; "     \
     "img-src 'self' data:; form-action 'none'; " \
     "frame-ancestors 'none'; base-uri 'none'"
 
-/* Handlers of the routes of the three files. */
-void http_page_index(struct http_request *request);
-void http_page_style(struct http_request *request);
-void http_page_script(struct http_request *request);
+/*    name       url                  file                      type */
+/* clang-format off */
+#define HTTP_PAGE_FILES(X)                                                   \
+    X(index,    "/",                 "submit/page/index.html",  "text/html") \
+    X(style,    "/page/page.css",    "submit/page/page.css",    "text/css")  \
+    X(page,     "/page/page.js",     "submit/page/page.js",     HTTP_SCRIPT) \
+    X(server,   "/page/server.js",   "submit/page/server.js",   HTTP_SCRIPT) \
+    X(state,    "/page/state.js",    "submit/page/state.js",    HTTP_SCRIPT) \
+    X(words,    "/page/words.js",    "submit/page/words.js",    HTTP_SCRIPT) \
+    X(bar,      "/page/bar.js",      "submit/page/bar.js",      HTTP_SCRIPT) \
+    X(overview, "/page/overview.js", "submit/page/overview.js", HTTP_SCRIPT) \
+    X(plots,    "/page/plots.js",    "submit/page/plots.js",    HTTP_SCRIPT) \
+    X(batch,    "/page/batch.js",    "submit/page/batch.js",    HTTP_SCRIPT) \
+    X(result,   "/page/result.js",   "submit/page/result.js",   HTTP_SCRIPT)
+/* clang-format on */
+
+/* Handler of all these URLs. */
+void http_page(struct http_request *request);
 
 #endif

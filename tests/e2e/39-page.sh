@@ -43,7 +43,7 @@ status_of() { # CURL_ARGUMENT…
 
 install_driver
 grep -nE 'innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(' \
-    "$here/../../submit/page/page.js" && fail "the page reads text as HTML"
+    "$here"/../../submit/page/*.js && fail "the page reads text as HTML"
 
 cat >script <<'END'
 match=held until=go
@@ -73,8 +73,10 @@ cmp -s page.html "$here/../../submit/page/index.html" ||
 etag=$(tr -d '\r' <head | sed -n 's/^etag: //ip')
 equal "$(status_of -H "If-None-Match: $etag" "$open_url/")" 304 "a known page"
 equal "$(status_of -H 'If-None-Match: "other"' "$open_url/")" 200 "another page"
-equal "$(status_of "$open_url/page.css")" 200 "the style"
-equal "$(status_of "$open_url/page.js")" 200 "the script"
+for file in "$here"/../../submit/page/*.css "$here"/../../submit/page/*.js; do
+    equal "$(status_of "$open_url/page/$(basename "$file")")" 200 "$file"
+    cmp -s body "$file" || fail "$file is served with other bytes"
+done
 
 # ---- what a form of another site could send ----
 

@@ -23,14 +23,16 @@ const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const began = Date.now();
 
 function say(text) {
-  console.log(`39-page: ${text} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
+  console.log(
+    `39-page: ${text} (${((Date.now() - began) / 1000).toFixed(1)} s)`,
+  );
 }
 
 /* Waits until a function, which is called in the page, gives something true.
  * The driver's own waiting would need what the page's policy forbids. */
 async function until(page, claim, test, argument) {
   const end = Date.now() + WAIT_MS;
-  while (!await page.evaluate(test, argument)) {
+  while (!(await page.evaluate(test, argument))) {
     if (Date.now() > end) {
       await page.screenshot({ path: `${pictures}/failed.png` });
       throw new Error(`not within ${WAIT_MS} ms: ${claim}`);
@@ -40,21 +42,35 @@ async function until(page, claim, test, argument) {
 }
 
 const text = (page, selector) => page.textContent(selector);
-const bar = (page, uuid) => page.getAttribute(`[data-batch="${uuid}"] [role=progressbar]`, 'aria-valuenow').then(Number);
+const bar = (page, uuid) =>
+  page
+    .getAttribute(`[data-batch="${uuid}"] [role=progressbar]`, 'aria-valuenow')
+    .then(Number);
 
 function submit(name, drafts) {
-  return execFileSync('sheaf', ['submit', '--input', 'jsonl', '--goal', 'Summarize', '--name', name, '-'],
-    { input: drafts.map(draft => JSON.stringify(draft)).join('\n') }).toString().trim();
+  return execFileSync(
+    'sheaf',
+    ['submit', '--input', 'jsonl', '--goal', 'Summarize', '--name', name, '-'],
+    { input: drafts.map(draft => JSON.stringify(draft)).join('\n') },
+  )
+    .toString()
+    .trim();
 }
 
 function many(count, word) {
-  return Array.from({ length: count }, (_, i) => ({ id: `${word}-${i}`, text: `Number ${i} is ${word}.` }));
+  return Array.from({ length: count }, (_, i) => ({
+    id: `${word}-${i}`,
+    text: `Number ${i} is ${word}.`,
+  }));
 }
 
 /* A page in which a dialog, an injected element, an error or a violation of the
  * policy is remembered. */
 async function open(browser, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 900 },
+    ...options,
+  });
   const page = await context.newPage();
   page.wrongs = [];
   page.on('dialog', dialog => {
@@ -63,11 +79,14 @@ async function open(browser, options = {}) {
   });
   page.on('pageerror', error => page.wrongs.push(`an error: ${error.stack}`));
   page.on('console', message => {
-    if (/Content Security Policy/i.test(message.text())) page.wrongs.push(message.text());
+    if (/Content Security Policy/i.test(message.text()))
+      page.wrongs.push(message.text());
   });
   await page.addInitScript(() => {
     window.violations = [];
-    document.addEventListener('securitypolicyviolation', event => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+    document.addEventListener('securitypolicyviolation', event =>
+      window.violations.push(`${event.violatedDirective} ${event.blockedURI}`),
+    );
   });
   return page;
 }
@@ -75,48 +94,121 @@ async function open(browser, options = {}) {
 async function nothingWrong(page) {
   assert.deepEqual(page.wrongs, []);
   assert.deepEqual(await page.evaluate(() => window.violations), []);
-  const strange = await page.evaluate(() => [...document.querySelectorAll('img, iframe, script:not([src="/page.js"]), style, [onerror]')].map(node => node.outerHTML));
+  const strange = await page.evaluate(() =>
+    [
+      ...document.querySelectorAll(
+        'img, iframe, script:not([src="/page/page.js"]), style, [onerror]',
+      ),
+    ].map(node => node.outerHTML),
+  );
   assert.deepEqual(strange, []);
 }
 
 async function accessible(page, what) {
   await page.evaluate(axe);
-  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-  const grave = found.violations.filter(violation => ['serious', 'critical'].includes(violation.impact));
-  assert.deepEqual(grave.map(violation => [violation.id, violation.nodes.map(node => `${node.html} ${node.failureSummary}`)]), [], `${what}: accessibility`);
+  const found = await page.evaluate(() =>
+    window.axe.run(document, { resultTypes: ['violations'] }),
+  );
+  const grave = found.violations.filter(violation =>
+    ['serious', 'critical'].includes(violation.impact),
+  );
+  assert.deepEqual(
+    grave.map(violation => [
+      violation.id,
+      violation.nodes.map(node => `${node.html} ${node.failureSummary}`),
+    ]),
+    [],
+    `${what}: accessibility`,
+  );
 }
 
 async function fits(page, what) {
-  const [wide, shown] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
-  assert.ok(wide <= shown, `${what}: ${wide} pixels wide on a screen of ${shown}`);
+  const [wide, shown] = await page.evaluate(() => [
+    document.documentElement.scrollWidth,
+    window.innerWidth,
+  ]);
+  assert.ok(
+    wide <= shown,
+    `${what}: ${wide} pixels wide on a screen of ${shown}`,
+  );
 }
 
 /* ---- without tokens ---- */
 
 async function theBarMoves(page) {
-  const uuid = submit('half is held', [...many(10, 'free'), ...many(10, 'held')]);
-  await until(page, 'the bar is half full', id => document.querySelector(`[data-batch="${id}"] [role=progressbar]`)?.ariaValueNow === '50', uuid);
-  assert.match(await text(page, `[data-batch="${uuid}"] .numbers`), /^10 of 20 · 50 %/);
+  const uuid = submit('half is held', [
+    ...many(10, 'free'),
+    ...many(10, 'held'),
+  ]);
+  await until(
+    page,
+    'the bar is half full',
+    id =>
+      document.querySelector(`[data-batch="${id}"] [role=progressbar]`)
+        ?.ariaValueNow === '50',
+    uuid,
+  );
+  assert.match(
+    await text(page, `[data-batch="${uuid}"] .numbers`),
+    /^10 of 20 · 50 %/,
+  );
   assert.equal(await text(page, `[data-batch="${uuid}"] .state`), 'running');
-  await page.screenshot({ path: `${pictures}/running-light.png`, fullPage: true });
+  await page.screenshot({
+    path: `${pictures}/running-light.png`,
+    fullPage: true,
+  });
   fs.writeFileSync('go', '');
-  await until(page, 'the bar is full', id => document.querySelector(`[data-batch="${id}"] [role=progressbar]`).ariaValueNow === '100', uuid);
-  await until(page, 'it is finished', id => document.querySelector(`[data-batch="${id}"] .state`).textContent === 'finished', uuid);
+  await until(
+    page,
+    'the bar is full',
+    id =>
+      document.querySelector(`[data-batch="${id}"] [role=progressbar]`)
+        .ariaValueNow === '100',
+    uuid,
+  );
+  await until(
+    page,
+    'it is finished',
+    id =>
+      document.querySelector(`[data-batch="${id}"] .state`).textContent ===
+      'finished',
+    uuid,
+  );
   say('a bar moves as its batch does');
 }
 
 async function hostileTextIsText(page) {
   const name = '<img src=x onerror=alert(1)>';
   const id = '"><script>alert(2)</script>';
-  const uuid = submit(name, [{ id, text: '</pre><script>alert(3)</script><b>rejected</b>' }, { id: 'second', text: 'An apple is good.' }]);
-  await until(page, 'the hostile batch is finished', batch => document.querySelector(`[data-batch="${batch}"] .state`)?.textContent === 'finished', uuid);
+  const uuid = submit(name, [
+    { id, text: '</pre><script>alert(3)</script><b>rejected</b>' },
+    { id: 'second', text: 'An apple is good.' },
+  ]);
+  await until(
+    page,
+    'the hostile batch is finished',
+    batch =>
+      document.querySelector(`[data-batch="${batch}"] .state`)?.textContent ===
+      'finished',
+    uuid,
+  );
   assert.equal(await text(page, `[data-batch="${uuid}"] a`), name);
   await page.click(`[data-batch="${uuid}"] a`);
-  await until(page, 'both results', () => document.querySelectorAll('#results tr').length === 2);
+  await until(
+    page,
+    'both results',
+    () => document.querySelectorAll('#results tr').length === 2,
+  );
   assert.equal(await text(page, '#batch-title'), name);
   assert.equal(await text(page, '#results tr[data-index="0"] button'), id);
   await page.click('#results tr[data-index="0"] button');
-  await until(page, 'the result is open', () => document.querySelector('#result').open && document.querySelectorAll('#result pre').length >= 3);
+  await until(
+    page,
+    'the result is open',
+    () =>
+      document.querySelector('#result').open &&
+      document.querySelectorAll('#result pre').length >= 3,
+  );
   assert.equal(await text(page, '#result-title'), id);
   const shown = await text(page, '#result-body');
   assert.match(shown, /<img src=x onerror=alert\(4\)>/);
@@ -130,25 +222,55 @@ async function hostileTextIsText(page) {
 }
 
 async function aFallbackIsRetried(page) {
-  const uuid = submit('two are flaky', [...many(3, 'fine'), ...many(2, 'flaky')]);
+  const uuid = submit('two are flaky', [
+    ...many(3, 'fine'),
+    ...many(2, 'flaky'),
+  ]);
   await page.goto(`${url}/#/batch/${uuid}`);
-  await until(page, 'three of five have an answer', () => /2 without an answer/.test(document.querySelector('#batch-progress').textContent));
-  await until(page, 'five results', () => document.querySelectorAll('#results tr').length === 5);
+  await until(page, 'three of five have an answer', () =>
+    /2 without an answer/.test(
+      document.querySelector('#batch-progress').textContent,
+    ),
+  );
+  await until(
+    page,
+    'five results',
+    () => document.querySelectorAll('#results tr').length === 5,
+  );
   await page.selectOption('#filter-status', 'server_error');
-  await until(page, 'the two that failed', () => document.querySelectorAll('#results tr').length === 2);
+  await until(
+    page,
+    'the two that failed',
+    () => document.querySelectorAll('#results tr').length === 2,
+  );
   await page.fill('#filter-text', 'FLAKY-1');
-  await until(page, 'the one that is sought', () => document.querySelectorAll('#results tr').length === 1);
+  await until(
+    page,
+    'the one that is sought',
+    () => document.querySelectorAll('#results tr').length === 1,
+  );
   assert.match(await text(page, '#results-note'), /^1 found in 5 of 5 results/);
   await page.fill('#filter-text', '');
   await page.selectOption('#filter-status', '');
-  await until(page, 'all again', () => document.querySelectorAll('#results tr').length === 5);
+  await until(
+    page,
+    'all again',
+    () => document.querySelectorAll('#results tr').length === 5,
+  );
   await accessible(page, 'a batch');
   await page.click('#retry');
   assert.match(await text(page, '#confirm-title'), /^Retry 2 drafts\?/);
   await page.click('#confirm-no');
   await page.click('#retry');
   await page.click('#confirm-yes');
-  await until(page, 'all have an answer', () => [...document.querySelectorAll('#results .state')].map(node => node.textContent).join() === 'ok,ok,ok,ok,ok');
+  await until(
+    page,
+    'all have an answer',
+    () =>
+      [...document.querySelectorAll('#results .state')]
+        .map(node => node.textContent)
+        .join() === 'ok,ok,ok,ok,ok',
+  );
   assert.match(await text(page, '#said'), /^2 drafts are tried again/);
   assert.equal(await page.isVisible('#retry'), false);
   say('a result is found, and fallbacks are retried');
@@ -157,16 +279,39 @@ async function aFallbackIsRetried(page) {
 async function aBatchIsCancelled(page) {
   const uuid = submit('nothing comes of it', many(3, 'stuck'));
   await page.goto(`${url}/#/batch/${uuid}`);
-  await until(page, 'it runs', () => document.querySelector('#batch-state').textContent === 'running');
+  await until(
+    page,
+    'it runs',
+    () => document.querySelector('#batch-state').textContent === 'running',
+  );
   await page.click('#pause');
-  await until(page, 'it is paused', () => document.querySelector('#batch-state').textContent === 'paused');
+  await until(
+    page,
+    'it is paused',
+    () => document.querySelector('#batch-state').textContent === 'paused',
+  );
   await page.click('#resume');
-  await until(page, 'it goes on', () => document.querySelector('#batch-state').textContent === 'running');
+  await until(
+    page,
+    'it goes on',
+    () => document.querySelector('#batch-state').textContent === 'running',
+  );
   await page.click('#cancel');
-  assert.match(await text(page, '#confirm-text'), /^3 drafts that are not done/);
+  assert.match(
+    await text(page, '#confirm-text'),
+    /^3 drafts that are not done/,
+  );
   await page.click('#confirm-yes');
-  await until(page, 'it is cancelled', () => document.querySelector('#batch-state').textContent === 'cancelled');
-  await until(page, 'three results', () => document.querySelectorAll('#results tr').length === 3);
+  await until(
+    page,
+    'it is cancelled',
+    () => document.querySelector('#batch-state').textContent === 'cancelled',
+  );
+  await until(
+    page,
+    'three results',
+    () => document.querySelectorAll('#results tr').length === 3,
+  );
   assert.equal(await page.isVisible('#cancel'), false);
   say('a batch is paused, resumed and cancelled');
 }
@@ -174,52 +319,125 @@ async function aBatchIsCancelled(page) {
 async function aKeyboardIsEnough(page) {
   await page.goto(`${url}/#/`);
   await page.reload();
-  await until(page, 'batches', () => document.querySelectorAll('#batches li').length >= 4);
+  await until(
+    page,
+    'batches',
+    () => document.querySelectorAll('#batches li').length >= 4,
+  );
   await page.keyboard.press('Tab');
-  assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
-  assert.ok(await page.evaluate(() => document.activeElement.getBoundingClientRect().top >= 0), 'the skip link is seen');
+  assert.equal(
+    await page.evaluate(() => document.activeElement.className),
+    'skip',
+  );
+  assert.ok(
+    await page.evaluate(
+      () => document.activeElement.getBoundingClientRect().top >= 0,
+    ),
+    'the skip link is seen',
+  );
   await page.keyboard.press('Tab');
-  assert.equal(await page.evaluate(() => document.activeElement.className), 'brand');
+  assert.equal(
+    await page.evaluate(() => document.activeElement.className),
+    'brand',
+  );
   await page.keyboard.press('Tab');
-  const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+  const outline = await page.evaluate(
+    () => getComputedStyle(document.activeElement).outlineStyle,
+  );
   assert.equal(outline, 'solid');
-  assert.equal(await page.evaluate(() => document.activeElement.closest('li')?.className), 'card');
+  assert.equal(
+    await page.evaluate(() => document.activeElement.closest('li')?.className),
+    'card',
+  );
   await page.keyboard.press('Enter');
-  await until(page, 'the heading has the focus', () => document.activeElement.id === 'batch-title');
-  await until(page, 'results', () => document.querySelectorAll('#results tr').length > 0);
-  for (let i = 0; i < 12 && !await page.evaluate(() => document.activeElement.matches('#results button')); i++) {
+  await until(
+    page,
+    'the heading has the focus',
+    () => document.activeElement.id === 'batch-title',
+  );
+  await until(
+    page,
+    'results',
+    () => document.querySelectorAll('#results tr').length > 0,
+  );
+  for (
+    let i = 0;
+    i < 12 &&
+    !(await page.evaluate(() =>
+      document.activeElement.matches('#results button'),
+    ));
+    i++
+  ) {
     await page.keyboard.press('Tab');
   }
   await page.keyboard.press('Enter');
-  await until(page, 'the result is open', () => document.querySelector('#result').open);
+  await until(
+    page,
+    'the result is open',
+    () => document.querySelector('#result').open,
+  );
   await page.keyboard.press('Escape');
-  await until(page, 'the focus is back', () => document.activeElement.matches('#results button'));
+  await until(page, 'the focus is back', () =>
+    document.activeElement.matches('#results button'),
+  );
   say('a keyboard is enough');
 }
 
 async function theBrokerGoesAndComes(page) {
   await page.goto(`${url}/#/`);
   process.kill(Number(brokerPid), 'SIGKILL');
-  await until(page, 'the broker is away', () => document.querySelector('#link-text').textContent === 'broker away');
+  await until(
+    page,
+    'the broker is away',
+    () => document.querySelector('#link-text').textContent === 'broker away',
+  );
   assert.match(await text(page, '#banner'), /^The broker is away/);
-  assert.ok(await page.evaluate(() => document.querySelectorAll('#batches li').length >= 4), 'what was known stays');
+  assert.ok(
+    await page.evaluate(
+      () => document.querySelectorAll('#batches li').length >= 4,
+    ),
+    'what was known stays',
+  );
   await page.screenshot({ path: `${pictures}/away-light.png` });
   fs.writeFileSync('away-seen', '');
-  await until(page, 'the broker is back', () => document.querySelector('#link-text').textContent === 'live');
+  await until(
+    page,
+    'the broker is back',
+    () => document.querySelector('#link-text').textContent === 'live',
+  );
   assert.equal(await page.isVisible('#banner'), false);
   say('a broker that goes and comes is seen to');
 }
 
 async function smallAndDark(browser) {
-  const page = await open(browser, { viewport: { width: 360, height: 740 }, colorScheme: 'dark', reducedMotion: 'reduce' });
+  const page = await open(browser, {
+    viewport: { width: 360, height: 740 },
+    colorScheme: 'dark',
+    reducedMotion: 'reduce',
+  });
   await page.goto(`${url}/`);
-  await until(page, 'batches', () => document.querySelectorAll('#batches li').length >= 4);
-  await until(page, 'plots', () => document.querySelectorAll('#plots svg').length === 6);
+  await until(
+    page,
+    'batches',
+    () => document.querySelectorAll('#batches li').length >= 4,
+  );
+  await until(
+    page,
+    'plots',
+    () => document.querySelectorAll('#plots svg').length === 6,
+  );
   await fits(page, 'the overview');
   await accessible(page, 'the overview in the dark');
-  await page.screenshot({ path: `${pictures}/overview-dark-phone.png`, fullPage: true });
+  await page.screenshot({
+    path: `${pictures}/overview-dark-phone.png`,
+    fullPage: true,
+  });
   await page.click('#batches li:last-child a');
-  await until(page, 'results', () => document.querySelectorAll('#results tr').length > 0);
+  await until(
+    page,
+    'results',
+    () => document.querySelectorAll('#results tr').length > 0,
+  );
   await fits(page, 'a batch');
   await accessible(page, 'a batch in the dark');
   await page.screenshot({ path: `${pictures}/batch-dark-phone.png` });
@@ -231,17 +449,33 @@ async function smallAndDark(browser) {
 async function withoutTokens(browser) {
   const page = await open(browser);
   await page.goto(`${url}/`);
-  await until(page, 'the page is live', () => document.querySelector('#link-text').textContent === 'live');
+  await until(
+    page,
+    'the page is live',
+    () => document.querySelector('#link-text').textContent === 'live',
+  );
   await theBarMoves(page);
   await hostileTextIsText(page);
   await aFallbackIsRetried(page);
   await aBatchIsCancelled(page);
   await aKeyboardIsEnough(page);
   await page.goto(`${url}/#/`);
-  await until(page, 'upstreams and plots', () => document.querySelectorAll('#upstreams tr').length === 2 && document.querySelectorAll('#plots svg').length === 6);
-  assert.match(await page.getAttribute('#plots svg', 'aria-label'), /^Latency of the slowest upstream\. p50: /);
+  await until(
+    page,
+    'upstreams and plots',
+    () =>
+      document.querySelectorAll('#upstreams tr').length === 2 &&
+      document.querySelectorAll('#plots svg').length === 6,
+  );
+  assert.match(
+    await page.getAttribute('#plots svg', 'aria-label'),
+    /^Latency of the slowest upstream\. p50: /,
+  );
   await accessible(page, 'the overview');
-  await page.screenshot({ path: `${pictures}/overview-light.png`, fullPage: true });
+  await page.screenshot({
+    path: `${pictures}/overview-light.png`,
+    fullPage: true,
+  });
   await smallAndDark(browser);
   await theBrokerGoesAndComes(page);
   await nothingWrong(page);
@@ -251,7 +485,11 @@ async function withoutTokens(browser) {
 
 function stream(token) {
   return new Promise((resolve, reject) => {
-    const request = http.get(`${url}/ui/events`, { headers: { Authorization: `Bearer ${token}` }, agent: false }, reply => resolve({ request, reply }));
+    const request = http.get(
+      `${url}/ui/events`,
+      { headers: { Authorization: `Bearer ${token}` }, agent: false },
+      reply => resolve({ request, reply }),
+    );
     request.on('error', reject);
   });
 }
@@ -280,18 +518,38 @@ async function withTokens(browser) {
   await page.screenshot({ path: `${pictures}/sign-in-light.png` });
   await page.fill('#token', 'sk-sheaf-this-is-no-token-at-all');
   await page.keyboard.press('Enter');
-  await until(page, 'the refusal', () => /Incorrect API key/.test(document.querySelector('#sign-in-error').textContent));
+  await until(page, 'the refusal', () =>
+    /Incorrect API key/.test(
+      document.querySelector('#sign-in-error').textContent,
+    ),
+  );
   await page.fill('#token', process.env.READER);
   await page.keyboard.press('Enter');
-  await until(page, 'no batches of others', () => /^No batch yet/.test(document.querySelector('#batches-empty').textContent));
+  await until(page, 'no batches of others', () =>
+    /^No batch yet/.test(document.querySelector('#batches-empty').textContent),
+  );
   assert.match(await text(page, '#who-name'), /^alice \(read\)/);
-  await page.screenshot({ path: `${pictures}/empty-light.png`, fullPage: true });
+  await page.screenshot({
+    path: `${pictures}/empty-light.png`,
+    fullPage: true,
+  });
   await page.click('#sign-out');
-  await until(page, 'the sign-in again', () => document.activeElement.id === 'token');
+  await until(
+    page,
+    'the sign-in again',
+    () => document.activeElement.id === 'token',
+  );
   await page.fill('#token', process.env.OWNER);
   await page.keyboard.press('Enter');
-  await until(page, 'batches', () => document.querySelectorAll('#batches li').length >= 4);
-  assert.deepEqual(await page.evaluate(() => [Object.keys(localStorage), document.cookie]), [[], '']);
+  await until(
+    page,
+    'batches',
+    () => document.querySelectorAll('#batches li').length >= 4,
+  );
+  assert.deepEqual(
+    await page.evaluate(() => [Object.keys(localStorage), document.cookie]),
+    [[], ''],
+  );
   await nothingWrong(page);
   await page.context().close();
   say('who signs in sees what is his');
@@ -299,7 +557,10 @@ async function withTokens(browser) {
 }
 
 async function main() {
-  const browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox'] });
+  const browser = await chromium.launch({
+    executablePath: browserPath,
+    args: ['--no-sandbox'],
+  });
   try {
     await (brokerPid ? withoutTokens(browser) : withTokens(browser));
   } finally {
