@@ -48,12 +48,14 @@ export function progress(label) {
     );
     bar.setAttribute(
       'aria-valuetext',
-      `${number(sum.done)} of ${number(sum.all)} done, ${number(sum.failed)} without an answer`,
+      `${number(sum.done)} of ${number(sum.all)} done, ` +
+        `${number(sum.failed)} without an answer`,
     );
     write(done, number(sum.done));
     write(
       all,
-      ` of ${number(sum.all)}${sum.all ? ` · ${percent(sum.done, sum.all)}` : ''}`,
+      ` of ${number(sum.all)}` +
+        (sum.all ? ` · ${percent(sum.done, sum.all)}` : ''),
     );
     write(failed, sum.failed ? `${number(sum.failed)} without an answer` : '');
     write(
@@ -81,7 +83,8 @@ function timing(batch) {
   if (batch.state === 'paused') return 'paused';
   const { perSecond, left } = pace(batch);
   if (!perSecond) return batch.stalled ? '' : 'waiting';
-  return `${rate(perSecond)} · ${left < 1 ? 'nearly done' : `${duration(left * 1000)} left`}`;
+  const end = left < 1 ? 'nearly done' : `${duration(left * 1000)} left`;
+  return `${rate(perSecond)} · ${end}`;
 }
 
 function mood(batch) {
@@ -95,7 +98,10 @@ function mood(batch) {
 export function stalledText(batch) {
   const { upstream, http_status: status, code, message } = batch.stalled;
   const why = [status || null, code, message].filter(Boolean).join(' ');
-  return `Nothing of it can go on: ${upstream} is not asked any more${why ? ` (${why})` : ''}. sheaf upstreams resume ${upstream} lifts that.`;
+  return (
+    `Nothing of it can go on: ${upstream} is not asked any more` +
+    `${why ? ` (${why})` : ''}. sheaf upstreams resume ${upstream} lifts that.`
+  );
 }
 
 export function setState(node, batch) {

@@ -1,4 +1,4 @@
-/* batch.js - the page of one batch: how far it is, its results, what can be done
+/* batch.js - the page of one batch: its progress, its results, what can be done
  */
 /* SPDX-License-Identifier: MIT */
 import { progress, setState, stalledText } from './bar.js';
@@ -26,6 +26,7 @@ import {
   statusMood,
   words,
   write,
+  tokens,
 } from './words.js';
 
 const POLL_MS = 3000; // for a batch that the stream does not tell of
@@ -88,7 +89,7 @@ export const batchPage = {
     };
   },
 
-  /* Reads results behind the cursor; or, with `again`, all that are shown, anew. */
+  /* Reads results behind the cursor; or, with `again`, those shown, anew. */
   async load(again = false) {
     if (this.isLoading) return;
     this.isLoading = true;
@@ -183,7 +184,7 @@ function resultRow(index) {
     );
     write(
       from,
-      result.cache !== 'none' ? words(result.cache) : (result.upstream ?? '–'),
+      result.cache === 'none' ? (result.upstream ?? '–') : words(result.cache),
     );
   };
   return { node, update };
@@ -224,10 +225,7 @@ function drawFacts(batch) {
     batch.counts.refused
       ? ['Refused drafts', number(batch.counts.refused)]
       : null,
-    [
-      'Tokens',
-      `${number(usage?.prompt_tokens ?? 0)} in, ${number(usage?.completion_tokens ?? 0)} out`,
-    ],
+    ['Tokens', tokens(usage)],
     ['Cost', money(batch.cost_usd)],
     batch.slow?.stage
       ? [
@@ -279,7 +277,8 @@ function drawResults(batch) {
   $('more').disabled = isLoading;
   const isFiltered = Boolean(status || text);
   write($('more'), isFiltered ? 'Search further' : 'Show more');
-  let note = `${number(rows.size)} of ${number(batch.counts.done)} results, in the order in which they came`;
+  const all = `of ${number(batch.counts.done)} results`;
+  let note = `${number(rows.size)} ${all}, in the order in which they came`;
   if (rows.size === 0 && !hasMore) {
     note = isLoading
       ? 'Loading…'
@@ -287,7 +286,7 @@ function drawResults(batch) {
         ? 'No result matches.'
         : 'No result yet.';
   } else if (isFiltered) {
-    note = `${number(rows.size)} found in ${number(searched)} of ${number(batch.counts.done)} results`;
+    note = `${number(rows.size)} found in ${number(searched)} ${all}`;
   }
   if (!$('results-note').textContent.startsWith('The results') || rows.size)
     write($('results-note'), note);
@@ -357,7 +356,9 @@ $('cancel').addEventListener('click', () => {
   const { all, done } = outcome(batchPage.batch.counts);
   confirmed({
     heading: `Cancel ${title(batchPage.batch)}?`,
-    text: `${number(all - done)} drafts that are not done end without an answer. That cannot be taken back.`,
+    text:
+      `${number(all - done)} drafts that are not done end without an ` +
+      'answer. That cannot be taken back.',
     yes: 'Cancel the batch',
     run: () => perform('cancel', () => 'The batch is cancelled.'),
   });
@@ -372,7 +373,9 @@ $('retry').addEventListener('click', () => {
     : outcome(batchPage.batch.counts).failed;
   confirmed({
     heading: `Retry ${number(many)} drafts?`,
-    text: 'They are called again, which may cost. What they have now stays until something better comes.',
+    text:
+      'They are called again, which may cost. What they have now stays ' +
+      'until something better comes.',
     yes: 'Retry',
     run: () =>
       perform(

@@ -80,7 +80,8 @@ function drawBatches() {
     write(
       $('batches-empty'),
       state.order
-        ? 'No batch yet. What sheaf run and sheaf submit hand in, and what comes over HTTP, is shown here.'
+        ? 'No batch yet. What sheaf run and sheaf submit hand in, and what ' +
+            'comes over HTTP, is shown here.'
         : state.overview?.up === false
           ? 'Nothing can be shown until the broker is back.'
           : 'Loading…',
@@ -97,7 +98,7 @@ function drawBatches() {
     $('batches-note'),
     isEmpty
       ? ''
-      : `${number(running)} running; the newest ${number(uuids.length)} are shown`,
+      : `${number(running)} running; the newest ${uuids.length} are shown`,
   );
   $('older').hidden =
     all.length === uuids.length &&
@@ -253,7 +254,8 @@ function drawTiles() {
         )
       : '–',
     '/ min',
-    `${short.format(sum('prompt_tokens'))} in, ${short.format(sum('completion_tokens'))} out`,
+    `${short.format(sum('prompt_tokens'))} in, ` +
+      `${short.format(sum('completion_tokens'))} out`,
   );
   tiles.Cost(
     money(sum('cost_usd')),
@@ -282,7 +284,8 @@ function drawAlerts() {
       .map(alert => alert.upstream),
   );
   const rows = firing.map(alert => [
-    `${alertWords[alert.alert] ?? words(alert.alert)}${alert.upstream ? `: ${alert.upstream}` : ''}`,
+    (alertWords[alert.alert] ?? words(alert.alert)) +
+      (alert.upstream ? `: ${alert.upstream}` : ''),
     alert.message,
   ]);
   for (const upstream of state.overview?.upstreams ?? []) {

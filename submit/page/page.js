@@ -16,6 +16,7 @@ import { $, write } from './words.js';
 
 const RETRY_MS = 500; // after a stream that broke, doubled
 const RETRY_MAX_MS = 10000;
+const STALE = 'It is tried again and again; what is shown is as it was.';
 
 /* ---- signing in ---- */
 
@@ -51,10 +52,8 @@ function bannerText() {
   const { link, overview, reason } = state;
   if (link === 'away' && reason)
     return `The gateway refuses: ${reason}. It is asked again and again.`;
-  if (link === 'away')
-    return 'The gateway cannot be reached. It is tried again and again; what is shown is as it was.';
-  if (overview?.up === false)
-    return 'The broker is away. It is looked for again and again; what is shown is as it was.';
+  if (link === 'away') return `The gateway cannot be reached. ${STALE}`;
+  if (overview?.up === false) return `The broker is away. ${STALE}`;
   return overview?.draining
     ? 'The broker is shutting down: nothing new is started.'
     : '';

@@ -130,7 +130,12 @@ function summary(plot, curves) {
       .map(point => point[1])
       .filter(value => value !== null);
     if (!values.length) return `${curve.name}: no figures`;
-    return `${curve.name}: ${plot.text(values.at(-1))} at the end, ${plot.text(Math.min(...values))} to ${plot.text(Math.max(...values))}`;
+    const [last, least, most] = [
+      values.at(-1),
+      Math.min(...values),
+      Math.max(...values),
+    ].map(plot.text);
+    return `${curve.name}: ${last} at the end, ${least} to ${most}`;
   });
   return `${heading(plot)}. ${parts.join('. ')}.`;
 }

@@ -13,6 +13,7 @@ import {
   statusMood,
   words,
   write,
+  tokens,
 } from './words.js';
 
 const LONG_TEXT = 200000; // characters that are shown of a text
@@ -20,7 +21,7 @@ const LONG_TEXT = 200000; // characters that are shown of a text
 function section(name, text) {
   const shown =
     text.length > LONG_TEXT
-      ? `${text.slice(0, LONG_TEXT)}\n… (${number(text.length)} characters in all)`
+      ? `${text.slice(0, LONG_TEXT)}\n… (${number(text.length)} characters)`
       : text;
   return [
     el('h3', {}, name),
@@ -106,12 +107,7 @@ function resultParts(result) {
       'Found in',
       result.cache === 'none' ? 'a call of its own' : words(result.cache),
     ),
-    fact(
-      'Tokens',
-      usage
-        ? `${number(usage.prompt_tokens ?? 0)} in, ${number(usage.completion_tokens ?? 0)} out`
-        : '–',
-    ),
+    fact('Tokens', usage ? tokens(usage) : '–'),
     fact('Cost', money(result.cost_usd)),
     fact(
       'Completed',

@@ -74,6 +74,12 @@ export function rate(perSecond) {
   return `${(perSecond * 3600).toFixed(1)} / h`;
 }
 
+/* What a call or a batch used; all of it may be unknown. */
+export function tokens(usage) {
+  const used = name => number(usage?.[name] ?? 0);
+  return `${used('prompt_tokens')} in, ${used('completion_tokens')} out`;
+}
+
 export function moment(ms) {
   const date = new Date(ms);
   const sameDay = date.toDateString() === new Date().toDateString();
