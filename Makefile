@@ -7,6 +7,7 @@
 #   make sampler        the sampler beside the first three sentences
 #   make fairness       mean times to completion under three schedules
 #   make instructions   what the hot paths take, beside what they took
+#   make sheaf-load     a load test for a deployment
 #   make bench          Sheaf beside what people would use instead
 #   make churn          the store's size over ten simulated hours, and its plot
 #   make lint           formatting, clang-tidy, layers, banned words, documents

@@ -31,9 +31,8 @@
 
 #define DRAFT_BYTES  1024
 #define REPLY_BYTES  1024
-#define CHUNK_DRAFTS 200
-#define CHUNKS       4
-#define DRAFTS       (CHUNK_DRAFTS * CHUNKS)
+#define DRAFTS       800
+#define CHUNK_DRAFTS 200    /* of one message */
 #define BATCHES_MANY DRAFTS /* each of one draft */
 #define PURE_UNITS   1000   /* of a path without a broker */
 #define FAILURES     8      /* of a request, in turn: the cap is reached */
