@@ -8,6 +8,7 @@
 #   make fairness       mean times to completion under three schedules
 #   make instructions   what the hot paths take, beside what they took
 #   make sheaf-load     a load test for a deployment
+#   make soak           load, faults and restarts for MINUTES (15), and what grows
 #   make bench          Sheaf beside what people would use instead
 #   make churn          the store's size over ten simulated hours, and its plot
 #   make lint           formatting, clang-tidy, layers, banned words, documents

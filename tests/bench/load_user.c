@@ -171,9 +171,15 @@ user_poll(struct user *user, struct load_env *env, int64_t now_ms,
             return rc;
         take_lines(user, env, &page, clock_mono_ms());
     }
+    if (user->open < 0) {
+        error->code = SHEAF_E_PROTOCOL;
+        (void)snprintf(error->message, sizeof(error->message),
+                       "batch %s has more results than drafts", user->batch);
+        return error->code;
+    }
     user->cursor = query.cursor;
     user->poll_ms = now_ms + env->plan->poll_ms;
-    if (user->open <= 0)
+    if (user->open == 0)
         user->state = USER_IDLE;
     else if (now_ms - user->due_ms > env->plan->timeout_ms)
         return user_leave(user, env, error);
