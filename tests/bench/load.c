@@ -457,6 +457,7 @@ main(int argc, char **argv)
         .goal = "Summarize this text",
         .plan = { .client = "load",
                   .seed = (uint64_t)clock_wall_ms(),
+                  .run = clock_wall_ms(),
                   .bytes = 1024,
                   .drafts = 1,
                   .duplicates_percent = 30,

@@ -152,6 +152,8 @@ tally_print(const struct tally *tally)
            (long long)tally->submitted, (long long)tally->accepted,
            (long long)tally->answered, (long long)tally->unanswered,
            (long long)(tally->submitted - tally->accepted));
+    if (*tally->refusal)
+        printf("refused because  %s\n", tally->refusal);
     printf("throughput       %.1f results/s over %.1f s\n",
            per_second(tally, tally->answered),
            (double)tally->elapsed_ms / 1000);
@@ -209,6 +211,8 @@ tally_json(const struct tally *tally)
         cJSON_AddNumberToObject(object, counts[i].name,
                                 (double)counts[i].value);
     }
+    if (*tally->refusal)
+        cJSON_AddStringToObject(object, "refusal", tally->refusal);
     cJSON_AddNumberToObject(object, "results_per_second",
                             per_second(tally, tally->answered));
     item = cJSON_AddObjectToObject(object, "times_ms");

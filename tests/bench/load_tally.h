@@ -38,12 +38,12 @@ struct tally {
     int64_t submitted;  /* drafts that were sent */
     int64_t accepted;   /* of them */
     int64_t reused;     /* of these: joined, or answered by the cache */
-    int64_t rejected;   /* drafts of batches that were refused as a whole */
     int64_t answered;   /* results that were fetched */
     int64_t unanswered; /* drafts that had none in time */
     int64_t tiers[TIER_COUNT];
     int64_t statuses[STATUS_COUNT];
     int64_t elapsed_ms;
+    char refusal[512]; /* the latest reason why drafts were refused */
 };
 
 /* Adds a time; less than 0 is 0. */

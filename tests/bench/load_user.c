@@ -53,12 +53,29 @@ make_line(struct load_env *env, int64_t id)
 
 /* ---- handing in ---- */
 
-/* What one request came upon. */
+/* Counted, and no reason to end the test. */
 static bool
 is_refusal(int code)
 {
-    return code == SHEAF_E_FULL || code == SHEAF_E_DRAINING ||
-           code == SHEAF_E_CONFLICT || code == SHEAF_E_NOTFOUND;
+    return code == SHEAF_E_FULL || code == SHEAF_E_DRAINING;
+}
+
+/* The latest reason is kept, for people. */
+static int
+note_refusal(struct load_env *env, const struct sheaf_error *error)
+{
+    (void)snprintf(env->tally->refusal, sizeof(env->tally->refusal), "%s",
+                   error->message);
+    return 0;
+}
+
+static void
+take_refusal(void *arg, const struct sheaf_refusal *refusal)
+{
+    struct load_env *env = arg;
+
+    (void)snprintf(env->tally->refusal, sizeof(env->tally->refusal), "%s: %s",
+                   refusal->field, refusal->message);
 }
 
 static int
@@ -73,6 +90,22 @@ fill(struct sheaf_upload *upload, struct load_env *env,
                               (uint64_t)i, error);
     }
     return rc == 0 ? sheaf_upload_seal(upload, error) : rc;
+}
+
+/* Nothing of a batch is to stay behind that nobody looks at any more. */
+static int
+cancel(const struct user *user, struct load_env *env, struct sheaf_error *error)
+{
+    char header[HEADER_BYTES];
+    int rc;
+
+    (void)snprintf(header, sizeof(header),
+                   "{\"verb\":\"cancel\",\"batch\":\"%s\"}", user->batch);
+    rc = sheaf_call(env->sheaf, header, NULL, 0, NULL, error);
+    /* It may have ended by itself, or be gone. */
+    if (rc == SHEAF_E_CONFLICT || rc == SHEAF_E_NOTFOUND || is_refusal(rc))
+        return 0;
+    return rc;
 }
 
 int
@@ -91,20 +124,26 @@ user_submit(struct user *user, struct load_env *env, int64_t due_ms,
 
     assert(user->state == USER_IDLE);
     (void)snprintf(client, sizeof(client), "%s-%d", plan->client, user->number);
-    (void)snprintf(key, sizeof(key), "load-%llu-%lld",
-                   (unsigned long long)plan->seed, (long long)env->requests++);
+    (void)snprintf(key, sizeof(key), "load-%lld-%lld", (long long)plan->run,
+                   (long long)env->requests++);
     user->done++;
     env->tally->submitted += plan->drafts;
-    upload = sheaf_upload_open(env->sheaf, &submission, NULL, NULL, error);
-    if (!upload)
-        return is_refusal(error->code) ? 0 : error->code;
+    upload =
+        sheaf_upload_open(env->sheaf, &submission, take_refusal, env, error);
+    if (!upload) {
+        return is_refusal(error->code) ? note_refusal(env, error) : error->code;
+    }
     rc = fill(upload, env, error);
     counts = sheaf_upload_tally(upload);
     (void)snprintf(user->batch, sizeof(user->batch), "%s",
                    sheaf_upload_batch(upload));
     sheaf_upload_free(upload);
+    if (is_refusal(rc)) {
+        note_refusal(env, error);
+        return cancel(user, env, error);
+    }
     if (rc < 0)
-        return is_refusal(rc) ? 0 : rc;
+        return rc;
     env->tally->accepted += counts.accepted;
     env->tally->reused += counts.joined + counts.cached;
     user->open = counts.accepted;
@@ -143,15 +182,9 @@ take_lines(struct user *user, struct load_env *env,
 int
 user_leave(struct user *user, struct load_env *env, struct sheaf_error *error)
 {
-    char header[HEADER_BYTES];
-    int rc;
-
     env->tally->unanswered += user->open;
     user->state = USER_IDLE;
-    (void)snprintf(header, sizeof(header),
-                   "{\"verb\":\"cancel\",\"batch\":\"%s\"}", user->batch);
-    rc = sheaf_call(env->sheaf, header, NULL, 0, NULL, error);
-    return is_refusal(rc) ? 0 : rc;
+    return cancel(user, env, error);
 }
 
 int

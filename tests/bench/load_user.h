@@ -31,6 +31,7 @@ struct load_plan {
     const char *client; /* each adds its number */
     const char *options;
     uint64_t seed;
+    int64_t run;       /* names it among others of the same seed */
     bool is_generated; /* texts begin with the seed: not those of before */
     int64_t bytes;     /* of a text */
     int64_t drafts;    /* of a request */

@@ -300,9 +300,12 @@ class Soak:
             except OSError:
                 continue
             pid = int(path.parent.name)
-            if words[0].endswith(b"/sheaf-worker") and pid != self.second.pid:
-                if any(mark in word for word in words):
-                    return pid
+            if self.second and pid == self.second.pid:
+                continue
+            if words[0].endswith(b"/sheaf-worker") and any(
+                mark in word for word in words
+            ):
+                return pid
         return 0
 
     # ---- what happens to them ----
@@ -407,7 +410,6 @@ class Soak:
     def run(self):
         events = [(at * self.seconds, event) for at, event in self.EVENTS]
         every_s = max(SAMPLE_S_MIN, self.seconds / SAMPLES)
-        self.second = self.scratch.start(["true"])  # there is none yet
         self.start_broker()
         self.start_second()
         self.start_load()

@@ -66,6 +66,17 @@ equal "$(figure calls)" "$(report answers_from.none)" "calls, upstream"
 # Nothing is ever the same: it misses what the cache was to give.
 load 1 --duplicates 0 --seed 8
 equal "$(report levels.hit_rate.held)" false "hit rate without repetitions"
+# Texts of a file, whatever is in them: two, and so two calls.
+printf '%s\n' 'say "this" and \that' 'or say 繁' >texts
+forget_calls
+load 0 --texts texts --goal Repeat
+equal "$(report statuses.ok)" 40 "results of texts that were given"
+equal "$(figure distinct)" 2 "different calls for two texts"
+# What is refused is not lost sight of, and has its reason.
+printf 'a\0b\n' >texts
+load 1 --texts texts --requests 1
+equal "$(report accepted)" 0 "drafts with a NUL"
+contains "$(cat out)" '"refusal":"' "why drafts were refused"
 # Late ones count from when they were due: 40 at 20 a second.
 load 0 --duplicates 50 --seed 9 --rate 20
 [ "$(report elapsed_ms)" -ge 1900 ] || fail "faster than its rate: $(cat out)"
