@@ -39,7 +39,7 @@ BIN = pathlib.Path(os.environ.get("OUT", "build/plain")).resolve() / "bin"
 CLIENTS = 3
 DRAFTS = 40  # of a batch
 DRAFTS_S = 20  # of each client, at most
-LOAD_S = 5  # requests of the client that stays
+LOAD_USERS, LOAD_S = 20, 5  # of the client that stays, and their requests
 DUPLICATES_PERCENT = 20
 SLOTS = 10
 REPEATED_MAX = SLOTS  # by a killed worker: it had them, or their answers
@@ -279,7 +279,7 @@ class Soak:
     def start_load(self):
         self.load = self.scratch.start(
             [BIN / "sheaf-load", "--config", self.config, "--rate", LOAD_S]
-            + ["--users", 20, "--requests", 1000000, "--duplicates", 0]
+            + ["--users", LOAD_USERS, "--requests", 1000000, "--duplicates", 0]
             + ["--timeout", PATIENCE_S, "--seed", self.seed, "--json"],
             stdout=open(self.scratch.root / "load.json", "wb"),
         )
@@ -473,6 +473,10 @@ class Soak:
             ledger.fail(f"{most} calls in flight, of {SLOTS}")
         if not ledger.results:
             ledger.fail("no draft had a result")
+        # Those that were waiting when it was told to end are not answered.
+        lost = load["accepted"] - load["answered"]
+        if lost > LOAD_USERS or load["answered"] == 0:
+            ledger.fail(f"sheaf-load: {json.dumps(load)}")
         if set(load["statuses"]) - {"ok"}:
             ledger.fail(f"results of sheaf-load: {load['statuses']}")
         print(
