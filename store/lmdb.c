@@ -20,7 +20,8 @@
 /* Two such rows fill a page. */
 #define RESERVE_ROW_BYTES   1900
 #define RESERVE_ROWS_A_PAGE 2
-#define EXIT_DAMAGED        9 /* the exit code for a damaged store */
+#define EXIT_DAMAGED        9   /* the exit code for a damaged store */
+#define BLOCK_BYTES         512 /* of stat() */
 
 struct lmdb {
     struct engine engine; /* first: the engine is the lmdb */
@@ -31,6 +32,7 @@ struct lmdb {
     uint64_t map_bytes;
     struct statvfs disk; /* as of this transaction: it writes nothing before its
                             end */
+    uint64_t file_bytes; /* of the disk that are the file's */
     bool has_disk;
     bool is_view; /* of another one, which has the env */
 };
@@ -148,10 +150,15 @@ lmdb_commit(struct engine *engine, struct err *err)
 
     assert(lmdb->txn);
     drop_cursors(lmdb);
+    errno = 0;
     rc = mdb_txn_commit(lmdb->txn);
     lmdb->txn = NULL; /* the commit freed it, whatever it returned */
     if (rc == 0)
         return 0;
+    /* LMDB calls a write that was cut short EIO, too. No call has failed then:
+     * there was no room for the rest. */
+    if (rc == EIO && errno == 0)
+        rc = ENOSPC;
     return err_set(err,
                    code_of(rc) == E_FULL && is_usable(lmdb) ? E_FULL : E_IO,
                    "commit: %s", mdb_strerror(rc));
@@ -287,18 +294,23 @@ static void
 disk_usage(struct lmdb *lmdb, struct engine_usage *usage)
 {
     const struct statvfs *disk = &lmdb->disk;
+    struct stat file;
     int fd = -1;
 
     if (!lmdb->has_disk) {
-        if (mdb_env_get_fd(lmdb->env, &fd) || fstatvfs(fd, &lmdb->disk) < 0)
+        if (mdb_env_get_fd(lmdb->env, &fd) || fstatvfs(fd, &lmdb->disk) < 0 ||
+            fstat(fd, &file) < 0) {
             return;
+        }
+        lmdb->file_bytes = (uint64_t)file.st_blocks * BLOCK_BYTES;
         lmdb->has_disk = true;
     }
     usage->disk_bytes = (uint64_t)disk->f_blocks * disk->f_frsize;
     usage->disk_free = (uint64_t)disk->f_bavail * disk->f_frsize;
 }
 
-/* Pages that were freed within the file are used again before it grows. */
+/* Pages that were freed within the file are used again before it grows; and what
+ * a commit that failed has written behind them is written over when it does. */
 static void
 lmdb_usage(struct engine *engine, struct engine_usage *usage)
 {
@@ -321,6 +333,8 @@ lmdb_usage(struct engine *engine, struct engine_usage *usage)
         return;
     usage->bytes_max = info.me_mapsize;
     file_pages = (uint64_t)info.me_last_pgno + 1;
+    if (lmdb->has_disk && lmdb->file_bytes > file_pages * stat.ms_psize)
+        usage->disk_free += lmdb->file_bytes - file_pages * stat.ms_psize;
     if (file_pages > pages)
         usage->disk_free += (file_pages - pages) * stat.ms_psize;
     else if (usage->disk_free > (pages - file_pages) * stat.ms_psize)

@@ -4,9 +4,11 @@
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tests/scratch.h"
@@ -528,6 +530,45 @@ Test(engine_lmdb, what_was_committed_is_there_when_it_is_opened_again)
     begin(&fixture);
     expect_get(&fixture, "a", "1");
     expect_get(&fixture, "b", NULL);
+    close_fixture(&fixture);
+}
+
+static int
+put_big(struct fixture *fixture, struct err *err)
+{
+    char *big = calloc(1, BIG_BYTES);
+
+    cr_assert_not_null(big);
+    begin(fixture);
+    cr_assert_eq(fixture->ops->put(fixture->engine, TABLE_DRAFT, slice_of("b"),
+                                   (struct slice){ big, BIG_BYTES }),
+                 0);
+    free(big);
+    return fixture->ops->commit(fixture->engine, err);
+}
+
+/* The file may grow into the pages of a row, and no further. */
+Test(engine_lmdb, write_that_is_cut_short_is_full_and_changes_nothing)
+{
+    struct fixture fixture = open_fixture(LMDB);
+    struct rlimit limit, former;
+    struct err err = { 0 };
+
+    (void)signal(SIGXFSZ, SIG_IGN);
+    begin(&fixture);
+    put(&fixture, "a", "1");
+    commit(&fixture);
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &former), 0);
+    limit = former;
+    limit.rlim_cur = BIG_BYTES / 2;
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    cr_expect_eq(put_big(&fixture, &err), E_FULL, "%s", err.msg);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &former), 0);
+    begin(&fixture);
+    expect_get(&fixture, "a", "1");
+    expect_get(&fixture, "b", NULL);
+    fixture.ops->abort(fixture.engine);
+    cr_expect_eq(put_big(&fixture, &err), 0, "%s", err.msg);
     close_fixture(&fixture);
 }
 
