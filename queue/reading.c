@@ -315,6 +315,9 @@ fail(struct reading *reading)
         refusal.field = slice_of(reading->whole->field);
         refusal.message = slice_of(reading->whole->message);
         store_refusal_add(broker->env.store, batch->id, &refusal);
+        /* As a line would be that is refused: those who take the one count from
+         * the other must not find fewer than none. */
+        batch->draft_count++;
         batch->refused_count++;
     }
     log_warn("event=batch_failed batch=%llu lines=%u errors=%u",

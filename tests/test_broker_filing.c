@@ -235,10 +235,19 @@ Test(broker_filing, takes_a_mark_blank_lines_and_carriage_returns)
 Test(broker_filing, fails_for_a_file_without_lines_or_with_too_many)
 {
     struct buf content = { 0 };
+    struct hand *hand;
     char id[16];
 
-    begin();
+    bench_init(&bench, BENCH_STORE_MAX);
+    bench_webhook(&bench, "all", NULL, NULL);
+    bench_start(&bench);
+    hand = hand_new(&bench, 1);
     make("\n\n");
+    cr_expect_eq(at_int(status(), "counts.drafts"), 1);
+    cr_expect_eq(at_int(status(), "counts.refused"), 1);
+    cr_assert_eq(hand->parcel_count, 1);
+    cr_expect(strstr(hand->parcels[0].body, "\"failed\":0"), "%s",
+              hand->parcels[0].body);
     cr_expect_str_eq(at_str(status(), "from_file.errors.0.code"), "empty_file");
     cr_expect_str_eq(at_str(status(), "from_file.errors.0.param"), "(null)");
     cr_expect(cJSON_IsNull(cJSON_GetObjectItem(
