@@ -106,13 +106,18 @@ def case_what_a_receiver_says_is_told(stage):
         "/302": (302, {"Location": "/in"}, b""),
         "/200": (200, {}, b"x" * 200000),
         "/205": (205, {}, b""),
+        # What they announce never comes.
+        "/206": (206, {"Content-Length": "9"}, b"cut"),
+        "/503": (503, {"Content-Length": "9"}, b"cut"),
     }
     wants = {"/500": ("failed", 500, "http_status", 0),
              "/429": ("failed", 429, "http_status", 120000),
              "/410": ("failed", 410, "http_status", 0),
              "/302": ("failed", 302, "http_status", 0),
              "/200": ("ok", 200, "", 0),
-             "/205": ("ok", 205, "", 0)}
+             "/205": ("ok", 205, "", 0),
+             "/206": ("ok", 206, "", 0),
+             "/503": ("failed", 503, "timeout", 0)}
     receiver = stage.start_server(lambda request: answers[request.path])
     broker = stage.start_broker()
     stage.start_worker(conf="".join(
@@ -121,7 +126,7 @@ def case_what_a_receiver_says_is_told(stage):
     broker.wait_hello()
     for number, path in enumerate(answers):
         post(stage, broker, number, url=receiver.url + path,
-             webhook="n" + path[1:])
+             webhook="n" + path[1:], timeout_ms=2000)
     told(broker, len(answers))
     for head in broker.posted:
         path = list(answers)[head["delivery"]]

@@ -233,12 +233,11 @@ courier_decline(struct courier *courier, const struct parcel_order *order,
 }
 
 /* The receiver has taken it if it says so: what follows its status is of no
- * interest, and need not fit. */
+ * interest, and need not fit, come in time, or come at all. */
 static bool
 was_taken(const struct reply *reply)
 {
-    return reply->http_status >= 200 && reply->http_status < 300 &&
-           (reply->end == REPLY_COMPLETE || reply->end == REPLY_TOO_LARGE);
+    return reply->http_status >= 200 && reply->http_status < 300;
 }
 
 bool
