@@ -56,14 +56,20 @@ count_items(struct slice body)
     return count;
 }
 
+bool
+parcels_are_full(const struct parcels *parcels)
+{
+    return parcels->items >= parcels->items_max ||
+           parcels->bytes >= parcels->bytes_max;
+}
+
 size_t
 parcels_receive(struct parcels *parcels, struct link *const links[2])
 {
     size_t bad = 0;
 
     for (int side = 0; side < 2; side++) {
-        while (parcels->items < parcels->items_max &&
-               parcels->bytes < parcels->bytes_max) {
+        while (!parcels_are_full(parcels)) {
             struct parcel *parcel = &parcels->list[parcels->count];
             int rc = link_recv(links[side], &parcel->peer, &parcel->head,
                                &parcel->body);

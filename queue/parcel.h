@@ -35,6 +35,10 @@ void parcels_fini(struct parcels *parcels);
 /* Forgets what was received. */
 void parcels_reset(struct parcels *parcels);
 
+/* True if there is no room for more: what has arrived since waits for the next
+ * transaction, however long one looks. */
+bool parcels_are_full(const struct parcels *parcels);
+
 /* Takes what has arrived at the links (by side), behind what is there. Returns
  * how many messages were none. */
 size_t parcels_receive(struct parcels *parcels, struct link *const links[2]);

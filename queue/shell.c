@@ -254,7 +254,9 @@ await_more(struct shell *shell, int64_t now_ms)
 {
     int64_t until_ms = now_ms + shell->conf->commit_window_ms;
 
-    while (broker_is_patient(shell->broker) && now_ms < until_ms) {
+    /* Without room, what comes would wake it up all the time, for nothing. */
+    while (broker_is_patient(shell->broker) && now_ms < until_ms &&
+           !parcels_are_full(&shell->parcels)) {
         size_t count = shell->parcels.count;
         int64_t wait_ms = until_ms - now_ms;
 
