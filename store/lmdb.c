@@ -20,8 +20,9 @@
 /* Two such rows fill a page. */
 #define RESERVE_ROW_BYTES   1900
 #define RESERVE_ROWS_A_PAGE 2
-#define EXIT_DAMAGED        9   /* the exit code for a damaged store */
-#define BLOCK_BYTES         512 /* of stat() */
+#define EXIT_DAMAGED        9    /* the exit code for a damaged store */
+#define BLOCK_BYTES         512  /* of stat() */
+#define LOCK_BYTES          8192 /* of lock.mdb: 126 readers, its default */
 
 struct lmdb {
     struct engine engine; /* first: the engine is the lmdb */
@@ -142,6 +143,19 @@ is_usable(struct lmdb *lmdb)
     return true;
 }
 
+/* LMDB calls a write that was cut short EIO, too. No call has failed then: there
+ * was no room for the rest. The transaction is gone, whatever comes of it. */
+static int
+commit(struct lmdb *lmdb)
+{
+    int rc;
+
+    errno = 0;
+    rc = mdb_txn_commit(lmdb->txn);
+    lmdb->txn = NULL;
+    return rc == EIO && errno == 0 ? ENOSPC : rc;
+}
+
 static int
 lmdb_commit(struct engine *engine, struct err *err)
 {
@@ -150,15 +164,9 @@ lmdb_commit(struct engine *engine, struct err *err)
 
     assert(lmdb->txn);
     drop_cursors(lmdb);
-    errno = 0;
-    rc = mdb_txn_commit(lmdb->txn);
-    lmdb->txn = NULL; /* the commit freed it, whatever it returned */
+    rc = commit(lmdb);
     if (rc == 0)
         return 0;
-    /* LMDB calls a write that was cut short EIO, too. No call has failed then:
-     * there was no room for the rest. */
-    if (rc == EIO && errno == 0)
-        rc = ENOSPC;
     return err_set(err,
                    code_of(rc) == E_FULL && is_usable(lmdb) ? E_FULL : E_IO,
                    "commit: %s", mdb_strerror(rc));
@@ -513,6 +521,28 @@ check_file(const char *dir, struct err *err)
     return rc;
 }
 
+/* LMDB maps this file, and writes to it: without room on the disk that would
+ * kill us with SIGBUS. Some file systems cannot say that there is room. */
+static int
+reserve_locks(const char *dir, struct err *err)
+{
+    struct buf path = { 0 };
+    int fd, rc = 0;
+
+    buf_addf(&path, "%s/lock.mdb", dir);
+    fd = open(path.data, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+              FILE_MODE);
+    if (fd < 0 ||
+        (fallocate(fd, 0, 0, LOCK_BYTES) < 0 && errno != EOPNOTSUPP)) {
+        rc = err_set(err, code_of(errno), "make %s: %s", path.data,
+                     strerror(errno));
+    }
+    if (fd >= 0)
+        close(fd);
+    buf_fini(&path);
+    return rc;
+}
+
 /* LMDB opens it without: our children must not inherit it. */
 static int
 close_on_exec(struct lmdb *lmdb, struct err *err)
@@ -553,8 +583,7 @@ open_tables(struct lmdb *lmdb, bool is_new, struct err *err)
             return code_of(rc);
         }
     }
-    rc = mdb_txn_commit(lmdb->txn);
-    lmdb->txn = NULL;
+    rc = commit(lmdb);
     return rc ? lmdb_err(err, rc, "open the tables") : 0;
 }
 
@@ -563,6 +592,8 @@ open_env(struct lmdb *lmdb, const char *dir, bool is_new, struct err *err)
 {
     int rc = is_new ? 0 : check_file(dir, err), dead = 0;
 
+    if (rc == 0)
+        rc = reserve_locks(dir, err);
     if (rc < 0)
         return rc;
     rc = mdb_env_create(&lmdb->env);

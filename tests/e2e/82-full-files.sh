@@ -14,6 +14,11 @@ if [ -z "${FULL_MOUNTED-}" ] && unshare -m true 2>/dev/null; then
 fi
 . "$(dirname "$0")/lib.sh"
 
+fill_up() { # FILE
+    dd if=/dev/zero of="disk/$1" bs=4k 2>dd.log
+    contains "$(cat dd.log)" 'No space left' 'what is left of the disk'
+}
+
 mkdir disk
 mount -t tmpfs -o size=16m,mode=700 tmpfs disk 2>/dev/null || {
     say 'skipped: a file system cannot be mounted here'
@@ -27,6 +32,20 @@ printf '{"choices":[{"message":{"role":"assistant","content":"%s"}}]}' \
 echo 'match="one " until=go file=reply.json' >large.script
 start_upstream --script large.script
 "$python" "$here/full.py" disk sheaf.conf go || fail "see above"
+"$BIN/sheafd" --store disk/store --config sheaf.conf --verify >verified 2>&1 ||
+    fail "the store: $(cat verified)"
+
+# Nothing is left: what cannot be done says so, and harms nothing.
+fill_up ballast
+"$BIN/sheafd" --store disk/store --config sheaf.conf --compact 2>err
+equal $? 6 'exit code of --compact on a full disk'
+contains "$(cat err)" 'No space left' 'why there is no room to compact'
+rm disk/store/lock.mdb
+fill_up ballast2
+"$BIN/sheafd" --store disk/store --config sheaf.conf 2>err
+equal $? 6 'exit code of sheafd without room for its locks'
+contains "$(cat err)" 'lock.mdb: No space left' 'why it does not start'
+rm disk/ballast disk/ballast2
 "$BIN/sheafd" --store disk/store --config sheaf.conf --verify >verified 2>&1 ||
     fail "the store: $(cat verified)"
 stop_upstream
