@@ -10,6 +10,7 @@
 #include "base/mem.h"
 
 #define CAPACITY_FIRST 64
+#define DIGITS_MAX     20 /* of a number of 64 bits */
 
 void
 buf_fini(struct buf *buf)
@@ -98,6 +99,18 @@ buf_addf(struct buf *buf, const char *fmt, ...)
         va_end(args);
     }
     buf_commit(buf, (size_t)bytes);
+}
+
+void
+buf_add_u64(struct buf *buf, uint64_t number)
+{
+    char digits[DIGITS_MAX];
+    size_t at = sizeof(digits);
+
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    buf_add(buf, digits + at, sizeof(digits) - at);
 }
 
 void

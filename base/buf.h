@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Borrowed bytes. data may be NULL when bytes is 0. */
 struct slice {
@@ -46,6 +47,9 @@ void buf_add_slice(struct buf *buf, struct slice slice);
 void buf_add_char(struct buf *buf, char c);
 void buf_addf(struct buf *buf, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Appends a whole number in decimal: where there are many, printf is slow. */
+void buf_add_u64(struct buf *buf, uint64_t number);
 
 /* Removes the first `bytes` bytes. */
 void buf_drop(struct buf *buf, size_t bytes);

@@ -15,6 +15,8 @@
 #define BOOT_PATH       "/proc/sys/kernel/random/boot_id"
 #define BOOT_TEXT_BYTES 64
 #define HEX             "0123456789abcdef"
+#define DAY_MS          86400000
+#define YEAR_10000_MS   INT64_C(253402300800000)
 #define RELATIVE_MS_MAX (INT64_C(3650) * 86400 * 1000) /* ten years */
 
 static int64_t
@@ -126,6 +128,71 @@ clock_now_ms(const struct clock *clock)
     return read_us(CLOCK_BOOTTIME) / 1000 + clock->ahead_ms;
 }
 
+/* Writes a number in `count` digits. Returns the place behind them. */
+static char *
+put_digits(char *to, int count, int number)
+{
+    for (int i = count - 1; i >= 0; i--, number /= 10)
+        to[i] = (char)('0' + number % 10);
+    return to + count;
+}
+
+static bool
+is_leap(int year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+/* Days from the first of the year 1 to the first of this one. */
+static int
+days_before(int year)
+{
+    int past = year - 1;
+
+    return 365 * past + past / 4 - past / 100 + past / 400;
+}
+
+/* Writes a day, by its number since 1970. */
+static char *
+put_date(char *to, int day)
+{
+    static const int lengths[] = { 31, 28, 31, 30, 31, 30,
+                                   31, 31, 30, 31, 30, 31 };
+    int days = day + days_before(1970);
+    int year = days / 366 + 1, month = 0; /* it is never a later one */
+
+    year += (days - days_before(year)) / 366;
+    while (days_before(year + 1) <= days)
+        year++;
+    days -= days_before(year);
+    for (; days >= lengths[month] + (month == 1 && is_leap(year)); month++)
+        days -= lengths[month] + (month == 1 && is_leap(year));
+    to = put_digits(to, 4, year);
+    *to++ = '-';
+    to = put_digits(to, 2, month + 1);
+    *to++ = '-';
+    return put_digits(to, 2, days + 1);
+}
+
+/* Writes a time of those from 1970 on whose years have four digits. strftime
+ * takes as long as all the rest of a result's line. */
+static void
+put_time(char *to, int64_t wall_ms)
+{
+    int of_day = (int)(wall_ms % DAY_MS);
+
+    to = put_date(to, (int)(wall_ms / DAY_MS));
+    *to++ = 'T';
+    to = put_digits(to, 2, of_day / 3600000);
+    *to++ = ':';
+    to = put_digits(to, 2, of_day / 60000 % 60);
+    *to++ = ':';
+    to = put_digits(to, 2, of_day / 1000 % 60);
+    *to++ = '.';
+    to = put_digits(to, 3, of_day % 1000);
+    memcpy(to, "Z", sizeof("Z"));
+}
+
 void
 clock_text(int64_t wall_ms, char text[CLOCK_TEXT_BYTES])
 {
@@ -134,6 +201,10 @@ clock_text(int64_t wall_ms, char text[CLOCK_TEXT_BYTES])
     struct tm tm = { 0 };
     char date[CLOCK_TEXT_BYTES - 8] = "";
 
+    if (wall_ms >= 0 && wall_ms < YEAR_10000_MS) {
+        put_time(text, wall_ms);
+        return;
+    }
     if (fraction < 0) {
         fraction += 1000;
         seconds--;

@@ -3,12 +3,18 @@
 #include "base/json.h"
 #include "queue/core.h"
 
-#define NANO 1e9
+/* A line is printed for each result that is read. printf would be half of that
+ * work, so that it does no more here than the rare amounts; and names come with
+ * what stands around them. */
+
+#define NANO        1000000000 /* of a dollar */
+#define NANO_DIGITS 9
+#define NANO_MIN    100000 /* less has an exponent */
 
 static void
 add_text(struct buf *out, const char *name, struct slice text)
 {
-    buf_addf(out, ",\"%s\":", name);
+    buf_add_str(out, name);
     if (text.bytes)
         json_write_string(out, text.data, text.bytes);
     else
@@ -16,12 +22,21 @@ add_text(struct buf *out, const char *name, struct slice text)
 }
 
 static void
+add_count(struct buf *out, const char *name, uint64_t count)
+{
+    buf_add_str(out, name);
+    buf_add_u64(out, count);
+}
+
+/* A number that is not known below 0. */
+static void
 add_int(struct buf *out, const char *name, int64_t value)
 {
+    buf_add_str(out, name);
     if (value < 0)
-        buf_addf(out, ",\"%s\":null", name);
+        buf_add_str(out, "null");
     else
-        buf_addf(out, ",\"%s\":%lld", name, (long long)value);
+        buf_add_u64(out, (uint64_t)value);
 }
 
 /* A token of the draft's line, as it came. */
@@ -29,7 +44,7 @@ static void
 add_token(struct buf *out, const char *name, struct slice line, uint32_t at,
           uint32_t bytes)
 {
-    buf_addf(out, ",\"%s\":", name);
+    buf_add_str(out, name);
     if (line.bytes && bytes)
         buf_add(out, line.data + at, bytes);
     else
@@ -63,8 +78,8 @@ add_error_members(struct buf *out, struct slice code, struct slice message,
 {
     buf_add_str(out, ",\"error\":{\"code\":");
     json_write_string(out, code.data, code.bytes);
-    add_text(out, "message", message);
-    add_int(out, "http_status", http_status ? (int64_t)http_status : -1);
+    add_text(out, ",\"message\":", message);
+    add_int(out, ",\"http_status\":", http_status ? (int64_t)http_status : -1);
     buf_add_char(out, '}');
 }
 
@@ -97,14 +112,33 @@ add_usage(struct buf *out, const struct result_row *row)
         buf_add_str(out, ",\"usage\":null");
         return;
     }
-    buf_add_str(out, ",\"usage\":{\"prompt_tokens\":");
-    if (outcome->prompt_tokens < 0)
-        buf_add_str(out, "null");
-    else
-        buf_addf(out, "%lld", (long long)outcome->prompt_tokens);
-    add_int(out, "completion_tokens", outcome->completion_tokens);
-    add_int(out, "total_tokens", outcome->total_tokens);
+    add_int(out, ",\"usage\":{\"prompt_tokens\":", outcome->prompt_tokens);
+    add_int(out, ",\"completion_tokens\":", outcome->completion_tokens);
+    add_int(out, ",\"total_tokens\":", outcome->total_tokens);
     buf_add_char(out, '}');
+}
+
+/* Dollars with nine significant digits, as %.9g writes them. What has no more
+ * than nine digits, and none of them behind many zeros, is written here. */
+static void
+add_cost(struct buf *out, int64_t nano)
+{
+    char digits[] = "0.000000000";
+    size_t bytes = sizeof(digits) - 1;
+
+    if (nano <= 0) {
+        buf_add_str(out, nano == 0 ? "0" : "null");
+        return;
+    }
+    if (nano < NANO_MIN || nano >= NANO) {
+        buf_addf(out, "%.9g", (double)nano / NANO);
+        return;
+    }
+    for (size_t i = 1; i <= NANO_DIGITS; i++, nano /= 10)
+        digits[bytes - i] = (char)('0' + nano % 10);
+    while (digits[bytes - 1] == '0')
+        bytes--;
+    buf_add(out, digits, bytes);
 }
 
 void
@@ -116,27 +150,34 @@ result_line(struct buf *out, const struct result_row *row,
     const struct draft *draft = &row->draft;
     char time[CLOCK_TEXT_BYTES];
 
-    buf_addf(out, "{\"seq\":%llu,\"batch\":\"%s\"",
-             (unsigned long long)draft->seq, batch_uuid);
-    add_token(out, "custom_id", row->line, draft->id_at, draft->id_bytes);
-    buf_addf(out, ",\"index\":%u,\"revision\":%u,\"status\":\"%s\"",
-             draft->index, draft->revision, status_name(draft->status));
+    add_count(out, "{\"seq\":", draft->seq);
+    buf_add_str(out, ",\"batch\":\"");
+    buf_add_str(out, batch_uuid);
+    add_token(out, "\",\"custom_id\":", row->line, draft->id_at,
+              draft->id_bytes);
+    add_count(out, ",\"index\":", draft->index);
+    add_count(out, ",\"revision\":", draft->revision);
+    buf_add_str(out, ",\"status\":\"");
+    buf_add_str(out, status_name(draft->status));
+    buf_add_char(out, '"');
     add_answer(out, row);
-    add_text(out, "essence",
+    add_text(out, ",\"essence\":",
              row->has_outcome ? outcome->essence : row->essence);
     add_error(out, row);
-    add_text(out, "model", outcome->model);
-    add_text(out, "upstream", outcome->upstream);
-    buf_addf(out, ",\"cache\":\"%s\",\"attempts\":%u",
-             cache_tier_name(draft->tier), outcome->attempts);
-    add_int(out, "latency_ms", outcome->latency_ms);
+    add_text(out, ",\"model\":", outcome->model);
+    add_text(out, ",\"upstream\":", outcome->upstream);
+    buf_add_str(out, ",\"cache\":\"");
+    buf_add_str(out, cache_tier_name(draft->tier));
+    add_count(out, "\",\"attempts\":", outcome->attempts);
+    add_int(out, ",\"latency_ms\":", outcome->latency_ms);
     add_usage(out, row);
-    if (draft->cost_nano < 0)
-        buf_add_str(out, ",\"cost_usd\":null");
-    else
-        buf_addf(out, ",\"cost_usd\":%.9g", (double)draft->cost_nano / NANO);
-    add_text(out, "finish_reason", outcome->finish);
-    add_token(out, "metadata", row->line, draft->meta_at, draft->meta_bytes);
+    buf_add_str(out, ",\"cost_usd\":");
+    add_cost(out, draft->cost_nano);
+    add_text(out, ",\"finish_reason\":", outcome->finish);
+    add_token(out, ",\"metadata\":", row->line, draft->meta_at,
+              draft->meta_bytes);
     clock_text(draft->completed_ms, time);
-    buf_addf(out, ",\"completed_at\":\"%s\"}\n", time);
+    buf_add_str(out, ",\"completed_at\":\"");
+    buf_add_str(out, time);
+    buf_add_str(out, "\"}\n");
 }

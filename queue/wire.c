@@ -510,19 +510,12 @@ wire_put_name(struct buf *out, const char *name)
 void
 wire_put_int(struct buf *out, const char *name, int64_t value)
 {
-    char digits[24];
-    size_t at = sizeof(digits);
-    uint64_t rest = (uint64_t)(value < 0 ? -value : value);
-
     assert(value <= WIRE_INT_MAX);
     assert(value >= -WIRE_INT_MAX);
-    do
-        digits[--at] = (char)('0' + rest % 10);
-    while ((rest /= 10) > 0);
-    if (value < 0)
-        digits[--at] = '-';
     wire_put_name(out, name);
-    buf_add(out, digits + at, sizeof(digits) - at);
+    if (value < 0)
+        buf_add_char(out, '-');
+    buf_add_u64(out, (uint64_t)(value < 0 ? -value : value));
 }
 
 void

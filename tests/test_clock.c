@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE /* gmtime_r */
 #include "base/clock.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define HOUR   INT64_C(3600000)
 #define THEN   INT64_C(1800000000000) /* the wall clock's, when it was marked */
@@ -69,4 +73,35 @@ Test(clock, goes_on_where_its_mark_was_made)
     /* The latest time is never gone behind. */
     cr_expect_geq(clock_now_ms(&(struct clock){ .ahead_ms = first.ahead_ms }),
                   at_ms);
+}
+
+/* As the C library writes them, every day of 130 years and odd ones beyond. */
+Test(clock, writes_times_as_the_library_does)
+{
+    static const int64_t odd[] = { -1, -HOUR * 24 * 365 * 80,
+                                   INT64_C(253402300799999),
+                                   INT64_C(253402300800000),
+                                   INT64_C(9999999999999999) };
+    const size_t days = 365 * 130, odd_count = sizeof(odd) / sizeof(odd[0]);
+
+    srand(1);
+    for (size_t i = 0; i < 2 * days + odd_count; i++) {
+        int64_t ms = (int64_t)(i % days) * 24 * HOUR + rand() % (24 * HOUR);
+        char got[CLOCK_TEXT_BYTES], want[64], day[48];
+        struct tm tm = { 0 };
+        time_t seconds;
+
+        if (i >= days) /* of 8000 years */
+            ms *= 61;
+        if (i >= 2 * days)
+            ms = odd[i - 2 * days];
+        seconds = (time_t)((ms - (ms < 0 ? 999 : 0)) / 1000);
+        cr_assert_not_null(gmtime_r(&seconds, &tm));
+        cr_assert_gt(strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm), 0);
+        (void)snprintf(want, sizeof(want), "%s.%03dZ", day,
+                       (int)(ms - (int64_t)seconds * 1000));
+        clock_text(ms, got);
+        cr_assert_str_eq(got, want, "%lld ms: got %s want %s", (long long)ms,
+                         got, want);
+    }
 }
