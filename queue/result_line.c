@@ -4,12 +4,11 @@
 #include "queue/core.h"
 
 /* A line is printed for each result that is read. printf would be half of that
- * work, so that it does no more here than the rare amounts; and names come with
- * what stands around them. */
+ * work: it is here for rare amounts only, and names come with what stands around
+ * them. */
 
-#define NANO        1000000000 /* of a dollar */
-#define NANO_DIGITS 9
-#define NANO_MIN    100000 /* less has an exponent */
+#define NANO      1000000000 /* of a dollar */
+#define ZEROS_MAX 4 /* behind the point; beyond, there is an exponent */
 
 static void
 add_text(struct buf *out, const char *name, struct slice text)
@@ -118,27 +117,39 @@ add_usage(struct buf *out, const struct result_row *row)
     buf_add_char(out, '}');
 }
 
-/* Dollars with nine significant digits, as %.9g writes them. What has no more
- * than nine digits, and none of them behind many zeros, is written here. */
+/* Dollars with nine significant digits, as %.9g writes them: with an exponent if
+ * there are more than four zeros behind the point. */
 static void
 add_cost(struct buf *out, int64_t nano)
 {
-    char digits[] = "0.000000000";
-    size_t bytes = sizeof(digits) - 1;
+    char text[] = "0.000000000";
+    char *first = text + 2, *end = text + sizeof(text) - 1;
 
     if (nano <= 0) {
         buf_add_str(out, nano == 0 ? "0" : "null");
         return;
     }
-    if (nano < NANO_MIN || nano >= NANO) {
+    if (nano >= NANO) { /* may have more digits than that */
         buf_addf(out, "%.9g", (double)nano / NANO);
         return;
     }
-    for (size_t i = 1; i <= NANO_DIGITS; i++, nano /= 10)
-        digits[bytes - i] = (char)('0' + nano % 10);
-    while (digits[bytes - 1] == '0')
-        bytes--;
-    buf_add(out, digits, bytes);
+    for (char *digit = end; nano > 0; nano /= 10)
+        *--digit = (char)('0' + nano % 10);
+    while (end[-1] == '0')
+        end--;
+    while (*first == '0')
+        first++;
+    if (first - text - 2 < ZEROS_MAX) {
+        buf_add(out, text, (size_t)(end - text));
+        return;
+    }
+    buf_add(out, first, 1);
+    if (end - first > 1) {
+        buf_add_char(out, '.');
+        buf_add(out, first + 1, (size_t)(end - first - 1));
+    }
+    buf_add_str(out, "e-0");
+    buf_add_u64(out, (uint64_t)(first - text - 1));
 }
 
 void

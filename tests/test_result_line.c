@@ -54,7 +54,7 @@ any_row(void)
                    .status = STATUS_OK + rand() % (STATUS_COUNT - STATUS_OK),
                    .tier = rand() % CACHE_TIER_COUNT,
                    .completed_ms = any_int() % INT64_C(400000000000000),
-                   .cost_nano = any_int() },
+                   .cost_nano = any_int() % (int64_t)1e10 },
         .has_outcome = rand() % 4 != 0,
         .reply = { REPLY, sizeof(REPLY) - 1 },
         .essence = any_text(),
@@ -239,11 +239,19 @@ Test(result_line, writes_costs_with_nine_digits)
         int64_t nano;
         const char *want;
     } cases[] = {
-        { -1, "null" },          { 0, "0" },
-        { 1, "1e-09" },          { 99999, "9.9999e-05" },
-        { 100000, "0.0001" },    { 123456, "0.000123456" },
-        { 120000000, "0.12" },   { 999999999, "0.999999999" },
-        { 1000000000, "1" },     { 1234567891, "1.23456789" },
+        { -1, "null" },
+        { 0, "0" },
+        { 1, "1e-09" },
+        { 10, "1e-08" },
+        { 120, "1.2e-07" },
+        { 90000, "9e-05" },
+        { 99999, "9.9999e-05" },
+        { 100000, "0.0001" },
+        { 123456, "0.000123456" },
+        { 120000000, "0.12" },
+        { 999999999, "0.999999999" },
+        { 1000000000, "1" },
+        { 1234567891, "1.23456789" },
         { 20500000000, "20.5" },
     };
     struct buf got = { 0 }, want = { 0 };
