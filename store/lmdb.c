@@ -183,21 +183,6 @@ lmdb_abort(struct engine *engine)
 }
 
 static int
-lmdb_get(struct engine *engine, enum table table, struct slice key,
-         struct slice *value)
-{
-    struct lmdb *lmdb = lmdb_of(engine);
-    MDB_val key_val = val_of(key), value_val;
-    int rc;
-
-    assert(lmdb->txn);
-    rc = mdb_get(lmdb->txn, lmdb->tables[table], &key_val, &value_val);
-    if (rc == 0 && value)
-        *value = slice_from(value_val);
-    return op_code(lmdb, rc);
-}
-
-static int
 lmdb_append(struct engine *engine, enum table table, struct slice key,
             struct slice value)
 {
@@ -240,6 +225,22 @@ cursor_of(struct lmdb *lmdb, enum table table, MDB_cursor **cursor)
 }
 
 /* By the cursor that is kept: a row beside the last one is found at once. */
+static int
+lmdb_get(struct engine *engine, enum table table, struct slice key,
+         struct slice *value)
+{
+    MDB_val key_val = val_of(key), value_val;
+    MDB_cursor *cursor;
+    int rc = cursor_of(lmdb_of(engine), table, &cursor);
+
+    if (rc == 0)
+        rc = mdb_cursor_get(cursor, &key_val, &value_val, MDB_SET);
+    if (rc == 0 && value)
+        *value = slice_from(value_val);
+    return op_code(lmdb_of(engine), rc);
+}
+
+/* In the same way. */
 static int
 lmdb_put(struct engine *engine, enum table table, struct slice key,
          struct slice value)
