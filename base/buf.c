@@ -123,6 +123,15 @@ buf_drop(struct buf *buf, size_t bytes)
     memmove(buf->data, buf->data + bytes, buf->bytes + 1);
 }
 
+void
+buf_swap(struct buf *left, struct buf *right)
+{
+    struct buf kept = *left;
+
+    *left = *right;
+    *right = kept;
+}
+
 struct slice
 buf_slice(const struct buf *buf)
 {

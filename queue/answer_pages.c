@@ -54,7 +54,7 @@ send_page(struct call *call, struct page *page, const char *verb,
     wire_add_int(head, "count", page->count);
     wire_add_int(head, "cursor", page->cursor);
     wire_add_bool(head, "more", page->has_more);
-    buf_add_slice(core_send(call, head), buf_slice(&page->lines));
+    buf_swap(core_send(call, head), &page->lines);
     buf_fini(&page->lines);
 }
 

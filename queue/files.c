@@ -178,7 +178,7 @@ files_read(struct call *call)
         wire_add_int(head, "count", (int64_t)out.bytes);
         wire_add_int(head, "bytes", (int64_t)file.bytes);
         wire_add_bool(head, "more", (uint64_t)at + out.bytes < file.bytes);
-        buf_add_slice(core_send(call, head), buf_slice(&out));
+        buf_swap(core_send(call, head), &out);
     } else {
         err_set(call->err, rc,
                 "file: byte %zu from byte %lld on cannot be read", out.bytes,
@@ -277,7 +277,7 @@ files_list(struct call *call)
     head = core_answer(call, "file_list");
     wire_add_int(head, "count", list.count);
     wire_add_bool(head, "more", has_more);
-    buf_add_slice(core_send(call, head), buf_slice(&list.lines));
+    buf_swap(core_send(call, head), &list.lines);
     buf_fini(&list.lines);
     return 0;
 }

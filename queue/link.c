@@ -25,6 +25,7 @@
 #define BACKLOG              128
 #define ENDPOINT_BYTES_MAX   512
 #define FRAMES_MAX           2
+#define GIVE_BYTES_MIN       65536 /* shorter bodies are copied */
 #define IPC                  "ipc://"
 
 struct link_context {
@@ -379,38 +380,92 @@ link_recv(struct link *link, struct link_peer *peer, struct buf *head,
     return is_whole && head->bytes ? 0 : E_PROTOCOL;
 }
 
+/* Sends a frame, which the link takes on success. */
 static int
-send_frame(struct link *link, const void *data, size_t bytes, int flags)
+send_frame(struct link *link, zmq_msg_t *frame, int flags)
 {
     int rc;
 
     do
-        rc = zmq_send(link->socket, data, bytes, ZMQ_DONTWAIT | flags);
+        rc = zmq_msg_send(frame, link->socket, ZMQ_DONTWAIT | flags);
     while (rc < 0 && errno == EINTR);
     if (rc >= 0)
         return 0;
-    if (errno == EHOSTUNREACH)
-        return E_UNREACHABLE;
-    if (errno == EAGAIN)
-        return link->is_bound ? E_FULL : E_UNREACHABLE;
-    log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+    if (errno != EHOSTUNREACH && errno != EAGAIN)
+        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+    rc = errno == EAGAIN && link->is_bound ? E_FULL : E_UNREACHABLE;
+    zmq_msg_close(frame);
+    return rc;
+}
+
+static int
+send_bytes(struct link *link, const void *data, size_t bytes, int flags)
+{
+    zmq_msg_t frame;
+
+    if (zmq_msg_init_size(&frame, bytes) < 0)
+        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+    if (bytes)
+        memcpy(zmq_msg_data(&frame), data, bytes);
+    return send_frame(link, &frame, flags);
+}
+
+/* Called by libzmq's thread when the body is on its way. */
+static void
+free_given(void *data, void *hint)
+{
+    (void)hint;
+    free(data);
+}
+
+static int
+send_given(struct link *link, struct buf *body)
+{
+    size_t bytes = body->bytes;
+    zmq_msg_t frame;
+
+    if (zmq_msg_init_data(&frame, buf_take(body), bytes, free_given, NULL) < 0)
+        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+    return send_frame(link, &frame, 0);
+}
+
+/* Sends all but the body, which follows if there is one. */
+static int
+send_front(struct link *link, const struct link_peer *peer, struct slice head,
+           bool has_body)
+{
+    int rc = 0;
+
+    assert(link->is_bound == (peer != NULL));
+    if (peer)
+        rc = send_bytes(link, peer->id, peer->bytes, ZMQ_SNDMORE);
+    if (rc == 0)
+        rc =
+            send_bytes(link, head.data, head.bytes, has_body ? ZMQ_SNDMORE : 0);
+    return rc;
 }
 
 int
 link_send(struct link *link, const struct link_peer *peer, struct slice head,
           struct slice body)
 {
-    int rc = 0;
+    int rc = send_front(link, peer, head, body.bytes > 0);
 
-    assert(link->is_bound == (peer != NULL));
-    if (peer)
-        rc = send_frame(link, peer->id, peer->bytes, ZMQ_SNDMORE);
-    if (rc == 0)
-        rc = send_frame(link, head.data, head.bytes,
-                        body.bytes ? ZMQ_SNDMORE : 0);
     if (rc == 0 && body.bytes)
-        rc = send_frame(link, body.data, body.bytes, 0);
+        rc = send_bytes(link, body.data, body.bytes, 0);
     return rc;
+}
+
+int
+link_give(struct link *link, const struct link_peer *peer, struct slice head,
+          struct buf *body)
+{
+    int rc;
+
+    if (body->bytes < GIVE_BYTES_MIN)
+        return link_send(link, peer, head, buf_slice(body));
+    rc = send_front(link, peer, head, true);
+    return rc < 0 ? rc : send_given(link, body);
 }
 
 int

@@ -84,6 +84,12 @@ int link_send(struct link *link, const struct link_peer *peer,
               struct slice head, struct slice body)
     __attribute__((warn_unused_result));
 
+/* The same, but a large body is not copied: it becomes the link's, and the
+ * buffer is empty then. */
+int link_give(struct link *link, const struct link_peer *peer,
+              struct slice head, struct buf *body)
+    __attribute__((warn_unused_result));
+
 /* The descriptor to poll for reading. */
 int link_fd(const struct link *link);
 

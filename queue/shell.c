@@ -73,8 +73,8 @@ send_letters(struct shell *shell)
 {
     for (size_t i = 0; i < shell->outbox.count; i++) {
         struct letter *letter = &shell->outbox.letters[i];
-        int rc = link_send(shell->links[letter->side], &letter->peer,
-                           buf_slice(&letter->head), buf_slice(&letter->body));
+        int rc = link_give(shell->links[letter->side], &letter->peer,
+                           buf_slice(&letter->head), &letter->body);
 
         if (rc == E_UNREACHABLE)
             broker_lost(shell->broker, letter->side, &letter->peer);

@@ -24,3 +24,21 @@ Test(buf, adds_numbers_of_every_length)
     cr_expect_str_eq(got.data, "n=18446744073709551615");
     buf_fini(&got);
 }
+
+Test(buf, swaps_contents_and_memory)
+{
+    struct buf left = { 0 }, right = { 0 };
+    const char *data;
+
+    buf_add_str(&left, "left");
+    data = left.data;
+    buf_swap(&left, &right);
+    cr_expect_null(left.data);
+    cr_expect_eq(left.bytes, 0);
+    cr_expect_str_eq(right.data, "left");
+    cr_expect_eq(right.data, data);
+    buf_add_str(&left, "new");
+    cr_expect_str_eq(left.data, "new");
+    buf_fini(&left);
+    buf_fini(&right);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#include "queue/link.h"
+
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define PATIENCE_MS 20000
+#define LARGE_BYTES (3 << 20)
+
+/* A broker's link and a client's, of which the broker knows the peer. */
+struct pair {
+    struct link_context *context;
+    struct link *bound, *connected;
+    struct link_peer peer;
+    struct buf head, body; /* of the last message */
+};
+
+static void
+receive(struct pair *pair, struct link *link, struct link_peer *peer)
+{
+    int64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+    int rc;
+
+    while ((rc = link_recv(link, peer, &pair->head, &pair->body)) == 1) {
+        struct pollfd fd = { .fd = link_fd(link), .events = POLLIN };
+
+        cr_assert_lt(clock_mono_ms(), end_ms, "nothing was received");
+        (void)poll(&fd, 1, 10);
+    }
+    cr_assert_eq(rc, 0);
+}
+
+static void
+open_pair(struct pair *pair)
+{
+    struct link_limits limits = { .frame_bytes_max = 2 * LARGE_BYTES,
+                                  .queue_max = 10 };
+    int64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+    struct buf endpoint = { 0 };
+    struct slice none = { 0 };
+    struct err err = { 0 };
+
+    *pair = (struct pair){ .context = link_context_new() };
+    pair->bound = link_bind(pair->context, "tcp://127.0.0.1:*", limits, &err);
+    cr_assert_not_null(pair->bound, "%s", err.msg);
+    link_endpoint(pair->bound, &endpoint);
+    pair->connected = link_connect(pair->context, endpoint.data, limits, &err);
+    cr_assert_not_null(pair->connected, "%s", err.msg);
+    while (link_send(pair->connected, NULL, slice_of("hello"), none) < 0)
+        cr_assert_lt(clock_mono_ms(), end_ms, "no connection was made");
+    receive(pair, pair->bound, &pair->peer);
+    buf_fini(&endpoint);
+}
+
+static void
+close_pair(struct pair *pair)
+{
+    link_close(pair->connected, 0);
+    link_close(pair->bound, 0);
+    link_context_free(pair->context);
+    buf_fini(&pair->head);
+    buf_fini(&pair->body);
+}
+
+static void
+fill(struct buf *body, size_t bytes)
+{
+    buf_reset(body);
+    for (size_t i = 0; i < bytes; i++)
+        buf_add_char(body, (char)('a' + i % 23));
+}
+
+Test(link, gives_bodies_of_all_sizes_whole)
+{
+    static const size_t sizes[] = { 0,     1,       65535,      65536,
+                                    65537, 1 << 20, LARGE_BYTES };
+    struct buf body = { 0 }, want = { 0 };
+    struct pair pair;
+
+    open_pair(&pair);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        fill(&body, sizes[i]);
+        fill(&want, sizes[i]);
+        cr_assert_eq(link_give(pair.bound, &pair.peer, slice_of("head"), &body),
+                     0);
+        receive(&pair, pair.connected, NULL);
+        cr_expect(slice_is(buf_slice(&pair.head), "head"));
+        cr_expect(slice_equal(buf_slice(&pair.body), buf_slice(&want)),
+                  "got %zu bytes, want %zu", pair.body.bytes, want.bytes);
+    }
+    cr_expect_eq(body.bytes, 0, "a large body was copied");
+    cr_expect_null(body.data);
+    close_pair(&pair);
+    buf_fini(&body);
+    buf_fini(&want);
+}
+
+/* What was given is freed by libzmq, also if nobody ever takes it. */
+Test(link, keeps_what_an_unknown_peer_was_to_be_given)
+{
+    struct link_peer unknown = { .id = "\1????", .bytes = 5 };
+    struct buf body = { 0 };
+    struct pair pair;
+
+    open_pair(&pair);
+    fill(&body, LARGE_BYTES);
+    cr_expect_eq(link_give(pair.bound, &unknown, slice_of("head"), &body),
+                 E_UNREACHABLE);
+    cr_expect_eq(body.bytes, LARGE_BYTES);
+    cr_expect_eq(link_give(pair.bound, &pair.peer, slice_of("head"), &body), 0);
+    cr_expect_eq(body.bytes, 0);
+    close_pair(&pair);
+    buf_fini(&body);
+}
