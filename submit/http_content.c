@@ -9,7 +9,6 @@
 #include "submit/http_gateway.h"
 #include "submit/http_object.h"
 
-#define JSON_LINES      "application/jsonl"
 #define PAGE_BYTES      262144 /* asked for at a time, and held */
 #define FILE_UUID_BYTES 37
 
@@ -88,7 +87,7 @@ start(struct http_request *request, int status, int64_t from, int64_t count)
     (void)snprintf(download->client, sizeof(download->client), "%s",
                    request->grant.client);
     (void)snprintf(download->file, sizeof(download->file), "%s", uuid);
-    http_reply_source(request, status, JSON_LINES, &source);
+    http_reply_source(request, status, HTTP_JSON_LINES, &source);
 }
 
 static void
@@ -125,7 +124,7 @@ on_file(struct http_request *request, const struct wire *wire,
     if (status == 416)
         refuse_range(request, (int64_t)bytes->valuedouble);
     else if (count == 0)
-        http_reply(request, status, JSON_LINES, (struct slice){ 0 });
+        http_reply(request, status, HTTP_JSON_LINES, (struct slice){ 0 });
     else
         start(request, status, from, count);
 }
@@ -133,5 +132,8 @@ on_file(struct http_request *request, const struct wire *wire,
 void
 http_content(struct http_request *request)
 {
-    http_files_call(request, "file", on_file);
+    if (http_partial_is(http_param(request, 0)))
+        http_partial(request);
+    else
+        http_files_call(request, "file", on_file);
 }

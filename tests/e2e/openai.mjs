@@ -82,6 +82,46 @@ async function refusal(promise, kind, want) {
   assert.fail(`what was to be a ${kind.name} went well`);
 }
 
+// What a batch has while one of its four lines is done.
+async function partial(id) {
+  const reply = await client.files.content(`${id}_output`);
+  assert.equal(reply.headers.get("x-incomplete"), "true");
+  assert.equal(reply.headers.get("content-type"), "application/jsonl");
+  const lines = (await reply.text()).split("\n");
+  assert.deepEqual([lines.length, JSON.parse(lines[0]).custom_id], [2, "a"]);
+  const last = reply.headers.get("x-last-line");
+  assert(Number(last) > 0);
+  const rest = await client.get(`/files/${id}_output/content?offset=${last}`,
+    { __binaryResponse: true });
+  assert.equal(await rest.text(), "");
+  assert.equal(rest.headers.get("x-incomplete"), "true");
+  const errors = await client.files.content(`${id}_error`);
+  assert.equal(await errors.text(), "");
+  await refusal(as(BOB).files.content(`${id}_output`), OpenAI.NotFoundError,
+    { param: "id" });
+  await refusal(client.files.content(`batch_${crypto.randomUUID()}_output`),
+    OpenAI.NotFoundError);
+  await refusal(client.files.content(`${id}_input`), OpenAI.NotFoundError);
+}
+
+// All of a batch that is over, line by line.
+async function whole(id, outputs, errors) {
+  for (const [side, want] of [["output", outputs], ["error", errors]]) {
+    let [offset, lines, incomplete] = [0, 0, "true"];
+    while (incomplete === "true") {
+      const reply = await client.get(
+        `/files/${id}_${side}/content?limit=1&offset=${offset}`,
+        { __binaryResponse: true });
+      const text = await reply.text();
+      lines += text ? 1 : 0;
+      if (text) JSON.parse(text);
+      offset = reply.headers.get("x-last-line");
+      incomplete = reply.headers.get("x-incomplete");
+    }
+    assert.equal(lines, want, `lines of ${side}`);
+  }
+}
+
 const cases = {
   async lifecycle() {
     const count = Number(LINES);
@@ -352,6 +392,7 @@ const cases = {
     const end = Date.now() + DEADLINE_MS;
     while ((await client.batches.retrieve(batch.id)).request_counts.completed <
       1) assert(Date.now() < end, "the quick one is never done");
+    await partial(batch.id);
     const said = await client.batches.cancel(batch.id);
     assert(["cancelling", "cancelled"].includes(said.status), said.status);
     const over = await until(batch.id, OVER);
@@ -365,6 +406,7 @@ const cases = {
       [line.response, line.error.code]), Array(3).fill([null,
         "batch_cancelled"]));
     assert.equal((await client.batches.cancel(batch.id)).status, "cancelled");
+    await whole(batch.id, 1, 3);
 
     // A package that repeats what it may repeats no cancel in vain.
     const done = await until(
