@@ -76,6 +76,27 @@ cases failures objects lists others
 say "errors, lists and other clients are as the package expects"
 cases cancel sheaf synchronous
 say "cancel, Sheaf's own options, and single completions work, too"
+cp "$examples/openai_batch.mjs" .
+ln -s "$npm_dir/node_modules" node_modules
+for number in 1 2 3 wrong; do
+    echo "{\"custom_id\":\"r-$number\",\"method\":\"POST\",\
+\"url\":\"/v1/chat/completions\",\"body\":{\"model\":\"m\",\
+\"messages\":[{\"role\":\"user\",\"content\":\"example $number\"}]}}"
+done >requests.jsonl
+example() { # OUTPUT
+    OPENAI_BASE_URL=$api/v1 OPENAI_API_KEY=$alice POLL_MS=20 \
+        node openai_batch.mjs requests.jsonl >"$1" 2>example.out
+    equal $? 1 "exit code of the example: $(tail -n 3 example.out)"
+    head -n 1 example.out >>batches
+}
+example answers.jsonl
+equal "$(grep -c '"content":"echo ' answers.jsonl)" 3 "answers of the example"
+equal "$(grep -c '"custom_id":"r-wrong"' example.out)" 1 "failures of it"
+example again.jsonl
+cmp answers.jsonl again.jsonl || fail "the example gives the same again"
+equal "$(sort -u batches | wc -l)" 1 "batches that it makes of one file"
+say "the example runs, and finds its batch again"
+
 uploads vanish late large keyed crowd
 say "uploads that are broken off leave nothing, and others are whole"
 
