@@ -100,6 +100,9 @@ write_own(const struct gateway *gateway, struct buf *out)
                (double)http_events_count(gateway->events));
     add_metric(out, "sheaf_http_refused_tokens_total", "counter",
                "Requests with a wrong token.", (double)gateway->refused_tokens);
+    add_metric(out, "sheaf_http_spool_bytes", "gauge",
+               "Of uploads under way, on the disk.",
+               (double)gateway->spool.bytes);
     add_replies(gateway, out);
 }
 

@@ -278,6 +278,20 @@ listen_at(struct gateway *gateway, const struct options *options,
     return 0;
 }
 
+/* Better now than with the first upload. */
+static int
+try_spool(struct gateway *gateway, struct err *err)
+{
+    struct http_spool *spool = http_spool_new(&gateway->spool, err);
+
+    if (!spool) {
+        (void)err_wrap(err, "--spool");
+        err->code = E_USAGE;
+    }
+    http_spool_free(spool);
+    return err->code;
+}
+
 /* Opens what the gateway needs, serves, and closes it in the other order. */
 static int
 serve(struct gateway *gateway, const struct options *options, int signal_fd,
@@ -296,6 +310,7 @@ serve(struct gateway *gateway, const struct options *options, int signal_fd,
     if (gateway->text_rules)
         gateway->broker = connect_broker(options, err);
     if (gateway->broker && raise_fd_limit(options, err) == 0 &&
+        try_spool(gateway, err) == 0 &&
         listen_at(gateway, options, "listen", options->listen, err) == 0 &&
         listen_at(gateway, options, "metrics-listen", options->metrics_listen,
                   err) == 0) {

@@ -70,6 +70,10 @@ start_broker --set attempts_max=1 --set slots_max=20 \
     --set group_window_ms=0 --set file_bytes_max=8388608
 start_gateway --tokens tokens
 
+"$BIN/sheaf-http" --spool "$work/none" 2>refused.err
+equal $? 2 "exit code with a spool that is not there"
+contains "$(cat refused.err)" "$work/none: No such file" "what is wrong with it"
+
 cases lifecycle
 say "$OPENAI_LINES lines went up, through, and came down"
 cases failures objects lists others
@@ -97,6 +101,8 @@ cmp answers.jsonl again.jsonl || fail "the example gives the same again"
 equal "$(sort -u batches | wc -l)" 1 "batches that it makes of one file"
 say "the example runs, and finds its batch again"
 
+curl -sf "$watch/metrics" | grep -qx 'sheaf_http_spool_bytes 0' ||
+    fail "the metrics tell of a spool that is empty again"
 uploads vanish late large keyed crowd
 say "uploads that are broken off leave nothing, and others are whole"
 
