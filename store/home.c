@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* O_PATH */
+#define _GNU_SOURCE /* O_PATH, fallocate */
 #include "store/home.h"
 
 #include <assert.h>
@@ -218,6 +218,17 @@ refuse_used(int fd, const char *path, struct err *err)
                    endpoint.data);
 }
 
+/* The room that its text needs stays the file's, where the file system can do
+ * that: a broker must start on a disk that others have filled, too. */
+static int
+empty_lock(int fd)
+{
+    if (ftruncate(fd, 0) < 0)
+        return -1;
+    (void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, TEXT_BYTES_MAX);
+    return 0;
+}
+
 static int
 take_lock(struct home *home, const char *path, struct err *err)
 {
@@ -241,7 +252,7 @@ take_lock(struct home *home, const char *path, struct err *err)
     if (rc < 0)
         return refuse_used(home->lock_fd, path, err);
     /* Whoever was here before and was killed did not clear it. */
-    if (ftruncate(home->lock_fd, 0) < 0)
+    if (empty_lock(home->lock_fd) < 0)
         return err_set(err, E_IO, "empty %s/" LOCK_NAME ": %s", path,
                        strerror(errno));
     return home_check(home, err);
@@ -304,8 +315,10 @@ home_publish(struct home *home, const char *endpoint, struct err *err)
     buf_addf(&text, "pid %ld\nendpoint %s\n", (long)getpid(), endpoint);
     rc = write_text(home->lock_fd, buf_slice(&text));
     buf_fini(&text);
-    if (rc < 0)
-        return err_set(err, E_IO, "write " LOCK_NAME ": %s", strerror(errno));
+    if (rc < 0) {
+        return err_set(err, errno == ENOSPC || errno == EDQUOT ? E_FULL : E_IO,
+                       "write " LOCK_NAME ": %s", strerror(errno));
+    }
     return 0;
 }
 
@@ -341,7 +354,7 @@ home_close(struct home *home)
         return;
     if (home->lock_fd >= 0) {
         /* A text that stays is harmless without the lock. */
-        (void)!ftruncate(home->lock_fd, 0);
+        (void)empty_lock(home->lock_fd);
         close(home->lock_fd);
     }
     if (home->dir_fd >= 0)

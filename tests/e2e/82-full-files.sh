@@ -40,6 +40,11 @@ fill_up ballast
 "$BIN/sheafd" --store disk/store --config sheaf.conf --compact 2>err
 equal $? 6 'exit code of --compact on a full disk'
 contains "$(cat err)" 'No space left' 'why there is no room to compact'
+store=disk/store
+start_broker
+run_sheaf 0 list --client alice
+contains "$(cat out)" finished 'what a broker shows that starts on a full disk'
+stop_broker
 rm disk/store/lock.mdb
 fill_up ballast2
 "$BIN/sheafd" --store disk/store --config sheaf.conf 2>err
