@@ -9,6 +9,7 @@
 #define COMPLETION_MS_MIN 1000
 #define COMPLETION_MS_MAX INT64_C(31536000000)
 #define ERROR_BYTES_MAX   32768 /* of those that are listed in a header */
+#define ROOM_BYTES        2048  /* of a header, for what comes behind them */
 #define READS_SCAN_MAX    1000  /* timers looked at for a batch that is read */
 
 static const unsigned char no_uuid[FILE_UUID_BYTES] = { 0 };
@@ -294,20 +295,30 @@ add_error(cJSON *errors, const struct refusal *refusal)
     return wire_bytes(item) + 1;
 }
 
+/* Adds those that fit into the header beside what is there: names and metadata
+ * may take most of it. */
 static void
-add_errors(struct broker *broker, cJSON *object, const struct batch *batch)
+add_errors(struct broker *broker, const cJSON *head, cJSON *object,
+           const struct batch *batch)
 {
     cJSON *errors = wire_add_array(object, "errors");
     struct refusal refusal = { 0 };
-    size_t bytes = 0;
+    size_t used, bytes = 0, bytes_max = 0;
     int rc = 0;
 
+    if (batch->refused_count == 0)
+        return;
+    used = wire_bytes(head) + ROOM_BYTES;
+    if (used < WIRE_HEADER_BYTES_MAX)
+        bytes_max = WIRE_HEADER_BYTES_MAX - used;
+    if (bytes_max > ERROR_BYTES_MAX)
+        bytes_max = ERROR_BYTES_MAX;
     while (rc == 0 || rc == E_CORRUPT) {
         rc = store_refusal_next(broker->env.store, batch->id, refusal.index,
                                 &refusal);
         if (rc == 0)
             bytes += add_error(errors, &refusal);
-        if (bytes > ERROR_BYTES_MAX) {
+        if (bytes > bytes_max) {
             cJSON_DeleteItemFromArray(errors, cJSON_GetArraySize(errors) - 1);
             return;
         }
@@ -351,5 +362,5 @@ filing_add_status(struct broker *broker, cJSON *head, const struct batch *batch)
     wire_add_int(object, "bytes_read", (int64_t)filing.read_at);
     wire_add_int(object, "lines_read", filing.lines);
     wire_add_int(object, "error_count", batch->refused_count);
-    add_errors(broker, object, batch);
+    add_errors(broker, head, object, batch);
 }

@@ -349,6 +349,43 @@ Test(broker_filing, remembers_so_many_bad_lines_and_counts_the_rest)
 /* ---- slices ---- */
 
 /* A broker that ends after each transaction, and starts again. */
+/* Control characters take six bytes each there. */
+Test(broker_filing, names_as_many_bad_lines_as_a_header_has_room_for)
+{
+    struct buf content = { 0 }, members = { 0 };
+    const cJSON *head;
+
+    begin();
+    for (int i = 0; i < 100; i++)
+        buf_add_str(&content, "{'custom_id':'a','method':'POST',"
+                              "'url':'/v1/embeddings','body':{}}\n");
+    file_upload(&bench, "in", content.data, file);
+    for (int i = 0; i < 16; i++) {
+        buf_addf(&members, "%s'%02d", i ? "," : "", i);
+        for (int at = 2; at < 64; at++)
+            buf_add_str(&members, "\\u0001");
+        buf_add_str(&members, "':'");
+        for (int at = 0; at < 512; at++)
+            buf_add_str(&members, "\\u0001");
+        buf_add_char(&members, '\'');
+    }
+    head = bench_ask(&bench, NULL,
+                     "'verb':'open','client':'c','key':'b','file':'%s',"
+                     "'endpoint':'/v1/chat/completions','metadata':{%s}",
+                     file, members.data);
+    cr_assert_str_eq(at_str(head, "verb"), "opened");
+    (void)snprintf(batch, sizeof(batch), "%s", at_str(head, "batch"));
+    bench_run(&bench);
+    cr_expect_eq(at_int(status(), "from_file.error_count"), 100);
+    cr_expect_eq(at_int(status(), "from_file.errors.0.line"), 1);
+    cr_expect_leq(wire_bytes(status()), WIRE_HEADER_BYTES_MAX);
+    cr_expect_leq(wire_bytes(bench_ask(&bench, NULL, "'verb':'list'")),
+                  WIRE_HEADER_BYTES_MAX);
+    buf_fini(&content);
+    buf_fini(&members);
+    bench_fini(&bench);
+}
+
 Test(broker_filing, goes_on_after_a_restart_in_each_slice_of_either)
 {
     struct buf content = { 0 };
