@@ -6,7 +6,9 @@
  * N users (10) hand in M requests (20) each, to the broker that runs, and poll
  * for the results. With a rate, R requests a second become due over all users,
  * whether or not one is free: what waits for a user is counted as waiting.
- * Without one, a user's next request is due when it has its answer.
+ * Without one, a user's next request is due when it has its answer. What users
+ * hand in goes over one connection, one after the other: where that is not enough,
+ * a request takes more drafts.
  *
  *   --broker ENDPOINT    (SHEAF_BROKER, or where sheafd listens)
  *   --config FILE, --set NAME=VALUE    the levels are those of its alerts
