@@ -140,7 +140,7 @@ cmd_results(struct command *command, struct err *err)
 {
     const struct options *options = command->options;
     bool is_input_order = options->order == ORDER_INPUT;
-    struct flow flow = { .query = { .verb = "results" } };
+    struct flow flow = { .query = { .verb = "results", .asks_ahead = true } };
     int rc = command_check_arguments(command, 1, 1, err);
 
     if (rc == 0)
@@ -228,7 +228,7 @@ int
 cmd_export(struct command *command, struct err *err)
 {
     const struct options *options = command->options;
-    struct flow flow = { .query = { .verb = "export" } };
+    struct flow flow = { .query = { .verb = "export", .asks_ahead = true } };
     int rc = command_check_arguments(command, 0, 0, err);
 
     if (rc < 0)

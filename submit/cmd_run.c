@@ -161,7 +161,8 @@ write_results(struct run *run, struct err *err)
     struct sheaf_query query = { .verb = "results",
                                  .batch = run->feed.batch,
                                  .order = "input",
-                                 .cursor = run->cursor };
+                                 .cursor = run->cursor,
+                                 .asks_ahead = true };
     struct sheaf_page page = { .has_more = true };
     struct sheaf_error error;
     int rc = 0;

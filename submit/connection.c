@@ -57,6 +57,7 @@ connection_free(struct sheaf *sheaf)
     buf_fini(&sheaf->head);
     buf_fini(&sheaf->body);
     buf_fini(&sheaf->query);
+    buf_fini(&sheaf->ahead);
     free(sheaf->endpoint);
     free(sheaf);
 }
@@ -98,6 +99,27 @@ receive(struct sheaf *sheaf, struct wire *wire, struct err *err)
     rc =
         wire_parse(wire, buf_slice(&sheaf->head), buf_slice(&sheaf->body), err);
     return rc < 0 ? err_wrap(err, "answer of %s", sheaf->endpoint) : 0;
+}
+
+static int64_t
+number_of(const struct wire *wire)
+{
+    int64_t number = -1;
+
+    /* Another broker's message may have none, or no number. */
+    if (wire_int(wire, "re", wire_range_or(0, WIRE_INT_MAX, -1), &number,
+                 NULL) < 0) {
+        return -1;
+    }
+    return number;
+}
+
+/* What was asked ahead is not waited for once somebody else got its answer. */
+static void
+note_lost(struct sheaf *sheaf, const struct wire *wire)
+{
+    if (sheaf->ahead.bytes && number_of(wire) == sheaf->ahead_re)
+        buf_reset(&sheaf->ahead);
 }
 
 static int
@@ -142,6 +164,8 @@ connection_wait(struct sheaf *sheaf, int wait_ms, int64_t extra_ms,
         int64_t now_ms = clock_mono_ms(), tick_ms = end_ms - now_ms;
         int rc = receive(sheaf, wire, err);
 
+        if (rc == 0)
+            note_lost(sheaf, wire);
         if (rc != 1)
             return rc;
         rc = call_idle(sheaf, now_ms, err);
@@ -185,46 +209,77 @@ await(struct sheaf *sheaf, int64_t re, int64_t until_ms, int64_t extra_ms,
       struct wire *wire, struct err *err)
 {
     for (;;) {
-        int64_t left_ms = until_ms - clock_mono_ms(), number = -1;
+        int64_t left_ms = until_ms - clock_mono_ms();
         int rc = connection_wait(sheaf, left_ms > 0 ? (int)left_ms : 0,
                                  extra_ms, wire, err);
 
         if (rc != 0)
             return rc;
-        if (wire_int(wire, "re", wire_range_or(0, WIRE_INT_MAX, -1), &number,
-                     NULL) == 0 &&
-            number == re) {
+        if (number_of(wire) == re)
             return 0;
-        }
         if (sheaf->stray)
             sheaf->stray(sheaf->stray_arg, wire);
         wire_fini(wire);
     }
 }
 
+/* Prints a header as the query, without its number and its end. Frees it. */
+static struct slice
+print_query(struct sheaf *sheaf, cJSON *head)
+{
+    buf_reset(&sheaf->query);
+    wire_print(head, &sheaf->query);
+    sheaf->query.bytes--;
+    return buf_slice(&sheaf->query);
+}
+
+static struct slice
+end_query(struct sheaf *sheaf, int64_t re)
+{
+    wire_put_int(&sheaf->query, "re", re);
+    wire_end(&sheaf->query);
+    return buf_slice(&sheaf->query);
+}
+
+void
+connection_ask_ahead(struct sheaf *sheaf, cJSON *head)
+{
+    buf_reset(&sheaf->ahead);
+    buf_add_slice(&sheaf->ahead, print_query(sheaf, head));
+    sheaf->ahead_re = ++sheaf->re_last;
+    if (!connection_send(sheaf, end_query(sheaf, sheaf->ahead_re),
+                         (struct slice){ NULL, 0 })) {
+        buf_reset(&sheaf->ahead);
+    }
+    sheaf->ahead_count = sheaf->sent_count;
+}
+
 int
 connection_call(struct sheaf *sheaf, cJSON *head, struct slice body,
                 int64_t extra_ms, struct wire *wire, struct err *err)
 {
-    int64_t re = ++sheaf->re_last;
-    struct slice text;
+    bool is_sent =
+        slice_equal(print_query(sheaf, head), buf_slice(&sheaf->ahead)) &&
+        body.bytes == 0;
+    int64_t re = is_sent ? sheaf->ahead_re : ++sheaf->re_last;
+    struct slice text = end_query(sheaf, re);
     int rc = 1;
 
     wire->head = NULL;
-    wire_add_int(head, "re", re);
-    buf_reset(&sheaf->query);
-    wire_print(head, &sheaf->query);
-    text = buf_slice(&sheaf->query);
+    buf_reset(&sheaf->ahead);
     if (text.bytes > WIRE_HEADER_BYTES_MAX) {
         return err_set(err, E_TOOBIG, "a header of %zu bytes, at most %d",
                        text.bytes, WIRE_HEADER_BYTES_MAX);
     }
     connection_begin(sheaf);
+    if (is_sent)
+        sheaf->sent_count = sheaf->ahead_count;
     while (rc == 1) {
         int wait_ms = sheaf->answer_ms + (int)extra_ms;
 
-        if (!connection_send(sheaf, text, body))
+        if (!is_sent && !connection_send(sheaf, text, body))
             wait_ms = TICK_MS;
+        is_sent = false; /* the next time */
         rc = await(sheaf, re, clock_mono_ms() + wait_ms, extra_ms, wire, err);
     }
     return rc < 0 ? rc : connection_error(wire, err);

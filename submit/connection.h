@@ -40,7 +40,11 @@ struct sheaf {
     int64_t idled_ms; /* the idle function was called last */
     struct buf head;  /* of the last message */
     struct buf body;
-    struct buf query;           /* header of the message that is being sent */
+    struct buf query; /* header of the message that is being sent */
+    struct buf ahead; /* of the one that was asked ahead, without its
+                                   number and its end; empty: none was */
+    int64_t ahead_re;
+    int64_t ahead_count;        /* made_count when it was sent */
     connection_stray_fn *stray; /* NULL while there is no upload */
     void *stray_arg;
 };
@@ -71,6 +75,11 @@ int connection_wait(struct sheaf *sheaf, int wait_ms, int64_t extra_ms,
  * broker answered, *wire is the answer, for the caller to end; else empty. */
 int connection_call(struct sheaf *sheaf, cJSON *head, struct slice body,
                     int64_t extra_ms, struct wire *wire, struct err *err);
+
+/* Sends a header (it is freed) whose answer the next connection_call() takes if it
+ * is for the same: the broker works while the caller does. Any other call drops
+ * the answer. */
+void connection_ask_ahead(struct sheaf *sheaf, cJSON *head);
 
 /* The error in an answer: 0 if it is none. */
 int connection_error(const struct wire *wire, struct err *err);

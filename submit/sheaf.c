@@ -197,15 +197,10 @@ sheaf_wait_or_stall(struct sheaf *sheaf, const char *batch, int64_t after,
     return wait_for(sheaf, head, after, wait_ms, reply, error);
 }
 
-int
-sheaf_page(struct sheaf *sheaf, struct sheaf_query *query,
-           struct sheaf_page *page, struct sheaf_error *error)
+static cJSON *
+page_head(const struct sheaf_query *query)
 {
     cJSON *head = wire_new(query->verb);
-    struct slice body = { NULL, 0 };
-    struct wire wire;
-    struct err err = { 0 };
-    int rc;
 
     if (query->batch)
         wire_add_str(head, "batch", query->batch);
@@ -213,24 +208,44 @@ sheaf_page(struct sheaf *sheaf, struct sheaf_query *query,
         wire_add_str(head, "order", query->order);
     wire_add_int(head, "after", query->cursor);
     wire_add_int(head, "limit", query->limit ? query->limit : PAGE_LIMIT);
-    *page = (struct sheaf_page){ .lines = NULL };
-    rc = connection_call(sheaf, head, body, 0, &wire, &err);
-    if (rc == 0) {
-        int64_t cursor = query->cursor;
+    return head;
+}
 
-        rc = wire_int(&wire, "count", wire_range(0, WIRE_INT_MAX), &page->count,
-                      &err);
-        if (rc == 0 && page->count > 0)
-            rc = wire_int(&wire, "cursor",
-                          wire_range(query->cursor + 1, WIRE_INT_MAX), &cursor,
-                          &err);
-        if (rc == 0)
-            rc = wire_bool(&wire, "more", false, &page->has_more, &err);
-        if (rc == 0)
-            query->cursor = cursor;
-        page->lines = wire.body.data;
-        page->bytes = wire.body.bytes;
-    }
+static int
+read_page(const struct wire *wire, struct sheaf_query *query,
+          struct sheaf_page *page, struct err *err)
+{
+    int64_t cursor = query->cursor;
+    int rc =
+        wire_int(wire, "count", wire_range(0, WIRE_INT_MAX), &page->count, err);
+
+    if (rc == 0 && page->count > 0)
+        rc =
+            wire_int(wire, "cursor",
+                     wire_range(query->cursor + 1, WIRE_INT_MAX), &cursor, err);
+    if (rc == 0)
+        rc = wire_bool(wire, "more", false, &page->has_more, err);
+    if (rc == 0)
+        query->cursor = cursor;
+    page->lines = wire->body.data;
+    page->bytes = wire->body.bytes;
+    return rc;
+}
+
+int
+sheaf_page(struct sheaf *sheaf, struct sheaf_query *query,
+           struct sheaf_page *page, struct sheaf_error *error)
+{
+    struct slice body = { NULL, 0 };
+    struct wire wire;
+    struct err err = { 0 };
+    int rc = connection_call(sheaf, page_head(query), body, 0, &wire, &err);
+
+    *page = (struct sheaf_page){ .lines = NULL };
+    if (rc == 0)
+        rc = read_page(&wire, query, page, &err);
+    if (rc == 0 && query->asks_ahead && page->has_more && page->count > 0)
+        connection_ask_ahead(sheaf, page_head(query));
     wire_fini(&wire);
     return rc < 0 ? sheaf_error_give(error, &err) : 0;
 }
