@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* mkostemp, canonicalize_file_name */
+#define _GNU_SOURCE /* mkostemp, canonicalize_file_name, sync_file_range */
 #include "submit/output.h"
 
 #include <errno.h>
@@ -12,7 +12,8 @@
 
 #include "base/mem.h"
 
-#define MODE_NEW 0666 /* less the umask */
+#define MODE_NEW         0666 /* less the umask */
+#define BEHIND_BYTES_MAX (8 << 20)
 
 static int
 fail(const char *what, const char *name, struct err *err)
@@ -129,6 +130,19 @@ output_escape_line(struct slice text, struct buf *out)
     escape(text, "", out);
 }
 
+/* A file is on the disk before it gets its name: the disk begins while the rest
+ * is still being made. */
+static void
+write_behind(struct output *output, size_t bytes)
+{
+    output->behind_bytes += bytes;
+    if (!output->path || output->behind_bytes < BEHIND_BYTES_MAX)
+        return;
+    /* Whether it worked is for the flush to find out. */
+    (void)sync_file_range(fileno(output->file), 0, 0, SYNC_FILE_RANGE_WRITE);
+    output->behind_bytes = 0;
+}
+
 int
 output_write(struct output *output, struct slice data, struct err *err)
 {
@@ -141,6 +155,7 @@ output_write(struct output *output, struct slice data, struct err *err)
         fwrite(data.data, 1, data.bytes, output->file) != data.bytes) {
         return fail("write", output->name, err);
     }
+    write_behind(output, data.bytes);
     return 0;
 }
 

@@ -25,7 +25,8 @@ struct output {
     char *beside;     /* the temporary name */
     const char *name; /* for messages; borrowed */
     bool is_terminal;
-    struct buf shown; /* what was escaped */
+    struct buf shown;    /* what was escaped */
+    size_t behind_bytes; /* written since the disk was last set to work */
 };
 
 /* Opens `path`; NULL is standard output. E_IO. Ended with output_fini(). */
