@@ -27,21 +27,27 @@ buf_reset(struct buf *buf)
         buf->data[0] = '\0';
 }
 
+/* Apart, so that the many small additions that find room stay short. */
+static __attribute__((noinline)) void
+grow(struct buf *buf, size_t need)
+{
+    size_t capacity = buf->capacity ? buf->capacity : CAPACITY_FIRST;
+
+    while (capacity < need)
+        capacity += capacity / 2;
+    buf->data = mem_grow(buf->data, capacity, 1);
+    buf->data[buf->bytes] = '\0';
+    buf->capacity = capacity;
+}
+
 char *
 buf_reserve(struct buf *buf, size_t bytes)
 {
     size_t need = buf->bytes + bytes + 1; /* and the NUL */
 
     assert(need > bytes);
-    if (need > buf->capacity) {
-        size_t capacity = buf->capacity ? buf->capacity : CAPACITY_FIRST;
-
-        while (capacity < need)
-            capacity += capacity / 2;
-        buf->data = mem_grow(buf->data, capacity, 1);
-        buf->data[buf->bytes] = '\0';
-        buf->capacity = capacity;
-    }
+    if (need > buf->capacity)
+        grow(buf, need);
     return buf->data + buf->bytes;
 }
 
@@ -78,7 +84,8 @@ buf_add_slice(struct buf *buf, struct slice slice)
 void
 buf_add_char(struct buf *buf, char c)
 {
-    buf_add(buf, &c, 1);
+    *buf_reserve(buf, 1) = c;
+    buf_commit(buf, 1);
 }
 
 void
