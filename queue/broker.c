@@ -17,6 +17,7 @@ on_ended(void *context, const struct batch *batch)
 {
     struct broker *broker = context;
 
+    broker->is_urgent = true; /* somebody waits for that */
     schedule_remove(broker->schedule, batch->id);
     if (batch->state == BATCH_FINISHED)
         filing_end(broker, batch->id, store_now_ms(broker->env.store));

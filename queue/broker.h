@@ -7,7 +7,7 @@
  * no thread, and draws its chance from a seed.
  *
  *   store_begin
- *     broker_apply …     one message each, more while broker_is_patient
+ *     broker_apply …     one message each, more while broker_patience_ms
  *     broker_turn        what is due, and what can be leased
  *   store_commit
  *     ok:     broker_settle, then send the outbox
@@ -64,10 +64,11 @@ void broker_apply(struct broker *broker, enum side side,
                   const struct link_peer *peer, struct slice head,
                   struct slice body, int64_t now_ms);
 
-/* True if what was applied since the last commit can wait a few milliseconds for
- * more of it: there are results, nobody needs an answer to anything else, calls
- * end often, and the workers have enough to go on with. */
-bool broker_is_patient(const struct broker *broker);
+/* How long what was applied since the last commit can wait for more of it; 0: not
+ * at all. It can while there are results, nobody needs an answer to anything
+ * else, calls end often, and the workers have enough to go on with. Until then
+ * nothing needs to be looked at but clients. */
+int64_t broker_patience_ms(const struct broker *broker);
 
 /* Counts a message that was none, so that `stats` shows it. */
 void broker_note_bad(struct broker *broker);

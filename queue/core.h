@@ -180,7 +180,10 @@ struct broker {
     bool has_results;      /* something ended since the last settle */
     bool is_urgent;        /* something was said since then that cannot wait */
     int64_t answered_ms;   /* when the last answer came */
+    int64_t answered;      /* how many came with it */
     int64_t answer_gap_us; /* between two of them, of late */
+    /* Both, as of the answers that came at an earlier time. */
+    int64_t answered_before_ms, answer_gap_before_us;
     int64_t retain_ms;     /* when to look for what to purge */
     uint64_t retain_after; /* the batch where that goes on; 0: from the first */
     bool is_purging;       /* a batch on the way was purged, or is being */

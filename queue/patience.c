@@ -3,29 +3,42 @@
 
 #define GAP_SHARE     8   /* of the newest gap in the mean: one in so many */
 #define GAP_MS_MAX    100 /* a longer silence tells nothing of the next */
-#define GAPS_MAX      2   /* windows: with longer gaps a wait brings little */
 #define US_A_MS       1000
 #define AHEAD_USUAL   8     /* leases, where answers are slow */
 #define AHEAD_LAST_US 50000 /* so long a worker's leases are to last */
+#define NAP_MS_MAX    10    /* answers may come faster than it is believed */
 
 void
 patience_init(struct broker *broker)
 {
     broker->answer_gap_us = (int64_t)GAP_MS_MAX * US_A_MS;
+    broker->answer_gap_before_us = broker->answer_gap_us;
 }
 
+/* Answers that were read at one time have come one after another since the last
+ * one before. */
 void
 patience_note_answer(struct broker *broker, struct session *session,
                      int64_t now_ms)
 {
-    int64_t gap_ms = now_ms - broker->answered_ms;
+    int64_t gap_ms, gap_us, share;
 
+    if (now_ms != broker->answered_ms) {
+        broker->answered_before_ms = broker->answered_ms;
+        broker->answered_ms = now_ms;
+        broker->answer_gap_before_us = broker->answer_gap_us;
+        broker->answered = 0;
+    }
+    broker->answered++;
+    session->answers++;
+    gap_ms = now_ms - broker->answered_before_ms;
     if (gap_ms > GAP_MS_MAX)
         gap_ms = GAP_MS_MAX;
-    broker->answer_gap_us +=
-        (gap_ms * US_A_MS - broker->answer_gap_us) / GAP_SHARE;
-    broker->answered_ms = now_ms;
-    session->answers++;
+    gap_us = gap_ms * US_A_MS / broker->answered;
+    share = broker->answered < GAP_SHARE ? broker->answered : GAP_SHARE;
+    broker->answer_gap_us =
+        broker->answer_gap_before_us +
+        (gap_us - broker->answer_gap_before_us) * share / GAP_SHARE;
 }
 
 void
@@ -36,48 +49,62 @@ patience_reset(struct broker *broker)
         broker->sessions->list[i]->answers = 0;
 }
 
+/* How far apart the answers of one worker are, of many that share the slots. */
+static int64_t
+gap_of_each(const struct broker *broker)
+{
+    int64_t gap_us = broker->answer_gap_us > 0 ? broker->answer_gap_us : 1;
+
+    return gap_us * (int64_t)broker->sessions->count;
+}
+
 size_t
 patience_ahead(const struct broker *broker)
 {
     int64_t most = broker->env.conf->lease_ahead_max;
-    int64_t gap_us = broker->answer_gap_us > 0 ? broker->answer_gap_us : 1;
-    int64_t ahead = AHEAD_LAST_US / gap_us / (int64_t)broker->sessions->count;
+    int64_t ahead = AHEAD_LAST_US / gap_of_each(broker);
 
     if (ahead < AHEAD_USUAL)
         ahead = AHEAD_USUAL;
     return (size_t)(ahead < most ? ahead : most);
 }
 
-/* True if a worker needs no word of ours to go on: less than a round of its
- * calls has ended, and it has a lease whose call is not started. */
-static bool
-is_busy(const struct session *session)
+/* How many answers of a worker may still wait: what it has answered and the store
+ * has not is paid for again if all of us die at once, so that it is no more than
+ * a round of its calls; and it must have a lease left whose call is not started,
+ * as until then it needs no word of ours. */
+static int64_t
+room_for_answers(const struct session *session)
 {
-    size_t waiting = 0;
+    int64_t room = (int64_t)session->told - session->answers;
+    int64_t waiting = 0;
 
     for (size_t i = 0; i < session->held_count; i++)
         waiting += !session->held[i].is_started;
-    return session->answers < session->told && waiting > 0;
+    return room < waiting ? room : waiting;
 }
 
-bool
-broker_is_patient(const struct broker *broker)
+int64_t
+broker_patience_ms(const struct broker *broker)
 {
     const struct sessions *sessions = broker->sessions;
-    uint32_t answers = 0;
+    int64_t window_ms = broker->env.conf->commit_window_ms;
+    int64_t nap_ms = 0;
 
     if (broker->is_urgent || broker->is_draining ||
-        broker->env.conf->commit_window_ms == 0 ||
-        broker->answer_gap_us >
-            broker->env.conf->commit_window_ms * US_A_MS * GAPS_MAX) {
-        return false;
+        broker->answer_gap_us > window_ms * US_A_MS) {
+        return 0;
     }
     for (size_t i = 0; i < sessions->count; i++) {
-        const struct session *session = sessions->list[i];
+        int64_t room = room_for_answers(sessions->list[i]);
+        int64_t full_ms = room * gap_of_each(broker) / US_A_MS;
 
-        answers += session->answers;
-        if (session->answers > 0 && !is_busy(session))
-            return false;
+        if (sessions->list[i]->answers == 0)
+            continue;
+        if (room <= 0)
+            return 0;
+        if (nap_ms == 0 || full_ms < nap_ms)
+            nap_ms = full_ms > 0 ? full_ms : 1;
     }
-    return answers > 0;
+    return nap_ms < NAP_MS_MAX ? nap_ms : NAP_MS_MAX;
 }

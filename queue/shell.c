@@ -232,19 +232,19 @@ transact_each(struct shell *shell, int64_t now_ms)
     (void)commit(shell, now_ms, broker_relieve, &none);
 }
 
-/* Waits for a message, and no longer than until something else is to be done.
- * True if one may be there. */
+/* Lets time pass, unless a client has something to say: workers would wake us
+ * with each result, and each of them would be read by itself. False if a signal
+ * has come. */
 static bool
-wait_for_message(struct shell *shell, int64_t wait_ms)
+rest(struct shell *shell, int64_t wait_ms)
 {
     struct pollfd fds[] = {
         { link_fd(shell->links[SIDE_CLIENTS]), POLLIN, 0 },
-        { link_fd(shell->links[SIDE_WORKERS]), POLLIN, 0 },
         { shell->signal_fd, POLLIN, 0 },
     };
 
-    return poll(fds, sizeof(fds) / sizeof(fds[0]), (int)wait_ms) > 0 &&
-           fds[2].revents == 0;
+    (void)poll(fds, sizeof(fds) / sizeof(fds[0]), (int)wait_ms);
+    return fds[1].revents == 0;
 }
 
 /* Lets more reports come into a transaction while the broker thinks that they
@@ -255,14 +255,15 @@ await_more(struct shell *shell, int64_t now_ms)
     int64_t until_ms = now_ms + shell->conf->commit_window_ms;
 
     /* Without room, what comes would wake it up all the time, for nothing. */
-    while (broker_is_patient(shell->broker) && now_ms < until_ms &&
-           !parcels_are_full(&shell->parcels)) {
+    while (!parcels_are_full(&shell->parcels)) {
         size_t count = shell->parcels.count;
-        int64_t wait_ms = until_ms - now_ms;
+        int64_t wait_ms = broker_patience_ms(shell->broker);
 
         if (broker_next_ms(shell->broker) < until_ms)
-            wait_ms = broker_next_ms(shell->broker) - now_ms;
-        if (wait_ms <= 0 || !wait_for_message(shell, wait_ms))
+            until_ms = broker_next_ms(shell->broker);
+        if (wait_ms > until_ms - now_ms)
+            wait_ms = until_ms - now_ms;
+        if (wait_ms <= 0 || !rest(shell, wait_ms))
             break;
         receive(shell);
         now_ms = read_clocks(shell);

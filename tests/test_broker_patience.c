@@ -64,7 +64,7 @@ answer_each(int64_t gap_ms)
 Test(broker_patience, an_answer_waits_where_calls_end_often, .init = set_up,
      .fini = tear_down)
 {
-    answer_each(9);
+    answer_each(4);
     answer(1);
     bench_turn(&bench);
     cr_expect(bench.was_patient);
@@ -76,7 +76,7 @@ Test(broker_patience, an_answer_waits_where_calls_end_often, .init = set_up,
 Test(broker_patience, an_answer_waits_for_none_that_will_not_come_soon,
      .init = set_up, .fini = tear_down)
 {
-    answer_each(12);
+    answer_each(6);
     answer(1);
     bench_turn(&bench);
     cr_expect_not(bench.was_patient);
@@ -112,6 +112,29 @@ Test(broker_patience, a_worker_that_has_started_all_gets_more_at_once,
     cr_expect(was_short);
 }
 
+/* A batch of one draft, which shares its request with the other one. */
+Test(broker_patience, the_last_answer_of_a_batch_does_not_wait, .init = set_up,
+     .fini = tear_down)
+{
+    char other[BENCH_UUID_BYTES];
+    struct slip *last;
+
+    answer_each(1);
+    bench_submit(&bench, "other", NULL, "{'id':'a','text':'text 200'}\n",
+                 other);
+    for (int i = 0; i < 200 && !hand_find(hand, "text 200"); i++) {
+        answer(1);
+        bench_run(&bench);
+        bench_advance(&bench, 1);
+    }
+    last = hand_find(hand, "text 200");
+    cr_assert_not_null(last);
+    hand_answer(hand, last, "answer");
+    cr_assert_eq(hand_start(hand), 1);
+    bench_turn(&bench);
+    cr_expect_not(bench.was_patient);
+}
+
 /* What it holds beyond its slots, after so many answers so long from each other.
  */
 static size_t
@@ -138,6 +161,18 @@ Test(broker_patience, leases_run_ahead_as_far_as_calls_are_short,
     expect_between(ahead_at(1), 48, 50);
     expect_between(ahead_at(4), 12, 13);
     cr_expect_eq(ahead_at(50), 8);
+}
+
+Test(broker_patience, answers_read_at_one_time_have_come_one_by_one,
+     .init = set_up, .fini = tear_down)
+{
+    bench.conf.lease_ahead_max = 64;
+    for (int i = 0; i < 20; i++) {
+        answer(SLOTS);
+        bench_run(&bench);
+        bench_advance(&bench, 4 * SLOTS);
+    }
+    expect_between(hand_count(hand, SLIP_WAITING), 12, 13);
 }
 
 Test(broker_patience, leases_ahead_are_shared_by_the_workers, .init = set_up,
