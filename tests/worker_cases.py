@@ -369,6 +369,22 @@ def case_every_failure_has_its_class(stage):
            if call["path"] == "/elsewhere"], [])
 
 
+def case_a_call_is_not_sent_again_where_a_kept_connection_ends(stage):
+    """The library would do so by itself, and the call may be paid for."""
+    broker = stage.start_all("match=is-cut action=cut_before\n"
+                             "match=is-reset action=reset\n", slots=1)
+    texts = ["fine", "is-cut", "fine too", "is-reset", "is-cut " + "x" * 200000]
+    for request, text in enumerate(texts):
+        broker.lease(request, chat(text))
+    broker.wait_results(len(texts))
+    check("classes", [broker.result_of(request)[0]["class"]
+                      for request in range(len(texts))],
+          ["ok", "uncertain", "ok", "uncertain", "uncertain"])
+    check("calls", stage.stats()["calls"], len(texts))
+    first, second = [call["conn"] for call in stage.calls("start")][:2]
+    check("the connection that ended was kept", second, first)
+
+
 def case_no_bytes_leave_when_nobody_listens(stage):
     broker = stage.start_broker(upstream={"base_url": "http://127.0.0.1:9"})
     stage.start_worker()

@@ -30,8 +30,7 @@ struct call {
     CURL *easy; /* made with the first use, then kept */
     bool is_running;
     struct curl_slist *headers;
-    struct slice body; /* of the request, borrowed from the order */
-    size_t body_sent;
+    bool is_sent_again; /* it would have been, and was not */
     struct reply reply;
     int64_t reply_bytes_max;
     size_t header_bytes;
@@ -68,7 +67,6 @@ static const struct {
     { CURLE_COULDNT_CONNECT, REPLY_UNCONNECTED },
     { CURLE_SEND_ERROR, REPLY_CUT },
     { CURLE_RECV_ERROR, REPLY_CUT },
-    { CURLE_SEND_FAIL_REWIND, REPLY_CUT }, /* see give_body() */
     { CURLE_GOT_NOTHING, REPLY_CUT },
     { CURLE_PARTIAL_FILE, REPLY_CUT },
     { CURLE_UNSUPPORTED_PROTOCOL, REPLY_GARBLED }, /* HTTP/0.9 */
@@ -96,33 +94,25 @@ end_of(CURLcode code)
     return REPLY_BROKEN;
 }
 
-/* Called by libcurl for each piece of the request's body. If a connection that
- * was used before dies without a reply, libcurl sends the request again, up to
- * five times, and tells nobody: that may be paid for each time. It needs the
- * body from its beginning then, and a body that is given only once keeps it
- * from that. A request of which no byte of the body was sent may go again. */
-static size_t
-give_body(char *data, size_t size, size_t count, void *user)
+/* Called by libcurl before it sends a request. If a connection that was used
+ * before dies without a reply, libcurl sends the request again, up to five times,
+ * and tells nobody: that may be paid for each time. A request of which no byte
+ * was sent may go again. (A body that can be given only once would keep it from
+ * that, too, but goes off by itself, behind its header.) */
+static int
+before_request(void *user, char *remote, char *local, int remote_port,
+               int local_port)
 {
     struct call *call = user;
-    size_t bytes = call->body.bytes - call->body_sent;
+    long bytes = 0;
 
-    if (bytes > size * count)
-        bytes = size * count;
-    if (bytes > 0)
-        memcpy(data, call->body.data + call->body_sent, bytes);
-    call->body_sent += bytes;
-    return bytes;
-}
-
-/* The other half of that: there is no way back. */
-static int
-refuse_seek(void *user, curl_off_t offset, int origin)
-{
-    (void)user;
-    (void)offset;
-    (void)origin;
-    return CURL_SEEKFUNC_FAIL;
+    (void)remote;
+    (void)local;
+    (void)remote_port;
+    (void)local_port;
+    (void)curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &bytes);
+    call->is_sent_again = bytes > 0;
+    return call->is_sent_again ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 /* Called by libcurl with each piece of a body. */
@@ -248,9 +238,8 @@ new_easy(const struct calls *calls, struct call *call)
     SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(easy, CURLOPT_USERAGENT, "sheaf-worker/" SHEAF_VERSION);
-    SET(easy, CURLOPT_READFUNCTION, give_body);
-    SET(easy, CURLOPT_READDATA, call);
-    SET(easy, CURLOPT_SEEKFUNCTION, refuse_seek);
+    SET(easy, CURLOPT_PREREQFUNCTION, before_request);
+    SET(easy, CURLOPT_PREREQDATA, call);
     SET(easy, CURLOPT_WRITEFUNCTION, take_body);
     SET(easy, CURLOPT_WRITEDATA, call);
     SET(easy, CURLOPT_HEADERFUNCTION, take_header);
@@ -422,8 +411,9 @@ prepare(struct calls *calls, struct call *call, const struct call_order *order,
     add_headers(call, order);
     SET(call->easy, CURLOPT_URL, url);
     SET(call->easy, CURLOPT_HTTPHEADER, call->headers);
-    call->body = order->body;
-    call->body_sent = 0;
+    call->is_sent_again = false;
+    SET(call->easy, CURLOPT_POSTFIELDS,
+        order->body.bytes > 0 ? order->body.data : "");
     SET(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)order->body.bytes);
     /* With a file of our own, the directory of the system's does not count. */
     SET(call->easy, CURLOPT_CAINFO,
@@ -477,11 +467,13 @@ fill_reply(struct call *call, CURLcode code, struct reply *reply)
     (void)curl_easy_getinfo(call->easy, CURLINFO_TOTAL_TIME_T, &total_us);
     if (!reason[0] && code != CURLE_OK) /* it may stay empty */
         reason = curl_easy_strerror(code);
-    if (code == CURLE_SEND_FAIL_REWIND)
+    if (call->is_sent_again)
         reason = "the connection was closed before a reply came";
     *reply = call->reply;
     call->reply = (struct reply){ 0 };
-    reply->end = call->is_too_large ? REPLY_TOO_LARGE : end_of(code);
+    reply->end = call->is_too_large    ? REPLY_TOO_LARGE
+                 : call->is_sent_again ? REPLY_CUT
+                                       : end_of(code);
     /* A connection lost within the head is no error to libcurl. */
     if (reply->end == REPLY_COMPLETE && !call->has_head)
         reply->end = REPLY_CUT;
