@@ -124,9 +124,8 @@ may_risk_more(const struct worker *worker, int64_t now_ms)
            (worker->is_welcome && desk_is_heard(worker->desk, now_ms));
 }
 
-/* Starts what may start; it is sent off when the broker knows. The sampler of `local` works inline:
- * after one of its answers, messages and heartbeats get their turn first. True
- * if it did. */
+/* Starts what may start. The sampler of `local` works inline: after one of its
+ * answers, messages and heartbeats get their turn first. True if it did. */
 static bool
 start(struct worker *worker, int64_t now_ms)
 {
@@ -156,7 +155,6 @@ start(struct worker *worker, int64_t now_ms)
             (void)report_started(worker);
         errand_start(worker, lease, now_ms);
     }
-    (void)report_started(worker); /* else the next beat says so */
     if (!worker->is_draining)
         (void)tokens_turn(worker->tokens, now_ms);
     return is_local;
@@ -324,7 +322,10 @@ turn(struct worker *worker, int64_t now_ms)
     collect(worker, now_ms);
     end_leases(worker, now_ms);
     is_busy = start(worker, now_ms);
+    /* What is told of them goes with the results: each message by itself would
+     * wake this host's other threads, and the broker, once more. */
     calls_perform(worker->calls);
+    (void)report_started(worker); /* else the next beat says so */
     speak(worker, now_ms);
     /* A send may have eaten the edge that says that messages are there. */
     return inbox_take(worker, now_ms) > 0 || is_busy;

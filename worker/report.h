@@ -24,8 +24,8 @@ int report_beat(struct worker *worker, int64_t now_ms);
 int report_slots(struct worker *worker);
 
 /* Takes note that the call of a lease is started; and says so of all that are
- * noted, before their calls are sent off: should one be the end of this worker,
- * the broker knows of it. */
+ * noted, when their calls are sent off and before one can have an answer: should
+ * it be the end of this worker, the broker knows of it. */
 void report_start(struct worker *worker, const struct desk_lease *lease);
 int report_started(struct worker *worker);
 
