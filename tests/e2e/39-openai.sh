@@ -107,8 +107,13 @@ uploads vanish late large keyed crowd
 say "uploads that are broken off leave nothing, and others are whole"
 
 equal "$(ls spool)" "" "what is left in the spool"
-kill -TERM "$GATEWAY_PID"
+uploads drain
 wait "$GATEWAY_PID"
 equal $? 0 "exit code of sheaf-http that was told to stop"
+start_gateway --tokens tokens
+uploads end
+wait "$GATEWAY_PID"
+equal $? 143 "exit code of sheaf-http that was told to stop twice"
+say "a gateway that stops lets an upload end, unless it is told twice"
 stop_broker
 stop_upstream

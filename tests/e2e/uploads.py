@@ -81,6 +81,13 @@ class Gateway:
                      f"{length}\r\n\r\n".encode())
         return sock
 
+    def is_closed(self):
+        try:
+            socket.create_connection((self.host, self.port), SECONDS).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
     def files(self):
         return [file["id"] for file in self.ask("/v1/files")[1]["data"]]
 
@@ -187,6 +194,34 @@ def crowd(gateway, _):
                 headers={"Authorization": "Bearer " + gateway.token}),
                 timeout=SECONDS) as reply:
             check("its content", reply.read() == text, True)
+
+
+def drain(gateway, _):
+    """A gateway that is told to stop lets an upload end."""
+    text = form(content_of(50000))
+    sock = gateway.begin(f"Content-Length: {len(text)}")
+    sock.sendall(text[:len(text) // 2])
+    wait_for(lambda: gateway.spooled() == 1, "an upload that has begun")
+    os.kill(gateway.pid, signal.SIGTERM)
+    wait_for(gateway.is_closed, "the end of its listening")
+    sock.sendall(text[len(text) // 2:])
+    check("the reply of a gateway that stops", sock.recv(12), b"HTTP/1.1 200")
+
+
+def end(gateway, broker):
+    """Told twice, it ends at once, whatever is under way."""
+    text = form(content_of(1000))
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        sock = gateway.begin(f"Content-Length: {len(text)}")
+        sock.sendall(text)
+        wait_for(lambda: gateway.spooled() == 1, "an upload that has begun")
+        os.kill(gateway.pid, signal.SIGTERM)
+        wait_for(gateway.is_closed, "the end of its listening")
+        os.kill(gateway.pid, signal.SIGTERM)
+        check("what a client gets of it", sock.recv(100), b"")
+    finally:
+        os.kill(broker, signal.SIGCONT)
 
 
 def main():
