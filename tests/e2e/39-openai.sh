@@ -40,6 +40,11 @@ start_gateway() { # OPTION…; sets api and watch, and GATEWAY_PID
     until_true 10 curl -sf -o ready "$watch/readyz"
 }
 
+start_roomy_broker() {
+    start_broker --set attempts_max=1 --set slots_max=20 \
+        --set group_window_ms=0 --set file_bytes_max=8388608
+}
+
 cases() { # NAME…
     API=$api/v1 LINES=$OPENAI_LINES ALICE=$alice BOB=$bob READER=$reader \
         OPENAI_DIR=$npm_dir node "$here/openai.mjs" "$@" || fail "the cases $*"
@@ -66,8 +71,7 @@ match=busy status=429 body='{"error":{"message":"slow down","type":"rate_limit_e
 match=slow until=go
 END
 start_upstream --script script
-start_broker --set attempts_max=1 --set slots_max=20 \
-    --set group_window_ms=0 --set file_bytes_max=8388608
+start_roomy_broker
 start_gateway --tokens tokens
 
 "$BIN/sheaf-http" --spool "$work/none" 2>refused.err
@@ -104,6 +108,13 @@ say "the example runs, and finds its batch again"
 curl -sf "$watch/metrics" | grep -qx 'sheaf_http_spool_bytes 0' ||
     fail "the metrics tell of a spool that is empty again"
 uploads vanish late large keyed crowd
+uploads outlive &
+outlive_pid=$!
+until_true 10 test -e sent
+kill -KILL "$BROKER_PID"
+wait "$BROKER_PID" 2>/dev/null
+start_roomy_broker
+wait $outlive_pid || fail "an upload outlives its broker"
 say "uploads that are broken off leave nothing, and others are whole"
 
 equal "$(ls spool)" "" "what is left in the spool"

@@ -196,6 +196,25 @@ def crowd(gateway, _):
             check("its content", reply.read() == text, True)
 
 
+def outlive(gateway, broker):
+    """An upload outlives its broker, which the script kills at `sent`."""
+    content = content_of(20000)
+    text = form(content)
+    os.kill(broker, signal.SIGSTOP)
+    sock = gateway.begin(f"Content-Length: {len(text)}\r\nConnection: close")
+    sock.sendall(text)
+    wait_for(lambda: gateway.spooled() == 1, "an upload that has begun")
+    with open("sent", "wb"):
+        pass
+    reply = b""
+    while piece := sock.recv(65536):
+        reply += piece
+    check("the reply over a new broker", reply[:12], b"HTTP/1.1 200")
+    file = json.loads(reply[reply.index(b"{"):])
+    check("the file", (file["bytes"], file["id"] in gateway.files()),
+          (len(content), True))
+
+
 def drain(gateway, _):
     """A gateway that is told to stop lets an upload end."""
     text = form(content_of(50000))
