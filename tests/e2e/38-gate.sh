@@ -11,24 +11,6 @@ cases() { # NAME ARGUMENT…
     "$python" "$here/gate.py" "$@" || fail "the cases of $1"
 }
 
-start_gateway() { # NAME OPTION…; sets api and watch, and GATEWAY_PID
-    gateway=$1
-    shift
-    "$BIN/sheaf-http" --listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 "$@" \
-        >"$gateway.out" 2>>"$gateway.err" &
-    GATEWAY_PID=$!
-    until_true 10 grep -q '^metrics-listen ' "$gateway.out"
-    api=$(sed -n 's/^listen //p' "$gateway.out")
-    watch=$(sed -n 's/^metrics-listen //p' "$gateway.out")
-    until_true 10 curl -sf -o ready "$watch/readyz"
-}
-
-stop_gateway() { # PID
-    kill -TERM "$1"
-    wait "$1"
-    equal $? 0 "exit code of sheaf-http that was told to stop"
-}
-
 # ---- who may listen where ----
 
 "$BIN/sheaf-http" --listen 0.0.0.0:0 2>refused.err

@@ -30,31 +30,9 @@ new_token() { # CLIENT SCOPE; sets token
     tail -n 1 made | sed "s/ submit / $2 /" >>tokens
 }
 
-start_gateway() { # OPTION…; sets api and watch, and GATEWAY_PID
-    "$BIN/sheaf-http" --listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 \
-        --spool "$work/spool" "$@" >gateway.out 2>>gateway.err &
-    GATEWAY_PID=$!
-    until_true 10 grep -q '^metrics-listen ' gateway.out
-    api=$(sed -n 's/^listen //p' gateway.out)
-    watch=$(sed -n 's/^metrics-listen //p' gateway.out)
-    until_true 10 curl -sf -o ready "$watch/readyz"
-}
-
-start_roomy_broker() {
-    start_broker --set attempts_max=1 --set slots_max=20 \
-        --set group_window_ms=0 --set file_bytes_max=8388608
-}
-
 cases() { # NAME…
     API=$api/v1 LINES=$OPENAI_LINES ALICE=$alice BOB=$bob READER=$reader \
         OPENAI_DIR=$npm_dir node "$here/openai.mjs" "$@" || fail "the cases $*"
-}
-
-uploads() { # CASE…
-    for case in "$@"; do
-        "$python" "$here/uploads.py" "$case" "$api" "$bob" "$GATEWAY_PID" \
-            "$BROKER_PID" || fail "the case $case"
-    done
 }
 
 install_openai
@@ -71,12 +49,8 @@ match=busy status=429 body='{"error":{"message":"slow down","type":"rate_limit_e
 match=slow until=go
 END
 start_upstream --script script
-start_roomy_broker
-start_gateway --tokens tokens
-
-"$BIN/sheaf-http" --spool "$work/none" 2>refused.err
-equal $? 2 "exit code with a spool that is not there"
-contains "$(cat refused.err)" "$work/none: No such file" "what is wrong with it"
+start_broker --set attempts_max=1 --set slots_max=20 --set group_window_ms=0
+start_gateway gateway --tokens tokens --spool "$work/spool"
 
 cases lifecycle
 say "$OPENAI_LINES lines went up, through, and came down"
@@ -105,26 +79,7 @@ cmp answers.jsonl again.jsonl || fail "the example gives the same again"
 equal "$(sort -u batches | wc -l)" 1 "batches that it makes of one file"
 say "the example runs, and finds its batch again"
 
-curl -sf "$watch/metrics" | grep -qx 'sheaf_http_spool_bytes 0' ||
-    fail "the metrics tell of a spool that is empty again"
-uploads vanish late large keyed crowd
-uploads outlive &
-outlive_pid=$!
-until_true 10 test -e sent
-kill -KILL "$BROKER_PID"
-wait "$BROKER_PID" 2>/dev/null
-start_roomy_broker
-wait $outlive_pid || fail "an upload outlives its broker"
-say "uploads that are broken off leave nothing, and others are whole"
-
 equal "$(ls spool)" "" "what is left in the spool"
-uploads drain
-wait "$GATEWAY_PID"
-equal $? 0 "exit code of sheaf-http that was told to stop"
-start_gateway --tokens tokens
-uploads end
-wait "$GATEWAY_PID"
-equal $? 143 "exit code of sheaf-http that was told to stop twice"
-say "a gateway that stops lets an upload end, unless it is told twice"
+stop_gateway "$GATEWAY_PID"
 stop_broker
 stop_upstream

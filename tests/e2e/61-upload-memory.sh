@@ -64,12 +64,7 @@ END
 start_upstream
 start_broker --set slots_max=50 --set group_window_ms=0
 until_true 10 worker_runs
-"$BIN/sheaf-http" --listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 \
-    --spool "$work/tmp" >gateway.out 2>>gateway.err &
-GATEWAY_PID=$!
-until_true 10 grep -q '^metrics-listen ' gateway.out
-api=$(sed -n 's/^listen //p' gateway.out)
-until_true 10 curl -sf -o reply "$(sed -n 's/^metrics-listen //p' gateway.out)/readyz"
+start_gateway gateway --spool "$work/tmp"
 
 began=$(now_ms)
 measured curl -sf -o reply -F purpose=batch -F file=@large.jsonl \
@@ -102,7 +97,6 @@ done
     at_most "$(peak broker)" $BROKER_KIB_MAX "KiB of the broker"
     at_most "$(peak worker)" $WORKER_KIB_MAX "KiB of the worker"
 }
-kill -TERM "$GATEWAY_PID"
-wait "$GATEWAY_PID"
+stop_gateway "$GATEWAY_PID"
 stop_broker
 stop_upstream

@@ -199,3 +199,25 @@ run_sheaf() { # WANTED_CODE ARGUMENT…
   want $wanted"
     }
 }
+
+# ---- the gateway ----
+
+# Starts sheaf-http and waits until it is ready; its words are in NAME.out and
+# NAME.err.
+start_gateway() { # NAME OPTION…; sets api and watch, and GATEWAY_PID
+    gateway=$1
+    shift
+    "$BIN/sheaf-http" --listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 "$@" \
+        >"$gateway.out" 2>>"$gateway.err" &
+    GATEWAY_PID=$!
+    until_true 10 grep -q '^metrics-listen ' "$gateway.out"
+    api=$(sed -n 's/^listen //p' "$gateway.out")
+    watch=$(sed -n 's/^metrics-listen //p' "$gateway.out")
+    until_true 10 curl -sf -o ready "$watch/readyz"
+}
+
+stop_gateway() { # PID
+    kill -TERM "$1"
+    wait "$1"
+    equal $? 0 "exit code of sheaf-http that was told to stop"
+}

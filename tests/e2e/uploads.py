@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""uploads.py - cases of 39-openai.sh: uploads that no package would make
+"""uploads.py - cases of 39-uploads.sh: uploads that no package would make
 
-  uploads.py CASE API TOKEN GATEWAY_PID BROKER_PID
+  uploads.py CASE API GATEWAY_PID BROKER_PID
 
 Clients that vanish, forms that are too large, brokers that stand still: what is
 left, in the broker and of the spool, is looked at.
@@ -55,15 +55,14 @@ def content_of(count):
 
 
 class Gateway:
-    def __init__(self, api, token, pid):
-        self.api, self.token, self.pid = api, token, pid
+    def __init__(self, api, pid):
+        self.api, self.pid = api, pid
         self.host, port = api[len("http://"):].split(":")
         self.port = int(port)
 
     def ask(self, path, body=None, **headers):
         """Status and JSON of a request as a plain client makes it."""
-        head = {"Authorization": "Bearer " + self.token,
-                "Content-Type": "multipart/form-data; boundary=b"}
+        head = {"Content-Type": "multipart/form-data; boundary=b"}
         head.update({k.replace("_", "-"): v for k, v in headers.items()})
         try:
             with urllib.request.urlopen(urllib.request.Request(
@@ -76,7 +75,6 @@ class Gateway:
         """A connection on which a form of that length is to follow."""
         sock = socket.create_connection((self.host, self.port), SECONDS)
         sock.sendall(f"POST /v1/files HTTP/1.1\r\nHost: localhost\r\n"
-                     f"Authorization: Bearer {self.token}\r\n"
                      f"Content-Type: multipart/form-data; boundary=b\r\n"
                      f"{length}\r\n\r\n".encode())
         return sock
@@ -189,9 +187,8 @@ def crowd(gateway, _):
         thread.join()
     for text, (status, file) in zip(texts, replies):
         check("an upload of several", status, 200)
-        with urllib.request.urlopen(urllib.request.Request(
+        with urllib.request.urlopen(
                 f"{gateway.api}/v1/files/{file['id']}/content",
-                headers={"Authorization": "Bearer " + gateway.token}),
                 timeout=SECONDS) as reply:
             check("its content", reply.read() == text, True)
 
@@ -244,8 +241,8 @@ def end(gateway, broker):
 
 
 def main():
-    case, api, token, gateway, broker = sys.argv[1:]
-    globals()[case](Gateway(api, token, int(gateway)), int(broker))
+    case, api, gateway, broker = sys.argv[1:]
+    globals()[case](Gateway(api, int(gateway)), int(broker))
 
 
 if __name__ == "__main__":
