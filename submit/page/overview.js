@@ -120,39 +120,33 @@ async function showMore() {
   last.nextElementSibling?.querySelector('a').focus();
 }
 
+/* Asks for the next page behind those that are known; or, when a stream has
+ * begun, for all of them anew, as they may have changed. */
 async function loadOlder(again = false) {
-  const button = $('older');
-  const shown = state.older.length ? state.older : state.order;
-  const before = again ? null : shown?.at(-1);
-  if (!before && !again) return;
-  button.disabled = true;
+  const wanted = again ? state.older.length : 1;
+  let before = (again ? state.order : [...state.order, ...state.older]).at(-1);
+  const found = again ? [] : [...state.older];
+  let more = true;
+  $('older').disabled = true;
   try {
-    if (again) {
-      const wanted = state.older;
-      state.older = [];
-      const found = await Promise.allSettled(
-        wanted.map(uuid => get(`/ui/batches/${uuid}`)),
-      );
-      for (const item of found)
-        if (item.status === 'fulfilled') addOlder(item.value);
-    } else {
+    for (let count = 0; more && count < wanted;) {
       const page = await get(
         `/ui/batches?before=${encodeURIComponent(before)}`,
       );
-      page.batches.forEach(addOlder);
-      state.olderMore = page.more;
+      page.batches.forEach(keep);
+      found.push(...page.batches.map(batch => batch.batch));
+      before = found.at(-1);
+      count += page.batches.length;
+      more = page.more && page.batches.length > 0;
     }
+    state.older = found;
+    state.olderMore = more;
   } catch (error) {
     say(`Older batches cannot be read: ${error.message}`);
   } finally {
-    button.disabled = false;
+    $('older').disabled = false;
     changed();
   }
-}
-
-function addOlder(batch) {
-  keep(batch);
-  state.older.push(batch.batch);
 }
 
 /* Differences of the history's columns over the last minute. */
@@ -398,5 +392,5 @@ export function drawOverview() {
 
 $('older').addEventListener('click', showMore);
 changes.addEventListener('session', () => {
-  if (state.older.length) loadOlder(true);
+  if (state.order && state.older.length) loadOlder(true);
 });

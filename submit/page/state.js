@@ -6,6 +6,7 @@
  */
 /* SPDX-License-Identifier: MIT */
 const RATE_MS = 30000; // a batch's rate is that of this time
+const OLDER_MAX = 1000; // batches that are shown beside those told of
 
 export const LIVE_STATES = ['open', 'sealed', 'paused'];
 
@@ -47,6 +48,18 @@ export function keep(batch) {
   state.batches.set(batch.batch, batch);
 }
 
+/* Behind those that are told of, older ones are shown: what new ones push out
+ * is to be there, too. What is gone for good is not at the end. */
+function keepPushedOut(order) {
+  const before = state.order ?? [];
+  const last = before.findLastIndex(uuid => order.includes(uuid));
+  const pushedOut = before.slice(last + 1);
+  state.older.unshift(...pushedOut.filter(uuid => !state.older.includes(uuid)));
+  if (state.older.length <= OLDER_MAX) return;
+  state.older.length = OLDER_MAX;
+  state.olderMore = true;
+}
+
 const handlers = {
   session(data) {
     state.session = data;
@@ -69,6 +82,7 @@ const handlers = {
   batches(data) {
     data.batches.forEach(keep);
     if (!data.order) return;
+    if (state.older.length) keepPushedOut(data.order);
     state.order = data.order;
     state.hasMore = data.more;
     forget();

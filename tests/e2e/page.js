@@ -1,7 +1,11 @@
 /* page.js - drives a browser over the status page, for 39-page.sh
  *
- *   node page.js BROWSER PICTURES URL BROKER_PID    a gateway without tokens
- *   node page.js BROWSER PICTURES URL               with OWNER's and READER's
+ *   node page.js BROWSER PICTURES URL BROKER_PID GATEWAY_PID
+ *   node page.js BROWSER PICTURES URL
+ *
+ * The first is for a gateway without tokens, the second takes OWNER's and
+ * READER's from the environment. Both processes are killed; the script starts
+ * the broker again, when there is a file away-seen.
  *
  * Nothing waits for a time: until() waits for a claim about the page, with a
  * deadline, and says which claim did not come true.
@@ -10,15 +14,17 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { execFileSync } = require('node:child_process');
+const { execFileSync, spawn } = require('node:child_process');
 const fs = require('node:fs');
 const http = require('node:http');
 const { chromium } = require('playwright-core');
 
-const [browserPath, pictures, url, brokerPid] = process.argv.slice(2);
+const [browserPath, pictures, url, brokerPid, gatewayPid] =
+  process.argv.slice(2);
 const WAIT_MS = 15000;
 const POLL_MS = 30;
 const STREAMS_MAX = 64;
+const MANY = 110; // more than one answer of the broker holds
 const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const began = Date.now();
 
@@ -32,13 +38,15 @@ function say(text) {
  * The driver's own waiting would need what the page's policy forbids. */
 async function until(page, claim, test, argument) {
   const end = Date.now() + WAIT_MS;
-  while (!(await page.evaluate(test, argument))) {
+  let found;
+  while (!(found = await page.evaluate(test, argument))) {
     if (Date.now() > end) {
       await page.screenshot({ path: `${pictures}/failed.png` });
       throw new Error(`not within ${WAIT_MS} ms: ${claim}`);
     }
     await new Promise(done => setTimeout(done, POLL_MS));
   }
+  return found;
 }
 
 const text = (page, selector) => page.textContent(selector);
@@ -383,6 +391,94 @@ async function aKeyboardIsEnough(page) {
   say('a keyboard is enough');
 }
 
+async function manyAreShownInParts(page) {
+  for (let i = 0; i < MANY; i++) submit(`one of many ${i}`, many(1, 'same'));
+  await page.goto(`${url}/#/`);
+  await until(page, 'twenty batches', () => {
+    const list = document.querySelector('#batches');
+    return (
+      list.children.length === 20 &&
+      /one of many/.test(list.firstElementChild.textContent)
+    );
+  });
+  let shown = 20;
+  while (await page.isVisible('#older')) {
+    await page.click('#older');
+    const more = await until(
+      page,
+      'more batches',
+      before => {
+        const list = document.querySelector('#batches');
+        const { length } = list.children;
+        const isFocused = list.children[before]?.contains(
+          document.activeElement,
+        );
+        return length > before && isFocused && length;
+      },
+      shown,
+    );
+    shown = more;
+  }
+  const known = execFileSync('sheaf', ['list', '--json']).toString().trim();
+  const uuids = known.split('\n').map(line => JSON.parse(line).batch);
+  await until(
+    page,
+    'all batches, none of them twice',
+    wanted =>
+      [...document.querySelectorAll('#batches li')]
+        .map(card => card.dataset.batch)
+        .join() === wanted.join(),
+    uuids,
+  );
+  say(`${uuids.length} batches are shown, in parts`);
+}
+
+/* Another life of the gateway, at the same address. */
+function startGateway() {
+  return spawn(
+    'sheaf-http',
+    ['--listen', new URL(url).host, '--metrics-listen', '127.0.0.1:0'],
+    { stdio: ['ignore', 'ignore', fs.openSync('open.err', 'a')] },
+  );
+}
+
+/* With its pages open. */
+async function theGatewayStops(page, gateway) {
+  const ended = new Promise(done => gateway.on('exit', done));
+  gateway.kill('SIGTERM');
+  assert.equal(await ended, 0);
+  await until(
+    page,
+    'there is no connection again',
+    () => document.querySelector('#link-text').textContent === 'no connection',
+  );
+}
+
+async function theGatewayGoesAndComes(page) {
+  const link = page.locator('#batches a').nth(1);
+  await link.focus();
+  const name = await link.textContent();
+  process.kill(Number(gatewayPid), 'SIGKILL');
+  await until(
+    page,
+    'there is no connection',
+    () => document.querySelector('#link-text').textContent === 'no connection',
+  );
+  assert.match(await text(page, '#banner'), /^The gateway cannot be reached/);
+  const gateway = startGateway();
+  await until(
+    page,
+    'the gateway is back',
+    () => document.querySelector('#link-text').textContent === 'live',
+  );
+  assert.equal(
+    await page.evaluate(() => document.activeElement.textContent),
+    name,
+  );
+  say('a gateway that goes and comes takes no focus away');
+  return gateway;
+}
+
 async function theBrokerGoesAndComes(page) {
   await page.goto(`${url}/#/`);
   process.kill(Number(brokerPid), 'SIGKILL');
@@ -477,7 +573,10 @@ async function withoutTokens(browser) {
     fullPage: true,
   });
   await smallAndDark(browser);
+  await manyAreShownInParts(page);
+  const gateway = await theGatewayGoesAndComes(page);
   await theBrokerGoesAndComes(page);
+  await theGatewayStops(page, gateway);
   await nothingWrong(page);
 }
 
