@@ -3,6 +3,8 @@
 import { LIVE_STATES, outcome, pace } from './state.js';
 import { duration, el, number, percent, rate, words, write } from './words.js';
 
+const ERRORS_SHOWN = 5; // of a file's
+
 /* A bar with its numbers, made once, and brought up to date by its update(). */
 export function progress(label) {
   const parts = ['ok', 'warn', 'rest'].map(name => el('i', { class: name }));
@@ -74,11 +76,13 @@ export function progress(label) {
 function timing(batch) {
   if (!LIVE_STATES.includes(batch.state)) {
     const from = batch.sealed_at || batch.created_at;
-    if (!batch.finished_at) return '';
+    if (!batch.finished_at || batch.state === 'failed') return '';
     return batch.finished_at > from
       ? `took ${duration(batch.finished_at - from)}`
       : 'done at once';
   }
+  if (batch.state === 'open' && batch.from_file)
+    return `${number(batch.from_file.lines_read)} lines are checked`;
   if (batch.state === 'open') return 'being submitted';
   if (batch.state === 'paused') return 'paused';
   const { perSecond, left } = pace(batch);
@@ -95,8 +99,7 @@ function mood(batch) {
   return 'rest';
 }
 
-export function stalledText(batch) {
-  const { upstream, http_status: status, code, message } = batch.stalled;
+function stalledText({ upstream, http_status: status, code, message }) {
   const why = [status || null, code, message].filter(Boolean).join(' ');
   return (
     `Nothing of it can go on: ${upstream} is not asked any more` +
@@ -104,14 +107,31 @@ export function stalledText(batch) {
   );
 }
 
+/* A file is refused as a whole, and nothing was called. */
+function refusedText({ error_count: count, errors }) {
+  const told = errors
+    .slice(0, ERRORS_SHOWN)
+    .map(({ line, message }) => message + (line ? ` (line ${line})` : ''));
+  const more = count - told.length;
+  return (
+    `Its file was refused, and nothing called: ${told.join('; ')}` +
+    (more > 0 ? `; and ${number(more)} more` : '')
+  );
+}
+
+/* What somebody should know who looks at it; empty if there is nothing. */
+export function trouble(batch) {
+  if (batch.stalled) return stalledText(batch.stalled);
+  return batch.from_file?.error_count ? refusedText(batch.from_file) : '';
+}
+
+function stateName(batch) {
+  if (batch.stalled) return 'stalled';
+  if (batch.from_file && batch.state === 'open') return 'validating';
+  return batch.state === 'sealed' ? 'running' : words(batch.state);
+}
+
 export function setState(node, batch) {
   node.dataset.mood = mood(batch);
-  write(
-    node,
-    batch.stalled
-      ? 'stalled'
-      : batch.state === 'sealed'
-        ? 'running'
-        : words(batch.state),
-  );
+  write(node, stateName(batch));
 }

@@ -1,7 +1,7 @@
 /* batch.js - the page of one batch: its progress, its results, what can be done
  */
 /* SPDX-License-Identifier: MIT */
-import { progress, setState, stalledText } from './bar.js';
+import { progress, setState, trouble } from './bar.js';
 import { openResult } from './result.js';
 import { act, get } from './server.js';
 import {
@@ -284,7 +284,9 @@ function drawResults(batch) {
       ? 'Loading…'
       : isFiltered && batch.counts.done
         ? 'No result matches.'
-        : 'No result yet.';
+        : LIVE_STATES.includes(batch.state)
+          ? 'No result yet.'
+          : 'There is no result.';
   } else if (isFiltered) {
     note = `${number(rows.size)} found in ${number(searched)} ${all}`;
   }
@@ -312,8 +314,8 @@ export function drawBatch() {
   document.title = `${title(batch)} – Sheaf`;
   setState($('batch-state'), batch);
   batchPage.bar.update(batch);
-  $('batch-stalled').hidden = !batch.stalled;
-  write($('batch-stalled'), batch.stalled ? stalledText(batch) : '');
+  $('batch-trouble').hidden = !trouble(batch);
+  write($('batch-trouble'), trouble(batch));
   drawFilter(batch.counts);
   drawActions(batch);
   drawFacts(batch);

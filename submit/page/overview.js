@@ -1,6 +1,6 @@
 /* overview.js - the page of all batches: figures, alerts, batches, upstreams */
 /* SPDX-License-Identifier: MIT */
-import { progress, setState, stalledText } from './bar.js';
+import { progress, setState, trouble } from './bar.js';
 import { drawPlots } from './plots.js';
 import { get } from './server.js';
 import { LIVE_STATES, changed, changes, keep, state, title } from './state.js';
@@ -28,14 +28,14 @@ function card(uuid) {
   const link = el('a', { href: `#/batch/${uuid}` });
   const meta = el('span', { class: 'muted' });
   const badgeNode = badge('', 'rest');
-  const stalled = el('p', { class: 'warning', hidden: '' });
+  const warning = el('p', { class: 'warning', hidden: '' });
   const bar = progress('Progress');
   const node = el(
     'li',
     { class: 'card', 'data-batch': uuid },
     el('div', { class: 'card-title' }, link, meta, badgeNode),
     bar.node,
-    stalled,
+    warning,
   );
   const update = batch => {
     write(link, title(batch));
@@ -48,8 +48,8 @@ function card(uuid) {
     write(meta, `${owner}${moment(batch.created_at).textContent}${cost}`);
     setState(badgeNode, batch);
     bar.update(batch);
-    stalled.hidden = !batch.stalled;
-    write(stalled, batch.stalled ? stalledText(batch) : '');
+    warning.hidden = !trouble(batch);
+    write(warning, trouble(batch));
   };
   return { node, update };
 }

@@ -137,4 +137,8 @@ export function pace(batch) {
   return { perSecond, left: perSecond > 0 ? (all - done) / perSecond : null };
 }
 
-export const title = batch => batch.name || batch.key || batch.batch;
+/* One that is made from a file has no name but the one that its client knows. */
+export function title({ batch, from_file: fromFile, key, name }) {
+  if (name) return name;
+  return fromFile ? `batch_${batch}` : key || batch;
+}

@@ -24,7 +24,7 @@ const [browserPath, pictures, url, brokerPid, gatewayPid] =
 const WAIT_MS = 15000;
 const POLL_MS = 30;
 const STREAMS_MAX = 64;
-const MANY = 110; // more than one answer of the broker holds
+const MANY = 100; // more than one answer of the broker holds
 const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const began = Date.now();
 
@@ -324,6 +324,39 @@ async function aBatchIsCancelled(page) {
   say('a batch is paused, resumed and cancelled');
 }
 
+async function aRefusedFileSaysWhy(page) {
+  const line = (id, path) =>
+    JSON.stringify({ custom_id: id, method: 'POST', url: path, body: {} });
+  fs.writeFileSync(
+    'bad.jsonl',
+    `${line('a', '/v1/embeddings')}\n<b>no JSON</b>\n`,
+  );
+  const curl = (...options) =>
+    JSON.parse(execFileSync('curl', ['-s', ...options]).toString());
+  const file = curl(
+    ...['-F', 'purpose=batch', '-F', 'file=@bad.jsonl', `${url}/v1/files`],
+  );
+  const batch = curl(
+    ...['-H', 'Content-Type: application/json', `${url}/v1/batches`, '-d'],
+    JSON.stringify({
+      input_file_id: file.id,
+      endpoint: '/v1/chat/completions',
+      completion_window: '24h',
+    }),
+  );
+  await page.goto(`${url}/#/batch/${batch.id.replace('batch_', '')}`);
+  await until(
+    page,
+    'its file is refused',
+    () => document.querySelector('#batch-state').textContent === 'failed',
+  );
+  assert.match(
+    await text(page, '#batch-trouble'),
+    /^Its file was refused, and nothing called: .* \(line 1\); .* \(line 2\)$/,
+  );
+  say('a batch whose file is refused says why');
+}
+
 async function aKeyboardIsEnough(page) {
   await page.goto(`${url}/#/`);
   await page.reload();
@@ -392,15 +425,18 @@ async function aKeyboardIsEnough(page) {
 }
 
 async function manyAreShownInParts(page) {
-  for (let i = 0; i < MANY; i++) submit(`one of many ${i}`, many(1, 'same'));
+  for (let i = 1; i <= MANY; i++) submit(`one of ${i}`, many(1, 'same'));
   await page.goto(`${url}/#/`);
-  await until(page, 'twenty batches', () => {
-    const list = document.querySelector('#batches');
-    return (
-      list.children.length === 20 &&
-      /one of many/.test(list.firstElementChild.textContent)
-    );
-  });
+  await until(
+    page,
+    'the newest twenty batches',
+    newest => {
+      const list = document.querySelector('#batches');
+      const first = list.querySelector('a');
+      return list.children.length === 20 && first.textContent === newest;
+    },
+    `one of ${MANY}`,
+  );
   let shown = 20;
   while (await page.isVisible('#older')) {
     await page.click('#older');
@@ -419,6 +455,8 @@ async function manyAreShownInParts(page) {
     );
     shown = more;
   }
+  // These push others out of what the broker tells of.
+  for (let i = 0; i < 5; i++) submit('a late one', many(1, 'same'));
   const known = execFileSync('sheaf', ['list', '--json']).toString().trim();
   const uuids = known.split('\n').map(line => JSON.parse(line).batch);
   await until(
@@ -555,6 +593,7 @@ async function withoutTokens(browser) {
   await aFallbackIsRetried(page);
   await aBatchIsCancelled(page);
   await aKeyboardIsEnough(page);
+  await aRefusedFileSaysWhy(page);
   await page.goto(`${url}/#/`);
   await until(
     page,
