@@ -49,6 +49,7 @@ cat >script <<'END'
 match=held until=go
 match=stuck until=never
 match=flaky each=1 times=2 status=500
+match=limited status=429 header="retry-after-ms: 60000"
 match=rejected status=400 body='{"error":{"message":"<img src=x onerror=alert(4)>","type":"invalid_request_error","code":"odd"}}'
 END
 start_upstream --script script

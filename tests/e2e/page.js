@@ -517,6 +517,17 @@ async function theGatewayGoesAndComes(page) {
   return gateway;
 }
 
+/* The last one that needs calls. */
+async function aThrottleSaysWhy(page) {
+  submit('too much', many(1, 'limited'));
+  await until(page, 'the upstream is suspended', () =>
+    /test is suspended/.test(document.querySelector('#alert-list').textContent),
+  );
+  const row = await text(page, '#upstreams tr');
+  assert.match(row, /suspendeduntil .*: 429 .*stood in retry-after-ms/);
+  say('an upstream that is not asked says why, and until when');
+}
+
 async function theBrokerGoesAndComes(page) {
   await page.goto(`${url}/#/`);
   process.kill(Number(brokerPid), 'SIGKILL');
@@ -614,6 +625,7 @@ async function withoutTokens(browser) {
   await smallAndDark(browser);
   await manyAreShownInParts(page);
   const gateway = await theGatewayGoesAndComes(page);
+  await aThrottleSaysWhy(page);
   await theBrokerGoesAndComes(page);
   await theGatewayStops(page, gateway);
   await nothingWrong(page);
