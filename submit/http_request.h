@@ -45,7 +45,6 @@ struct http_request;
     X(CONTENT_TYPE,    "content-type")      \
     X(IDEMPOTENCY_KEY, "idempotency-key")   \
     X(IF_NONE_MATCH,   "if-none-match")     \
-    X(LAST_EVENT_ID,   "last-event-id")     \
     X(RANGE,           "range")
 /* clang-format on */
 
