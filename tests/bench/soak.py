@@ -13,8 +13,8 @@ killed, in four quarters of the run:
     third    the broker: what do the workers, and the client?
     fourth   none
 
-It begins with a store that has seen much already, so that what the broker fills
-up to a limit is full, and not taken for a leak.
+A broker that starts is given so much to do that what it keeps up to a limit is
+full, and not taken for a leak.
 
 DIRECTORY gets the tables of soak_slopes.py, which judges them. This judges what
 must hold at the end of any run: each draft has one result, and the right one; no
@@ -49,8 +49,8 @@ REPEATED_MAX = SLOTS  # by a killed worker: it had them, or their answers
 SAMPLES = 900  # of a run; but not more often than each SAMPLE_S_MIN
 SAMPLE_S_MIN = 0.5
 # The broker keeps so many recent request keys in memory (RECENT_MAX of
-# store/keybook.c) before it works them in. It is filled up before the run, with
-# drafts that are never sent: each sets a key when it comes, and when it is purged.
+# store/keybook.c) before it works them in. A new one is filled up with drafts that
+# are never sent: each sets a key when it comes, and when it is purged.
 FILL_DRAFTS, FILL_DRAFTS_S = 70000, 200  # at most; for each second of the run
 PATIENCE_S = 180  # of a client with all of a batch
 TTL_MS_MIN, TTL_MS_MAX = 15000, 60000  # of results and answers
@@ -276,6 +276,7 @@ class Soak:
         self.scratch.wait_for(
             lambda: self.stats()["workers"] > 0, "sheafd", self.broker
         )
+        self.fill()
 
     def start_second(self):
         self.second = self.scratch.start(
@@ -316,12 +317,12 @@ class Soak:
         return 0
 
     def fill(self):
-        """Lets the broker come to the size that it has after some time."""
+        """Lets a new broker come to the size that it has after some time."""
         drafts = int(min(FILL_DRAFTS, self.seconds * FILL_DRAFTS_S))
         path = self.scratch.root / "fill.jsonl"
         with open(path, "w", encoding="ascii") as file:
             for number in range(drafts):
-                text = f"fill-{self.seed}-{number}"
+                text = f"fill-{self.broker.pid}-{number}"
                 file.write(f'{{"id":"{number}","text":"{text}"}}\n')
         uuid = self.scratch.run(
             [BIN / "sheaf", "submit", "--not-before", "+1d", path]
@@ -329,9 +330,6 @@ class Soak:
         self.scratch.run([BIN / "sheaf", "cancel", uuid])
         self.scratch.run([BIN / "sheaf", "purge", uuid])
         path.unlink()
-        self.scratch.wait_for(
-            lambda: self.stats()["drafts"] == 0, "the purge of what filled it"
-        )
 
     # ---- what happens to them ----
 
@@ -436,7 +434,6 @@ class Soak:
         events = [(at * self.seconds, event) for at, event in self.EVENTS]
         every_s = max(SAMPLE_S_MIN, self.seconds / SAMPLES)
         self.start_broker()
-        self.fill()
         self.start_second()
         self.start_load()
         clients = [Client(self, number) for number in range(CLIENTS)]

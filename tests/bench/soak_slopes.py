@@ -27,12 +27,12 @@ HOUR_S = 3600
 
 # What may grow by how much an hour; below the second figure it is noise.
 MEMORY_KIB_MAX, MEMORY_KIB_NOISE = 1024, 256
-DESCRIPTORS_MAX, DESCRIPTORS_NOISE = 2, 3
+DESCRIPTORS_MAX, DESCRIPTORS_NOISE = 2, 5
 THREADS_MAX, THREADS_NOISE = 1, 1
 FILE_KIB_MAX, FILE_KIB_NOISE = 16384, 4096
 USED_KIB_MAX, USED_KIB_NOISE = 16384, 4096
 DRAFTS_MAX, DRAFTS_NOISE = 20000, 3000
-RATE_PERCENT_MAX, RATE_PERCENT_NOISE = 20, 20  # that it may fall by
+RATE_PERCENT_MAX, RATE_PERCENT_NOISE = 20, 40  # that it may fall by
 
 Measure = collections.namedtuple("Measure", "name unit tolerance noise")
 PROCESS_MEASURES = (
