@@ -47,6 +47,7 @@ struct call {
 struct calls {
     size_t max;
     size_t running;
+    bool has_ended;   /* one did, and was not taken yet */
     bool is_quiet;    /* nothing has happened to any of them, as far as the last
                            wait has shown */
     int64_t quiet_us; /* since then */
@@ -504,6 +505,7 @@ calls_perform(struct calls *calls)
         return;
     if (curl_multi_perform(calls->multi, &count) != CURLM_OK)
         log_fatal("event=curl_failed reason=\"calls cannot go on\"");
+    calls->has_ended = (size_t)count < calls->running;
     calls->is_quiet = true;
     calls->quiet_us = clock_mono_us();
 }
@@ -521,12 +523,14 @@ calls_take(struct calls *calls, struct reply *reply)
 
         if (message->msg != CURLMSG_DONE)
             continue;
+        calls->has_ended = count > 0;
         must(curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call),
              "CURLINFO_PRIVATE");
         fill_reply(call, message->data.result, reply);
         retire(calls, call);
         return call;
     }
+    calls->has_ended = false;
     return NULL;
 }
 
@@ -555,6 +559,8 @@ calls_wait(struct calls *calls, const int *fds, size_t fd_count, int timeout_ms)
     int ready = 0;
 
     assert(fd_count <= WAIT_FDS_MAX);
+    if (calls->has_ended) /* libcurl will not wake us for it */
+        timeout_ms = 0;
     for (size_t i = 0; i < fd_count; i++) {
         waits[i] =
             (struct curl_waitfd){ .fd = fds[i], .events = CURL_WAIT_POLLIN };

@@ -79,7 +79,7 @@ struct call *calls_take(struct calls *calls, struct reply *reply);
 void calls_abort(struct calls *calls, struct call *call);
 
 /* Waits until something happens to a call, a descriptor is readable, or
- * timeout_ms has passed: 0 only looks. */
+ * timeout_ms has passed: 0 only looks. A call that has ended is not waited for. */
 void calls_wait(struct calls *calls, const int *fds, size_t fd_count,
                 int timeout_ms);
 

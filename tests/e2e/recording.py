@@ -267,6 +267,11 @@ class Reader:
                  "O_DSYNC" in flags or "O_SYNC" in flags, "O_CREAT" in flags,
                  "O_DIRECTORY" in flags)
 
+    def call_fallocate(self, call):
+        # Room that is kept behind the end of a file is none of its content.
+        if "KEEP_SIZE" not in call.words:
+            self.call_other(call)
+
     def call_close(self, call):
         fd = call.fd()
         if self.paths.pop(fd, None) is not None:
