@@ -17,8 +17,9 @@ UNITS := $(if $(findstring thread,$(SAN)),,\
 # What measures, waits for long, or plays the same programs again at length, says
 # nothing new with sanitizers; T names it all the same.
 UNSANITIZED := $(if $(SAN),$(if $(T),,$(addprefix tests/e2e/,16-churn.sh \
-    17-instructions.sh 19-soak.sh 23-dns.sh 39-page.sh 41-storm.sh \
-    52-freeze.sh 55-power.sh 60-memory.sh 81-full.sh 82-full-files.sh \
+    17-instructions.sh 18-load.sh 19-soak.sh 23-dns.sh 34-retain.sh \
+    38-alerts.sh 39-page.sh 41-storm.sh 52-freeze.sh 55-power.sh \
+    60-memory.sh 61-upload-memory.sh 80-pipe.sh 81-full.sh 82-full-files.sh \
     90-bulk-summary.sh 91-overnight.sh 92-submit-and-poll.sh)))
 SCRIPTS := $(filter-out $(UNSANITIZED),\
     $(call chosen,$(sort $(wildcard tests/e2e/*-*.sh))))

@@ -268,8 +268,10 @@ class Reader:
                  "O_DIRECTORY" in flags)
 
     def call_fallocate(self, call):
-        # Room that is kept behind the end of a file is none of its content.
-        if "KEEP_SIZE" not in call.words:
+        # Room behind the end of a file is none of its content, and LMDB makes
+        # what is in its lock file anew.
+        name = os.path.basename(self.paths.get(call.fd(), ""))
+        if "KEEP_SIZE" not in call.words and name != "lock.mdb":
             self.call_other(call)
 
     def call_close(self, call):
