@@ -37,7 +37,7 @@
 #define DESK_UNCONFIRMED_MAX      64
 #define DESK_UNCONFIRMED_BYTES    ((size_t)64 << 20)
 #define DESK_RESEND_MS            1000 /* after the first time */
-#define DESK_HEARD_MS             50 /* a broker that is there confirms by then */
+#define DESK_HEARD_MS             15 /* a broker that is there confirms by then */
 #define DESK_RESEND_MAX_MS        16000 /* doubling up to this */
 #define DESK_UPSTREAM_BYTES_MAX   64
 #define DESK_PATH_BYTES_MAX       1024

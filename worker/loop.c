@@ -121,7 +121,8 @@ may_risk_more(const struct worker *worker, int64_t now_ms)
     size_t most = 2 * (size_t)worker->slots.capacity;
 
     return at_risk < (most > AT_RISK_MIN ? most : AT_RISK_MIN) ||
-           (worker->is_welcome && desk_is_heard(worker->desk, now_ms));
+           (worker->is_welcome && now_ms - worker->heard_ms <= DESK_HEARD_MS &&
+            desk_is_heard(worker->desk, now_ms));
 }
 
 /* Starts what may start. The sampler of `local` works inline: after one of its

@@ -35,7 +35,7 @@ batch=$(cat out)
 called() { # LOG CALLS
     [ "$("$python" "$here/calls.py" "$1" calls)" -ge "$2" ]
 }
-until_true 20 called first.log 60
+until_true 20 called first.log 20
 equal "$("$python" "$here/calls.py" second.log calls)" 0 \
     "calls of the second while the first works"
 "$python" - "$first" <<'END' >killed
@@ -65,7 +65,7 @@ calls = len(starts) + sum(event["event"] == "start"
 print(f"{by['first']} answered by the first, {by['second']} by the second, "
       f"{calls} calls, {(min(starts) - killed) / 1000:.1f} ms to switch")
 assert len(results) == 200 and all(r["status"] == "ok" for r in results)
-assert by["first"] + by["second"] == 200 and by["second"] > 0
+assert by["first"] + by["second"] == 200 and by["second"] > 100
 assert models == {("first", "model-a"), ("second", "model-b")}, models
 # At most those in flight when it died were answered and not heard, or called
 # and not answered.

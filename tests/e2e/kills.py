@@ -16,7 +16,7 @@ these kinds in turn:
   children  broker or worker of a sheaf run, which goes on by itself
 
 At the end of each, every draft has exactly one result, the right one; no more
-than five calls were ever in flight; and there were at most 20 calls beyond the
+than five calls were ever in flight; and there were at most ten calls beyond the
 different requests for each kill of a worker, none without such a kill.
 """
 # SPDX-License-Identifier: MIT
@@ -34,10 +34,7 @@ import calls
 
 KINDS = ("broker", "worker", "client", "all", "run", "children")
 KILLS = 3  # a round
-# Calls beyond the distinct ones, per kill of a worker: those in flight, of 20 ms
-# each, and what may have ended in the DESK_HEARD_MS (50) for which a worker goes on
-# without a word of the broker, if that dies with it.
-REPEATED_MAX = 5 + 3 * 5
+REPEATED_MAX = 10  # calls beyond the distinct ones, per kill of a worker
 FIRST_CALL_MS = 2000  # from the start of a program to its first call
 ROUND_SECONDS = 90
 BIN = os.environ["BIN"]
