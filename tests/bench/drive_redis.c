@@ -2,8 +2,9 @@
  * drive_redis.c - puts items into a stream of Redis, and takes them
  *
  * put: --window XADDs are written before their answers are read. multi: they
- * are one transaction. take: so many are read for a consumer; a transaction
- * stores a result of --bytes for each, acknowledges and deletes them. TARGET is
+ * are one transaction. take: so many are read for a consumer; for each a result
+ * of --bytes is stored, it is acknowledged and deleted, and all of that is
+ * written before the answers are read. take-multi: in one transaction. TARGET is
  * the path of its socket.
  */
 /* SPDX-License-Identifier: MIT */
@@ -120,7 +121,7 @@ read_items(redisContext *redis, int number, int64_t count,
 }
 
 static void
-run_take(struct drive_client *client)
+take(struct drive_client *client, bool is_transaction)
 {
     const struct drive *drive = client->drive;
     redisContext *redis = connect_to(drive);
@@ -132,7 +133,8 @@ run_take(struct drive_client *client)
     for (int64_t done = 0, count; done < client->count; done += count) {
         count =
             read_items(redis, client->number, drive_next(client, done), ids);
-        redisAppendCommand(redis, "MULTI");
+        if (is_transaction)
+            redisAppendCommand(redis, "MULTI");
         for (int64_t i = 0; i < count; i++) {
             drive_result(client, client->first + done + i, &result, &text);
             redisAppendCommand(redis, "SET result:%s %b", ids[i], result.data,
@@ -140,12 +142,25 @@ run_take(struct drive_client *client)
             redisAppendCommand(redis, "XACK jobs workers %s", ids[i]);
             redisAppendCommand(redis, "XDEL jobs %s", ids[i]);
         }
-        redisAppendCommand(redis, "EXEC");
-        pass_replies(redis, 3 * count + 2);
+        if (is_transaction)
+            redisAppendCommand(redis, "EXEC");
+        pass_replies(redis, is_transaction ? 3 * count + 2 : 3 * count);
     }
     redisFree(redis);
     free(ids);
     buf_fini(&result);
+}
+
+static void
+run_take(struct drive_client *client)
+{
+    take(client, false);
+}
+
+static void
+run_take_multi(struct drive_client *client)
+{
+    take(client, true);
 }
 
 int
@@ -154,6 +169,7 @@ main(int argc, char **argv)
     static const struct drive_verb verbs[] = { { "put", run_put },
                                                { "multi", run_multi },
                                                { "take", run_take },
+                                               { "take-multi", run_take_multi },
                                                { NULL, NULL } };
 
     return drive_main(argc, argv, verbs);

@@ -117,7 +117,7 @@ class Redis(Peer):
     program = "redis-server"
     driver = "redis"
     fsync = "always"
-    verb = "put"
+    put_verb, take_verb = "put", "take"
 
     def start(self):
         command = ["redis-server", "--port", "0", "--unixsocket", self.target]
@@ -142,13 +142,18 @@ class Redis(Peer):
 
     def put(self, count, clients=1, window=1000):
         return self.drive(
-            self.verb, count=count, clients=clients, window=window
+            self.put_verb, count=count, clients=clients, window=window
+        )
+
+    def take(self, count, clients=1, window=1000):
+        return self.drive(
+            self.take_verb, count=count, clients=clients, window=window
         )
 
 
 class RedisMulti(Redis):
     name = "Redis, transactions"
-    verb = "multi"
+    put_verb, take_verb = "multi", "take-multi"
 
 
 class RedisLazy(Redis):

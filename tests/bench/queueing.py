@@ -199,6 +199,7 @@ COMPLETE = Section(
         "Sheaf, with calls": sheaf_complete_called,
         "beanstalkd": peer_take(peers.Beanstalkd, "slow", 8, 5),
         "Redis": peer_take(peers.Redis, "some"),
+        "Redis, transactions": peer_take(peers.RedisMulti, "some"),
         "PostgreSQL": peer_take(peers.Postgres, "some"),
         "LMDB alone": peer_take(peers.Lmdb, "complete"),
     },
