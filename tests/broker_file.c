@@ -135,6 +135,29 @@ file_batch(struct bench *bench, const char *key, const char *file,
 }
 
 void
+file_make(struct bench *bench, const char *content, char file[BENCH_UUID_BYTES],
+          char batch[BENCH_UUID_BYTES])
+{
+    file_upload(bench, "in", content, file);
+    file_batch(bench, "b", file, batch);
+    bench_run(bench);
+}
+
+const cJSON *
+file_status(struct bench *bench, const char *batch)
+{
+    return bench_ask(bench, NULL, "'verb':'status','batch':'%s','client':'c'",
+                     batch);
+}
+
+void
+file_expect_status(struct bench *bench, const char *batch, const char *want)
+{
+    cr_expect_str_eq(at_str(file_status(bench, batch), "from_file.status"),
+                     want);
+}
+
+void
 file_add_line(struct buf *content, const char *id, const char *text)
 {
     buf_addf(content,

@@ -31,6 +31,16 @@ char *file_download(struct bench *bench, const char *uuid);
 void file_batch(struct bench *bench, const char *key, const char *file,
                 char uuid[BENCH_UUID_BYTES]);
 
+/* Uploads a file, opens a batch from it, and does all that is due. */
+void file_make(struct bench *bench, const char *content,
+               char file[BENCH_UUID_BYTES], char batch[BENCH_UUID_BYTES]);
+
+/* The status of a batch. Fails the test if `from_file.status` in it is not as
+ * wanted. */
+const cJSON *file_status(struct bench *bench, const char *batch);
+void file_expect_status(struct bench *bench, const char *batch,
+                        const char *want);
+
 /* Appends a line of a file: a chat completion with a text. */
 void file_add_line(struct buf *content, const char *id, const char *text);
 

@@ -143,6 +143,9 @@ void bench_submit(struct bench *bench, const char *key, const char *options,
 int64_t at_int(const cJSON *head, const char *path);
 const char *at_str(const cJSON *head, const char *path);
 
+/* Fails the test if an answer is not an error of this code. */
+void expect_error(const cJSON *head, const char *code);
+
 /* A number of a batch's status, such as "counts.ok"; its state; a number of the
  * statistics. */
 int64_t bench_status(struct bench *bench, const char *uuid, const char *path);

@@ -53,6 +53,14 @@ at_str(const cJSON *head, const char *path)
     return item->valuestring;
 }
 
+void
+expect_error(const cJSON *head, const char *code)
+{
+    cr_assert_str_eq(at_str(head, "verb"), "error");
+    cr_expect_str_eq(at_str(head, "code"), code, "%s: %s", at_str(head, "code"),
+                     at_str(head, "message"));
+}
+
 int64_t
 bench_status(struct bench *bench, const char *uuid, const char *path)
 {

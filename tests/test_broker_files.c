@@ -25,13 +25,6 @@ ask(const char *verb, const char *client, const char *uuid)
                      verb, client, uuid);
 }
 
-static void
-expect_error(const cJSON *head, const char *code)
-{
-    cr_expect_str_eq(at_str(head, "verb"), "error");
-    cr_expect_str_eq(at_str(head, "code"), code);
-}
-
 Test(broker_files, come_in_parts_and_go_on_where_they_were_after_a_restart)
 {
     char uuid[BENCH_UUID_BYTES];

@@ -23,26 +23,16 @@ begin(void)
     bench_start(&bench);
 }
 
-/* Uploads a content and opens a batch from it; all due is done. */
 static void
 make(const char *content)
 {
-    file_upload(&bench, "in", content, file);
-    file_batch(&bench, "b", file, batch);
-    bench_run(&bench);
+    file_make(&bench, content, file, batch);
 }
 
 static const cJSON *
 status(void)
 {
-    return bench_ask(&bench, NULL, "'verb':'status','batch':'%s','client':'c'",
-                     batch);
-}
-
-static void
-expect_status(const char *want)
-{
-    cr_expect_str_eq(at_str(status(), "from_file.status"), want);
+    return file_status(&bench, batch);
 }
 
 /* A result line of one of the files, by its custom_id; NULL. */
@@ -95,8 +85,6 @@ count_files(void)
     return count;
 }
 
-/* ---- reading ---- */
-
 Test(broker_filing, runs_a_file_and_ends_in_one_that_has_all_answers)
 {
     struct buf content = { 0 };
@@ -107,11 +95,11 @@ Test(broker_filing, runs_a_file_and_ends_in_one_that_has_all_answers)
     file_add_line(&content, "a", "one");
     file_add_line(&content, "b", "two");
     make(content.data);
-    expect_status("in_progress");
+    file_expect_status(&bench, batch, "in_progress");
     cr_expect_eq(at_int(status(), "from_file.request_counts.total"), 2);
     bench_verify(&bench);
     bench_work(&bench);
-    expect_status("completed");
+    file_expect_status(&bench, batch, "completed");
     cr_expect_eq(at_int(status(), "from_file.request_counts.completed"), 2);
     cr_expect_eq(at_int(status(), "from_file.request_counts.failed"), 0);
     cr_expect_str_eq(at_str(status(), "from_file.error_file"), "(null)");
@@ -127,264 +115,7 @@ Test(broker_filing, runs_a_file_and_ends_in_one_that_has_all_answers)
     bench_fini(&bench);
 }
 
-/* A line of a file, what is wrong with it, and where. */
-struct bad {
-    const char *line, *code, *param;
-};
-
-static const struct bad bads[] = {
-    { "{'custom_id':", "invalid_json_line", "(null)" },
-    { "[]", "invalid_json_line", "(null)" },
-    { "{'a':1,'a':1}", "invalid_json_line", "(null)" },
-    { "{'method':'POST','url':'/v1/chat/completions','body':{}}",
-      "missing_custom_id", "custom_id" },
-    { "{'id':'x','method':'POST','url':'/v1/chat/completions','body':{}}",
-      "missing_custom_id", "custom_id" },
-    { "{'custom_id':'x','text':'a draft'}", "missing_field", "body" },
-    { "{'custom_id':'x','method':'POST','url':'/v1/chat/completions'}",
-      "missing_field", "body" },
-    { "{'custom_id':'x','method':'GET','url':'/v1/chat/completions',"
-      "'body':{}}",
-      "invalid_method", "method" },
-    { "{'custom_id':'x','method':'POST','url':'/v1/embeddings','body':{}}",
-      "url_mismatch", "url" },
-    { "{'custom_id':'x','method':'POST','url':'/v1/other','body':{}}",
-      "url_mismatch", "url" },
-    { "{'custom_id':'x','method':'POST','url':'/v1/chat/completions',"
-      "'body':{'stream':true}}",
-      "stream_not_supported", "body.stream" },
-    { "{'custom_id':'x','method':'POST','url':'/v1/chat/completions',"
-      "'body':{},'odd':1}",
-      "invalid_line", "odd" },
-};
-
-Test(broker_filing, fails_for_each_bad_line_and_says_which)
-{
-    for (size_t i = 0; i < sizeof(bads) / sizeof(bads[0]); i++) {
-        struct buf content = { 0 };
-        const cJSON *head;
-
-        begin();
-        hand_new(&bench, 5);
-        file_add_line(&content, "good", "text");
-        buf_addf(&content, "\n%s\n", bads[i].line);
-        make(content.data);
-        head = status();
-        cr_expect_str_eq(at_str(head, "state"), "failed", "%s", bads[i].line);
-        cr_expect_eq(at_int(head, "from_file.error_count"), 1);
-        cr_expect_str_eq(at_str(head, "from_file.errors.0.code"), bads[i].code,
-                         "%s: %s", bads[i].line,
-                         at_str(head, "from_file.errors.0.code"));
-        cr_expect_str_eq(at_str(head, "from_file.errors.0.param"),
-                         bads[i].param, "%s: %s", bads[i].line,
-                         at_str(head, "from_file.errors.0.param"));
-        cr_expect_eq(at_int(head, "from_file.errors.0.line"), 3);
-        cr_expect_eq(at_int(head, "from_file.request_counts.total"), 0);
-        bench_work(&bench);
-        cr_expect_eq(bench.call_count, 0, "%s was called", bads[i].line);
-        bench_verify(&bench);
-        buf_fini(&content);
-        bench_fini(&bench);
-    }
-}
-
-Test(broker_filing, finds_an_id_twice_however_far_apart)
-{
-    struct buf content = { 0 };
-    char id[16];
-
-    bench_init(&bench, BENCH_STORE_MAX);
-    bench.conf.chunk_drafts_max = 10;
-    bench_start(&bench);
-    for (int i = 0; i < 35; i++) {
-        (void)snprintf(id, sizeof(id), "%d", i == 33 ? 2 : i);
-        file_add_line(&content, id, "text");
-    }
-    make(content.data);
-    cr_expect_str_eq(at_str(status(), "state"), "failed");
-    cr_expect_str_eq(at_str(status(), "from_file.errors.0.code"),
-                     "duplicate_custom_id");
-    cr_expect_eq(at_int(status(), "from_file.errors.0.line"), 34);
-    bench_verify(&bench);
-    buf_fini(&content);
-    bench_fini(&bench);
-}
-
-Test(broker_filing, takes_a_mark_blank_lines_and_carriage_returns)
-{
-    struct buf content = { 0 }, mixed = { 0 };
-
-    begin();
-    buf_add_str(&mixed, "\xef\xbb\xbf");
-    file_add_line(&content, "a", "one");
-    buf_add(&mixed, content.data, content.bytes - 1);
-    buf_add_str(&mixed, "\r\n\r\n  \n");
-    buf_reset(&content);
-    file_add_line(&content, "b", "two");
-    buf_add(&mixed, content.data, content.bytes - 1); /* no end */
-    make(mixed.data);
-    cr_expect_str_eq(at_str(status(), "state"), "sealed");
-    cr_expect_eq(at_int(status(), "from_file.request_counts.total"), 2);
-    cr_expect_eq(at_int(status(), "from_file.lines_read"), 4);
-    bench_verify(&bench);
-    buf_fini(&content);
-    buf_fini(&mixed);
-    bench_fini(&bench);
-}
-
-Test(broker_filing, fails_for_a_file_without_lines_or_with_too_many)
-{
-    struct buf content = { 0 };
-    struct hand *hand;
-    char id[16];
-
-    bench_init(&bench, BENCH_STORE_MAX);
-    bench_webhook(&bench, "all", NULL, NULL);
-    bench_start(&bench);
-    hand = hand_new(&bench, 1);
-    make("\n\n");
-    cr_expect_eq(at_int(status(), "counts.drafts"), 1);
-    cr_expect_eq(at_int(status(), "counts.refused"), 1);
-    cr_assert_eq(hand->parcel_count, 1);
-    cr_expect(strstr(hand->parcels[0].body, "\"failed\":0"), "%s",
-              hand->parcels[0].body);
-    cr_expect_str_eq(at_str(status(), "from_file.errors.0.code"), "empty_file");
-    cr_expect_str_eq(at_str(status(), "from_file.errors.0.param"), "(null)");
-    cr_expect(cJSON_IsNull(cJSON_GetObjectItem(
-        cJSON_GetArrayItem(
-            cJSON_GetObjectItem(cJSON_GetObjectItem(status(), "from_file"),
-                                "errors"),
-            0),
-        "line")));
-    bench_verify(&bench);
-    bench_fini(&bench);
-
-    bench_init(&bench, BENCH_STORE_MAX);
-    bench.conf.file_lines_max = 12;
-    bench.conf.chunk_drafts_max = 5;
-    bench_start(&bench);
-    for (int i = 0; i < 12; i++) {
-        (void)snprintf(id, sizeof(id), "%d", i);
-        file_add_line(&content, id, "text");
-    }
-    make(content.data);
-    cr_expect_str_eq(at_str(status(), "state"), "sealed");
-    file_add_line(&content, "one more", "text");
-    file_upload(&bench, "in 2", content.data, file);
-    file_batch(&bench, "b 2", file, batch);
-    bench_run(&bench);
-    cr_expect_str_eq(at_str(status(), "from_file.errors.0.code"),
-                     "too_many_tasks");
-    bench_verify(&bench);
-    buf_fini(&content);
-    bench_fini(&bench);
-}
-
-Test(broker_filing, passes_over_a_line_that_is_too_long_and_finds_the_next)
-{
-    struct buf content = { 0 };
-    char *text = mem_zalloc(200001, 1);
-
-    memset(text, 'x', 200000);
-    bench_init(&bench, BENCH_STORE_MAX);
-    bench.conf.line_bytes_max = 2048;
-    bench.conf.chunk_bytes_max = 4096;
-    bench_start(&bench);
-    file_add_line(&content, "a", "one");
-    text[5000] = '\0';
-    file_add_line(&content, "long", text);
-    text[5000] = 'x';
-    file_add_line(&content, "longer", text);
-    buf_add_str(&content, "bad\n");
-    file_ask_open(&bench, "c", "in", content.bytes, file);
-    for (size_t at = 0; at < content.bytes; at += 4000) {
-        char *part =
-            mem_dup(content.data + at,
-                    content.bytes - at < 4000 ? content.bytes - at : 4000);
-
-        file_ask_part(&bench, file, at, part);
-        free(part);
-    }
-    file_ask_close(&bench, file, content.data);
-    file_batch(&bench, "b", file, batch);
-    bench_run(&bench);
-    cr_expect_eq(at_int(status(), "from_file.error_count"), 3);
-    cr_expect_str_eq(at_str(status(), "from_file.errors.0.code"),
-                     "line_too_long");
-    cr_expect_eq(at_int(status(), "from_file.errors.0.line"), 2);
-    cr_expect_eq(at_int(status(), "from_file.errors.1.line"), 3);
-    cr_expect_str_eq(at_str(status(), "from_file.errors.2.code"),
-                     "invalid_json_line");
-    cr_expect_eq(at_int(status(), "from_file.errors.2.line"), 4);
-    bench_verify(&bench);
-    free(text);
-    buf_fini(&content);
-    bench_fini(&bench);
-}
-
-Test(broker_filing, remembers_so_many_bad_lines_and_counts_the_rest)
-{
-    struct buf content = { 0 };
-
-    begin();
-    for (int i = 0; i < 250; i++)
-        buf_add_str(&content, "bad\n");
-    file_upload(&bench, "in", content.data, file);
-    file_batch(&bench, "b", file, batch);
-    bench_run(&bench);
-    cr_expect_eq(at_int(status(), "from_file.error_count"), 250);
-    cr_expect_eq(at_int(status(), "from_file.errors.99.line"), 100);
-    cr_expect_eq(cJSON_GetArraySize(cJSON_GetObjectItem(
-                     cJSON_GetObjectItem(status(), "from_file"), "errors")),
-                 100);
-    cr_expect_eq(
-        at_int(bench_ask(&bench, NULL, "'verb':'refusals','batch':'%s'", batch),
-               "count"),
-        100);
-    bench_verify(&bench);
-    buf_fini(&content);
-    bench_fini(&bench);
-}
-
 /* ---- slices ---- */
-
-/* A broker that ends after each transaction, and starts again. */
-/* Control characters take six bytes each there. */
-Test(broker_filing, names_as_many_bad_lines_as_a_header_has_room_for)
-{
-    struct buf content = { 0 }, members = { 0 };
-    const cJSON *head;
-
-    begin();
-    for (int i = 0; i < 100; i++)
-        buf_add_str(&content, "{'custom_id':'a','method':'POST',"
-                              "'url':'/v1/embeddings','body':{}}\n");
-    file_upload(&bench, "in", content.data, file);
-    for (int i = 0; i < 16; i++) {
-        buf_addf(&members, "%s'%02d", i ? "," : "", i);
-        for (int at = 2; at < 64; at++)
-            buf_add_str(&members, "\\u0001");
-        buf_add_str(&members, "':'");
-        for (int at = 0; at < 512; at++)
-            buf_add_str(&members, "\\u0001");
-        buf_add_char(&members, '\'');
-    }
-    head = bench_ask(&bench, NULL,
-                     "'verb':'open','client':'c','key':'b','file':'%s',"
-                     "'endpoint':'/v1/chat/completions','metadata':{%s}",
-                     file, members.data);
-    cr_assert_str_eq(at_str(head, "verb"), "opened");
-    (void)snprintf(batch, sizeof(batch), "%s", at_str(head, "batch"));
-    bench_run(&bench);
-    cr_expect_eq(at_int(status(), "from_file.error_count"), 100);
-    cr_expect_eq(at_int(status(), "from_file.errors.0.line"), 1);
-    cr_expect_leq(wire_bytes(status()), WIRE_HEADER_BYTES_MAX);
-    cr_expect_leq(wire_bytes(bench_ask(&bench, NULL, "'verb':'list'")),
-                  WIRE_HEADER_BYTES_MAX);
-    buf_fini(&content);
-    buf_fini(&members);
-    bench_fini(&bench);
-}
 
 Test(broker_filing, goes_on_after_a_restart_in_each_slice_of_either)
 {
@@ -420,7 +151,7 @@ Test(broker_filing, goes_on_after_a_restart_in_each_slice_of_either)
     hand = hand_new(&bench, 5);
     bench_work(&bench);
     hand_bye(hand);
-    expect_status("completed");
+    file_expect_status(&bench, batch, "completed");
     output = file_download(&bench, at_str(status(), "from_file.output_file"));
     cr_expect_eq(count_lines(output), 100);
     bench_verify(&bench);
@@ -505,7 +236,7 @@ Test(broker_filing, tells_answers_failures_and_what_was_never_answered_apart)
     cr_expect(strstr(bench_body(&bench).data, "\"custom_id\":\"a\""));
     cr_expect_eq(count_lines(bench_body(&bench).data), 1);
     bench_advance(&bench, bench.conf.deadline_ms);
-    expect_status("expired");
+    file_expect_status(&bench, batch, "expired");
     cr_expect(at_int(status(), "from_file.expired_at") > 0);
     output = file_download(&bench, at_str(status(), "from_file.output_file"));
     error = file_download(&bench, at_str(status(), "from_file.error_file"));
@@ -533,7 +264,7 @@ Test(broker_filing, has_no_output_where_nothing_was_answered)
     for (int i = 0; i < 3; i++)
         hand_end(hand, hand_slip(hand, SLIP_RUNNING, 0), "permanent", 400, 0);
     bench_run(&bench);
-    expect_status("completed");
+    file_expect_status(&bench, batch, "completed");
     cr_expect_str_eq(at_str(status(), "from_file.output_file"), "(null)");
     cr_expect_str_neq(at_str(status(), "from_file.error_file"), "(null)");
     bench_verify(&bench);
@@ -556,7 +287,7 @@ Test(broker_filing, keeps_what_was_answered_before_a_cancel)
                          "'verb':'cancel','batch':'%s','client':'c'", batch),
                "verb"),
         "cancelled");
-    expect_status("cancelled");
+    file_expect_status(&bench, batch, "cancelled");
     cr_expect(at_int(status(), "from_file.cancelled_at") > 0);
     cr_expect(at_int(status(), "from_file.cancelling_at") > 0);
     error = file_download(&bench, at_str(status(), "from_file.error_file"));
@@ -565,38 +296,6 @@ Test(broker_filing, keeps_what_was_answered_before_a_cancel)
     cr_expect_str_neq(at_str(status(), "from_file.output_file"), "(null)");
     bench_verify(&bench);
     free(error);
-    bench_fini(&bench);
-}
-
-Test(broker_filing, is_cancelled_while_its_file_is_read)
-{
-    struct buf content = { 0 };
-    char id[16];
-
-    bench_init(&bench, BENCH_STORE_MAX);
-    bench.conf.chunk_drafts_max = 5;
-    bench_start(&bench);
-    for (int i = 0; i < 100; i++) {
-        (void)snprintf(id, sizeof(id), "%d", i);
-        file_add_line(&content, id, id);
-    }
-    file_upload(&bench, "in", content.data, file);
-    bench_ask_later(&bench, NULL,
-                    "'verb':'open','client':'c','key':'b','file':'%s',"
-                    "'endpoint':'/v1/chat/completions'",
-                    file);
-    for (int i = 0; i < 4; i++)
-        bench_turn(&bench);
-    bench_ask_later(&bench, NULL, "'verb':'cancel','client':'c','key':'b'");
-    bench_turn(&bench);
-    bench_verify(&bench);
-    file_batch(&bench, "b", file, batch);
-    expect_status("cancelled");
-    cr_expect_lt(at_int(status(), "from_file.lines_read"), 100);
-    cr_expect_eq(at_int(status(), "from_file.request_counts.total"), 0);
-    cr_expect_str_eq(at_str(status(), "from_file.error_file"), "(null)");
-    bench_verify(&bench);
-    buf_fini(&content);
     bench_fini(&bench);
 }
 
@@ -616,9 +315,9 @@ Test(broker_filing, ends_in_new_files_after_a_retry_and_leaves_the_old_ones)
     (void)snprintf(first, sizeof(first), "%s",
                    at_str(status(), "from_file.error_file"));
     bench_ask(&bench, NULL, "'verb':'retry','batch':'%s'", batch);
-    expect_status("in_progress");
+    file_expect_status(&bench, batch, "in_progress");
     bench_work(&bench);
-    expect_status("completed");
+    file_expect_status(&bench, batch, "completed");
     cr_expect_str_eq(at_str(status(), "from_file.error_file"), "(null)");
     cr_expect_str_neq(at_str(status(), "from_file.output_file"), "(null)");
     error = file_download(&bench, first);
@@ -628,44 +327,7 @@ Test(broker_filing, ends_in_new_files_after_a_retry_and_leaves_the_old_ones)
     bench_fini(&bench);
 }
 
-Test(broker_filing, fails_when_its_file_goes_while_it_is_read)
-{
-    struct buf content = { 0 };
-    char id[16];
-
-    bench_init(&bench, BENCH_STORE_MAX);
-    bench.conf.chunk_drafts_max = 5;
-    bench_start(&bench);
-    for (int i = 0; i < 100; i++) {
-        (void)snprintf(id, sizeof(id), "%d", i);
-        file_add_line(&content, id, id);
-    }
-    file_upload(&bench, "in", content.data, file);
-    bench_ask_later(&bench, NULL,
-                    "'verb':'open','client':'c','key':'b','file':'%s',"
-                    "'endpoint':'/v1/chat/completions'",
-                    file);
-    for (int i = 0; i < 4; i++)
-        bench_turn(&bench);
-    bench_ask(&bench, NULL, "'verb':'file_delete','client':'c','file':'%s'",
-              file);
-    file_batch(&bench, "b", file, batch);
-    expect_status("failed");
-    cr_expect_str_eq(at_str(status(), "from_file.errors.0.code"),
-                     "input_file_gone");
-    bench_verify(&bench);
-    buf_fini(&content);
-    bench_fini(&bench);
-}
-
 /* ---- who may ---- */
-
-static void
-expect_code(const cJSON *head, const char *code)
-{
-    cr_expect_str_eq(at_str(head, "verb"), "error");
-    cr_expect_str_eq(at_str(head, "code"), code);
-}
 
 Test(broker_filing, belongs_to_its_client_and_is_made_by_the_broker_alone)
 {
@@ -679,28 +341,29 @@ Test(broker_filing, belongs_to_its_client_and_is_made_by_the_broker_alone)
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
         head = bench_ask(&bench, NULL, "'verb':'%s','batch':'%s','client':'d'",
                          verbs[i], batch);
-        expect_code(head, "not_found");
+        expect_error(head, "not_found");
     }
-    expect_code(bench_ask(&bench, NULL,
-                          "'verb':'open','client':'d','key':'b','file':'%s',"
-                          "'endpoint':'/v1/responses'",
-                          file),
-                "not_found");
-    expect_code(bench_ask(&bench, NULL,
-                          "'verb':'seal','batch':'%s','chunks':1,'drafts':3",
-                          batch),
-                "conflict");
-    expect_code(bench_ask(&bench, NULL, "'verb':'abort','batch':'%s'", batch),
-                "conflict");
-    expect_code(bench_chunk(&bench, batch, 2, "{'id':'x','text':'y'}\n"),
-                "conflict");
-    expect_code(bench_ask(&bench, NULL,
-                          "'verb':'open','client':'c','key':'b','file':'%s',"
-                          "'endpoint':'/v1/responses'",
-                          file),
-                "conflict");
-    expect_code(bench_ask(&bench, NULL, "'verb':'open','client':'c','key':'b'"),
-                "conflict");
+    expect_error(bench_ask(&bench, NULL,
+                           "'verb':'open','client':'d','key':'b','file':'%s',"
+                           "'endpoint':'/v1/responses'",
+                           file),
+                 "not_found");
+    expect_error(bench_ask(&bench, NULL,
+                           "'verb':'seal','batch':'%s','chunks':1,'drafts':3",
+                           batch),
+                 "conflict");
+    expect_error(bench_ask(&bench, NULL, "'verb':'abort','batch':'%s'", batch),
+                 "conflict");
+    expect_error(bench_chunk(&bench, batch, 2, "{'id':'x','text':'y'}\n"),
+                 "conflict");
+    expect_error(bench_ask(&bench, NULL,
+                           "'verb':'open','client':'c','key':'b','file':'%s',"
+                           "'endpoint':'/v1/responses'",
+                           file),
+                 "conflict");
+    expect_error(
+        bench_ask(&bench, NULL, "'verb':'open','client':'c','key':'b'"),
+        "conflict");
     bench_fini(&bench);
 }
 
@@ -718,11 +381,11 @@ Test(broker_filing, is_refused_for_terms_that_make_no_sense)
     begin();
     file_upload(&bench, "in", "x", file);
     for (size_t i = 0; i < sizeof(terms) / sizeof(terms[0]); i++) {
-        expect_code(bench_ask(&bench, NULL,
-                              "'verb':'open','client':'c','key':'b','file':"
-                              "'%s',%s",
-                              file, terms[i]),
-                    "invalid");
+        expect_error(bench_ask(&bench, NULL,
+                               "'verb':'open','client':'c','key':'b','file':"
+                               "'%s',%s",
+                               file, terms[i]),
+                     "invalid");
     }
     bench_fini(&bench);
 }
@@ -768,7 +431,7 @@ Test(broker_filing, is_purged_with_what_it_was_making_but_not_what_it_made)
                    at_str(status(), "from_file.output_file"));
     bench_ask(&bench, NULL, "'verb':'purge','batch':'%s'", batch);
     bench_verify(&bench);
-    expect_code(status(), "not_found");
+    expect_error(status(), "not_found");
     cr_expect_str_eq(
         at_str(bench_ask(&bench, NULL, "'verb':'file','client':'c','file':'%s'",
                          output),
@@ -795,56 +458,12 @@ Test(broker_filing, expires_from_when_it_was_opened)
     cr_expect_eq(at_int(status(), "from_file.expires_at"),
                  BENCH_START_MS + 5000);
     bench_advance(&bench, 5000);
-    expect_status("expired");
+    file_expect_status(&bench, batch, "expired");
     bench_advance(&bench, 3600000);
-    expect_code(bench_ask(&bench, NULL,
-                          "'verb':'file','client':'c','file':'%s'",
-                          at_str(status(), "from_file.error_file")),
-                "not_found");
-    buf_fini(&content);
-    bench_fini(&bench);
-}
-
-/* ---- what is in the way ---- */
-
-Test(broker_filing, waits_for_room_in_the_store_and_goes_on_when_there_is_some)
-{
-    char other[BENCH_UUID_BYTES], id[16], *text = mem_zalloc(30001, 1);
-    struct buf content = { 0 };
-
-    memset(text, 'x', 30000);
-    bench_init(&bench, 4 << 20);
-    bench.conf.chunk_bytes_max = 65536;
-    bench.conf.line_bytes_max = 65536;
-    bench.conf.group_chars_max = 10000000;
-    bench_start(&bench);
-    for (int i = 0; i < 40; i++) {
-        (void)snprintf(id, sizeof(id), "%d", i);
-        file_add_line(&content, id, text);
-    }
-    file_ask_open(&bench, "c", "in", content.bytes, file);
-    for (size_t at = 0; at < content.bytes; at += 60000) {
-        size_t left = content.bytes - at;
-        char *part = mem_dup(content.data + at, left < 60000 ? left : 60000);
-
-        file_ask_part(&bench, file, at, part);
-        free(part);
-    }
-    file_ask_close(&bench, file, content.data);
-    /* Another one takes the room that its drafts would need. */
-    file_ask_open(&bench, "c", "other", 2000000, other);
-    for (size_t at = 0; at < 1980000; at += 30000)
-        file_ask_part(&bench, other, at, text);
-    file_batch(&bench, "b", file, batch);
-    bench_advance(&bench, 60000);
-    expect_status("validating");
-    bench_verify(&bench);
-    bench_ask(&bench, NULL, "'verb':'file_delete','client':'c','file':'%s'",
-              other);
-    bench_advance(&bench, 60000);
-    expect_status("in_progress");
-    bench_verify(&bench);
-    free(text);
+    expect_error(bench_ask(&bench, NULL,
+                           "'verb':'file','client':'c','file':'%s'",
+                           at_str(status(), "from_file.error_file")),
+                 "not_found");
     buf_fini(&content);
     bench_fini(&bench);
 }
@@ -890,42 +509,5 @@ Test(broker_filing, forgets_what_it_was_making_when_it_is_retried_or_purged)
         bench_fini(&bench);
     }
     free(text);
-    buf_fini(&content);
-}
-
-Test(broker_filing, keeps_a_file_while_it_is_read_that_would_have_to_go)
-{
-    struct buf content = { 0 };
-    char id[16];
-
-    for (int i = 0; i < 100; i++) {
-        (void)snprintf(id, sizeof(id), "%d", i);
-        file_add_line(&content, id, id);
-    }
-    for (int is_large = 0; is_large < 2; is_large++) {
-        bench_init(&bench, BENCH_STORE_MAX);
-        bench.conf.chunk_drafts_max = 5;
-        bench.conf.file_ttl_ms = is_large ? 0 : 5000;
-        bench.conf.results_bytes_max = is_large ? 1 : 0;
-        bench_start(&bench);
-        file_upload(&bench, "in", content.data, file);
-        bench_ask_later(&bench, NULL,
-                        "'verb':'open','client':'c','key':'b','file':'%s',"
-                        "'endpoint':'/v1/chat/completions'",
-                        file);
-        for (int i = 0; i < 4; i++)
-            bench_turn(&bench);
-        /* Its time is over, or the next look at what is too much is due. */
-        bench.now_ms += 11000;
-        bench_run(&bench);
-        file_batch(&bench, "b", file, batch);
-        expect_status("in_progress");
-        bench_verify(&bench);
-        bench_advance(&bench, 120000);
-        expect_code(bench_ask(&bench, NULL,
-                              "'verb':'file','client':'c','file':'%s'", file),
-                    "not_found");
-        bench_fini(&bench);
-    }
     buf_fini(&content);
 }

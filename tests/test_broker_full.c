@@ -18,14 +18,6 @@ tear_down(void)
 }
 
 static void
-expect_error(const cJSON *head, const char *code)
-{
-    cr_assert_str_eq(at_str(head, "verb"), "error");
-    cr_expect_str_eq(at_str(head, "code"), code, "%s: %s", at_str(head, "code"),
-                     at_str(head, "message"));
-}
-
-static void
 add_draft(struct buf *lines, int number)
 {
     buf_addf(lines, "{'id':'%d','goal':'%d','text':'", number, number % 3);

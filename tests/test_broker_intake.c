@@ -25,14 +25,6 @@ tear_down(void)
     bench_fini(&bench);
 }
 
-static void
-expect_error(const cJSON *head, const char *code)
-{
-    cr_assert_str_eq(at_str(head, "verb"), "error");
-    cr_expect_str_eq(at_str(head, "code"), code, "%s: %s", at_str(head, "code"),
-                     at_str(head, "message"));
-}
-
 Test(broker_intake, submit_gives_each_draft_one_result, .init = set_up,
      .fini = tear_down)
 {

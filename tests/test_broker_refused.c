@@ -39,7 +39,7 @@ ask_index(const char *batch, int index)
 }
 
 static void
-expect_error(const cJSON *head, const char *code, const char *message)
+expect_refused(const cJSON *head, const char *code, const char *message)
 {
     cr_assert_str_eq(at_str(head, "verb"), "error");
     cr_expect_str_eq(at_str(head, "code"), code);
@@ -104,9 +104,9 @@ Test(broker_refused, so_many_are_looked_through_for_an_id, .init = set_up,
         bench_chunk(&bench, uuid, n + 1, lines.data);
     }
     cr_expect_eq(at_int(ask_id(uuid, "999"), "index"), 999);
-    expect_error(ask_id(uuid, "1000"), "not_found",
-                 "no draft \"1000\" in the batch, nor among the first that "
-                 "were refused");
+    expect_refused(ask_id(uuid, "1000"), "not_found",
+                   "no draft \"1000\" in the batch, nor among the first that "
+                   "were refused");
     cr_expect_str_eq(at_str(ask_index(uuid, 1000), "custom_id"), "1000");
     buf_fini(&lines);
 }
@@ -118,11 +118,12 @@ Test(broker_refused, what_is_unknown_is_not_found, .init = set_up,
 
     bench_open(&bench, "k", NULL, "", uuid);
     bench_chunk(&bench, uuid, 1, A "{'id':'b'}\n");
-    expect_error(ask_id(uuid, "x"), "not_found", "no draft \"x\" in the batch");
-    expect_error(ask_index(uuid, 2), "not_found",
-                 "no draft with index 2 in the batch");
-    expect_error(ask_id(none, "a"), "not_found",
-                 "no batch 5f0c0000-0000-4000-8000-000000000000");
+    expect_refused(ask_id(uuid, "x"), "not_found",
+                   "no draft \"x\" in the batch");
+    expect_refused(ask_index(uuid, 2), "not_found",
+                   "no draft with index 2 in the batch");
+    expect_refused(ask_id(none, "a"), "not_found",
+                   "no batch 5f0c0000-0000-4000-8000-000000000000");
     cr_expect_str_eq(
         at_str(bench_ask(&bench, NULL, "'verb':'why','batch':'%s'", uuid),
                "field"),
@@ -135,11 +136,11 @@ Test(broker_refused, drafts_that_were_dropped_are_not_found, .init = set_up,
     bench_open(&bench, "k", NULL, "", uuid);
     bench_chunk(&bench, uuid, 1, A);
     bench_advance(&bench, bench.conf.open_ttl_ms);
-    expect_error(ask_id(uuid, "a"), "not_found",
-                 "the batch was not sealed in time, and its drafts were "
-                 "dropped");
+    expect_refused(ask_id(uuid, "a"), "not_found",
+                   "the batch was not sealed in time, and its drafts were "
+                   "dropped");
     bench_submit(&bench, "l", NULL, A, other);
     bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", other);
     bench_ask_later(&bench, NULL, "'verb':'purge','batch':'%s'", other);
-    expect_error(ask_id(other, "a"), "not_found", "the batch was purged");
+    expect_refused(ask_id(other, "a"), "not_found", "the batch was purged");
 }

@@ -39,13 +39,6 @@ ask_reply(int index, int at)
                      index, at);
 }
 
-static void
-expect_error(const cJSON *head, const char *code)
-{
-    cr_assert_str_eq(at_str(head, "verb"), "error");
-    cr_expect_str_eq(at_str(head, "code"), code, "%s", at_str(head, "message"));
-}
-
 Test(broker_reply, is_told_byte_for_byte_from_anywhere, .init = set_up,
      .fini = tear_down)
 {

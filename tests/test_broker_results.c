@@ -30,14 +30,6 @@ tear_down(void)
 }
 
 static void
-expect_error(const cJSON *head, const char *code)
-{
-    cr_assert_str_eq(at_str(head, "verb"), "error");
-    cr_expect_str_eq(at_str(head, "code"), code, "%s: %s", at_str(head, "code"),
-                     at_str(head, "message"));
-}
-
-static void
 submit(const char *key, int from, int count, char batch[BENCH_UUID_BYTES])
 {
     struct buf lines = { 0 };
