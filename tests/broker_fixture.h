@@ -159,4 +159,15 @@ cJSON *bench_results(struct bench *bench, const char *uuid, int64_t after);
 /* The result of one draft, from such an array. NULL: it has none. */
 const cJSON *result_of(const cJSON *results, const char *id);
 
+/* A member of the result of one draft: a text, "(none)" without a result, which
+ * holds until the next call; a number. */
+const char *result_str(struct bench *bench, const char *uuid, const char *id,
+                       const char *member);
+int64_t result_int(struct bench *bench, const char *uuid, const char *id,
+                   const char *member);
+
+/* What each call was about: the last letter of its user message. Holds until
+ * the next call. */
+const char *bench_call_order(const struct bench *bench);
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,4 +131,46 @@ result_of(const cJSON *results, const char *id)
             found = row;
     }
     return found;
+}
+
+const char *
+result_str(struct bench *bench, const char *uuid, const char *id,
+           const char *member)
+{
+    static char text[256];
+    cJSON *results = bench_results(bench, uuid, 0);
+    const cJSON *row = result_of(results, id);
+
+    (void)snprintf(text, sizeof(text), "%s",
+                   row ? at_str(row, member) : "(none)");
+    cJSON_Delete(results);
+    return text;
+}
+
+int64_t
+result_int(struct bench *bench, const char *uuid, const char *id,
+           const char *member)
+{
+    cJSON *results = bench_results(bench, uuid, 0);
+    int64_t number = at_int(result_of(results, id), member);
+
+    cJSON_Delete(results);
+    return number;
+}
+
+const char *
+bench_call_order(const struct bench *bench)
+{
+    static char order[256];
+    size_t count = 0;
+
+    for (size_t i = 0; i < bench->call_count && count < sizeof(order) - 1;
+         i++) {
+        const char *end = strstr(bench->calls[i], "\"}]");
+
+        cr_assert_not_null(end);
+        order[count++] = end[-1];
+    }
+    order[count] = '\0';
+    return order;
 }
