@@ -1,17 +1,15 @@
-/* Events: that they are stored once, given, tried again, and given up. */
+/* Events: that each is stored once, listed, tried again, and given up. */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "queue/deliveries.h"
-#include "tests/broker_fixture.h"
-#include "tests/broker_hand.h"
+#include "tests/broker_event.h"
 #include "tests/rot.h"
 
 TestSuite(broker_webhooks, .timeout = 30);
 
-#define ONE    "{'id':'a','text':'a'}\n"
 #define SECOND INT64_C(1000)
 #define DAY    (86400 * SECOND)
 
@@ -19,27 +17,16 @@ static struct bench bench;
 static struct hand *hand;
 static char uuid[BENCH_UUID_BYTES];
 
-/* With one webhook for all, and one for some. */
 static void
 set_up(void)
 {
-    bench_init(&bench, BENCH_STORE_MAX);
-    bench_webhook(&bench, "all", NULL, NULL);
-    bench_webhook(&bench, "some", "batch.cancelled, batch.expired", "c, d");
-    bench_start(&bench);
-    hand = hand_new(&bench, 1);
-    hand->beats = true;
-    bench_run(&bench);
+    hand = event_bench(&bench);
 }
 
-/* With one that is for all, and no worker yet. */
 static void
 set_up_one(void)
 {
-    bench_init(&bench, BENCH_STORE_MAX);
-    bench_webhook(&bench, "all", NULL, NULL);
-    bench.conf.deliveries_max = 10;
-    bench_start(&bench);
+    event_bench_one(&bench);
 }
 
 static void
@@ -48,71 +35,13 @@ tear_down(void)
     bench_fini(&bench);
 }
 
-static void
-finish(const char *key)
-{
-    bench_submit(&bench, key, NULL, ONE, uuid);
-    bench_advance(&bench, bench.conf.group_window_ms);
-    bench_work(&bench);
-    cr_assert_str_eq(bench_state(&bench, uuid), "finished");
-}
-
-/* A number of the nth delivery as `webhooks` lists them, the newest first. */
-static cJSON *
-listed(int nth)
-{
-    const char *line;
-    cJSON *row;
-
-    bench_ask(&bench, NULL, "'verb':'webhooks'");
-    line = bench_body(&bench).data;
-    while (nth-- > 0)
-        line = strchr(line, '\n') + 1;
-    row = cJSON_ParseWithLength(line, strcspn(line, "\n"));
-    cr_assert_not_null(row);
-    return row;
-}
-
-static void
-expect_listed(int nth, const char *state, int64_t attempts, int64_t status)
-{
-    cJSON *row = listed(nth);
-
-    cr_expect_str_eq(at_str(row, "state"), state, "got %s want %s",
-                     at_str(row, "state"), state);
-    cr_expect_eq(at_int(row, "attempts"), attempts);
-    if (status > 0)
-        cr_expect_eq(at_int(row, "http_status"), status);
-    else
-        cr_expect_str_eq(at_str(row, "http_status"), "(null)");
-    cJSON_Delete(row);
-}
-
-/* Lets time pass until the newest delivery is to be tried, and not a moment less;
- * the milliseconds. */
-static int64_t
-wait_for_parcel(int64_t most_ms)
-{
-    cJSON *row = listed(0);
-    int64_t wait_ms = at_int(row, "next_at") - bench.now_ms;
-
-    cJSON_Delete(row);
-    cr_assert_gt(wait_ms, 0);
-    cr_assert_leq(wait_ms, most_ms, "got %lld", (long long)wait_ms);
-    bench_advance(&bench, wait_ms - 1);
-    cr_assert_eq(hand->parcel_count, 0, "it is too early");
-    bench_advance(&bench, 1);
-    cr_assert_eq(hand->parcel_count, 1, "nothing to post");
-    return wait_ms;
-}
-
 Test(broker_webhooks, a_batch_that_finishes_is_told_of_once, .init = set_up,
      .fini = tear_down)
 {
     cJSON *body;
     char id[64];
 
-    bench_submit(&bench, "k", "{'goal':'g'}", ONE, uuid);
+    bench_submit(&bench, "k", "{'goal':'g'}", EVENT_DRAFT, uuid);
     bench_advance(&bench, bench.conf.group_window_ms);
     cr_expect_eq(hand->parcel_count, 0, "it has not ended");
     bench_work(&bench);
@@ -133,11 +62,11 @@ Test(broker_webhooks, a_batch_that_finishes_is_told_of_once, .init = set_up,
     cr_expect_eq(at_int(body, "data.counts.ok"), 1);
     cr_expect_eq(at_int(body, "data.counts.failed"), 0);
     cJSON_Delete(body);
-    expect_listed(0, "given", 1, 0);
+    event_expect(&bench, 0, "given", 1, 0);
     hand_posted(hand, 0, "ok", 204, 0);
     bench_run(&bench);
     cr_expect_eq(hand->noted_count, 1);
-    expect_listed(0, "delivered", 1, 204);
+    event_expect(&bench, 0, "delivered", 1, 204);
     bench_advance(&bench, DAY);
     cr_expect_eq(hand->parcel_count, 0);
     cr_expect_eq(bench_stat(&bench, "events_added"), 1);
@@ -147,7 +76,7 @@ Test(broker_webhooks, a_batch_that_finishes_is_told_of_once, .init = set_up,
 Test(broker_webhooks, each_webhook_that_wants_it_has_a_delivery_of_its_own,
      .init = set_up, .fini = tear_down)
 {
-    bench_submit(&bench, "k", NULL, ONE, uuid);
+    bench_submit(&bench, "k", NULL, EVENT_DRAFT, uuid);
     bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", uuid);
     cr_assert_eq(hand->parcel_count, 2);
     cr_expect_str_eq(hand->parcels[0].webhook, "all");
@@ -163,7 +92,7 @@ Test(broker_webhooks, each_webhook_that_wants_it_has_a_delivery_of_its_own,
 Test(broker_webhooks, a_batch_that_expires_and_ends_again_is_told_of_twice,
      .init = set_up, .fini = tear_down)
 {
-    bench_submit(&bench, "k", NULL, ONE, uuid);
+    bench_submit(&bench, "k", NULL, EVENT_DRAFT, uuid);
     bench_advance(&bench, bench.conf.deadline_ms + SECOND);
     cr_assert_str_eq(bench_state(&bench, uuid), "expired");
     cr_assert_eq(hand->parcel_count, 2);
@@ -196,7 +125,7 @@ Test(broker_webhooks, what_fails_is_tried_again_until_it_is_given_up,
     static const int64_t want_s[] = { 5, 300, 1800, 7200, 28800, 86400 };
     char id[64], body[1024];
 
-    finish("k");
+    event_finish(&bench, "k", uuid);
     snprintf(id, sizeof(id), "%s", hand->parcels[0].id);
     snprintf(body, sizeof(body), "%s", hand->parcels[0].body);
     for (size_t i = 0; i < 6; i++) {
@@ -204,8 +133,8 @@ Test(broker_webhooks, what_fails_is_tried_again_until_it_is_given_up,
 
         hand_posted(hand, 0, "failed", 500, 0);
         bench_run(&bench);
-        expect_listed(0, "waiting", (int64_t)i + 1, 500);
-        waited_ms = wait_for_parcel(want_s[i] * 1110);
+        event_expect(&bench, 0, "waiting", (int64_t)i + 1, 500);
+        waited_ms = event_wait(hand, want_s[i] * 1110);
         cr_expect_geq(waited_ms, want_s[i] * 1000, "try %zu", i + 2);
         cr_expect_str_eq(hand->parcels[0].id, id, "it is the same event");
         cr_expect_str_eq(hand->parcels[0].body, body);
@@ -213,7 +142,7 @@ Test(broker_webhooks, what_fails_is_tried_again_until_it_is_given_up,
     }
     hand_posted(hand, 0, "failed", 500, 0);
     bench_run(&bench);
-    expect_listed(0, "failed", 7, 500);
+    event_expect(&bench, 0, "failed", 7, 500);
     cr_expect_eq(bench_stat(&bench, "events_failed"), 1);
     cr_expect_eq(bench_stat(&bench, "events_retried"), 6);
 }
@@ -221,21 +150,21 @@ Test(broker_webhooks, what_fails_is_tried_again_until_it_is_given_up,
 Test(broker_webhooks, a_receiver_may_name_a_longer_wait, .init = set_up,
      .fini = tear_down)
 {
-    finish("k");
+    event_finish(&bench, "k", uuid);
     hand_posted(hand, 0, "failed", 429, 60 * SECOND);
-    cr_expect_geq(wait_for_parcel(70 * SECOND), 60 * SECOND);
+    cr_expect_geq(event_wait(hand, 70 * SECOND), 60 * SECOND);
     hand_posted(hand, 0, "failed", 503, 2 * DAY);
-    cr_expect_geq(wait_for_parcel(2 * DAY), DAY, "it is cut to a day");
+    cr_expect_geq(event_wait(hand, 2 * DAY), DAY, "it is cut to a day");
     cr_expect_leq(bench.now_ms, BENCH_START_MS + DAY + 3600 * SECOND);
 }
 
 Test(broker_webhooks, a_receiver_that_is_gone_is_left_alone, .init = set_up,
      .fini = tear_down)
 {
-    finish("k");
+    event_finish(&bench, "k", uuid);
     hand_posted(hand, 0, "failed", 410, 0);
     bench_run(&bench);
-    expect_listed(0, "failed", 1, 410);
+    event_expect(&bench, 0, "failed", 1, 410);
 }
 
 Test(broker_webhooks, one_that_does_not_answer_holds_up_no_other,
@@ -245,7 +174,7 @@ Test(broker_webhooks, one_that_does_not_answer_holds_up_no_other,
         char key[8];
 
         snprintf(key, sizeof(key), "k%d", i);
-        bench_submit(&bench, key, NULL, ONE, uuid);
+        bench_submit(&bench, key, NULL, EVENT_DRAFT, uuid);
         bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", uuid);
     }
     cr_assert_eq(hand->parcel_count, 4, "posts_max of each webhook");
@@ -262,142 +191,11 @@ Test(broker_webhooks, one_that_does_not_answer_holds_up_no_other,
     }
 }
 
-Test(broker_webhooks, a_worker_that_dies_loses_what_it_was_to_post,
-     .init = set_up, .fini = tear_down)
-{
-    struct hand *second = hand_new(&bench, 1);
-    char id[64];
-
-    bench_run(&bench);
-    finish("k");
-    if (hand->parcel_count == 0) {
-        struct hand *other = hand;
-
-        hand = second;
-        second = other;
-    }
-    cr_assert_eq(hand->parcel_count, 1);
-    snprintf(id, sizeof(id), "%s", hand->parcels[0].id);
-    hand_kill(hand);
-    bench_run(&bench);
-    cr_assert_eq(second->parcel_count, 1, "at once, to the other one");
-    cr_expect_str_eq(second->parcels[0].id, id);
-    cr_expect_eq(second->parcels[0].attempt, 2);
-    cr_expect_eq(bench_stat(&bench, "events_lost"), 1);
-    hand_posted(second, 0, "failed", 500, 0);
-    bench_run(&bench);
-    expect_listed(0, "waiting", 2, 500);
-}
-
-Test(broker_webhooks, a_worker_that_says_nothing_is_waited_for_so_long,
-     .init = set_up, .fini = tear_down)
-{
-    finish("k");
-    bench_advance(&bench, 15000 + DELIVERIES_MARGIN_MS - 1);
-    expect_listed(0, "given", 1, 0);
-    bench_advance(&bench, 1);
-    expect_listed(0, "waiting", 1, 0);
-    bench_advance(&bench, 6 * SECOND);
-    cr_assert_eq(hand->parcel_count, 2);
-    /* Its first try ended well after all: nothing else is of interest. */
-    hand_posted(hand, 0, "ok", 200, 0);
-    bench_run(&bench);
-    expect_listed(0, "delivered", 2, 200);
-    hand_posted(hand, 0, "failed", 500, 0);
-    bench_run(&bench);
-    expect_listed(0, "delivered", 2, 200);
-    cr_expect_eq(hand->noted_count, 2, "both are confirmed");
-}
-
-Test(broker_webhooks, a_try_that_never_arrived_is_made_at_once, .init = set_up,
-     .fini = tear_down)
-{
-    cJSON *row;
-
-    bench_ask(&bench, NULL, "'verb':'webhook_test','webhook':'all'");
-    cr_assert_eq(hand->parcel_count, 1);
-    bench.is_slow = true;
-    bench_ask(&bench, NULL, "'verb':'webhook_test','webhook':'all'");
-    bench.is_slow = false;
-    hand_disconnect(hand);
-    hand_hello(hand);
-    bench_run(&bench);
-    cr_assert_eq(hand->parcel_count, 2, "one that it has, and the lost one");
-    cr_expect_eq(hand->parcels[0].attempt, 1);
-    cr_expect_eq(hand->parcels[1].attempt, 2);
-    row = listed(0);
-    cr_expect_eq(at_int(row, "failures"), 0);
-    cJSON_Delete(row);
-}
-
-Test(broker_webhooks, a_late_failure_of_an_earlier_try_is_nothing,
-     .init = set_up, .fini = tear_down)
-{
-    finish("k");
-    bench_advance(&bench, 15000 + DELIVERIES_MARGIN_MS + 6 * SECOND);
-    cr_assert_eq(hand->parcel_count, 2);
-    hand_posted(hand, 0, "failed", 410, 0);
-    bench_run(&bench);
-    expect_listed(0, "given", 2, 0);
-}
-
-Test(broker_webhooks, what_a_worker_cannot_make_is_no_failure, .init = set_up,
-     .fini = tear_down)
-{
-    cJSON *row;
-
-    finish("k");
-    hand_posted(hand, 0, "unmade", 0, 0);
-    bench_run(&bench);
-    cr_expect_eq(hand->parcel_count, 0, "not again at once");
-    cr_expect_leq(wait_for_parcel(2 * SECOND), 1100);
-    row = listed(0);
-    cr_expect_eq(at_int(row, "failures"), 0);
-    cJSON_Delete(row);
-}
-
-Test(broker_webhooks, a_restart_forgets_no_wait_and_repeats_no_try,
-     .init = set_up, .fini = tear_down)
-{
-    finish("k");
-    hand_posted(hand, 0, "failed", 500, 0);
-    bench_advance(&bench, 6 * SECOND);
-    cr_assert_eq(hand->parcel_count, 1);
-    hand_posted(hand, 0, "failed", 500, 0);
-    bench_run(&bench);
-    bench_restart(&bench);
-    hand_hello(hand);
-    bench_run(&bench);
-    cr_expect_geq(wait_for_parcel(340 * SECOND), 299 * SECOND);
-    /* While it is on its way. */
-    bench_restart(&bench);
-    hand_hello(hand);
-    bench_advance(&bench, SECOND);
-    cr_assert_eq(hand->parcel_count, 1, "it is not given twice");
-    hand_posted(hand, 0, "ok", 200, 0);
-    bench_run(&bench);
-    expect_listed(0, "delivered", 3, 200);
-}
-
-Test(broker_webhooks, a_worker_that_died_with_the_broker_loses_it_too,
-     .init = set_up, .fini = tear_down)
-{
-    finish("k");
-    hand_die(hand);
-    bench_restart(&bench);
-    bench_run(&bench);
-    hand_kill(hand);
-    hand = hand_new(&bench, 1);
-    bench_run(&bench);
-    cr_assert_eq(hand->parcel_count, 1);
-    cr_expect_eq(hand->parcels[0].attempt, 2);
-}
-
 /* The message is applied once more, alone, when its transaction has failed. */
 Test(broker_webhooks, an_end_whose_commit_fails_is_told_of_when_it_is_there,
      .init = set_up, .fini = tear_down)
 {
-    bench_submit(&bench, "k", NULL, ONE, uuid);
+    bench_submit(&bench, "k", NULL, EVENT_DRAFT, uuid);
     bench.fails = true;
     bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", uuid);
     cr_expect_not(bench.fails, "a commit has failed");
@@ -405,78 +203,6 @@ Test(broker_webhooks, an_end_whose_commit_fails_is_told_of_when_it_is_there,
     cr_expect_eq(bench_stat(&bench, "events_added"), 2);
     cr_expect_eq(at_int(bench_ask(&bench, NULL, "'verb':'webhooks'"), "count"),
                  2);
-}
-
-/* What was given in a transaction that failed was never sent. */
-Test(broker_webhooks, a_try_whose_commit_fails_is_made_all_the_same,
-     .init = set_up, .fini = tear_down)
-{
-    finish("k");
-    hand_posted(hand, 0, "failed", 500, 0);
-    bench_run(&bench);
-    bench.now_ms += 6 * SECOND;
-    bench.fails = true;
-    bench_turn(&bench);
-    bench_advance(&bench, SECOND);
-    cr_assert_eq(hand->parcel_count, 1);
-    cr_expect_eq(hand->parcels[0].attempt, 2);
-}
-
-Test(broker_webhooks, only_a_worker_with_the_secret_is_given_anything,
-     .init = set_up_one, .fini = tear_down)
-{
-    struct hand *poor = hand_new(&bench, 1);
-
-    poor->has_no_secrets = true;
-    poor->beats = true;
-    hand_hello(poor);
-    bench_run(&bench);
-    finish("k");
-    cr_expect_eq(poor->parcel_count, 0);
-    expect_listed(0, "waiting", 0, 0);
-    cr_expect_eq(at_int(bench_ask(&bench, NULL, "'verb':'webhooks'"),
-                        "webhooks.0.workers"),
-                 0);
-    hand = hand_new(&bench, 1);
-    bench_run(&bench);
-    cr_expect_eq(hand->parcel_count, 1);
-    cr_expect_eq(at_int(bench_ask(&bench, NULL, "'verb':'webhooks'"),
-                        "webhooks.0.in_flight"),
-                 1);
-}
-
-Test(broker_webhooks, a_worker_that_leaves_is_given_nothing, .init = set_up,
-     .fini = tear_down)
-{
-    hand->is_draining = true;
-    hand_beat(hand);
-    bench_run(&bench);
-    bench_ask(&bench, NULL, "'verb':'webhook_test','webhook':'all'");
-    cr_expect_eq(hand->parcel_count, 0);
-    hand = hand_new(&bench, 1);
-    bench_run(&bench);
-    cr_expect_eq(hand->parcel_count, 1);
-}
-
-Test(broker_webhooks, workers_that_die_of_it_end_it, .init = set_up_one,
-     .fini = tear_down)
-{
-    cJSON *row;
-
-    bench_ask(&bench, NULL, "'verb':'webhook_test','webhook':'all'");
-    for (int i = 0; i < DELIVERIES_LOSSES_MAX; i++) {
-        expect_listed(0, "waiting", i, 0);
-        hand = hand_new(&bench, 1);
-        bench_run(&bench);
-        cr_assert_eq(hand->parcel_count, 1);
-        hand_kill(hand);
-        bench_run(&bench);
-        hand_free(bench.hands[--bench.hand_count]);
-    }
-    row = listed(0);
-    cr_expect_str_eq(at_str(row, "state"), "failed");
-    cr_expect_str_eq(at_str(row, "code"), "lost");
-    cJSON_Delete(row);
 }
 
 Test(broker_webhooks, one_that_is_damaged_holds_up_no_other, .init = set_up_one,
@@ -515,13 +241,13 @@ Test(broker_webhooks, what_is_not_configured_any_more_is_given_up,
     bench_restart(&bench);
     hand_hello(hand);
     bench_advance(&bench, 60 * SECOND);
-    expect_listed(1, "waiting", 1, 0);
-    expect_listed(0, "waiting", 1, 500);
+    event_expect(&bench, 1, "waiting", 1, 0);
+    event_expect(&bench, 0, "waiting", 1, 500);
     bench_advance(&bench, DELIVERIES_IDLE_MS);
-    row = listed(0);
+    row = event_listed(&bench, 0);
     cr_expect_str_eq(at_str(row, "state"), "failed");
     cJSON_Delete(row);
-    row = listed(1);
+    row = event_listed(&bench, 1);
     cr_expect_str_eq(at_str(row, "state"), "failed");
     cJSON_Delete(row);
     bench.conf.webhook_count = 2; /* to be freed */
@@ -532,12 +258,12 @@ Test(broker_webhooks, what_nobody_can_post_is_given_up_in_the_end,
 {
     cJSON *row;
 
-    bench_submit(&bench, "k", NULL, ONE, uuid);
+    bench_submit(&bench, "k", NULL, EVENT_DRAFT, uuid);
     bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", uuid);
     bench_advance(&bench, DELIVERIES_IDLE_MS - SECOND);
-    expect_listed(0, "waiting", 0, 0);
+    event_expect(&bench, 0, "waiting", 0, 0);
     bench_advance(&bench, 2 * SECOND);
-    row = listed(0);
+    row = event_listed(&bench, 0);
     cr_expect_str_eq(at_str(row, "state"), "failed");
     cr_expect_str_eq(at_str(row, "code"), "no_worker");
     cJSON_Delete(row);
@@ -558,14 +284,14 @@ Test(broker_webhooks, the_oldest_go_when_there_are_too_many, .init = set_up_one,
     hand_disconnect(hand);
     for (int i = 0; i < 8; i++)
         bench_ask(&bench, NULL, "'verb':'webhook_test','webhook':'all'");
-    row = listed(9);
+    row = event_listed(&bench, 9);
     cr_expect_eq(at_int(row, "delivery"), 1);
     cJSON_Delete(row);
-    row = listed(8);
+    row = event_listed(&bench, 8);
     cr_expect_eq(at_int(row, "delivery"), 3);
     cJSON_Delete(row);
     bench_ask(&bench, NULL, "'verb':'webhook_test','webhook':'all'");
-    row = listed(9);
+    row = event_listed(&bench, 9);
     cr_expect_eq(at_int(row, "delivery"), 3, "none has ended: the oldest went");
     cJSON_Delete(row);
     cr_expect_eq(bench_stat(&bench, "events_dropped"), 2);
@@ -574,12 +300,12 @@ Test(broker_webhooks, the_oldest_go_when_there_are_too_many, .init = set_up_one,
 Test(broker_webhooks, what_has_ended_is_removed_after_its_time, .init = set_up,
      .fini = tear_down)
 {
-    finish("k");
+    event_finish(&bench, "k", uuid);
     hand_posted(hand, 0, "ok", 200, 0);
     bench_run(&bench);
     bench_ask(&bench, NULL, "'verb':'purge','batch':'%s'", uuid);
     bench_advance(&bench, bench.conf.deliveries_ttl_ms - SECOND);
-    expect_listed(0, "delivered", 1, 200);
+    event_expect(&bench, 0, "delivered", 1, 200);
     bench_advance(&bench, 2 * SECOND);
     cr_expect_eq(at_int(bench_ask(&bench, NULL, "'verb':'webhooks'"), "count"),
                  0);
@@ -591,7 +317,7 @@ Test(broker_webhooks, one_is_sent_again_when_somebody_asks, .init = set_up,
     const cJSON *answer;
     char id[64];
 
-    finish("k");
+    event_finish(&bench, "k", uuid);
     snprintf(id, sizeof(id), "%s", hand->parcels[0].id);
     hand_posted(hand, 0, "failed", 410, 0);
     bench_run(&bench);
@@ -645,18 +371,4 @@ Test(broker_webhooks, the_list_has_pages, .init = set_up, .fini = tear_down)
         before = at_int(answer, "cursor");
     }
     cr_expect_eq(before, 1);
-}
-
-Test(broker_webhooks, a_broker_that_goes_starts_no_more_of_them, .init = set_up,
-     .fini = tear_down)
-{
-    bench_submit(&bench, "k", NULL, ONE, uuid);
-    cr_assert_eq(store_begin(bench.store, bench.now_ms, NULL), 0);
-    broker_drain(bench.broker, "nobody's");
-    cr_assert_eq(store_commit(bench.store, NULL), 0);
-    bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", uuid);
-    bench_ask(&bench, NULL, "'verb':'webhook_test','webhook':'all'");
-    bench_advance(&bench, SECOND);
-    cr_expect_eq(hand->parcel_count, 0);
-    expect_listed(0, "waiting", 0, 0);
 }
