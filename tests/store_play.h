@@ -52,8 +52,13 @@ uint64_t play_open(struct play *play, const char *key);
 void play_seal(struct play *play, uint64_t batch);
 void play_abort(struct play *play, uint64_t batch, bool is_whole);
 
-/* Sets the timer that ends an open batch, within a transaction by hand. */
+/* What ends an open batch that is never sealed; sets it, within a transaction by
+ * hand. */
+struct timer play_abandon_timer(const struct batch *batch);
 void play_abandon_at(struct play *play, const struct batch *batch);
+
+/* How drafts are taken in. */
+struct intake play_intake(struct play *play);
 
 /* Adds a chunk of drafts. Those with a NULL id are refused. Returns its n. */
 uint32_t play_add(struct play *play, uint64_t batch, struct play_draft *drafts,
