@@ -5,7 +5,6 @@
 #include <uuid/uuid.h>
 
 #include "base/digest.h"
-#include "queue/wire.h"
 #include "tests/sim/world.h"
 
 #define NAME_BYTES 64
@@ -35,6 +34,37 @@ say(struct world *world, const struct plan *plan, const char *verb)
     wire_say(world, &client->link, (struct slice){ 0 },
              "{'verb':'%s','re':%lld,'batch':'%s'}", verb,
              (long long)++client->re, plan->uuid);
+}
+
+bool
+plan_find(struct world *world, const struct plan *plan, struct batch *batch)
+{
+    struct err err = { 0 };
+    bool is_found;
+    uuid_t uuid;
+
+    if (uuid_parse(plan->uuid, uuid) != 0)
+        return false;
+    if (store_begin(world->store, world->now_ms, &err) < 0)
+        world_fail(world, "begin: %s", err.msg);
+    is_found = store_batch_find(world->store, uuid, batch) == 0;
+    store_abort(world->store);
+    return is_found;
+}
+
+void
+plan_forget(struct plan *plan)
+{
+    for (int n = 0; n < plan->chunk_count; n++) {
+        free(plan->chunks[n].lines);
+        plan->chunks[n] = (struct sent_chunk){ 0 };
+    }
+    plan->chunk_count = 0;
+    *plan->uuid = '\0';
+    plan->batch = 0;
+    plan->cursor = plan->read_re = plan->why_re = 0;
+    memset(plan->read, 0, sizeof(plan->read));
+    plan->may_vanish = plan->was_cancelled = plan->was_purged = false;
 }
 
 /* ---- submitting ---- */
@@ -187,7 +217,7 @@ seal(struct world *world, struct plan *plan)
              (long long)++client->re, plan->uuid, plan->chunk_count, drafts);
 }
 
-/* ---- reading ---- */
+/* ---- acting ---- */
 
 static void
 ask_results(struct world *world, struct plan *plan)
@@ -202,265 +232,6 @@ ask_results(struct world *world, struct plan *plan)
         (long long)plan->read_re, plan->uuid, (long long)plan->cursor,
         (int)dice_between(&world->dice, 1, 8));
 }
-
-static int64_t
-int_at(struct world *world, const cJSON *head, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(head, name);
-
-    if (!cJSON_IsNumber(item))
-        world_fail(world, "an answer has no number %s", name);
-    return (int64_t)item->valuedouble;
-}
-
-static const char *
-text_at(const cJSON *head, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(head, name);
-
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
-/* The text that a draft of the plan has, as its client wrote it. */
-static void
-text_of(const struct plan *plan, int64_t index, char text[NAME_BYTES])
-{
-    int64_t base = 0;
-
-    *text = '\0';
-    for (int n = 0; n < plan->chunk_count; n++) {
-        const char *line = plan->chunks[n].lines, *at;
-
-        if (index - base < plan->chunks[n].line_count) {
-            for (int64_t i = base; i < index; i++)
-                line = strchr(line, '\n') + 1;
-            at = strstr(line, "\"text\":\"");
-            if (at)
-                (void)sscanf(at, "\"text\":\"%63[^\"]", text);
-            return;
-        }
-        base += plan->chunks[n].line_count;
-    }
-}
-
-/* One result: newer than what the reader has, and the answer to its draft. */
-static void
-take_row(struct world *world, struct plan *plan, const cJSON *row)
-{
-    int64_t index = int_at(world, row, "index");
-    uint32_t revision = (uint32_t)int_at(world, row, "revision");
-    char text[NAME_BYTES], wanted[NAME_BYTES + 4];
-
-    if (index < 0 || index >= WORLD_DRAFTS)
-        world_fail(world, "a result of draft %lld", (long long)index);
-    if (revision <= plan->read[index]) {
-        world_fail(world,
-                   "the reader of key %d got revision %u of draft %lld "
-                   "behind revision %u",
-                   plan->number, revision, (long long)index, plan->read[index]);
-    }
-    plan->read[index] = revision;
-    if (strcmp(text_at(row, "status"), "ok") != 0)
-        return;
-    text_of(plan, index, text);
-    (void)snprintf(wanted, sizeof(wanted), "re: %s", text);
-    if (strcmp(text_at(row, "text"), wanted) != 0) {
-        world_fail(world, "draft %lld of key %d, \"%s\", has the answer \"%s\"",
-                   (long long)index, plan->number, text, text_at(row, "text"));
-    }
-}
-
-static void
-take_results(struct world *world, struct plan *plan, const struct mail *mail)
-{
-    const char *at = mail->body.data;
-    size_t left = mail->body.bytes;
-
-    while (left > 0) {
-        const char *end = memchr(at, '\n', left);
-        cJSON *row = end ? cJSON_ParseWithLength(at, (size_t)(end - at)) : NULL;
-
-        if (!row)
-            world_fail(world, "a result line is no JSON");
-        take_row(world, plan, row);
-        cJSON_Delete(row);
-        left -= (size_t)(end + 1 - at);
-        at = end + 1;
-    }
-}
-
-/* ---- answers ---- */
-
-static void
-forget_batch(struct plan *plan)
-{
-    for (int n = 0; n < plan->chunk_count; n++) {
-        free(plan->chunks[n].lines);
-        plan->chunks[n] = (struct sent_chunk){ 0 };
-    }
-    plan->chunk_count = 0;
-    *plan->uuid = '\0';
-    plan->batch = 0;
-    plan->cursor = plan->read_re = plan->why_re = 0;
-    memset(plan->read, 0, sizeof(plan->read));
-    plan->may_vanish = plan->was_cancelled = plan->was_purged = false;
-}
-
-static bool
-is_state(const struct batch *batch, enum batch_state state)
-{
-    return batch->state == state;
-}
-
-/* The batch of a plan as the store has it. */
-static bool
-find_batch(struct world *world, const struct plan *plan, struct batch *batch)
-{
-    struct err err = { 0 };
-    bool is_found;
-    uuid_t uuid;
-
-    if (uuid_parse(plan->uuid, uuid) != 0)
-        return false;
-    if (store_begin(world->store, world->now_ms, &err) < 0)
-        world_fail(world, "begin: %s", err.msg);
-    is_found = store_batch_find(world->store, uuid, batch) == 0;
-    store_abort(world->store);
-    return is_found;
-}
-
-/* True if the batch of a plan was left open for too long, or is removed. */
-static bool
-has_gone(struct world *world, const struct plan *plan)
-{
-    struct batch batch;
-
-    return !find_batch(world, plan, &batch) ||
-           is_state(&batch, BATCH_ABANDONED) || is_state(&batch, BATCH_PURGED);
-}
-
-/* The key has a batch; the one it has always had, unless that went. */
-static void
-take_opened(struct world *world, struct plan *plan, const cJSON *head)
-{
-    const char *uuid = text_at(head, "batch");
-
-    if (*plan->uuid && strcmp(plan->uuid, uuid) != 0) {
-        if (!plan->may_vanish && !has_gone(world, plan))
-            world_fail(world, "key %d has two batches", plan->number);
-        forget_batch(plan);
-    }
-    (void)snprintf(plan->uuid, sizeof(plan->uuid), "%s", uuid);
-}
-
-static void
-take_stored(struct world *world, struct plan *plan, struct sent_chunk *chunk,
-            const cJSON *head)
-{
-    int64_t accepted = int_at(world, head, "accepted"), good = 0;
-
-    for (int i = 0; i < chunk->line_count; i++)
-        good += chunk->is_good[i];
-    if (accepted != good) {
-        world_fail(world,
-                   "key %d: a chunk with %lld drafts was answered with "
-                   "%lld",
-                   plan->number, (long long)good, (long long)accepted);
-    }
-    chunk->is_stored = true;
-}
-
-/* True if a draft is good, and not one that must be refused. */
-static bool
-is_good(const struct plan *plan, int index)
-{
-    int n = 0;
-
-    for (; index >= plan->chunks[n].line_count; n++)
-        index -= plan->chunks[n].line_count;
-    return plan->chunks[n].is_good[index];
-}
-
-/* What was acknowledged can be asked about as long as the batch is there. */
-static void
-take_why(struct world *world, struct plan *plan, const cJSON *head)
-{
-    plan->why_re = 0;
-    if (strcmp(text_at(head, "verb"), "why") == 0) {
-        if (int_at(world, head, "index") != plan->why_index)
-            world_fail(world, "why: another draft than was asked about");
-        judge_why(world, head, is_good(plan, plan->why_index));
-    } else if (strcmp(text_at(head, "code"), "not_found") == 0 &&
-               !plan->may_vanish && !has_gone(world, plan)) {
-        world_fail(world, "why: draft %d of key %d is not found",
-                   plan->why_index, plan->number);
-    }
-}
-
-static void
-take_for_plan(struct world *world, struct plan *plan, int64_t re,
-              const cJSON *head, const struct mail *mail)
-{
-    const char *verb = text_at(head, "verb");
-    bool is_ours = strcmp(text_at(head, "batch"), plan->uuid) == 0;
-
-    if (strcmp(verb, "opened") == 0 && re == plan->open_re)
-        take_opened(world, plan, head);
-    if (plan->why_re != 0 && re == plan->why_re)
-        take_why(world, plan, head);
-    if (!is_ours)
-        return;
-    if (strcmp(verb, "results") == 0 && re == plan->read_re) {
-        take_results(world, plan, mail);
-        plan->cursor = int_at(world, head, "cursor");
-        plan->read_re = 0;
-    }
-    if (strcmp(verb, "sealed") == 0 &&
-        strcmp(text_at(head, "state"), "empty") == 0) {
-        plan->may_vanish = true;
-    }
-    for (int n = 0; n < plan->chunk_count; n++) {
-        if (strcmp(verb, "stored") == 0 && re == plan->chunks[n].re)
-            take_stored(world, plan, &plan->chunks[n], head);
-    }
-}
-
-static void
-take_answer(struct world *world, int number, const struct mail *mail)
-{
-    struct wire wire;
-    struct err err = { 0 };
-    int64_t re;
-
-    if (wire_parse(&wire, buf_slice(&mail->head), buf_slice(&mail->body),
-                   &err) < 0 ||
-        wire_int(&wire, "re", wire_range(0, WIRE_INT_MAX), &re, &err) < 0) {
-        world_fail(world, "an answer cannot be read: %s", err.msg);
-    }
-    world_tell(world, "client %d: %s %s %s %.300s", number, wire_verb(&wire),
-               text_at(wire.head, "code"), text_at(wire.head, "message"),
-               mail->head.data);
-    for (int i = 0; i < world->plan_count; i++) {
-        if (world->plans[i].client == number)
-            take_for_plan(world, &world->plans[i], re, wire.head, mail);
-    }
-    wire_fini(&wire);
-}
-
-void
-clients_read(struct world *world)
-{
-    for (int i = 0; i < world->client_count; i++) {
-        struct mail mail;
-
-        while (wire_take(&world->clients[i].link, &mail)) {
-            take_answer(world, i, &mail);
-            mail_fini(&mail);
-        }
-    }
-}
-
-/* ---- acting ---- */
 
 /* Verbs that end or change a batch. */
 static void
@@ -554,11 +325,11 @@ hurry(struct world *world, struct plan *plan)
     struct batch batch;
     int n = 0;
 
-    if (!find_batch(world, plan, &batch)) {
+    if (!plan_find(world, plan, &batch)) {
         open_batch(world, plan);
         return true;
     }
-    if (!is_state(&batch, BATCH_OPEN))
+    if (batch.state != BATCH_OPEN)
         return false;
     while (n < plan->chunk_count && plan->chunks[n].is_stored)
         n++;
@@ -656,18 +427,18 @@ clients_finish(struct world *world)
         struct batch batch;
 
         /* One thing at a time, and not before the last one was answered. */
-        if (!find_batch(world, plan, &batch) || client->link.to_broker.count)
+        if (!plan_find(world, plan, &batch) || client->link.to_broker.count)
             continue;
-        if (is_state(&batch, BATCH_OPEN)) {
+        if (batch.state == BATCH_OPEN) {
             for (int n = 0; n < plan->chunk_count; n++) {
                 if (!plan->chunks[n].is_stored)
                     send_lines(world, plan, n, plan->chunks[n].lines);
             }
             seal(world, plan);
-        } else if (is_state(&batch, BATCH_PAUSED)) {
+        } else if (batch.state == BATCH_PAUSED) {
             say(world, plan, "resume");
-        } else if (!is_state(&batch, BATCH_ABANDONED) &&
-                   !is_state(&batch, BATCH_PURGED) &&
+        } else if (batch.state != BATCH_ABANDONED &&
+                   batch.state != BATCH_PURGED &&
                    (uint64_t)plan->cursor < batch.last_seq) {
             ask_results(world, plan);
         }
@@ -681,12 +452,11 @@ clients_are_done(struct world *world)
         struct plan *plan = &world->plans[i];
         struct batch batch;
 
-        if (!find_batch(world, plan, &batch))
+        if (!plan_find(world, plan, &batch))
             continue;
         if (batch_is_live(&batch))
             return false;
-        if (!is_state(&batch, BATCH_PURGED) &&
-            !is_state(&batch, BATCH_ABANDONED) &&
+        if (batch.state != BATCH_PURGED && batch.state != BATCH_ABANDONED &&
             (uint64_t)plan->cursor < batch.last_seq) {
             world_tell(world, "key %d: read to %lld of %llu", plan->number,
                        (long long)plan->cursor,
@@ -701,5 +471,5 @@ void
 clients_free(struct world *world)
 {
     for (int i = 0; i < world->plan_count; i++)
-        forget_batch(&world->plans[i]);
+        plan_forget(&world->plans[i]);
 }

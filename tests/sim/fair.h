@@ -111,7 +111,28 @@ struct fair {
     int64_t placed_ms; /* when requests may last have been put into groups */
 };
 
-/* ---- ledger.c ---- */
+/* ---- ledger.c, and judge_fair.c: what happens ---- */
+
+/* The broker has started; what was charged is forgotten. */
+void judge_fair_started(struct world *world);
+void judge_fair_forget(struct world *world);
+
+/* An upstream is not well, and is asked with care from now on. */
+void judge_fair_trouble(struct world *world, int where);
+
+/* A batch was opened; requests may have been put into groups. */
+void judge_fair_opened(struct world *world, uint64_t batch);
+void judge_fair_placed(struct world *world);
+
+/* A report is about to be applied; a lease, or a confirmation, will be sent. */
+void judge_fair_report(struct world *world, const struct wire *wire,
+                       bool is_lie);
+void judge_fair_letter(struct world *world, const struct wire *wire);
+
+/* A turn of the broker's loop, within a transaction. */
+void judge_fair(struct world *world);
+
+/* ---- ledger.c: the account ---- */
 
 /* The account of a world. */
 struct fair *ledger_of(struct world *world);

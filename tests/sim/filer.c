@@ -337,14 +337,6 @@ filer_act(struct world *world)
 
 /* ---- answers ---- */
 
-static const char *
-text_at(const cJSON *head, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(head, name);
-
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
 /* What was acknowledged stays, as long as the file may stay open. */
 static void
 take_file(struct world *world, const cJSON *file)
@@ -352,7 +344,7 @@ take_file(struct world *world, const cJSON *file)
     struct filer_round *round = current(world);
     const cJSON *received = cJSON_GetObjectItemCaseSensitive(file, "received");
 
-    if (*round->file && strcmp(round->file, text_at(file, "file")) != 0) {
+    if (*round->file && strcmp(round->file, answer_text(file, "file")) != 0) {
         if (round->is_stored && !round->was_deleted &&
             !filer_may_expire(world, round->created_ms))
             world_fail(world, "the key of a stored file has another one");
@@ -360,14 +352,14 @@ take_file(struct world *world, const cJSON *file)
         round->is_stored = false;
     }
     (void)snprintf(round->file, sizeof(round->file), "%s",
-                   text_at(file, "file"));
+                   answer_text(file, "file"));
     if ((size_t)cJSON_GetNumberValue(received) < round->received)
         world_fail(world, "%zu bytes of a file were acknowledged, %zu are left",
                    round->received, (size_t)cJSON_GetNumberValue(received));
     round->received = (size_t)cJSON_GetNumberValue(received);
     round->created_ms = (int64_t)cJSON_GetNumberValue(
         cJSON_GetObjectItemCaseSensitive(file, "created_at"));
-    round->is_stored |= strcmp(text_at(file, "state"), "stored") == 0;
+    round->is_stored |= strcmp(answer_text(file, "state"), "stored") == 0;
 }
 
 static void
@@ -375,7 +367,7 @@ take_error(struct world *world, int64_t re, const cJSON *head)
 {
     struct filer *filer = &world->filer;
     struct filer_round *round = current(world);
-    bool is_gone = strcmp(text_at(head, "code"), "not_found") == 0;
+    bool is_gone = strcmp(answer_text(head, "code"), "not_found") == 0;
 
     if (re == filer->look_re && is_gone && round->is_stored &&
         !round->was_deleted && !filer_may_expire(world, round->created_ms)) {
@@ -389,12 +381,13 @@ take_batch(struct world *world, const cJSON *head)
     struct filer_round *round = current(world);
     const struct plan *plan = &world->plans[WORLD_PLANS];
 
-    if (*round->batch && strcmp(round->batch, text_at(head, "batch")) != 0 &&
+    if (*round->batch &&
+        strcmp(round->batch, answer_text(head, "batch")) != 0 &&
         !plan->may_vanish && world->conf.results_ttl_ms == 0) {
         world_fail(world, "a key of the filer's has two batches");
     }
     (void)snprintf(round->batch, sizeof(round->batch), "%s",
-                   text_at(head, "batch"));
+                   answer_text(head, "batch"));
 }
 
 static void
@@ -421,7 +414,7 @@ take_answer(struct world *world, const struct mail *mail)
     else if (strcmp(verb, "opened") == 0 && re == filer->batch_re)
         take_batch(world, wire.head);
     if (strcmp(verb, "file_part") == 0 &&
-        strcmp(text_at(wire.head, "file"), current(world)->file) == 0) {
+        strcmp(answer_text(wire.head, "file"), current(world)->file) == 0) {
         const cJSON *received = wire_get(&wire, "received");
 
         if ((size_t)cJSON_GetNumberValue(received) > current(world)->received)
@@ -429,7 +422,7 @@ take_answer(struct world *world, const struct mail *mail)
     } else if (strcmp(verb, "file") == 0) {
         const cJSON *file = wire_get(&wire, "file");
 
-        if (strcmp(text_at(file, "file"), current(world)->file) == 0)
+        if (strcmp(answer_text(file, "file"), current(world)->file) == 0)
             take_file(world, file);
     }
     wire_fini(&wire);

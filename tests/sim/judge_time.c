@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "queue/window.h"
+#include "tests/sim/fair.h"
 #include "tests/sim/world.h"
 
 /* As clients.c opens them. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "queue/breaker.h"
 #include "queue/wire.h"
+#include "tests/sim/fair.h"
 #include "tests/sim/world.h"
 
 const char *const weather_names[WORLD_UPSTREAMS] = { "one", "two" };

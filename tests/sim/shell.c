@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/sim/fair.h"
+#include "tests/sim/world.h"
+
+#define LATE_MS_MIN 500 /* as workers.c has it */
+#define KEYS_RECENT 8   /* so few that the sweep goes on all the time */
+
+static const unsigned char store_id[STORE_UUID_BYTES] = "a simulated one";
+
+static void
+on_batch_moved(void *context, uint64_t batch, enum batch_state from,
+               enum batch_state to)
+{
+    struct world *world = context;
+
+    world->tally.batch_moves[from][to]++;
+    judge_moved(world, batch, from, to);
+    hooks_moved(world, batch, to);
+    world_tell(world, "  batch %llu: %s -> %s", (unsigned long long)batch,
+               batch_state_name(from), batch_state_name(to));
+}
+
+static void
+on_request_moved(void *context, uint64_t request, enum request_state from,
+                 enum request_state to)
+{
+    struct world *world = context;
+
+    world->tally.request_moves[from][to]++;
+    if (to == REQUEST_READY &&
+        (from == REQUEST_DONE || from == REQUEST_CANCELLED)) {
+        judge_revive(world, request);
+    }
+    world_tell(world, "  request %llu: %s -> %s", (unsigned long long)request,
+               request_state_name(from), request_state_name(to));
+}
+
+static void
+open_store(struct world *world)
+{
+    struct err err = { 0 };
+
+    if (world->is_lmdb)
+        world->store = store_open(world->dir, 64u << 20, store_id, &err);
+    else if (!world->store)
+        world->store = store_open_memory(64u << 20, store_id);
+    if (!world->store)
+        world_fail(world, "the store cannot be opened: %s", err.msg);
+    store_keep_recent(world->store, KEYS_RECENT);
+    store_watch_moves(world->store, on_batch_moved, on_request_moved, world);
+}
+
+/* Leases were read from the store. */
+static void
+note_read(struct world *world)
+{
+    world->read_ms = world->wake_ms = world->now_ms;
+    world->read_stood_ms = world->stood_ms;
+    for (int i = 0; i < WORLD_WORKERS; i++)
+        world->workers[i].gone_beats = 0; /* it counts anew */
+    clocks_note_commit(world);
+    judge_fair_forget(world);
+}
+
+static void
+start_broker(struct world *world)
+{
+    struct broker_env env = { .conf = &world->conf,
+                              .store = world->store,
+                              .rules = world->rules,
+                              .outbox = &world->outbox,
+                              .version = "1",
+                              .host = "sim",
+                              .seed = ++world->broker_seed };
+    struct err err = { 0 };
+
+    world->broker = broker_new(&env);
+    clocks_read(world);
+    if (broker_recover(world->broker, world->now_ms, true, &err) < 0)
+        world_fail(world, "the broker does not start: %s", err.msg);
+    note_read(world);
+    judge_started(world);
+}
+
+void
+shell_start(struct world *world)
+{
+    open_store(world);
+    clocks_resume(world);
+    start_broker(world);
+}
+
+/* The broker's process ends, or the whole host: what was not committed is lost,
+ * and all that was on its way. Its peers' sockets connect again by themselves. */
+static void
+restart(struct world *world, bool is_boot)
+{
+    struct wire_link *link;
+
+    world_tell(world, "the broker ends, and is started again");
+    if (is_boot)
+        workers_die(world);
+    broker_free(world->broker);
+    world->broker = NULL;
+    outbox_reset(&world->outbox);
+    if (world->is_lmdb) {
+        store_close(world->store);
+        world->store = NULL;
+    }
+    for (size_t i = 0; (link = wire_link_at(world, i)); i++) {
+        if (link->is_up)
+            wire_connect(world, link);
+    }
+    workers_reconnect(world);
+    pipe_clear(&world->stray);
+    world->is_draining = false;
+    if (is_boot)
+        clocks_boot(world);
+    else
+        world->now_ms += dice_between(&world->dice, 0, 3000);
+    shell_start(world);
+}
+
+void
+shell_restart(struct world *world)
+{
+    restart(world, false);
+}
+
+static void
+crash(struct world *world)
+{
+    uint64_t *const counters[] = { [CRASH_BEFORE] =
+                                       &world->tally.crashes_before,
+                                   [CRASH_IN] = &world->tally.crashes_in,
+                                   [CRASH_AFTER] =
+                                       &world->tally.crashes_after };
+
+    ++*counters[world->crash];
+    world->crash = CRASH_NONE;
+    world->crashes++;
+    restart(world, dice_once_in(&world->dice, 12));
+}
+
+static void
+deliver(struct world *world, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct letter *letter = &world->outbox.letters[i];
+        struct wire_link *link = wire_link_of(world, letter);
+        struct mail mail = { .side = letter->side };
+
+        judge_letter(world, letter);
+        if (!link) {
+            broker_lost(world->broker, letter->side, &letter->peer);
+            continue;
+        }
+        buf_add_slice(&mail.head, buf_slice(&letter->head));
+        buf_add_slice(&mail.body, buf_slice(&letter->body));
+        pipe_push(&link->from_broker, &mail);
+    }
+    outbox_reset(&world->outbox);
+}
+
+static void
+settle(struct world *world)
+{
+    struct err err = { 0 };
+
+    if (store_begin(world->store, world->now_ms, &err) < 0)
+        world_fail(world, "begin: %s", err.msg);
+    broker_settle(world->broker, world->now_ms);
+    store_abort(world->store);
+}
+
+/* Commits, or does not. 0, E_FULL, or 1 when the broker was ended. */
+static int
+commit(struct world *world)
+{
+    struct err err = { 0 };
+    bool is_lost = world->crash == CRASH_BEFORE ||
+                   (world->crash == CRASH_IN && dice_once_in(&world->dice, 2));
+    int rc;
+
+    if (is_lost || world->fails) {
+        store_abort(world->store);
+        world->is_turning = false;
+        judge_abort(world);
+        if (is_lost) {
+            crash(world);
+            return 1;
+        }
+        world->fails = false;
+        world->tally.commits_full++;
+        rc = E_FULL;
+    } else {
+        rc = store_commit(world->store, &err);
+    }
+    if (rc == E_FULL) {
+        judge_abort(world);
+        outbox_reset(&world->outbox);
+        if (broker_recover(world->broker, world->now_ms, false, &err) < 0)
+            world_fail(world, "recover: %s", err.msg);
+        note_read(world);
+        return rc;
+    }
+    if (rc < 0)
+        world_fail(world, "commit: %s", err.msg);
+    clocks_note_commit(world);
+    judge_commit(world);
+    if (world->crash != CRASH_NONE) {
+        /* On disk; of the answers, the first few may have been sent. */
+        size_t sent = world->crash == CRASH_AFTER
+                          ? dice_roll(&world->dice, world->outbox.count + 1)
+                          : 0;
+
+        deliver(world, sent);
+        crash(world);
+        return 1;
+    }
+    return 0;
+}
+
+static int
+transact(struct world *world, struct mail *mails, size_t count)
+{
+    struct err err = { 0 };
+    int rc;
+
+    for (size_t i = 0; i < count; i++)
+        judge_expect(world, &mails[i]);
+    clocks_read(world);
+    if (world->now_ms - world->wake_ms >= LATE_MS_MIN)
+        world->stood_ms += world->now_ms - world->wake_ms;
+    if (store_begin(world->store, world->now_ms, &err) < 0)
+        world_fail(world, "begin: %s", err.msg);
+    for (size_t i = 0; i < count; i++) {
+        broker_apply(world->broker, mails[i].side, &mails[i].peer,
+                     buf_slice(&mails[i].head), buf_slice(&mails[i].body),
+                     world->now_ms);
+    }
+    broker_turn(world->broker, world->now_ms);
+    world->wake_ms = broker_next_ms(world->broker);
+    if (world->wake_ms < world->now_ms)
+        world->wake_ms = world->now_ms;
+    world->is_turning = true;
+    rc = commit(world);
+    if (rc == 0) {
+        settle(world);
+        deliver(world, world->outbox.count);
+    }
+    return rc;
+}
+
+/* Takes messages that have arrived: of each peer the first few. */
+static void
+collect(struct world *world, struct pipe *taken)
+{
+    struct wire_link *link;
+    struct mail mail;
+
+    while (world->stray.count > 0 && dice_once_in(&world->dice, 2)) {
+        if (pipe_pull(&world->stray, &mail))
+            pipe_push(taken, &mail);
+    }
+    for (size_t i = 0; (link = wire_link_at(world, i)); i++) {
+        uint64_t most =
+            world->is_calm ? link->to_broker.count : dice_roll(&world->dice, 6);
+
+        while (most-- > 0 && pipe_pull(&link->to_broker, &mail))
+            pipe_push(taken, &mail);
+    }
+}
+
+/* One transaction, as sheafd's loop has it: when a group finds no space, its
+ * messages are applied one by one. */
+void
+shell_turn(struct world *world)
+{
+    struct pipe taken = { 0 };
+    int rc;
+
+    world->tally.turns++;
+    collect(world, &taken);
+    rc = transact(world, taken.mails, taken.count);
+    for (size_t i = 0; rc == E_FULL && i < taken.count; i++) {
+        int one = transact(world, &taken.mails[i], 1);
+
+        if (one == 1)
+            break;
+        if (one < 0) {
+            broker_refuse(world->broker, taken.mails[i].side,
+                          &taken.mails[i].peer, buf_slice(&taken.mails[i].head),
+                          one, "no space");
+            deliver(world, world->outbox.count);
+        }
+    }
+    pipe_free(&taken);
+}
+
+/* ---- its end ---- */
+
+/* Told to end: workers of its own give back what they have not started, finish
+ * their calls and go; then the next broker comes. */
+static void
+start_drain(struct world *world)
+{
+    struct err err = { 0 };
+
+    if (world->is_draining)
+        return;
+    world->tally.drains++;
+    world_tell(world, "the broker drains");
+    world->is_draining = true;
+    world->drain_until_ms = world->now_ms + world->conf.drain_ms;
+    if (store_begin(world->store, world->now_ms, &err) < 0)
+        world_fail(world, "begin: %s", err.msg);
+    broker_drain(world->broker, "sim");
+    store_abort(world->store);
+    deliver(world, world->outbox.count);
+}
+
+void
+shell_end_drain(struct world *world)
+{
+    bool is_over = true;
+
+    if (!world->is_draining)
+        return;
+    for (int i = 0; i < WORLD_WORKERS; i++)
+        is_over &= !world->workers[i].is_alive || !world->workers[i].is_own;
+    if (is_over || world->now_ms >= world->drain_until_ms)
+        shell_restart(world);
+}
+
+void
+shell_trouble(struct world *world)
+{
+    switch (dice_roll(&world->dice, 7)) {
+    case 0:
+        world->fails = true;
+        break;
+    case 1:
+        world->tally.restarts++;
+        shell_restart(world);
+        break;
+    case 2:
+        start_drain(world);
+        break;
+    default:
+        world->crash =
+            (int)dice_between(&world->dice, CRASH_BEFORE, CRASH_AFTER);
+    }
+}
