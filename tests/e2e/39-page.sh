@@ -1,11 +1,11 @@
 #!/bin/sh
 # 39-page.sh - the status page, in a browser that nobody looks at
 #
-# page.js drives Chromium over a live broker, whose upstream holds back what it
-# is told to until a file is there. The driver and the checker of accessibility
-# are npm packages, installed below build/npm-page once; that needs the network,
-# and its lack is a failure, as is that of the browser. Pictures of the page, for
-# who changes it, are left in build/…/page/.
+# page.js and sign_in.js drive Chromium over a live broker, whose upstream holds
+# back what it is told to until a file is there. The driver and the checker of
+# accessibility are npm packages, installed below build/npm-page once; that needs
+# the network, and its lack is a failure, as is that of the browser. Pictures of
+# the page, for who changes it, are left in build/…/page/.
 # SPDX-License-Identifier: MIT
 set -u
 . "$(dirname "$0")/lib.sh"
@@ -27,16 +27,6 @@ install_driver() {
     : >"$npm_dir/playwright-$PLAYWRIGHT-axe-$AXE"
 }
 
-start_gateway() { # NAME OPTION…; sets url, and GATEWAY_PID
-    gateway=$1
-    shift
-    "$BIN/sheaf-http" --listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 \
-        --connections-each 128 "$@" >"$gateway.out" 2>>"$gateway.err" &
-    GATEWAY_PID=$!
-    until_true 10 grep -q '^metrics-listen ' "$gateway.out"
-    url=$(sed -n 's/^listen //p' "$gateway.out")
-}
-
 status_of() { # CURL_ARGUMENT…
     curl -s -o body -w '%{http_code}' "$@"
 }
@@ -55,8 +45,8 @@ END
 start_upstream --script script
 start_broker --set attempts_max=2 --set backoff_base_ms=20 \
     --set backoff_cap_ms=50 --set slots_max=20 --set group_window_ms=100
-start_gateway open
-open_url=$url open_pid=$GATEWAY_PID
+start_gateway open --connections-each 128
+open_url=$api open_pid=$GATEWAY_PID
 
 # ---- what is served ----
 
@@ -110,8 +100,8 @@ tail -n 1 token >tokens
 reader=$(head -n 1 token)
 tail -n 1 token | sed 's/ submit / read /' >>tokens
 chmod 600 tokens
-start_gateway closed --tokens tokens
-closed_url=$url closed_pid=$GATEWAY_PID
+start_gateway closed --connections-each 128 --tokens tokens
+closed_url=$api closed_pid=$GATEWAY_PID
 equal "$(status_of "$closed_url/")" 200 "the page itself"
 equal "$(status_of "$closed_url/ui/events")" 401 "events without a token"
 equal "$(status_of -H "Authorization: Bearer $reader" \
@@ -144,7 +134,7 @@ wait "$BROKER_PID" 2>/dev/null
 start_broker --set attempts_max=2 --set backoff_base_ms=20 \
     --set backoff_cap_ms=50 --set slots_max=20 --set group_window_ms=100
 wait $page_pid || fail "the page in a browser"
-OWNER=$owner READER=$reader node "$here/page.js" "$browser" "$pictures" \
+OWNER=$owner READER=$reader node "$here/sign_in.js" "$browser" "$pictures" \
     "$closed_url" || fail "the page in a browser that signs in"
 
 for case in costs drops; do

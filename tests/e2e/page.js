@@ -1,14 +1,9 @@
 /* page.js - drives a browser over the status page, for 39-page.sh
  *
  *   node page.js BROWSER PICTURES URL BROKER_PID GATEWAY_PID
- *   node page.js BROWSER PICTURES URL
  *
- * The first is for a gateway without tokens, the second takes OWNER's and
- * READER's from the environment. Both processes are killed; the script starts
- * the broker again, when there is a file away-seen.
- *
- * Nothing waits for a time: until() waits for a claim about the page, with a
- * deadline, and says which claim did not come true.
+ * The gateway has no tokens. Both processes are killed; the script starts the
+ * broker again, when there is a file away-seen.
  */
 /* SPDX-License-Identifier: MIT */
 'use strict';
@@ -16,132 +11,24 @@
 const assert = require('node:assert/strict');
 const { execFileSync, spawn } = require('node:child_process');
 const fs = require('node:fs');
-const http = require('node:http');
-const { chromium } = require('playwright-core');
+const {
+  accessible,
+  bar,
+  drive,
+  fits,
+  many,
+  nothingWrong,
+  open,
+  pictures,
+  say,
+  submit,
+  text,
+  until,
+  url,
+} = require('./browser.js');
 
-const [browserPath, pictures, url, brokerPid, gatewayPid] =
-  process.argv.slice(2);
-const WAIT_MS = 15000;
-const POLL_MS = 30;
-const STREAMS_MAX = 64;
+const [brokerPid, gatewayPid] = process.argv.slice(5);
 const MANY = 100; // more than one answer of the broker holds
-const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-const began = Date.now();
-
-function say(text) {
-  console.log(
-    `39-page: ${text} (${((Date.now() - began) / 1000).toFixed(1)} s)`,
-  );
-}
-
-/* Waits until a function, which is called in the page, gives something true.
- * The driver's own waiting would need what the page's policy forbids. */
-async function until(page, claim, test, argument) {
-  const end = Date.now() + WAIT_MS;
-  let found;
-  while (!(found = await page.evaluate(test, argument))) {
-    if (Date.now() > end) {
-      await page.screenshot({ path: `${pictures}/failed.png` });
-      throw new Error(`not within ${WAIT_MS} ms: ${claim}`);
-    }
-    await new Promise(done => setTimeout(done, POLL_MS));
-  }
-  return found;
-}
-
-const text = (page, selector) => page.textContent(selector);
-const bar = (page, uuid) =>
-  page
-    .getAttribute(`[data-batch="${uuid}"] [role=progressbar]`, 'aria-valuenow')
-    .then(Number);
-
-function submit(name, drafts) {
-  return execFileSync(
-    'sheaf',
-    ['submit', '--input', 'jsonl', '--goal', 'Summarize', '--name', name, '-'],
-    { input: drafts.map(draft => JSON.stringify(draft)).join('\n') },
-  )
-    .toString()
-    .trim();
-}
-
-function many(count, word) {
-  return Array.from({ length: count }, (_, i) => ({
-    id: `${word}-${i}`,
-    text: `Number ${i} is ${word}.`,
-  }));
-}
-
-/* A page in which a dialog, an injected element, an error or a violation of the
- * policy is remembered. */
-async function open(browser, options = {}) {
-  const context = await browser.newContext({
-    viewport: { width: 1280, height: 900 },
-    ...options,
-  });
-  const page = await context.newPage();
-  page.wrongs = [];
-  page.on('dialog', dialog => {
-    page.wrongs.push(`a dialog: ${dialog.message()}`);
-    dialog.dismiss();
-  });
-  page.on('pageerror', error => page.wrongs.push(`an error: ${error.stack}`));
-  page.on('console', message => {
-    if (/Content Security Policy/i.test(message.text()))
-      page.wrongs.push(message.text());
-  });
-  await page.addInitScript(() => {
-    window.violations = [];
-    document.addEventListener('securitypolicyviolation', event =>
-      window.violations.push(`${event.violatedDirective} ${event.blockedURI}`),
-    );
-  });
-  return page;
-}
-
-async function nothingWrong(page) {
-  assert.deepEqual(page.wrongs, []);
-  assert.deepEqual(await page.evaluate(() => window.violations), []);
-  const strange = await page.evaluate(() =>
-    [
-      ...document.querySelectorAll(
-        'img, iframe, script:not([src="/page/page.js"]), style, [onerror]',
-      ),
-    ].map(node => node.outerHTML),
-  );
-  assert.deepEqual(strange, []);
-}
-
-async function accessible(page, what) {
-  await page.evaluate(axe);
-  const found = await page.evaluate(() =>
-    window.axe.run(document, { resultTypes: ['violations'] }),
-  );
-  const grave = found.violations.filter(violation =>
-    ['serious', 'critical'].includes(violation.impact),
-  );
-  assert.deepEqual(
-    grave.map(violation => [
-      violation.id,
-      violation.nodes.map(node => `${node.html} ${node.failureSummary}`),
-    ]),
-    [],
-    `${what}: accessibility`,
-  );
-}
-
-async function fits(page, what) {
-  const [wide, shown] = await page.evaluate(() => [
-    document.documentElement.scrollWidth,
-    window.innerWidth,
-  ]);
-  assert.ok(
-    wide <= shown,
-    `${what}: ${wide} pixels wide on a screen of ${shown}`,
-  );
-}
-
-/* ---- without tokens ---- */
 
 async function theBarMoves(page) {
   const uuid = submit('half is held', [
@@ -631,94 +518,4 @@ async function withoutTokens(browser) {
   await nothingWrong(page);
 }
 
-/* ---- with tokens ---- */
-
-function stream(token) {
-  return new Promise((resolve, reject) => {
-    const request = http.get(
-      `${url}/ui/events`,
-      { headers: { Authorization: `Bearer ${token}` }, agent: false },
-      reply => resolve({ request, reply }),
-    );
-    request.on('error', reject);
-  });
-}
-
-/* Streams are as many as the limit says, as soon as the browser's is gone. */
-async function streamsAreBounded() {
-  const end = Date.now() + WAIT_MS;
-  const streams = [];
-  while (streams.length < STREAMS_MAX) {
-    const one = await stream(process.env.OWNER);
-    if (one.reply.statusCode === 200) streams.push(one);
-    else one.request.destroy();
-    assert.ok(Date.now() < end, `${streams.length} streams are served`);
-  }
-  const { reply, request } = await stream(process.env.OWNER);
-  assert.equal(reply.statusCode, 503);
-  for (const one of [...streams, { request }]) one.request.destroy();
-  say(`${STREAMS_MAX} pages are served, and no more`);
-}
-
-async function withTokens(browser) {
-  const page = await open(browser);
-  await page.goto(`${url}/`);
-  await until(page, 'the sign-in', () => document.activeElement.id === 'token');
-  await accessible(page, 'the sign-in');
-  await page.screenshot({ path: `${pictures}/sign-in-light.png` });
-  await page.fill('#token', 'sk-sheaf-this-is-no-token-at-all');
-  await page.keyboard.press('Enter');
-  await until(page, 'the refusal', () =>
-    /Incorrect API key/.test(
-      document.querySelector('#sign-in-error').textContent,
-    ),
-  );
-  await page.fill('#token', process.env.READER);
-  await page.keyboard.press('Enter');
-  await until(page, 'no batches of others', () =>
-    /^No batch yet/.test(document.querySelector('#batches-empty').textContent),
-  );
-  assert.match(await text(page, '#who-name'), /^alice \(read\)/);
-  await page.screenshot({
-    path: `${pictures}/empty-light.png`,
-    fullPage: true,
-  });
-  await page.click('#sign-out');
-  await until(
-    page,
-    'the sign-in again',
-    () => document.activeElement.id === 'token',
-  );
-  await page.fill('#token', process.env.OWNER);
-  await page.keyboard.press('Enter');
-  await until(
-    page,
-    'batches',
-    () => document.querySelectorAll('#batches li').length >= 4,
-  );
-  assert.deepEqual(
-    await page.evaluate(() => [Object.keys(localStorage), document.cookie]),
-    [[], ''],
-  );
-  await nothingWrong(page);
-  await page.context().close();
-  say('who signs in sees what is his');
-  await streamsAreBounded();
-}
-
-async function main() {
-  const browser = await chromium.launch({
-    executablePath: browserPath,
-    args: ['--no-sandbox'],
-  });
-  try {
-    await (brokerPid ? withoutTokens(browser) : withTokens(browser));
-  } finally {
-    await browser.close();
-  }
-}
-
-main().catch(error => {
-  console.error(error);
-  process.exit(1);
-});
+drive(withoutTokens);
