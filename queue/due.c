@@ -176,7 +176,12 @@ due_retry(struct broker *broker, const struct timer *timer, int64_t now_ms)
 
     /* Cancelled in the meantime: nothing is tried again. */
     if (store_batch_get(broker->env.store, timer->id, &batch) < 0 ||
-        !batch_is_under_way(&batch) || batch.retry_mask == 0) {
+        !batch_is_under_way(&batch)) {
+        return;
+    }
+    if (batch.retry_mask == 0) {
+        /* It is through; or repair found the batch complete, which ends it. */
+        store_batch_put(broker->env.store, &batch, now_ms);
         return;
     }
     if (store_retry_drafts(broker->env.store, &batch, &batch.retry_index,

@@ -101,7 +101,7 @@ store_client_key(struct slice client, struct slice key,
     buf_fini(&joined);
 }
 
-static void
+void
 batch_put(struct store *store, const struct batch *batch)
 {
     assert(batch->id > 0);

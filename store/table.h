@@ -202,6 +202,11 @@ struct timer delivery_timer(const struct delivery *delivery);
 /* Writes the rows by which a delivery is found when it is due. */
 void delivery_place(struct store *store, const struct delivery *delivery);
 
+/* ---- batches ---- */
+
+/* Writes a batch's record as it is: one that is complete does not end by that. */
+void batch_put(struct store *store, const struct batch *batch);
+
 /* ---- drafts and results ---- */
 
 /* Writes a draft's record. */

@@ -118,7 +118,7 @@ compare_counters(struct check *check, struct batch *batch,
         is_changed = true;
     }
     if (is_changed)
-        store_batch_put(check->store, batch, check->store->now_ms);
+        batch_put(check->store, batch);
 }
 
 /* Of a dropped batch the record stays, with the counts that it had, and rows of
@@ -196,9 +196,12 @@ compare_drafts(struct check *check, struct batch *batch)
     /* Where something is missing, what was counted is the better witness. */
     if (tally.is_whole)
         compare_counters(check, batch, &tally);
-    if (MEND(check, !batch_is_under_way(batch) || !batch_is_complete(batch),
+    /* The broker ends it: files are made then, and webhooks told. */
+    if (MEND(check,
+             !batch_is_under_way(batch) || !batch_is_complete(batch) ||
+                 has_work(check, TIMER_RETRY, batch->id),
              "complete, but %s", batch_state_name(batch->state))) {
-        store_batch_put(check->store, batch, check->store->now_ms);
+        set_work(check, TIMER_RETRY, batch->id);
     }
     EXPECT(check, batch->state != BATCH_FINISHED || batch_is_complete(batch),
            "finished, but not complete");

@@ -116,10 +116,11 @@ retry_slice(struct play *play, const struct timer *timer)
     bool is_more;
 
     if (store_batch_get(play->store, timer->id, &batch) < 0 ||
-        batch.state != BATCH_SEALED || batch.retry_mask == 0) {
+        batch.state != BATCH_SEALED) {
         return false;
     }
-    is_more = store_retry_drafts(play->store, &batch, &batch.retry_index,
+    is_more = batch.retry_mask != 0 &&
+              store_retry_drafts(play->store, &batch, &batch.retry_index,
                                  batch.retry_mask, &intake);
     if (!is_more)
         batch.retry_mask = 0;

@@ -1,4 +1,4 @@
-/* What repair makes good where files and batches hang together. */
+/* What repair makes good where batches hang together with files and events. */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -7,8 +7,8 @@
 
 #include "store/filing.h"
 #include "store/verify.h"
+#include "tests/broker_event.h"
 #include "tests/broker_file.h"
-#include "tests/broker_hand.h"
 
 TestSuite(broker_repair, .timeout = 60);
 
@@ -64,7 +64,8 @@ lose_timers(enum timer_kind kind)
     cr_assert_gt(lost, 0, "no timer of kind %d", (int)kind);
 }
 
-/* Repair finds something, says so, and leaves nothing. */
+/* Repair finds something, says so, and leaves nothing. No broker is there while
+ * it does: what ends then is nobody's to notice. */
 static void
 expect_repair(const char *reason)
 {
@@ -73,6 +74,7 @@ expect_repair(const char *reason)
                              .open_ttl_ms = bench.conf.open_ttl_ms };
     struct err err = { 0 };
 
+    store_watch(bench.store, NULL, NULL);
     cr_assert_eq(store_repair(bench.store, &verify, &err), 0, "%s", err.msg);
     cr_expect_gt(verify.mended, 0);
     cr_expect_eq(verify.findings, 0);
@@ -195,6 +197,31 @@ Test(broker_repair, lets_a_file_go_in_time_and_to_its_end)
     expect_repair("nothing removes what it has");
     bench_run(&bench);
     cr_expect_eq(bench_stat(&bench, "files"), 0);
+    bench_verify(&bench);
+    bench_fini(&bench);
+}
+
+/* Its last draft is done, and its counters hide that. */
+Test(broker_repair, lets_a_complete_batch_end_and_be_told_of)
+{
+    struct hand *hand = event_bench(&bench);
+    struct batch row;
+
+    bench_submit(&bench, "k", NULL, EVENT_DRAFT, batch);
+    cr_assert_eq(store_begin(bench.store, bench.now_ms, NULL), 0);
+    cr_assert_eq(store_batch_after(bench.store, 0, &row), 0);
+    row.draft_count++;
+    cr_assert_not(store_batch_put(bench.store, &row, bench.now_ms));
+    cr_assert_eq(store_commit(bench.store, NULL), 0);
+    bench_advance(&bench, bench.conf.group_window_ms);
+    bench_work(&bench);
+    cr_assert_str_eq(bench_state(&bench, batch), "sealed");
+    expect_repair("drafts: 2, counted 1");
+    hand_hello(hand);
+    bench_run(&bench);
+    cr_expect_str_eq(bench_state(&bench, batch), "finished");
+    cr_assert_eq(hand->parcel_count, 1);
+    cr_expect(strstr(hand->parcels[0].body, "\"type\":\"batch.completed\""));
     bench_verify(&bench);
     bench_fini(&bench);
 }

@@ -363,7 +363,8 @@ Test(verify, counters_are_counted_again)
     play_end(&play);
 }
 
-/* The last draft was counted and the batch left as it was. */
+/* The last draft was counted and the batch left as it was: what goes on with it,
+ * in a broker, ends it. */
 Test(verify, a_batch_that_is_complete_is_finished)
 {
     struct batch batch;
@@ -380,6 +381,8 @@ Test(verify, a_batch_that_is_complete_is_finished)
     store_batch_put(play.store, &batch, play.now_ms);
     play_commit(&play);
     cr_expect_eq(repair(play.store, NULL).findings, 0);
+    cr_expect_eq(play_due(&play, 10), 1);
     cr_expect_eq(play_get_batch(&play, id).state, BATCH_FINISHED);
+    play_check(&play);
     play_end(&play);
 }
