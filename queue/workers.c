@@ -136,6 +136,20 @@ count_loss(struct broker *broker, struct request *request,
     return false;
 }
 
+/* A session holds a lease no more, and nothing is reported of it. A call that may
+ * have been made has been paid for. */
+static void
+take_away(struct broker *broker, struct session *session, struct held held)
+{
+    session_drop(session, held.request, held.fence);
+    broker->has_moved = true;
+    if (!held.is_started) {
+        schedule_settle(broker->schedule, &held.charge, 0);
+        upstreams_returned(broker->upstreams, &held.bound,
+                           store_now_ms(broker->env.store));
+    }
+}
+
 void
 worker_lose_lease(struct broker *broker, struct session *session,
                   const struct held *held)
@@ -143,15 +157,8 @@ worker_lose_lease(struct broker *broker, struct session *session,
     struct held lost = *held;
     struct request request;
 
-    session_drop(session, lost.request, lost.fence);
-    broker->has_moved = true;
+    take_away(broker, session, lost);
     broker->has_results |= upstreams_has_stopped(broker->upstreams);
-    /* A call that may have been made has been paid for. */
-    if (!lost.is_started) {
-        schedule_settle(broker->schedule, &lost.charge, 0);
-        upstreams_returned(broker->upstreams, &lost.bound,
-                           store_now_ms(broker->env.store));
-    }
     if (store_request_get(broker->env.store, lost.request, &request) < 0 ||
         request.state != REQUEST_LEASED || request.fence != lost.fence) {
         return;
@@ -255,8 +262,7 @@ worker_cancel(struct broker *broker, uint64_t request, uint32_t fence)
 
     if (!session)
         return;
-    session_drop(session, request, fence);
-    broker->has_moved = true;
+    take_away(broker, session, *session_find(session, request, fence));
     say_cancel(broker, session, request, fence);
 }
 

@@ -257,6 +257,37 @@ Test(broker_upstreams, a_throttle_calls_back_what_has_not_started,
     finish(uuid);
 }
 
+/* The rate that it would have taken is another's. */
+Test(broker_upstreams, a_cancel_gives_back_what_was_not_called, .init = set_up,
+     .fini = tear_down)
+{
+    bench.conf.upstreams[0].requests_per_minute = 20; /* one at once */
+    begin();
+    submit("a", "one", 1, uuid);
+    cr_assert_eq(slips_to("one", SLIP_WAITING, NULL), 1);
+    bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", uuid);
+    cr_assert_eq(slips_to("one", SLIP_WAITING, NULL), 0);
+    submit("b", "one", 1, other);
+    cr_expect_eq(slips_to("one", SLIP_WAITING, NULL), 1);
+}
+
+/* It may have been made, and is paid for. */
+Test(broker_upstreams, a_cancel_gives_back_nothing_of_a_call, .init = set_up,
+     .fini = tear_down)
+{
+    bench.conf.upstreams[0].requests_per_minute = 20; /* one at once */
+    begin();
+    submit("a", "one", 1, uuid);
+    cr_assert_eq(hand_start(hand), 1);
+    hand_beat(hand);
+    bench_run(&bench);
+    bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", uuid);
+    submit("b", "one", 1, other);
+    cr_expect_eq(slips_to("one", SLIP_WAITING, NULL), 0);
+    bench_advance(&bench, 3200);
+    cr_expect_eq(slips_to("one", SLIP_WAITING, NULL), 1);
+}
+
 /* What is learnt from a refusal is kept to: one lease after the other, none of
  * them ahead. */
 Test(broker_upstreams, calls_are_spread_after_a_refusal, .init = set_up,
