@@ -371,6 +371,9 @@ tell_share(const struct alert *alert, const struct conf *conf, struct buf *out)
         break;
     }
     buf_addf(out, "; the limit is %.0f %%", alert->limit);
+    if (alert->kind == ALERT_HIT_RATE && alert->value == 0)
+        buf_add_str(out, "; where none repeats another, set it to 0 "
+                         "(alert_hit_percent)");
 }
 
 void

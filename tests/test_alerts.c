@@ -171,6 +171,27 @@ Test(alerts, a_floor_has_its_margin_above, .init = set_up, .fini = tear_down)
     expect_news(ALERT_HIT_RATE, false);
 }
 
+/* Nobody knows that but who submits them. */
+Test(alerts, drafts_that_never_repeat_are_told_how_to_be_let_alone,
+     .init = set_up, .fini = tear_down)
+{
+    struct buf text = { 0 };
+
+    pass(conf.alert_hit_for_ms + 2 * MINUTE, 100, 1);
+    alert_tell(alert_of(ALERT_HIT_RATE, -1), &conf, &text);
+    cr_expect_null(strstr(text.data, "alert_hit_percent"), "%s", text.data);
+    expect_news(ALERT_HIT_RATE, true);
+    pass(30 * MINUTE, 100, 0);
+    buf_reset(&text);
+    alert_tell(alert_of(ALERT_HIT_RATE, -1), &conf, &text);
+    cr_expect(strstr(text.data, "set it to 0 (alert_hit_percent)"), "%s",
+              text.data);
+    conf.alert_hit_percent = 0;
+    pass(30 * MINUTE, 100, 0);
+    expect_news(ALERT_HIT_RATE, false);
+    buf_fini(&text);
+}
+
 Test(alerts, too_few_samples_say_nothing, .init = set_up, .fini = tear_down)
 {
     struct buf text = { 0 };
