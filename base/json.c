@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE /* le64toh */
 #include "base/json.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +11,9 @@
 #define TOKENS_FIRST 64 /* room for tokens at first */
 #define PAIRS_MAX    16 /* names compared each with each; more are sorted */
 #define EXCERPT_MAX  64 /* bytes of a key in a reason */
+
+#define BLOCK_BYTES 16 /* looked at at once */
+#define RUN_BYTES   32 /* two of them */
 
 #define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
 
@@ -110,6 +115,22 @@ add_token(struct reader *reader, enum json_type type, const char *end)
     return 0;
 }
 
+/* True if what stands for itself goes on for RUN_BYTES. */
+static bool
+is_run(const char *at)
+{
+    signed char __attribute__((vector_size(BLOCK_BYTES))) low, high, ends;
+    uint64_t halves[2];
+
+    memcpy(&low, at, BLOCK_BYTES);
+    memcpy(&high, at + BLOCK_BYTES, BLOCK_BYTES);
+    /* Bytes beyond ASCII are below zero. */
+    ends = (low < 0x20) | (low == '"') | (low == '\\') | (high < 0x20) |
+           (high == '"') | (high == '\\');
+    memcpy(halves, &ends, sizeof(halves));
+    return (halves[0] | halves[1]) == 0;
+}
+
 static bool
 is_plain(char c)
 {
@@ -118,21 +139,25 @@ is_plain(char c)
     return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
 }
 
-/* Skips ASCII that stands for itself, by eight bytes while it lasts. The test
- * is exact for a whole word: a borrow can only reach a byte above one that
- * ends the run anyway. */
+/* Skips ASCII that stands for itself: by runs, and where one is broken by words.
+ * The lowest bit that is set there is exact: a borrow can only reach bytes
+ * above one that ends the run. */
 static const char *
 skip_plain(const char *at, const char *end)
 {
+    while (end - at >= RUN_BYTES && is_run(at))
+        at += RUN_BYTES;
     while (end - at >= (ptrdiff_t)sizeof(uint64_t)) {
         uint64_t word, ends;
 
         memcpy(&word, at, sizeof(word));
+        word = le64toh(word);
         ends = word | (word - EACH_BYTE(0x20)) |
                ((word ^ EACH_BYTE('"')) - EACH_BYTE(1)) |
                ((word ^ EACH_BYTE('\\')) - EACH_BYTE(1));
-        if (ends & EACH_BYTE(0x80))
-            break;
+        ends &= EACH_BYTE(0x80);
+        if (ends)
+            return at + __builtin_ctzll(ends) / 8;
         at += sizeof(word);
     }
     while (at < end && is_plain(*at))
@@ -176,10 +201,22 @@ skip_escape(const struct reader *reader, const char **at)
     return 0;
 }
 
+/* Adds the token of a string whose closing quote is at `at`. */
+static int
+add_string(struct reader *reader, const char *at, bool is_plain_all)
+{
+    int rc = add_token(reader, JSON_STRING, at + 1);
+
+    if (rc == 0)
+        reader->doc->tokens[reader->doc->count - 1].is_plain = is_plain_all;
+    return rc;
+}
+
 static int
 read_string(struct reader *reader, bool *has_escapes)
 {
     const char *at = reader->at + 1;
+    bool is_plain_all = true;
     size_t bytes;
     int rc;
 
@@ -189,7 +226,8 @@ read_string(struct reader *reader, bool *has_escapes)
             return fail(reader, JSON_FAULT_SYNTAX, at,
                         "the text ends in a string");
         if (*at == '"')
-            return add_token(reader, JSON_STRING, at + 1);
+            return add_string(reader, at, is_plain_all);
+        is_plain_all = false;
         if (*at == '\\') {
             *has_escapes = true;
             rc = skip_escape(reader, &at);

@@ -69,10 +69,11 @@ enum json_fault {
 };
 
 struct json_token {
-    enum json_type type;
-    uint32_t start; /* offset in the text; a string's includes its quote */
-    uint32_t bytes; /* length in the text, quotes included */
-    uint32_t next;  /* index of the token behind this one's last descendant */
+    enum json_type type : 8;
+    bool is_plain : 1; /* a string that stands for itself: ASCII, no escapes */
+    uint32_t start;    /* offset in the text; a string's includes its quote */
+    uint32_t bytes;    /* length in the text, quotes included */
+    uint32_t next; /* index of the token behind this one's last descendant */
 };
 
 /* Zero-initialised is valid. Reused for many texts: json_parse() keeps the
@@ -142,6 +143,9 @@ int json_double(const struct json_doc *doc, size_t at, double *value);
  * sorted by their raw key bytes (without the quotes; equal ones stay in order),
  * blanks dropped, string and number tokens verbatim. */
 void json_canonical(const struct json_doc *doc, size_t at, struct buf *out);
+
+/* The order of members in that form, by their raw keys: below 0, 0, above 0. */
+int json_key_order(struct slice left, struct slice right);
 
 /* Counts code points of a decoded string token (escapes count as what they
  * stand for; a surrogate pair is one). 0 for other types. */

@@ -14,7 +14,8 @@
 #define UTF8_MAX     4 /* bytes of one character */
 #define QUOTES_BYTES 2
 #define REPLACEMENT  0xfffd /* stands for a lone surrogate */
-#define LOW_BITS     UINT64_C(0x0101010101010101)
+#define BLOCK_BYTES  16     /* looked at at once */
+#define BLOCKS_MAX   255    /* counted in bytes before they are added up */
 
 static bool
 has_type(const struct json_doc *doc, size_t at, enum json_type type)
@@ -121,6 +122,16 @@ spells(struct slice inner, struct slice name)
     return name.bytes == 0;
 }
 
+/* True if the string at `at`, decoded, is this name. */
+static bool
+is_name(const struct json_doc *doc, size_t at, struct slice name)
+{
+    struct slice inner = json_inner(doc, at);
+
+    return doc->tokens[at].is_plain ? slice_equal(inner, name)
+                                    : spells(inner, name);
+}
+
 static size_t
 find_member(const struct json_doc *doc, size_t at, struct slice name)
 {
@@ -137,7 +148,7 @@ find_member(const struct json_doc *doc, size_t at, struct slice name)
             (name.bytes > 0 && *inner != *name.data && *inner != '\\')) {
             continue;
         }
-        if (spells(json_inner(doc, i), name))
+        if (is_name(doc, i, name))
             return i + 1;
     }
     return JSON_NONE;
@@ -224,14 +235,19 @@ json_inner(const struct json_doc *doc, size_t at)
 bool
 json_is(const struct json_doc *doc, size_t at, const char *str)
 {
-    return has_type(doc, at, JSON_STRING) &&
-           spells(json_inner(doc, at), slice_of(str));
+    return has_type(doc, at, JSON_STRING) && is_name(doc, at, slice_of(str));
 }
 
 size_t
 json_decode(const struct json_doc *doc, size_t at, struct buf *out)
 {
-    return json_decode_inner(json_inner(doc, at), out);
+    struct slice inner = json_inner(doc, at);
+
+    if (inner.bytes > 0 && doc->tokens[at].is_plain) {
+        buf_add_slice(out, inner);
+        return 0;
+    }
+    return json_decode_inner(inner, out);
 }
 
 size_t
@@ -299,22 +315,29 @@ json_double(const struct json_doc *doc, size_t at, double *value)
     return 0;
 }
 
-/* The bytes of a piece that go on with a character: 10xxxxxx, eight
- * at a time: one bit is left of each byte, and the product adds them up. */
+/* The bytes that go on with a character, 10xxxxxx, a block at a time: each of
+ * its bytes has a count of its own. */
 static size_t
-count_followers(struct slice piece)
+count_followers(struct slice text)
 {
-    size_t count = 0, i = 0;
+    size_t count = 0, at = 0;
 
-    for (; i + sizeof(uint64_t) <= piece.bytes; i += sizeof(uint64_t)) {
-        uint64_t word;
+    while (text.bytes - at >= BLOCK_BYTES) {
+        signed char __attribute__((vector_size(BLOCK_BYTES))) block,
+            counts = { 0 };
+        unsigned char sums[BLOCK_BYTES];
+        size_t left = (text.bytes - at) / BLOCK_BYTES;
 
-        memcpy(&word, piece.data + i, sizeof(word));
-        word = (word >> 7) & ~(word >> 6) & LOW_BITS;
-        count += (word * LOW_BITS) >> 56;
+        for (size_t i = 0; i < left && i < BLOCKS_MAX; i++, at += BLOCK_BYTES) {
+            memcpy(&block, text.data + at, BLOCK_BYTES);
+            counts -= block < -0x40; /* which is -1 where it is true */
+        }
+        memcpy(sums, &counts, BLOCK_BYTES);
+        for (size_t i = 0; i < BLOCK_BYTES; i++)
+            count += sums[i];
     }
-    for (; i < piece.bytes; i++)
-        count += ((unsigned char)piece.data[i] & 0xc0) == 0x80;
+    for (; at < text.bytes; at++)
+        count += ((unsigned char)text.data[at] & 0xc0) == 0x80;
     return count;
 }
 
@@ -323,12 +346,20 @@ json_code_points(const struct json_doc *doc, size_t at)
 {
     struct slice rest = json_inner(doc, at);
     char utf8[UTF8_MAX];
-    size_t count = 0, lone_count = 0;
+    size_t count, lone_count = 0;
+    const char *slash;
 
-    while (rest.bytes > 0) {
-        struct slice piece = take_piece(&rest, utf8, &lone_count);
+    if (rest.bytes == 0 || doc->tokens[at].is_plain)
+        return rest.bytes;
+    count = rest.bytes - count_followers(rest);
+    /* Each escape is one, whatever it is spelt with. */
+    while (rest.bytes > 0 && (slash = memchr(rest.data, '\\', rest.bytes))) {
+        size_t bytes;
 
-        count += piece.bytes - count_followers(piece);
+        skip(&rest, (size_t)(slash - rest.data));
+        bytes = rest.bytes;
+        (void)take_piece(&rest, utf8, &lone_count);
+        count -= bytes - rest.bytes - 1;
     }
     return count;
 }

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 
 #define CHILDREN_FIRST 32 /* room for children at first */
+#define INSERT_MAX     16 /* members put in order one by one; more: sorted */
 
 /* An element, or a member by its key. */
 struct child {
@@ -23,31 +24,60 @@ struct canon {
     struct child *children;
     size_t count;
     size_t capacity;
+    struct child first[CHILDREN_FIRST]; /* where most find room */
 };
+
+int
+json_key_order(struct slice left, struct slice right)
+{
+    size_t bytes = left.bytes < right.bytes ? left.bytes : right.bytes;
+    int order = bytes > 0 ? memcmp(left.data, right.data, bytes) : 0;
+
+    if (order == 0 && left.bytes != right.bytes)
+        order = left.bytes < right.bytes ? -1 : 1;
+    return order;
+}
 
 static int
 compare_members(const void *a, const void *b)
 {
     const struct child *left = a, *right = b;
-    size_t bytes =
-        left->key.bytes < right->key.bytes ? left->key.bytes : right->key.bytes;
-    int order = memcmp(left->key.data, right->key.data, bytes);
+    int order = json_key_order(left->key, right->key);
 
-    if (order == 0 && left->key.bytes != right->key.bytes)
-        order = left->key.bytes < right->key.bytes ? -1 : 1;
     if (order == 0 && left->token != right->token)
         order = left->token < right->token ? -1 : 1;
     return order;
+}
+
+/* Few are put in order one by one, as they mostly are in it. */
+static void
+sort_members(struct child *members, size_t count)
+{
+    if (count > INSERT_MAX) {
+        qsort(members, count, sizeof(members[0]), compare_members);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        struct child member = members[i];
+        size_t at = i;
+
+        for (; at > 0 && compare_members(&members[at - 1], &member) > 0; at--)
+            members[at] = members[at - 1];
+        members[at] = member;
+    }
 }
 
 static void
 push_child(struct canon *canon, size_t token)
 {
     if (canon->count == canon->capacity) {
-        canon->capacity =
-            canon->capacity ? canon->capacity * 2 : CHILDREN_FIRST;
-        canon->children = mem_grow(canon->children, canon->capacity,
-                                   sizeof(canon->children[0]));
+        bool is_first = canon->children == canon->first;
+
+        canon->capacity *= 2;
+        canon->children = mem_grow(is_first ? NULL : canon->children,
+                                   canon->capacity, sizeof(canon->children[0]));
+        if (is_first)
+            memcpy(canon->children, canon->first, sizeof(canon->first));
     }
     canon->children[canon->count++] = (struct child){
         .key = json_inner(canon->doc, token),
@@ -70,10 +100,8 @@ put_value(struct canon *canon, size_t at)
     for (size_t i = at + 1; i < tokens[at].next; i = tokens[i].next)
         push_child(canon, i);
     count = canon->count - first;
-    if (is_object && count > 1) {
-        qsort(canon->children + first, count, sizeof(canon->children[0]),
-              compare_members);
-    }
+    if (is_object)
+        sort_members(canon->children + first, count);
     buf_add_char(canon->out, is_object ? '{' : '[');
     for (size_t i = 0; i < count; i++) {
         /* By index: the block moves when it grows for those further in. */
@@ -109,12 +137,19 @@ put_escape(struct buf *out, unsigned char byte)
 void
 json_canonical(const struct json_doc *doc, size_t at, struct buf *out)
 {
-    struct canon canon = { .doc = doc, .out = out };
+    struct canon canon;
 
     assert(at < doc->count);
+    /* Not the room for children: they are set as they come. */
+    canon.doc = doc;
+    canon.out = out;
+    canon.children = canon.first;
+    canon.count = 0;
+    canon.capacity = CHILDREN_FIRST;
     put_value(&canon, at);
     assert(canon.count == 0);
-    free(canon.children);
+    if (canon.children != canon.first)
+        free(canon.children);
 }
 
 void

@@ -157,23 +157,24 @@ Test(json, refuses_what_is_no_json_and_says_where)
     }
 }
 
-/* Strings are read by whole words where they can be. */
+/* Strings are read by runs, and by whole words, where they can be. */
 Test(json, every_byte_counts_the_same_wherever_it_stands)
 {
+    enum { INNER = 104 };
     struct json_doc doc = { 0 };
     struct err err;
 
     for (int byte = 0; byte < 256; byte++) {
         bool is_plain = byte >= 0x20 && byte < 0x80 && byte != '"';
 
-        for (size_t at = 1; at <= 24; at++) {
-            char text[26], want[64] = "", *copy;
+        for (size_t at = 1; at <= INNER; at++) {
+            char text[INNER + 2], want[64] = "", *copy;
 
             memset(text, 'n', sizeof(text)); /* behind a backslash: LF */
             text[0] = text[sizeof(text) - 1] = '"';
             text[at] = (char)byte;
-            if (byte == '\\' && at == 24)
-                text[23] = '\\';
+            if (byte == '\\' && at == INNER)
+                text[INNER - 1] = '\\';
             if (byte == '"') {
                 snprintf(want, sizeof(want),
                          "byte %zu: nothing may follow the value", at + 2);
@@ -185,6 +186,8 @@ Test(json, every_byte_counts_the_same_wherever_it_stands)
             copy = parse_copy(&doc, text, sizeof(text), JSON_INPUT, &err);
             cr_expect_str_eq(err.msg, want, "byte 0x%02x at %zu: got %s", byte,
                              at, err.msg);
+            if (!*want)
+                cr_expect_eq(doc.tokens[0].is_plain, byte != '\\');
             free(copy);
         }
     }

@@ -178,6 +178,41 @@ Test(json_token, strings_are_decoded_to_valid_utf_8)
     json_fini(&doc);
 }
 
+/* Characters are counted by blocks, and blocks by the hundred. */
+Test(json_token, long_strings_have_as_many_code_points_as_characters)
+{
+    static const char *const characters[] = {
+        "a",   "\xc3\xbc", "\xe6\x97\xa5",  "\xf0\x9f\x98\x80",
+        "\\n", "\\u00fc",  "\\ud83d\\ude00"
+    };
+    struct json_doc doc = { 0 };
+    struct buf text = { 0 }, mixed = { 0 };
+
+    for (size_t count = 1; count < 6000; count = count * 3 / 2 + 1) {
+        buf_reset(&mixed);
+        buf_add_char(&mixed, '"');
+        for (size_t kind = 0; kind < COUNT(characters); kind++) {
+            buf_reset(&text);
+            buf_add_char(&text, '"');
+            for (size_t i = 0; i < count; i++) {
+                buf_add_str(&text, characters[kind]);
+                buf_add_str(&mixed, characters[(i + kind) * 5 % 7]);
+            }
+            buf_add_char(&text, '"');
+            parse(&doc, text.data);
+            cr_expect_eq(json_code_points(&doc, 0), count, "%zu of %s", count,
+                         characters[kind]);
+            cr_expect_eq(doc.tokens[0].is_plain, kind == 0);
+        }
+        buf_add_char(&mixed, '"');
+        parse(&doc, mixed.data);
+        cr_expect_eq(json_code_points(&doc, 0), count * COUNT(characters));
+    }
+    buf_fini(&text);
+    buf_fini(&mixed);
+    json_fini(&doc);
+}
+
 Test(json_token, integers_are_exact_and_within_their_range)
 {
     static const struct {

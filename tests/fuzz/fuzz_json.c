@@ -44,6 +44,8 @@ check_string(const struct json_doc *doc, size_t at, enum json_mode mode)
         i += bytes;
     }
     must(json_code_points(doc, at) == characters);
+    must(!doc->tokens[at].is_plain ||
+         slice_equal(json_inner(doc, at), buf_slice(&decoded)));
     json_write_string(&written, decoded.data, decoded.bytes);
     read_again(&again, &written, JSON_REPLY);
     json_decode(&again, 0, &twice);
