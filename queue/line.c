@@ -19,9 +19,11 @@ static const char *const urls[] = { "/v1/chat/completions", "/v1/responses",
 
 static const struct {
     const char *name;
+    size_t bytes; /* of the name */
     bool is_option;
 } fields[LINE_FIELD_COUNT] = {
-#define LINE_ROW(name, text, is_option) [LINE_##name] = { text, is_option },
+#define LINE_ROW(name, text, is_option) \
+    [LINE_##name] = { text, sizeof(text) - 1, is_option },
     LINE_FIELDS(LINE_ROW)
 #undef LINE_ROW
 };
@@ -366,7 +368,15 @@ refuse_json(const struct json_doc *doc, const struct err *err,
 static int
 find_field(const struct json_doc *doc, size_t key)
 {
+    struct slice name = json_inner(doc, key);
+    bool is_plain = doc->tokens[key].is_plain;
+
     for (int field = 0; field < LINE_FIELD_COUNT; field++) {
+        /* Decoding never lengthens. */
+        if (name.bytes < fields[field].bytes ||
+            (is_plain && name.bytes != fields[field].bytes)) {
+            continue;
+        }
         if (json_is(doc, key, fields[field].name))
             return field;
     }
@@ -393,7 +403,9 @@ find_fields(struct line *line, struct slice text, bool is_options,
     struct json_doc *doc = &line->doc;
     struct err err = { 0 };
 
-    *fault = (struct line_fault){ 0 };
+    *fault->field = *fault->message = '\0';
+    fault->code = NULL;
+    line->given = 0;
     for (int field = 0; field < LINE_FIELD_COUNT; field++)
         line->fields[field] = JSON_NONE;
     if (json_parse(doc, text.data, text.bytes, JSON_INPUT, &err) < 0)
@@ -409,6 +421,7 @@ find_fields(struct line *line, struct slice text, bool is_options,
         if (is_options && !fields[field].is_option)
             return unknown_field(doc, key, fault, "is no option of a batch");
         line->fields[field] = key + 1;
+        line->given |= 1u << field;
     }
     return 0;
 }
@@ -417,11 +430,12 @@ static int
 check_fields(struct line *line, const struct conf *conf,
              struct line_fault *fault)
 {
-    for (int field = 0; field < LINE_FIELD_COUNT; field++) {
+    for (unsigned left = line->given; left; left &= left - 1) {
+        int field = __builtin_ctz(left);
         struct check check = { line, conf, line->fields[field], fault,
                                fields[field].name };
 
-        if (check.at != JSON_NONE && checks[field](&check) < 0)
+        if (checks[field](&check) < 0)
             return E_INVALID;
     }
     return 0;
@@ -430,7 +444,7 @@ check_fields(struct line *line, const struct conf *conf,
 static bool
 has(const struct line *line, enum line_field field)
 {
-    return line->fields[field] != JSON_NONE;
+    return line->given & 1u << field;
 }
 
 static int
@@ -525,13 +539,22 @@ line_read_options(struct line *line, const struct conf *conf, struct slice text,
     return check_fields(line, conf, fault);
 }
 
+struct line_value
+line_value(const struct line *line, const struct line *options,
+           enum line_field field)
+{
+    if (has(line, field))
+        return (struct line_value){ &line->doc, line->fields[field] };
+    if (has(options, field))
+        return (struct line_value){ &options->doc, options->fields[field] };
+    return (struct line_value){ &options->doc, JSON_NONE };
+}
+
 struct slice
 line_field(const struct line *line, const struct line *options,
            enum line_field field)
 {
-    if (line->fields[field] != JSON_NONE)
-        return json_raw(&line->doc, line->fields[field]);
-    if (options->fields[field] != JSON_NONE)
-        return json_raw(&options->doc, options->fields[field]);
-    return (struct slice){ 0 };
+    struct line_value value = line_value(line, options, field);
+
+    return json_raw(value.doc, value.at);
 }

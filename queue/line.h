@@ -64,6 +64,7 @@ struct line_fault {
 struct line {
     struct json_doc doc;
     size_t fields[LINE_FIELD_COUNT]; /* tokens of values, or JSON_NONE */
+    unsigned given;                  /* 1u << field for each that is there */
     struct buf id;                   /* decoded */
     size_t id_token;                 /* of the id's value */
     bool is_batch_line;              /* OpenAI's form */
@@ -82,8 +83,17 @@ int line_read_options(struct line *line, const struct conf *conf,
                       struct slice text, struct line_fault *fault)
     __attribute__((warn_unused_result));
 
-/* The token of a field as it stands in the text: the draft's, else the
- * options', else an empty slice. */
+/* Where a field's value is. */
+struct line_value {
+    const struct json_doc *doc; /* borrowed from the line */
+    size_t at;                  /* its token; JSON_NONE: there is none */
+};
+
+/* The value of a field: the draft's, else the options'. */
+struct line_value line_value(const struct line *line,
+                             const struct line *options, enum line_field field);
+
+/* The same as it stands in the text; an empty slice if there is none. */
 struct slice line_field(const struct line *line, const struct line *options,
                         enum line_field field);
 
