@@ -151,6 +151,8 @@
         "items written to disk in one transaction")                           \
     X(commit_bytes_max, INT, 4194304, 1024, 268435456, "bytes",               \
         "size of one transaction; at least chunk_bytes_max")                  \
+    X(commit_gather_us, INT, 400, 0, 100000, "us",                            \
+        "a commit waits so long for clients that write again; 0: never")      \
     X(commit_window_ms, INT, 25, 0, 1000, "ms",                                \
         "answers wait so long for others of their transaction; 0: never")     \
     X(last_resort_ms, INT, 60000, 0, 86400000, "ms",                          \

@@ -22,6 +22,7 @@
 #include "queue/broker.h"
 #include "queue/job.h"
 #include "queue/keeper.h"
+#include "queue/muster.h"
 #include "queue/parcel.h"
 #include "store/home.h"
 
@@ -32,6 +33,9 @@
 #define LINGER_MS       500  /* for the last answers */
 #define QUEUE_MAX       1000 /* messages held for a peer, each way */
 #define UUID_TEXT_BYTES 37
+#define US_A_MS         1000
+#define US_A_S          1000000
+#define NS_A_US         1000
 
 struct shell {
     const struct shell_options *options; /* borrowed */
@@ -48,6 +52,7 @@ struct shell {
     struct job *job; /* NULL: none is running */
     struct clock clock;
     struct parcels parcels;
+    struct muster muster;
     size_t items; /* applied in this transaction */
     char own[UUID_TEXT_BYTES];
     char host[UUID_TEXT_BYTES]; /* the id of its boot: workers tell theirs */
@@ -236,15 +241,56 @@ transact_each(struct shell *shell, int64_t now_ms)
  * with each result, and each of them would be read by itself. False if a signal
  * has come. */
 static bool
-rest(struct shell *shell, int64_t wait_ms)
+rest(struct shell *shell, int64_t wait_us)
 {
     struct pollfd fds[] = {
         { link_fd(shell->links[SIDE_CLIENTS]), POLLIN, 0 },
         { shell->signal_fd, POLLIN, 0 },
     };
+    struct timespec wait = { .tv_sec = wait_us / US_A_S,
+                             .tv_nsec = wait_us % US_A_S * NS_A_US };
 
-    (void)poll(fds, sizeof(fds) / sizeof(fds[0]), (int)wait_ms);
+    (void)ppoll(fds, sizeof(fds) / sizeof(fds[0]), &wait, NULL);
     return fds[1].revents == 0;
+}
+
+/* Applies what was received, from one message on; whoever has something written
+ * has sent a body. */
+static void
+apply_from(struct shell *shell, size_t first, int64_t now_ms)
+{
+    const struct parcel *parcels = shell->parcels.list + first;
+    size_t count = shell->parcels.count - first;
+
+    for (size_t i = 0; i < count; i++) {
+        if (parcels[i].side == SIDE_CLIENTS && parcels[i].body.bytes > 0)
+            muster_note(&shell->muster, &parcels[i].peer);
+    }
+    apply(shell, parcels, count, now_ms);
+}
+
+/* Lets the clients that are about to write again come into the transaction. */
+static void
+await_clients(struct shell *shell, int64_t now_ms)
+{
+    int64_t gather_us = shell->conf->commit_gather_us;
+    size_t present = shell->muster.present;
+    bool waits = gather_us > 0 && muster_missing(&shell->muster) > 0;
+    int64_t left_us = gather_us, until_us = 0;
+
+    if (waits)
+        until_us = clock_mono_us() + gather_us;
+    while (waits && left_us > 0 && muster_missing(&shell->muster) > 0 &&
+           !parcels_are_full(&shell->parcels)) {
+        size_t count = shell->parcels.count;
+
+        if (!rest(shell, left_us))
+            break;
+        receive(shell);
+        apply_from(shell, count, now_ms);
+        left_us = until_us - clock_mono_us();
+    }
+    muster_close(&shell->muster, waits, present);
 }
 
 /* Lets more reports come into a transaction while the broker thinks that they
@@ -263,12 +309,11 @@ await_more(struct shell *shell, int64_t now_ms)
             until_ms = broker_next_ms(shell->broker);
         if (wait_ms > until_ms - now_ms)
             wait_ms = until_ms - now_ms;
-        if (wait_ms <= 0 || !rest(shell, wait_ms))
+        if (wait_ms <= 0 || !rest(shell, wait_ms * US_A_MS))
             break;
         receive(shell);
         now_ms = read_clocks(shell);
-        apply(shell, shell->parcels.list + count, shell->parcels.count - count,
-              now_ms);
+        apply_from(shell, count, now_ms);
     }
     return now_ms;
 }
@@ -279,7 +324,8 @@ turn(struct shell *shell, int64_t now_ms)
     struct err err = { 0 };
 
     begin(shell, now_ms);
-    apply(shell, shell->parcels.list, shell->parcels.count, now_ms);
+    apply_from(shell, 0, now_ms);
+    await_clients(shell, now_ms);
     now_ms = await_more(shell, now_ms);
     if (commit(shell, now_ms, broker_turn, &err) == 0)
         return;
