@@ -353,7 +353,7 @@ render(struct question *question, const struct why *why, struct buf *id,
        struct buf *identity)
 {
     struct broker *broker = question->call->broker;
-    struct prompt *prompt = &broker->prompt;
+    struct prompt *prompt;
     struct line_fault fault;
 
     if (question->is_refused) {
@@ -365,8 +365,9 @@ render(struct question *question, const struct why *why, struct buf *id,
     buf_add_slice(id, buf_slice(&broker->line.id));
     if (!why->has_request)
         return "the request cannot be read";
-    if (prompt_make(prompt, &broker->line, &broker->options, broker->env.conf,
-                    0, &fault) < 0) {
+    prompt = &broker->recipe->prompt;
+    if (prompt_make(prompt, &broker->line, &broker->recipe->options,
+                    broker->env.conf, 0, &fault) < 0) {
         return "the configuration does not serve it any more";
     }
     if (memcmp(prompt->key, why->request.key, sizeof(prompt->key)) != 0)

@@ -81,6 +81,7 @@ broker_new(const struct broker_env *env)
     });
     broker->sessions = sessions_new((size_t)conf->sessions_max);
     broker->cache = cache_new(conf->cache_entries_max, conf->cache_bytes_max);
+    broker->recipes = recipes_new();
     broker->waiters =
         mem_zalloc((size_t)conf->waiters_max, sizeof(broker->waiters[0]));
     patience_init(broker);
@@ -104,13 +105,11 @@ broker_free(struct broker *broker)
     alerts_free(broker->watch.alerts);
     sessions_free(broker->sessions);
     cache_free(broker->cache);
+    recipes_free(broker->recipes);
     free(broker->waiters);
     free(broker->own);
     upkeep_fini(&broker->upkeep);
     line_fini(&broker->line);
-    line_fini(&broker->options);
-    buf_fini(&broker->options_text);
-    prompt_fini(&broker->prompt);
     buf_fini(&broker->text);
     buf_fini(&broker->goal);
     free(broker);

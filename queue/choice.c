@@ -18,7 +18,8 @@ resort_of(struct broker *broker, const struct request *request)
         core_line(broker, &draft) < 0) {
         return RESORT_WAIT;
     }
-    resort = prompt_resort(&broker->line, &broker->options, broker->env.conf);
+    resort = prompt_resort(&broker->line, &broker->recipe->options,
+                           broker->env.conf);
     if (resort == RESORT_LOCAL && !prompt_is_chat(&broker->line))
         return RESORT_ESSENCE;
     return resort;

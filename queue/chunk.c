@@ -199,24 +199,33 @@ intake_chunk(struct call *call)
 
 /* ---- check ---- */
 
-/* Adds what a draft of a dry run would meet. */
+/* A dry run. */
+struct trial {
+    struct call *call;
+    struct recipe recipe;
+    struct buf out;
+    cJSON *refused;
+    uint32_t count;
+};
+
+/* Adds what a draft would meet. */
 static void
-check_line(struct call *call, struct slice text, uint32_t n, struct buf *out,
-           cJSON *refused)
+check_line(struct trial *trial, struct slice text)
 {
     static const char *const names[] = { [DRAFT_NEW] = "none",
                                          [DRAFT_JOINED] = "joined",
                                          [DRAFT_CACHED] = "store" };
-    struct broker *broker = call->broker;
-    const struct prompt *prompt = &broker->prompt;
+    struct broker *broker = trial->call->broker;
+    const struct conf *conf = broker->env.conf;
+    struct prompt *prompt = &trial->recipe.prompt;
     char hex[DIGEST_HEX_BYTES];
     struct line_fault fault = { .code = "refused_by_client" };
-    int64_t after_ms = call->now_ms - broker->env.conf->cache_ttl_ms;
+    int64_t after_ms = trial->call->now_ms - conf->cache_ttl_ms;
+    uint32_t n = ++trial->count;
 
-    if (text.bytes == 0 ||
-        line_read(&broker->line, broker->env.conf, text, &fault) < 0 ||
-        prompt_make(&broker->prompt, &broker->line, &broker->options,
-                    broker->env.conf, 0, &fault) < 0) {
+    if (text.bytes == 0 || line_read(&broker->line, conf, text, &fault) < 0 ||
+        prompt_make(prompt, &broker->line, &trial->recipe.options, conf, 0,
+                    &fault) < 0) {
         cJSON *item = cJSON_CreateObject();
 
         wire_add_int(item, "index", n - 1);
@@ -224,12 +233,12 @@ check_line(struct call *call, struct slice text, uint32_t n, struct buf *out,
         wire_add_str(item, "field", fault.field);
         wire_add_str(item, "code", fault.code);
         wire_add_str(item, "message", fault.message);
-        cJSON_AddItemToArray(refused, item);
-        buf_add_str(out, "-\n");
+        cJSON_AddItemToArray(trial->refused, item);
+        buf_add_str(&trial->out, "-\n");
         return;
     }
     digest_hex(prompt->key, hex);
-    buf_addf(out, "%.16s %016llx %s %zu %zu\n", hex,
+    buf_addf(&trial->out, "%.16s %016llx %s %zu %zu\n", hex,
              (unsigned long long)prompt->tag,
              names[store_key_peek(broker->env.store, prompt->key, after_ms)],
              prompt->chars, prompt->body.bytes / PROMPT_TOKEN_BYTES + 1);
@@ -238,14 +247,12 @@ check_line(struct call *call, struct slice text, uint32_t n, struct buf *out,
 int
 intake_check(struct call *call)
 {
-    struct broker *broker = call->broker;
-    const struct conf *conf = broker->env.conf;
+    const struct conf *conf = call->broker->env.conf;
     struct slice rest = call->wire->body, options;
+    struct trial trial = { .call = call };
     struct line_fault fault;
-    struct buf out = { 0 };
     int64_t options_bytes;
-    cJSON *head, *refused;
-    uint32_t n = 0;
+    cJSON *head;
 
     if (wire_int(call->wire, "options_bytes",
                  wire_range_or(0, (int64_t)rest.bytes, 0), &options_bytes,
@@ -260,17 +267,19 @@ intake_check(struct call *call)
         return err_set(call->err, E_TOOBIG, "check: at most %d drafts",
                        LISTED_MAX);
     }
-    broker->options_batch = 0; /* `options` is overwritten */
-    if (line_read_options(&broker->options, conf, options, &fault) < 0) {
+    if (recipe_read(&trial.recipe, conf, options, &fault) < 0) {
+        recipe_fini(&trial.recipe);
         return err_set(call->err, E_INVALID, "options: %s%s%s", fault.field,
                        *fault.field ? ": " : "", fault.message);
     }
     head = core_answer(call, "checked");
-    refused = wire_add_array(head, "refused");
+    trial.refused = wire_add_array(head, "refused");
     while (rest.bytes)
-        check_line(call, gather_next_line(&rest), ++n, &out, refused);
-    wire_add_int(head, "accepted", (int64_t)n - cJSON_GetArraySize(refused));
-    buf_add_slice(core_send(call, head), buf_slice(&out));
-    buf_fini(&out);
+        check_line(&trial, gather_next_line(&rest));
+    wire_add_int(head, "accepted",
+                 (int64_t)trial.count - cJSON_GetArraySize(trial.refused));
+    buf_add_slice(core_send(call, head), buf_slice(&trial.out));
+    buf_fini(&trial.out);
+    recipe_fini(&trial.recipe);
     return 0;
 }

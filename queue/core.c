@@ -145,22 +145,19 @@ core_options(struct broker *broker, uint64_t batch)
     struct spec spec;
     int rc;
 
-    if (broker->options_batch == batch)
+    broker->recipe = recipes_find(broker->recipes, batch);
+    if (broker->recipe)
         return 0;
-    broker->options_batch = 0;
     rc = store_spec_get(broker->env.store, batch, &spec);
     if (rc < 0)
         return rc;
-    /* A copy: the store's bytes move with its next change. */
-    buf_reset(&broker->options_text);
-    buf_add_slice(&broker->options_text, spec.options);
-    if (line_read_options(&broker->options, broker->env.conf,
-                          buf_slice(&broker->options_text), &fault) < 0) {
+    broker->recipe = recipes_read(broker->recipes, broker->env.conf, batch,
+                                  spec.options, &fault);
+    if (!broker->recipe) {
         log_warn("event=options_unreadable batch=%llu field=%s reason=\"%s\"",
                  (unsigned long long)batch, fault.field, fault.message);
         return E_INVALID;
     }
-    broker->options_batch = batch;
     return 0;
 }
 

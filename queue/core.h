@@ -20,7 +20,7 @@
 #include "queue/group.h"
 #include "queue/line.h"
 #include "queue/meter.h"
-#include "queue/prompt.h"
+#include "queue/recipe.h"
 #include "queue/retry.h"
 #include "queue/schedule.h"
 #include "queue/session.h"
@@ -156,6 +156,7 @@ struct broker {
     struct schedule *schedule;
     struct sessions *sessions;
     struct cache *cache;
+    struct recipes *recipes;
     struct waiter *waiters;
     size_t waiter_count; /* those that are committed to */
     size_t waiter_fresh; /* behind them: of the running transaction */
@@ -199,10 +200,8 @@ struct broker {
     int64_t look_ms; /* when to look again for something to lease */
     struct alone alone;
     /* Scratch of the handlers. */
-    struct line line, options;
-    uint64_t options_batch; /* whose options are read in `options`; 0: none */
-    struct buf options_text;
-    struct prompt prompt;
+    struct line line;
+    struct recipe *recipe; /* of core_options(), borrowed; NULL */
     struct buf text, goal;
     bool is_at_once; /* what is placed waits for no group */
     struct request
@@ -261,10 +260,11 @@ void core_uuid_text(const unsigned char uuid[16],
 const char *core_worker_name(const struct session *session,
                              char text[CORE_UUID_TEXT_BYTES]);
 
-/* Reads the options of a batch into broker->options, once for many drafts. */
+/* Lets broker->recipe be that of a batch, which is read once for many drafts. */
 int core_options(struct broker *broker, uint64_t batch);
 
-/* Reads a stored draft into broker->line and its batch's options with it. */
+/* Reads a stored draft into broker->line, and lets broker->recipe be its
+ * batch's. */
 int core_line(struct broker *broker, const struct draft *draft);
 
 /* What store_drafts_add() and store_retry_drafts() ask back. */

@@ -78,7 +78,7 @@ add_fallback(struct broker *broker, const struct request *request,
         buf_reset(&broker->goal);
         if (read_source(broker, request) == 0) {
             prompt_text(&broker->line, &text);
-            prompt_goal(&broker->line, &broker->options, &broker->goal);
+            prompt_goal(&broker->line, &broker->recipe->options, &broker->goal);
         }
         essence_tokens(broker->env.rules, buf_slice(&text),
                        buf_slice(&broker->goal), name, out);
@@ -103,7 +103,7 @@ finish_essence(void *context, const struct draft *draft, struct slice line,
     buf_reset(&broker->goal);
     if (core_line(broker, draft) == 0) {
         prompt_text(&broker->line, &text);
-        prompt_goal(&broker->line, &broker->options, &broker->goal);
+        prompt_goal(&broker->line, &broker->recipe->options, &broker->goal);
     }
     essence_tokens(broker->env.rules, buf_slice(&text),
                    buf_slice(&broker->goal), status_name(STATUS_EXPIRED), out);
@@ -256,10 +256,10 @@ look_around(struct broker *broker, const struct request *request,
     }
     end->route_ms =
         upstreams_open_ms(broker->upstreams, &route, BOUND_LOCAL, now_ms);
-    end->has_resort =
-        end->class == CLASS_THROTTLED && read_source(broker, request) == 0 &&
-        prompt_resort(&broker->line, &broker->options, broker->env.conf) ==
-            RESORT_LOCAL;
+    end->has_resort = end->class == CLASS_THROTTLED &&
+                      read_source(broker, request) == 0 &&
+                      prompt_resort(&broker->line, &broker->recipe->options,
+                                    broker->env.conf) == RESORT_LOCAL;
 }
 
 static void
@@ -307,7 +307,7 @@ finish_report(struct broker *broker, struct request *request,
 
     end.can_enlarge =
         end.class == CLASS_TRUNCATED && read_source(broker, request) == 0 &&
-        prompt_can_enlarge(&broker->line, &broker->options,
+        prompt_can_enlarge(&broker->line, &broker->recipe->options,
                            conf_upstream(broker->env.conf, request->upstream));
     look_around(broker, request, &end, now_ms);
     count(&broker->counters, broker->env.conf, report);

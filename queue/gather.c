@@ -80,17 +80,18 @@ gather(struct gathering *gathering, struct slice body, struct slice text)
                    .meta_at = meta.bytes ? offset_in(text, meta) : 0,
                    .meta_bytes = (uint32_t)meta.bytes },
         .id = { NULL, line->id.bytes }, /* set when all are gathered */
-        .kind = broker->prompt.kind,
+        .kind = broker->recipe->prompt.kind,
         .route = gathering->routes[gathering->count],
-        .model = broker->prompt.model_tag,
-        .tag = broker->prompt.tag,
-        .chars = broker->prompt.chars,
-        .tokens = prompt_tokens(&broker->prompt, broker->env.conf),
+        .model = broker->recipe->prompt.model_tag,
+        .tag = broker->recipe->prompt.tag,
+        .chars = broker->recipe->prompt.chars,
+        .tokens = prompt_tokens(&broker->recipe->prompt, broker->env.conf),
     };
-    memcpy(draft->key, broker->prompt.key, sizeof(draft->key));
-    assert(broker->prompt.names.bytes < REQUEST_ROUTE_BYTES);
-    memcpy(gathering->routes[gathering->count], broker->prompt.names.data,
-           broker->prompt.names.bytes + 1);
+    memcpy(draft->key, broker->recipe->prompt.key, sizeof(draft->key));
+    assert(broker->recipe->prompt.names.bytes < REQUEST_ROUTE_BYTES);
+    memcpy(gathering->routes[gathering->count],
+           broker->recipe->prompt.names.data,
+           broker->recipe->prompt.names.bytes + 1);
     buf_add_slice(&gathering->ids, buf_slice(&line->id));
     gathering->count++;
 }
@@ -104,8 +105,8 @@ gather_line(struct gathering *gathering, struct slice body, struct slice text,
     assert(gathering->count < gathering->max);
     if (line_read(&broker->line, broker->env.conf, text, fault) < 0 ||
         (gathering->fits && !gathering->fits(gathering->context, fault)) ||
-        prompt_make(&broker->prompt, &broker->line, &broker->options,
-                    broker->env.conf, 0, fault) < 0) {
+        prompt_make(&broker->recipe->prompt, &broker->line,
+                    &broker->recipe->options, broker->env.conf, 0, fault) < 0) {
         gather_refuse(gathering, *fault);
         return false;
     }

@@ -10,7 +10,7 @@ static int
 render(struct broker *broker, struct request *request, struct choice *choice)
 {
     const struct conf *conf = broker->env.conf;
-    struct prompt *prompt = &broker->prompt;
+    struct prompt *prompt;
     struct bound *bound = &choice->bound;
     const struct conf_upstream *upstream;
     struct line_fault fault;
@@ -22,8 +22,9 @@ render(struct broker *broker, struct request *request, struct choice *choice)
         rc = core_line(broker, &draft);
     if (rc < 0)
         return rc;
-    if (prompt_make(prompt, &broker->line, &broker->options, conf, 0, &fault) <
-        0) {
+    prompt = &broker->recipe->prompt;
+    if (prompt_make(prompt, &broker->line, &broker->recipe->options, conf, 0,
+                    &fault) < 0) {
         return E_INVALID;
     }
     if (memcmp(request->key, prompt->key, sizeof(request->key)) != 0) {
@@ -44,7 +45,7 @@ render(struct broker *broker, struct request *request, struct choice *choice)
     /* It was composed for the first of its route. */
     if (request->flags || prompt->route.count > 1 ||
         choice->resort != RESORT_WAIT || (upstream && upstream->model_map)) {
-        prompt_aim(prompt, &broker->line, &broker->options, upstream,
+        prompt_aim(prompt, &broker->line, &broker->recipe->options, upstream,
                    request->flags);
     }
     return 0;
@@ -54,7 +55,7 @@ static int
 send_lease(struct broker *broker, struct session *session,
            struct request *request, struct choice *choice)
 {
-    const struct prompt *prompt = &broker->prompt;
+    const struct prompt *prompt;
     const struct conf_upstream *upstream;
     struct letter *letter;
     struct buf *out;
@@ -62,6 +63,7 @@ send_lease(struct broker *broker, struct session *session,
 
     if (rc < 0)
         return rc;
+    prompt = &broker->recipe->prompt;
     upstream = conf_upstream(broker->env.conf, request->upstream);
     letter = worker_open(broker, session);
     out = &letter->head;
@@ -87,7 +89,7 @@ count_lease(struct broker *broker, struct session *session, uint64_t batch,
             const struct request *request, const struct choice *choice)
 {
     int64_t now_ms = store_now_ms(broker->env.store);
-    const struct prompt *prompt = &broker->prompt;
+    const struct prompt *prompt = &broker->recipe->prompt;
     const struct conf_upstream *upstream =
         conf_upstream(broker->env.conf, request->upstream);
     struct held *held = worker_hold(broker, session, request, now_ms, now_ms);

@@ -273,14 +273,14 @@ intake_open(struct call *call)
     struct broker *broker = call->broker;
     struct opening opening = { 0 };
     unsigned char digest[DIGEST_BYTES];
+    struct line options = { 0 };
     struct line_fault fault;
     struct batch batch;
     int rc = read_opening(call, &opening);
 
     if (rc < 0)
         goto out;
-    broker->options_batch = 0; /* `options` is overwritten */
-    if (line_read_options(&broker->options, broker->env.conf, call->wire->body,
+    if (line_read_options(&options, broker->env.conf, call->wire->body,
                           &fault) < 0) {
         rc = err_set(call->err, E_INVALID, "options: %s%s%s", fault.field,
                      *fault.field ? ": " : "", fault.message);
@@ -293,6 +293,7 @@ intake_open(struct call *call)
     else if (rc == E_NOTFOUND)
         rc = create(call, &opening);
 out:
+    line_fini(&options);
     buf_fini(&opening.metadata);
     return rc;
 }

@@ -149,7 +149,9 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
     groups_reset(broker->groups);
     cache_reset(broker->cache);
     broker->waiter_fresh = 0;
-    broker->options_batch = 0;
+    /* A batch that was rolled back gives its number to another one. */
+    broker->recipe = NULL;
+    recipes_reset(broker->recipes);
     broker->sticky_batch = 0;
     broker->parked_count = 0;
     broker->look_ms = 0;
