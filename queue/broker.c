@@ -110,6 +110,7 @@ broker_free(struct broker *broker)
     free(broker->own);
     upkeep_fini(&broker->upkeep);
     line_fini(&broker->line);
+    gather_fini(&broker->gathering);
     buf_fini(&broker->text);
     buf_fini(&broker->goal);
     free(broker);

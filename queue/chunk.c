@@ -1,21 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
-#include "queue/gather.h"
+#include "queue/stow.h"
 
 #define LISTED_MAX 100 /* refused drafts in one header */
-
-static size_t
-count_lines(struct slice body)
-{
-    size_t count = 0;
-
-    while (body.bytes) {
-        (void)gather_next_line(&body);
-        count++;
-    }
-    return count;
-}
 
 static void
 answer_stored(struct call *call, const struct batch *batch,
@@ -54,34 +42,16 @@ answer_stored(struct call *call, const struct batch *batch,
     core_send(call, head);
 }
 
-static void
-gather_lines(struct gathering *gathering, struct slice body)
-{
-    static const struct line_fault by_client = { .code = "refused_by_client",
-                                                 .message =
-                                                     "the client refused it" };
-    struct slice rest = body;
-
-    while (rest.bytes) {
-        struct slice text = gather_next_line(&rest);
-        struct line_fault fault;
-
-        if (text.bytes == 0)
-            gather_refuse(gathering, by_client);
-        else
-            (void)gather_line(gathering, body, text, &fault);
-    }
-}
-
 /* Stores a chunk and its drafts. */
 static int
 store_chunk(struct call *call, struct batch *batch, struct chunk *chunk)
 {
     struct broker *broker = call->broker;
+    struct gathering *gathering = &broker->gathering;
     struct slice body = call->wire->body;
-    struct gathering gathering = { .broker = broker,
-                                   .batch = batch,
-                                   .chunk = chunk };
+    struct stowing stowing = {
+        .broker = broker, .batch = batch, .chunk = chunk, .kept_max = UINT32_MAX
+    };
     int rc = store_admit_chunk(broker->env.store, body.bytes,
                                chunk->draft_count, call->err);
 
@@ -92,15 +62,16 @@ store_chunk(struct call *call, struct batch *batch, struct chunk *chunk)
     rc = core_options(broker, batch->id);
     if (rc < 0)
         return rc;
-    gather_begin(&gathering, chunk->draft_count);
-    gather_lines(&gathering, body);
-    rc = gather_store(&gathering, body, call->now_ms);
-    if (rc == 0) {
-        store_batch_put(broker->env.store, batch, call->now_ms);
-        answer_stored(call, batch, chunk);
-    }
-    gather_end(&gathering);
-    return rc;
+    gathering->conf = broker->env.conf;
+    gathering->recipe = broker->recipe;
+    gathering->line = &broker->line;
+    gather_lines(gathering, body);
+    rc = stow_gathering(&stowing, gathering, body, call->now_ms);
+    if (rc < 0)
+        return rc;
+    store_batch_put(broker->env.store, batch, call->now_ms);
+    answer_stored(call, batch, chunk);
+    return 0;
 }
 
 /* Refuses what is not the next chunk: answered again if it is an old one. */
@@ -128,13 +99,26 @@ check_number(struct call *call, const struct batch *batch,
 }
 
 static int
+too_big(struct call *call, size_t count)
+{
+    const struct conf *conf = call->broker->env.conf;
+
+    return err_set(call->err, E_TOOBIG,
+                   "chunk of %zu bytes and %zu drafts, at most %lld and %lld",
+                   call->wire->body.bytes, count,
+                   (long long)conf->chunk_bytes_max,
+                   (long long)conf->chunk_drafts_max);
+}
+
+/* Reads what the header says, and holds it against the body. */
+static int
 read_chunk(struct call *call, struct chunk *chunk)
 {
     const struct conf *conf = call->broker->env.conf;
-    unsigned char digest[DIGEST_BYTES];
+    struct gathering *gathering = &call->broker->gathering;
+    struct slice body = call->wire->body;
     const char *hex;
     int64_t n;
-    size_t count = count_lines(call->wire->body);
 
     if (wire_int(call->wire, "n", wire_range(1, UINT32_MAX - 1), &n,
                  call->err) < 0 ||
@@ -144,28 +128,23 @@ read_chunk(struct call *call, struct chunk *chunk)
     }
     if (digest_from_hex(hex, strlen(hex), chunk->digest) < 0)
         return err_set(call->err, E_INVALID, "digest: not 64 hex digits");
-    if (call->wire->body.bytes > (size_t)conf->chunk_bytes_max ||
-        count > (size_t)conf->chunk_drafts_max) {
-        return err_set(call->err, E_TOOBIG,
-                       "chunk of %zu bytes and %zu drafts, at most %lld and "
-                       "%lld",
-                       call->wire->body.bytes, count,
-                       (long long)conf->chunk_bytes_max,
-                       (long long)conf->chunk_drafts_max);
-    }
-    if (count == 0)
+    if (body.bytes > (size_t)conf->chunk_bytes_max)
+        return too_big(call, gather_count_lines(body));
+    gather_measure(gathering, body);
+    if (gathering->line_count > (uint32_t)conf->chunk_drafts_max)
+        return too_big(call, gathering->line_count);
+    if (gathering->line_count == 0)
         return err_set(call->err, E_INVALID, "chunk: has no lines");
-    digest_of(call->wire->body.data, call->wire->body.bytes, digest);
-    if (memcmp(digest, chunk->digest, sizeof(digest)) != 0) {
+    if (memcmp(gathering->digest, chunk->digest, sizeof(chunk->digest)) != 0) {
         return err_set(call->err, E_INVALID, "digest: is not that of the body");
     }
     chunk->n = (uint32_t)n;
-    chunk->draft_count = (uint32_t)count;
+    chunk->draft_count = gathering->line_count;
     return 0;
 }
 
-int
-intake_chunk(struct call *call)
+static int
+take_chunk(struct call *call)
 {
     struct chunk chunk = { 0 };
     struct batch batch;
@@ -194,6 +173,15 @@ intake_chunk(struct call *call)
     call->broker->is_at_once = is_at_once;
     rc = store_chunk(call, &batch, &chunk);
     call->broker->is_at_once = false;
+    return rc;
+}
+
+int
+intake_chunk(struct call *call)
+{
+    int rc = take_chunk(call);
+
+    gather_reset(&call->broker->gathering);
     return rc;
 }
 
@@ -263,7 +251,7 @@ intake_check(struct call *call)
     rest.data += options_bytes;
     rest.bytes -= (size_t)options_bytes;
     if (rest.bytes > (size_t)conf->chunk_bytes_max ||
-        count_lines(rest) > LISTED_MAX) {
+        gather_count_lines(rest) > LISTED_MAX) {
         return err_set(call->err, E_TOOBIG, "check: at most %d drafts",
                        LISTED_MAX);
     }

@@ -17,10 +17,10 @@
 #include "queue/alerts.h"
 #include "queue/broker.h"
 #include "queue/deliveries.h"
+#include "queue/gather.h"
 #include "queue/group.h"
 #include "queue/line.h"
 #include "queue/meter.h"
-#include "queue/recipe.h"
 #include "queue/retry.h"
 #include "queue/schedule.h"
 #include "queue/session.h"
@@ -202,6 +202,7 @@ struct broker {
     /* Scratch of the handlers. */
     struct line line;
     struct recipe *recipe; /* of core_options(), borrowed; NULL */
+    struct gathering gathering;
     struct buf text, goal;
     bool is_at_once; /* what is placed waits for no group */
     struct request

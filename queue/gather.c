@@ -7,50 +7,82 @@
 
 #include "base/mem.h"
 
-void
-gather_begin(struct gathering *gathering, size_t max)
-{
-    gathering->max = max;
-    if (gathering->kept_max == 0)
-        gathering->kept_max = UINT32_MAX;
-    gathering->drafts = mem_zalloc(max, sizeof(gathering->drafts[0]));
-    gathering->routes = mem_zalloc(max, sizeof(gathering->routes[0]));
-}
+#define KEEP_COUNT_MAX 256 /* elements and routes that are kept for reuse */
+#define COUNT_FIRST    64
+#define KEEP_BYTES_MAX 65536 /* of ids */
 
-void
-gather_end(struct gathering *gathering)
-{
-    free(gathering->drafts);
-    free(gathering->routes);
-    buf_fini(&gathering->ids);
-}
-
-/* Refuses line n of the chunk, from 0. */
 static void
-refuse(struct gathering *gathering, uint32_t n, struct line_fault fault)
+free_routes(struct gathering *gathering)
 {
-    struct refusal refusal = { .index = gathering->chunk->index_first + n,
-                               .line = n + 1 };
-
-    gathering->chunk->refused++;
-    gathering->broker->counters.drafts_refused++;
-    if (gathering->batch->refused_count++ >= gathering->kept_max)
-        return;
-    if (gathering->reword)
-        gathering->reword(&fault);
-    refusal.field = slice_of(fault.field);
-    refusal.code = slice_of(fault.code);
-    refusal.message = slice_of(fault.message);
-    if (gathering->file_lines)
-        refusal.file_line = gathering->file_lines[n];
-    store_refusal_add(gathering->broker->env.store, gathering->batch->id,
-                      &refusal);
+    for (size_t i = 0; i < gathering->route_count; i++)
+        free(gathering->routes[i]);
+    gathering->route_count = 0;
 }
 
 void
-gather_refuse(struct gathering *gathering, struct line_fault fault)
+gather_fini(struct gathering *gathering)
 {
-    refuse(gathering, gathering->next++, fault);
+    free_routes(gathering);
+    free(gathering->routes);
+    free(gathering->drafts);
+    free(gathering->faults);
+    buf_fini(&gathering->ids);
+    *gathering = (struct gathering){ 0 };
+}
+
+void
+gather_reset(struct gathering *gathering)
+{
+    if (gathering->capacity > KEEP_COUNT_MAX ||
+        gathering->fault_capacity > KEEP_COUNT_MAX ||
+        gathering->route_capacity > KEEP_COUNT_MAX ||
+        gathering->ids.capacity > KEEP_BYTES_MAX) {
+        gather_fini(gathering);
+    }
+    free_routes(gathering);
+    buf_reset(&gathering->ids);
+    gathering->fits = NULL;
+    gathering->context = NULL;
+    gathering->line_count = gathering->next = 0;
+    gathering->count = gathering->fault_count = 0;
+}
+
+/* Makes room for one element more. */
+static void *
+extend(void *list, size_t count, size_t *capacity, size_t bytes)
+{
+    if (count < *capacity)
+        return list;
+    *capacity = *capacity ? *capacity + *capacity / 2 : COUNT_FIRST;
+    return mem_grow(list, *capacity, bytes);
+}
+
+void
+gather_refuse(struct gathering *gathering, const struct line_fault *fault)
+{
+    gathering->faults =
+        extend(gathering->faults, gathering->fault_count,
+               &gathering->fault_capacity, sizeof(gathering->faults[0]));
+    gathering->faults[gathering->fault_count++] =
+        (struct gather_fault){ gathering->next++, *fault };
+}
+
+/* The route of the draft that was composed: nearly always that of the one before
+ * it. */
+static const char *
+share_route(struct gathering *gathering)
+{
+    const char *names = gathering->recipe->prompt.names.data;
+    size_t count = gathering->route_count;
+
+    assert(gathering->recipe->prompt.names.bytes < REQUEST_ROUTE_BYTES);
+    if (count > 0 && strcmp(gathering->routes[count - 1], names) == 0)
+        return gathering->routes[count - 1];
+    gathering->routes =
+        extend(gathering->routes, count, &gathering->route_capacity,
+               sizeof(gathering->routes[0]));
+    gathering->routes[gathering->route_count++] = mem_dup_str(names);
+    return gathering->routes[count];
 }
 
 /* Where a token stands within a line. */
@@ -63,15 +95,17 @@ offset_in(struct slice line, struct slice token)
 static void
 gather(struct gathering *gathering, struct slice body, struct slice text)
 {
-    struct broker *broker = gathering->broker;
-    struct new_draft *draft = &gathering->drafts[gathering->count];
-    const struct line *line = &broker->line;
-    struct slice id = json_raw(&line->doc, line->id_token), meta;
+    const struct prompt *prompt = &gathering->recipe->prompt;
+    const struct line *line = gathering->line;
+    struct slice id = json_raw(&line->doc, line->id_token);
+    struct slice meta = json_raw(&line->doc, line->fields[LINE_METADATA]);
+    struct new_draft *draft;
 
-    meta = json_raw(&line->doc, line->fields[LINE_METADATA]);
+    gathering->drafts = extend(gathering->drafts, gathering->count,
+                               &gathering->capacity, sizeof(*draft));
+    draft = &gathering->drafts[gathering->count++];
     *draft = (struct new_draft){
-        .draft = { .batch = gathering->batch->id,
-                   .index = gathering->chunk->index_first + gathering->next,
+        .draft = { .index = gathering->next++,
                    .at = offset_in(body, text),
                    .bytes = (uint32_t)text.bytes,
                    .line_check = draft_line_check(text),
@@ -79,109 +113,70 @@ gather(struct gathering *gathering, struct slice body, struct slice text)
                    .id_bytes = (uint32_t)id.bytes,
                    .meta_at = meta.bytes ? offset_in(text, meta) : 0,
                    .meta_bytes = (uint32_t)meta.bytes },
-        .id = { NULL, line->id.bytes }, /* set when all are gathered */
-        .kind = broker->recipe->prompt.kind,
-        .route = gathering->routes[gathering->count],
-        .model = broker->recipe->prompt.model_tag,
-        .tag = broker->recipe->prompt.tag,
-        .chars = broker->recipe->prompt.chars,
-        .tokens = prompt_tokens(&broker->recipe->prompt, broker->env.conf),
+        .id = { NULL, line->id.bytes },
+        .kind = prompt->kind,
+        .route = share_route(gathering),
+        .model = prompt->model_tag,
+        .tag = prompt->tag,
+        .chars = prompt->chars,
+        .tokens = prompt_tokens(prompt, gathering->conf),
     };
-    memcpy(draft->key, broker->recipe->prompt.key, sizeof(draft->key));
-    assert(broker->recipe->prompt.names.bytes < REQUEST_ROUTE_BYTES);
-    memcpy(gathering->routes[gathering->count],
-           broker->recipe->prompt.names.data,
-           broker->recipe->prompt.names.bytes + 1);
+    memcpy(draft->key, prompt->key, sizeof(draft->key));
     buf_add_slice(&gathering->ids, buf_slice(&line->id));
-    gathering->count++;
 }
 
 bool
 gather_line(struct gathering *gathering, struct slice body, struct slice text,
             struct line_fault *fault)
 {
-    struct broker *broker = gathering->broker;
+    struct recipe *recipe = gathering->recipe;
+    struct line *line = gathering->line;
 
-    assert(gathering->count < gathering->max);
-    if (line_read(&broker->line, broker->env.conf, text, fault) < 0 ||
-        (gathering->fits && !gathering->fits(gathering->context, fault)) ||
-        prompt_make(&broker->recipe->prompt, &broker->line,
-                    &broker->recipe->options, broker->env.conf, 0, fault) < 0) {
-        gather_refuse(gathering, *fault);
+    if (line_read(line, gathering->conf, text, fault) < 0 ||
+        (gathering->fits &&
+         !gathering->fits(gathering->context, line, fault)) ||
+        prompt_make(&recipe->prompt, line, &recipe->options, gathering->conf, 0,
+                    fault) < 0) {
+        gather_refuse(gathering, fault);
         return false;
     }
     gather(gathering, body, text);
-    gathering->next++;
     return true;
 }
 
-static void
-add_duplicates(struct gathering *gathering)
+void
+gather_measure(struct gathering *gathering, struct slice body)
 {
-    static const struct line_fault duplicate = {
-        .code = "duplicate_id",
-        .field = "id",
-        .message = "an earlier draft of the batch has the same id"
-    };
-
-    for (size_t i = 0; i < gathering->count; i++) {
-        const struct new_draft *draft = &gathering->drafts[i];
-
-        if (draft->disposition == DRAFT_DUPLICATE_ID) {
-            refuse(gathering,
-                   draft->draft.index - gathering->chunk->index_first,
-                   duplicate);
-        }
-    }
+    digest_of(body.data, body.bytes, gathering->digest);
+    gathering->line_count = (uint32_t)gather_count_lines(body);
 }
 
-static void
-count_dispositions(struct gathering *gathering)
+void
+gather_lines(struct gathering *gathering, struct slice body)
 {
-    struct counters *counters = &gathering->broker->counters;
+    static const struct line_fault by_client = { .code = "refused_by_client",
+                                                 .message =
+                                                     "the client refused it" };
+    struct slice rest = body;
 
-    counters->chunks++;
-    counters->drafts_accepted += gathering->chunk->accepted;
-    counters->drafts_joined += gathering->chunk->joined;
-    for (size_t i = 0; i < gathering->count; i++) {
-        if (gathering->drafts[i].disposition != DRAFT_CACHED)
-            continue;
-        if (gathering->drafts[i].draft.tier == CACHE_MEMORY)
-            counters->cache_memory_hits++;
+    assert(gathering->next == 0);
+    while (rest.bytes) {
+        struct slice text = gather_next_line(&rest);
+        struct line_fault fault;
+
+        if (text.bytes == 0)
+            gather_refuse(gathering, &by_client);
         else
-            counters->cache_store_hits++;
+            (void)gather_line(gathering, body, text, &fault);
     }
+    assert(gathering->next == gathering->line_count);
 }
 
-int
-gather_store(struct gathering *gathering, struct slice body, int64_t now_ms)
+bool
+gather_is_whole(const struct gathering *gathering)
 {
-    struct broker *broker = gathering->broker;
-    struct batch *batch = gathering->batch;
-    struct chunk *chunk = gathering->chunk;
-    struct intake intake = core_intake(broker, now_ms);
-    const char *id = gathering->ids.data;
-    int rc;
-
-    assert(gathering->next == chunk->draft_count);
-    store_body_put(broker->env.store, batch->id, chunk, body, gathering->drafts,
-                   gathering->count);
-    for (size_t i = 0; i < gathering->count; i++) {
-        gathering->drafts[i].id.data = id;
-        id += gathering->drafts[i].id.bytes;
-    }
-    rc = store_drafts_add(broker->env.store, batch, chunk, gathering->drafts,
-                          gathering->count, &intake);
-    if (rc < 0)
-        return rc;
-    add_duplicates(gathering);
-    count_dispositions(gathering);
-    batch->chunk_next++;
-    batch->draft_count += chunk->draft_count;
-    store_chunk_put(broker->env.store, batch->id, chunk);
-    if (chunk->cached)
-        broker->has_results = true;
-    return 0;
+    return gathering->line_count > 0 &&
+           gathering->next == gathering->line_count;
 }
 
 struct slice
@@ -195,4 +190,16 @@ gather_next_line(struct slice *rest)
     rest->data += taken;
     rest->bytes -= taken;
     return line;
+}
+
+size_t
+gather_count_lines(struct slice body)
+{
+    size_t count = 0;
+
+    while (body.bytes) {
+        (void)gather_next_line(&body);
+        count++;
+    }
+    return count;
 }

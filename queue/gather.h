@@ -1,59 +1,80 @@
 /*
- * gather.h - the lines of one chunk on their way into the store
+ * gather.h - the lines of one chunk, read
  *
- * A chunk comes from a client, or is a slice of a file that a batch is made
- * from. Each line is read, and becomes a draft or a refusal; then all that were
- * gathered are stored at once, with the chunk that they are of.
+ * A chunk comes from a client, or is a slice of a file that a batch is made from.
+ * Each of its lines becomes a draft or a fault, by what stands in it, in its
+ * batch's options and in the configuration, and by nothing else: neither the
+ * store nor the time is asked. So lines can be read before the turn of their chunk
+ * has come, and in another thread than it is stored in (stow.h).
  *
- *   gather_begin
- *     gather_line, or gather_refuse …     one for each index, in order
- *   gather_store
- *   gather_end
+ *   gather_reset
+ *     gather_line, or gather_refuse …    one for each line, in order
+ *   stow_gathering
+ *   gather_fini, or gather_reset for another chunk
+ *
+ * Ownership: it owns what it gathered, and lends conf, recipe and line only while
+ * lines are read.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_GATHER_H
 #define QUEUE_GATHER_H
 
-#include "queue/core.h"
+#include "queue/recipe.h"
+#include "store/store.h"
 
-/* From `drafts` on it is private. */
-struct gathering {
-    struct broker *broker;
-    struct batch *batch; /* its counters grow; the caller writes it */
-    struct chunk *chunk;
-    /* Looks at the line that was read: false if it is to be refused, for *fault.
-     * Puts a fault in other words. Both may be NULL. */
-    bool (*fits)(void *context, struct line_fault *fault);
-    void (*reword)(struct line_fault *fault);
-    void *context;              /* of fits */
-    const uint32_t *file_lines; /* where each index stands in a file; NULL */
-    uint32_t kept_max;          /* refusals of the batch that are stored */
-    struct new_draft *drafts;
-    char (*routes)[REQUEST_ROUTE_BYTES]; /* of each */
-    struct buf ids;                      /* all of them, one after the other */
-    size_t count, max;
-    uint32_t next; /* line of the chunk, from 0 */
+/* A line that is no draft, and why. */
+struct gather_fault {
+    uint32_t n; /* of the line, from 0 */
+    struct line_fault fault;
 };
 
-/* Begins a chunk of at most `max` lines, for a batch whose options are loaded. The
- * caller has zeroed it and set what is not private; gather_end() in any case. */
-void gather_begin(struct gathering *gathering, size_t max);
-void gather_end(struct gathering *gathering);
+/* Zero-initialised is empty. The caller sets what lines are read with; the rest is
+ * private to those who read and store it. */
+struct gathering {
+    const struct conf *conf;
+    struct recipe *recipe; /* of the batch */
+    struct line *line;     /* scratch */
+    /* Looks at the line that was read: false if it is to be refused, for *fault.
+     * NULL: all fit. */
+    bool (*fits)(void *context, const struct line *line,
+                 struct line_fault *fault);
+    void *context; /* of fits */
 
-/* Takes the next line, which lies within the body so far. False: it was refused,
+    unsigned char digest[DIGEST_BYTES]; /* of the body that was measured */
+    uint32_t line_count;                /* that it has */
+    uint32_t next;                      /* line to be read */
+    /* Drafts count from the chunk's first line, belong to no batch, and have their
+     * ids one behind the other in `ids`. */
+    struct new_draft *drafts;
+    size_t count, capacity;
+    struct gather_fault *faults;
+    size_t fault_count, fault_capacity;
+    struct buf ids;
+    char **routes; /* of drafts one behind the other that have the same */
+    size_t route_count, route_capacity;
+};
+
+/* Empties it. The memory that a chunk of usual size needs is kept. */
+void gather_reset(struct gathering *gathering);
+void gather_fini(struct gathering *gathering);
+
+/* Reads the next line, which lies within the body so far. False: it was refused,
  * as *fault says. */
 bool gather_line(struct gathering *gathering, struct slice body,
                  struct slice text, struct line_fault *fault);
 
 /* Takes the next line as refused. */
-void gather_refuse(struct gathering *gathering, struct line_fault fault);
+void gather_refuse(struct gathering *gathering, const struct line_fault *fault);
 
-/* Stores the chunk with its lines and drafts, and counts it in the batch, which
- * the caller writes. Those with an id that the batch has are refused. */
-int gather_store(struct gathering *gathering, struct slice body,
-                 int64_t now_ms);
+/* Notes the digest of a body and how many lines it has; then reads them. */
+void gather_measure(struct gathering *gathering, struct slice body);
+void gather_lines(struct gathering *gathering, struct slice body);
 
-/* Takes the next line off the rest of a body. */
+/* True if all lines of the body that was measured were read. */
+bool gather_is_whole(const struct gathering *gathering);
+
+/* Takes the next line off the rest of a body; counts those that it has. */
 struct slice gather_next_line(struct slice *rest);
+size_t gather_count_lines(struct slice body);
 
 #endif

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "queue/filing.h"
-#include "queue/gather.h"
+#include "queue/stow.h"
 
 #define BOM "\xef\xbb\xbf"
 
@@ -105,10 +105,9 @@ blame_file(struct reading *reading, const char *code, const char *message)
 
 /* What a line of a file must be beyond what any draft must. */
 static bool
-fits_file(void *context, struct line_fault *fault)
+fits_file(void *context, const struct line *line, struct line_fault *fault)
 {
     const struct reading *reading = context;
-    const struct line *line = &reading->broker->line;
     const char *endpoint = filing_endpoint_name(reading->filing.endpoint);
 
     if (line->fields[LINE_CUSTOM_ID] == JSON_NONE) {
@@ -141,7 +140,7 @@ take_line(struct reading *reading, struct gathering *gathering,
     struct line_fault fault;
     struct slice copy;
 
-    if (gathering->chunk->index_first + gathering->next >=
+    if (reading->batch.draft_count + gathering->next >=
         (uint32_t)conf->file_lines_max) {
         blame_file(reading, "too_many_tasks", "");
         (void)snprintf(reading->fault.message, sizeof(reading->fault.message),
@@ -276,27 +275,29 @@ store_lines(struct reading *reading)
     const struct conf *conf = reading->broker->env.conf;
     struct chunk chunk = { .n = reading->batch.chunk_next,
                            .index_first = reading->batch.draft_count };
-    struct gathering gathering = { .broker = reading->broker,
-                                   .batch = &reading->batch,
-                                   .chunk = &chunk,
+    struct gathering gathering = { .conf = conf,
+                                   .recipe = reading->broker->recipe,
+                                   .line = &reading->broker->line,
                                    .fits = fits_file,
-                                   .reword = reword,
-                                   .context = reading,
-                                   .kept_max = FILING_FAULTS_MAX };
+                                   .context = reading };
+    struct stowing stowing = { .broker = reading->broker,
+                               .batch = &reading->batch,
+                               .chunk = &chunk,
+                               .reword = reword,
+                               .kept_max = FILING_FAULTS_MAX };
     int rc = 0;
 
     reading->file_lines = mem_zalloc((size_t)conf->chunk_drafts_max + 1,
                                      sizeof(reading->file_lines[0]));
-    gathering.file_lines = reading->file_lines;
-    gather_begin(&gathering, (size_t)conf->chunk_drafts_max);
+    stowing.file_lines = reading->file_lines;
     read_lines(reading, &gathering);
     chunk.draft_count = gathering.next;
     if (chunk.draft_count > 0) {
         digest_of(reading->body.data, reading->body.bytes, chunk.digest);
-        rc = gather_store(&gathering, buf_slice(&reading->body),
-                          reading->now_ms);
+        rc = stow_gathering(&stowing, &gathering, buf_slice(&reading->body),
+                            reading->now_ms);
     }
-    gather_end(&gathering);
+    gather_fini(&gathering);
     free(reading->file_lines);
     return rc;
 }
