@@ -117,6 +117,8 @@
         "size of an uploaded file")                                           \
     X(file_lines_max, INT, 50000, 1, 10000000, "",                            \
         "lines of a file that a batch is made from")                          \
+    X(file_inputs_max, INT, 50000, 1, 1000000000, "",                         \
+        "embeddings that the lines of such a file ask for")                   \
     X(file_ttl_ms, INT, 2592000000, 0, 9007199254740992, "ms",                \
         "a file is deleted so long after it came; 0: not by itself")          \
     X(client_files_max, INT, 10000, 1, 1000000, "",                           \

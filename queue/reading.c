@@ -56,9 +56,9 @@ reword(struct line_fault *fault)
                                               "too_deep",     "invalid_utf8",
                                               "nul_escape",   "lone_surrogate",
                                               "duplicate_key" };
-    static const char *const ours[] = { "too_many_tasks", "empty_file",
-                                        "input_file_gone", "url_mismatch",
-                                        "missing_custom_id" };
+    static const char *const ours[] = { "too_many_tasks", "too_many_inputs",
+                                        "empty_file",     "input_file_gone",
+                                        "url_mismatch",   "missing_custom_id" };
     const char *code = fault->code;
 
     if (is_any(code, ours, sizeof(ours) / sizeof(ours[0])))
@@ -129,6 +129,43 @@ fits_file(void *context, const struct line *line, struct line_fault *fault)
     return true;
 }
 
+/* The embeddings that a line asks for: one for a text, or an array of tokens; as
+ * many as there are in an array of either. */
+static int64_t
+count_inputs(const struct line *line)
+{
+    const struct json_token *tokens = line->doc.tokens;
+    size_t input = json_member(&line->doc, line->fields[LINE_BODY], "input");
+    int64_t count = 0;
+
+    if (input == JSON_NONE || tokens[input].type != JSON_ARRAY ||
+        tokens[input].next == input + 1 ||
+        tokens[input + 1].type == JSON_NUMBER) {
+        return 1;
+    }
+    for (size_t i = input + 1; i < tokens[input].next; i = tokens[i].next)
+        count++;
+    return count;
+}
+
+static void
+add_inputs(struct reading *reading)
+{
+    const struct conf *conf = reading->broker->env.conf;
+    int64_t inputs =
+        reading->filing.inputs + count_inputs(&reading->broker->line);
+
+    if (inputs <= conf->file_inputs_max) {
+        reading->filing.inputs = (uint32_t)inputs;
+        return;
+    }
+    blame_file(reading, "too_many_inputs", "");
+    (void)snprintf(reading->fault.message, sizeof(reading->fault.message),
+                   "its lines ask for more than %lld embeddings "
+                   "(file_inputs_max)",
+                   (long long)conf->file_inputs_max);
+}
+
 /* Takes the line into the chunk; an empty one stands for a refused one. */
 static void
 take_line(struct reading *reading, struct gathering *gathering,
@@ -153,6 +190,8 @@ take_line(struct reading *reading, struct gathering *gathering,
     copy = (struct slice){ body->data + start, text.bytes };
     if (!gather_line(gathering, buf_slice(body), copy, &fault))
         body->bytes = start;
+    else if (reading->filing.endpoint == ENDPOINT_EMBEDDINGS)
+        add_inputs(reading);
     buf_add_char(body, '\n');
 }
 

@@ -55,7 +55,8 @@ filing_encode(const struct filing *filing, struct buf *out)
     record_i64(out, filing->ttl_ms);
     record_i64(out, filing->made_ms);
     record_i64(out, filing->filed_ms);
-    record_u32(out, filing->make_at);
+    record_u32(out, filing->phase == FILING_READING ? filing->inputs
+                                                    : filing->make_at);
     for (int side = 0; side < FILING_SIDES; side++) {
         record_u64(out, filing->making[side]);
         record_bytes(out, filing->made[side], sizeof(filing->made[side]));
@@ -82,7 +83,10 @@ filing_decode(struct record *record, struct filing *filing)
     filing->ttl_ms = record_get_i64(record);
     filing->made_ms = record_get_i64(record);
     filing->filed_ms = record_get_i64(record);
-    filing->make_at = record_get_u32(record);
+    if (phase == FILING_READING)
+        filing->inputs = record_get_u32(record);
+    else
+        filing->make_at = record_get_u32(record);
     for (int side = 0; side < FILING_SIDES; side++) {
         filing->making[side] = record_get_u64(record);
         record_get_bytes(record, filing->made[side],

@@ -63,10 +63,11 @@ struct filing {
     unsigned char input_uuid[FILE_UUID_BYTES];
     uint64_t read_at; /* the bytes of it that were read */
     uint32_t lines;   /* physical ones of these */
+    uint32_t inputs;  /* reading: embeddings that they ask for */
     int64_t ttl_ms;   /* of the files that it ends in; 0: none */
     int64_t made_ms;  /* when making began, for the last time; 0: not yet */
     int64_t filed_ms; /* when they were stored; 0: not yet */
-    uint32_t make_at; /* the draft where making goes on */
+    uint32_t make_at; /* making: the draft where it goes on */
     uint64_t making[FILING_SIDES]; /* files that are being made; 0: none */
     unsigned char made[FILING_SIDES][FILE_UUID_BYTES]; /* stored; 0: none */
 };

@@ -188,6 +188,58 @@ Test(broker_reading, fails_for_a_file_without_lines_or_with_too_many)
     bench_fini(&bench);
 }
 
+/* What a line's `input` is, and how many embeddings that asks for. */
+static const struct {
+    const char *input;
+    int count;
+} inputs[] = {
+    { "'a text'", 1 }, { "['one','two','three']", 3 },
+    { "[17,4,9]", 1 }, { "[[17,4],[9],[1,2,3]]", 3 },
+    { "[]", 1 },
+};
+
+/* Over several slices; one more than there may be is too much. */
+Test(broker_reading, counts_the_embeddings_that_a_file_asks_for)
+{
+    struct buf content = { 0 };
+    char more[128];
+    int count = 0;
+
+    for (int i = 0; i < 10; i++) {
+        const char *input = inputs[i % 5].input;
+
+        count += inputs[i % 5].count;
+        buf_addf(&content,
+                 "{'custom_id':'%d','method':'POST','url':'/v1/embeddings',"
+                 "'body':{'model':'m','input':%s}}\n",
+                 i, input);
+    }
+    cr_assert_eq(count, 18);
+    for (int is_too_much = 0; is_too_much < 2; is_too_much++) {
+        bench_init(&bench, BENCH_STORE_MAX);
+        bench.conf.chunk_drafts_max = 3;
+        bench.conf.file_inputs_max = count - is_too_much;
+        bench_start(&bench);
+        file_upload(&bench, "in", content.data, file);
+        (void)snprintf(more, sizeof(more),
+                       "'file':'%s','endpoint':'/v1/embeddings'", file);
+        bench_open(&bench, "b", NULL, more, batch);
+        bench_run(&bench);
+        cr_expect_str_eq(at_str(status(), "state"),
+                         is_too_much ? "failed" : "sealed");
+        if (is_too_much) {
+            cr_expect_str_eq(at_str(status(), "from_file.errors.0.code"),
+                             "too_many_inputs");
+            cr_expect_str_eq(at_str(status(), "from_file.errors.0.message"),
+                             "its lines ask for more than 17 embeddings "
+                             "(file_inputs_max)");
+        }
+        bench_verify(&bench);
+        bench_fini(&bench);
+    }
+    buf_fini(&content);
+}
+
 Test(broker_reading, passes_over_a_line_that_is_too_long_and_finds_the_next)
 {
     struct buf content = { 0 };
