@@ -11,7 +11,7 @@
 #   make soak           load, faults and restarts for MINUTES (15), and what grows
 #   make bench          Sheaf beside what people would use instead
 #   make churn          the store's size over ten simulated hours, and its plot
-#   make lint           formatting, clang-tidy, layers, banned words, documents
+#   make lint           formatting, clang-tidy, eslint, layers, words, documents
 #   make sim            10000 simulated histories; SEEDS=n, SEED=s replays one
 #   make sim-bugs       bugs planted in the broker, each found by the simulator
 #   make fuzz           every fuzzer, FUZZ_SECONDS (20) each

@@ -10,7 +10,7 @@ FORMATTED := $(HEADERS) $(SOURCES) $(wildcard tests/*.[ch] tests/fuzz/*.[ch] \
     tests/power/*.[ch] tests/bench/*.[ch] \
     examples/*.[ch])
 LINTS := lint-format lint-layers lint-banned lint-docs lint-bugs lint-headers \
-    lint-tidy
+    lint-script lint-tidy
 # Runs a command for each file, as many at a time as there are processors, and
 # shows the output of those that fail.
 each = @printf '%s\n' $(1) | xargs -P "$$(nproc)" -n 1 sh -c \
@@ -31,6 +31,10 @@ lint-banned:
 
 lint-docs:
 	@sh tests/docs.sh
+
+# The status page, and what drives it and other clients.
+lint-script:
+	@sh tests/javascript.sh
 
 # Each bug that the simulator is to find can still be planted.
 lint-bugs:

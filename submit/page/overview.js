@@ -170,8 +170,8 @@ function tile(name) {
   $('tiles').append(
     el('div', {}, el('dt', {}, name), el('dd', {}, value, ' ', unit), more),
   );
-  return (shown, unitText, moreText) => {
-    write(value, shown);
+  return (valueText, unitText, moreText) => {
+    write(value, valueText);
     write(unit, unitText);
     write(more, moreText);
   };

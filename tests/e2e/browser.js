@@ -42,10 +42,6 @@ async function until(page, claim, test, argument) {
 }
 
 const text = (page, selector) => page.textContent(selector);
-const bar = (page, uuid) =>
-  page
-    .getAttribute(`[data-batch="${uuid}"] [role=progressbar]`, 'aria-valuenow')
-    .then(Number);
 
 function submit(name, drafts) {
   return execFileSync(
@@ -152,7 +148,6 @@ async function drive(run) {
 module.exports = {
   WAIT_MS,
   accessible,
-  bar,
   drive,
   fits,
   many,

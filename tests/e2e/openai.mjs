@@ -365,14 +365,14 @@ const cases = {
       JSON.stringify({ status, code, param, type, error })
         .replaceAll(id, "ID");
     for (const [id, prefix, ask] of [
-      [file.id, "file-", (id) => bob.files.retrieve(id)],
-      [file.id, "file-", (id) => bob.files.content(id)],
-      [file.id, "file-", (id) => bob.files.delete(id)],
-      [batch.output_file_id, "file-", (id) => bob.files.content(id)],
-      [file.id, "file-", (id) => create({ id }, {}, bob)],
-      [batch.id, "batch_", (id) => bob.batches.retrieve(id)],
-      [batch.id, "batch_", (id) => bob.batches.cancel(id)],
-      [batch.id, "batch_", (id) => bob.batches.list({ after: id })],
+      [file.id, "file-", (it) => bob.files.retrieve(it)],
+      [file.id, "file-", (it) => bob.files.content(it)],
+      [file.id, "file-", (it) => bob.files.delete(it)],
+      [batch.output_file_id, "file-", (it) => bob.files.content(it)],
+      [file.id, "file-", (it) => create({ id: it }, {}, bob)],
+      [batch.id, "batch_", (it) => bob.batches.retrieve(it)],
+      [batch.id, "batch_", (it) => bob.batches.cancel(it)],
+      [batch.id, "batch_", (it) => bob.batches.list({ after: it })],
     ]) {
       const none = prefix + crypto.randomUUID();
       assert.equal(
@@ -380,7 +380,7 @@ const cases = {
         text(await refusal(ask(none), OpenAI.NotFoundError), none));
     }
     const seen = [];
-    for await (const batch of bob.batches.list()) seen.push(batch.id);
+    for await (const one of bob.batches.list()) seen.push(one.id);
     assert(!seen.includes(batch.id));
     assert.equal((await client.files.retrieve(file.id)).id, file.id);
   },

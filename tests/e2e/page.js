@@ -13,7 +13,6 @@ const { execFileSync, spawn } = require('node:child_process');
 const fs = require('node:fs');
 const {
   accessible,
-  bar,
   drive,
   fits,
   many,
