@@ -2,9 +2,9 @@
  * option.h - one value of the configuration, from text and back
  *
  * An option is a row of a table: its name, its type, its limits, and the place
- * of its field in a struct. conf has two such tables. A value is refused with
- * a reason that names the option. It is repeated in the reason only where it
- * cannot be a key that was written in the wrong place.
+ * of its field in a struct. conf has such tables. A value is refused with a
+ * reason that names the option. It is repeated in the reason only where it cannot
+ * be a key that was written in the wrong place.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef BASE_OPTION_H

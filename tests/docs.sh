@@ -23,10 +23,9 @@ for page in $pages; do
     mandoc -T lint -W warning "$page" || failed=1
 done
 
-# X(name, TYPE, …) at the start of a row of the tables CONF_LIST and
-# CONF_UPSTREAM_LIST.
-options=$(sed -n 's/^    X(\([a-z][a-z0-9_]*\), [A-Z_]*,.*/\1/p' base/conf.h)
-[ -n "$options" ] || fail "base/conf.h: no option was found"
+# X(name, TYPE, …) at the start of a row of the tables of options.
+options=$(sed -n 's/^    X(\([a-z][a-z0-9_]*\), [A-Z_]*,.*/\1/p' base/conf_*.h)
+[ -n "$options" ] || fail "base/conf_*.h: no option was found"
 for option in $options; do
     grep -qE "^#?$option = " examples/sheaf.conf ||
         fail "examples/sheaf.conf: no $option"
