@@ -32,8 +32,8 @@ FOLDERS := base store queue worker submit
 MAINS := queue/sheafd.c worker/sheaf_worker.c submit/main.c \
     submit/sheaf_http.c
 WIRE := queue/wire.c queue/wire_write.c queue/link.c
-LIBRARY := $(addprefix submit/,sheaf.c upload.c connection.c pages.c \
-    refusals.c)
+LIBRARY := $(addprefix submit/,sheaf.c upload.c opening.c connection.c \
+    pages.c refusals.c)
 
 PKGS := libcrypto libxxhash icu-uc icu-i18n inih libcjson libzmq libcurl uuid \
     libmicrohttpd libzstd

@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "submit/connection.h"
+#include "submit/opening.h"
 #include "submit/refusals.h"
 #include "submit/sheaf_error.h"
 
@@ -367,48 +368,6 @@ close_chunk(struct sheaf_upload *upload, struct err *err)
     return pump(upload, CHUNKS_MAX - 1, window_bytes, err);
 }
 
-static void
-add_texts(cJSON *head, const struct sheaf_submission *submission)
-{
-    const struct {
-        const char *name, *text;
-    } texts[] = { { "key", submission->key },
-                  { "client", submission->client },
-                  { "name", submission->name },
-                  { "window", submission->window },
-                  { "tz", submission->tz } };
-
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        if (texts[i].text)
-            wire_add_str(head, texts[i].name, texts[i].text);
-    }
-}
-
-/* The header of open; NULL and E_INVALID if the metadata are no object. */
-static cJSON *
-open_header(const struct sheaf_submission *submission, struct err *err)
-{
-    cJSON *head = wire_new("open");
-
-    add_texts(head, submission);
-    wire_add_bool(head, "early", submission->is_early);
-    wire_add_int(head, "priority", submission->priority);
-    wire_add_int(head, "not_before", submission->not_before_ms);
-    wire_add_int(head, "deadline", submission->deadline_ms);
-    if (submission->metadata) {
-        cJSON *metadata = cJSON_Parse(submission->metadata);
-
-        if (!cJSON_IsObject(metadata)) {
-            cJSON_Delete(metadata);
-            cJSON_Delete(head);
-            err_set(err, E_INVALID, "metadata: not a JSON object");
-            return NULL;
-        }
-        cJSON_AddItemToObject(head, "metadata", metadata);
-    }
-    return head;
-}
-
 static int
 read_opened(struct sheaf_upload *upload, const struct wire *wire,
             struct err *err)
@@ -437,7 +396,7 @@ static int
 open_batch(struct sheaf_upload *upload,
            const struct sheaf_submission *submission, struct err *err)
 {
-    cJSON *head = open_header(submission, err);
+    cJSON *head = opening_header(submission, err);
     struct wire wire;
     int rc;
 
