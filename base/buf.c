@@ -27,9 +27,8 @@ buf_reset(struct buf *buf)
         buf->data[0] = '\0';
 }
 
-/* Apart, so that the many small additions that find room stay short. */
-static __attribute__((noinline)) void
-grow(struct buf *buf, size_t need)
+void
+buf_grow(struct buf *buf, size_t need)
 {
     size_t capacity = buf->capacity ? buf->capacity : CAPACITY_FIRST;
 
@@ -38,35 +37,6 @@ grow(struct buf *buf, size_t need)
     buf->data = mem_grow(buf->data, capacity, 1);
     buf->data[buf->bytes] = '\0';
     buf->capacity = capacity;
-}
-
-char *
-buf_reserve(struct buf *buf, size_t bytes)
-{
-    size_t need = buf->bytes + bytes + 1; /* and the NUL */
-
-    assert(need > bytes);
-    if (need > buf->capacity)
-        grow(buf, need);
-    return buf->data + buf->bytes;
-}
-
-void
-buf_commit(struct buf *buf, size_t bytes)
-{
-    assert(buf->bytes + bytes < buf->capacity);
-    buf->bytes += bytes;
-    buf->data[buf->bytes] = '\0';
-}
-
-void
-buf_add(struct buf *buf, const void *data, size_t bytes)
-{
-    char *end = buf_reserve(buf, bytes);
-
-    if (bytes)
-        memcpy(end, data, bytes);
-    buf_commit(buf, bytes);
 }
 
 void

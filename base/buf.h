@@ -10,9 +10,11 @@
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Borrowed bytes. data may be NULL when bytes is 0. */
 struct slice {
@@ -33,15 +35,44 @@ void buf_fini(struct buf *buf);
 /* Empties the buffer and keeps its memory. */
 void buf_reset(struct buf *buf);
 
+/* Makes room for `need` bytes in all, NUL included: buf_reserve() where there is
+ * too little. */
+void buf_grow(struct buf *buf, size_t need);
+
 /* Makes room for `bytes` more and returns where they go. The length does not
- * change until buf_commit(). */
-char *buf_reserve(struct buf *buf, size_t bytes);
+ * change until buf_commit(). Here, as are the next two: what is written is mostly
+ * a number or a name, and a call takes longer than that. */
+static inline char *
+buf_reserve(struct buf *buf, size_t bytes)
+{
+    size_t need = buf->bytes + bytes + 1; /* and the NUL */
+
+    assert(need > bytes);
+    if (need > buf->capacity)
+        buf_grow(buf, need);
+    return buf->data + buf->bytes;
+}
 
 /* Takes `bytes` bytes written behind the end, after buf_reserve(). */
-void buf_commit(struct buf *buf, size_t bytes);
+static inline void
+buf_commit(struct buf *buf, size_t bytes)
+{
+    assert(buf->bytes + bytes < buf->capacity);
+    buf->bytes += bytes;
+    buf->data[buf->bytes] = '\0';
+}
 
 /* Append bytes, a string, a character, formatted text. */
-void buf_add(struct buf *buf, const void *data, size_t bytes);
+static inline void
+buf_add(struct buf *buf, const void *data, size_t bytes)
+{
+    char *end = buf_reserve(buf, bytes);
+
+    if (bytes)
+        memcpy(end, data, bytes);
+    buf_commit(buf, bytes);
+}
+
 void buf_add_str(struct buf *buf, const char *str);
 void buf_add_slice(struct buf *buf, struct slice slice);
 void buf_add_char(struct buf *buf, char c);

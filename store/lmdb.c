@@ -183,34 +183,6 @@ lmdb_abort(struct engine *engine)
 }
 
 static int
-lmdb_append(struct engine *engine, enum table table, struct slice key,
-            struct slice value)
-{
-    struct lmdb *lmdb = lmdb_of(engine);
-    MDB_val key_val = val_of(key), value_val = val_of(value);
-    int rc;
-
-    assert(lmdb->txn);
-    rc = mdb_put(lmdb->txn, lmdb->tables[table], &key_val, &value_val,
-                 MDB_APPEND);
-    if (rc == MDB_KEYEXIST) { /* its place is not at the end */
-        rc = mdb_put(lmdb->txn, lmdb->tables[table], &key_val, &value_val, 0);
-    }
-    return op_code(lmdb, rc);
-}
-
-static int
-lmdb_del(struct engine *engine, enum table table, struct slice key)
-{
-    struct lmdb *lmdb = lmdb_of(engine);
-    MDB_val key_val = val_of(key);
-
-    assert(lmdb->txn);
-    return op_code(lmdb,
-                   mdb_del(lmdb->txn, lmdb->tables[table], &key_val, NULL));
-}
-
-static int
 cursor_of(struct lmdb *lmdb, enum table table, MDB_cursor **cursor)
 {
     int rc = 0;
@@ -240,7 +212,7 @@ lmdb_get(struct engine *engine, enum table table, struct slice key,
     return op_code(lmdb_of(engine), rc);
 }
 
-/* In the same way. */
+/* The others in the same way. */
 static int
 lmdb_put(struct engine *engine, enum table table, struct slice key,
          struct slice value)
@@ -251,6 +223,35 @@ lmdb_put(struct engine *engine, enum table table, struct slice key,
 
     if (rc == 0)
         rc = mdb_cursor_put(cursor, &key_val, &value_val, 0);
+    return op_code(lmdb_of(engine), rc);
+}
+
+static int
+lmdb_append(struct engine *engine, enum table table, struct slice key,
+            struct slice value)
+{
+    MDB_val key_val = val_of(key), value_val = val_of(value);
+    MDB_cursor *cursor;
+    int rc = cursor_of(lmdb_of(engine), table, &cursor);
+
+    if (rc == 0)
+        rc = mdb_cursor_put(cursor, &key_val, &value_val, MDB_APPEND);
+    if (rc == MDB_KEYEXIST) /* its place is not at the end */
+        rc = mdb_cursor_put(cursor, &key_val, &value_val, 0);
+    return op_code(lmdb_of(engine), rc);
+}
+
+static int
+lmdb_del(struct engine *engine, enum table table, struct slice key)
+{
+    MDB_val key_val = val_of(key);
+    MDB_cursor *cursor;
+    int rc = cursor_of(lmdb_of(engine), table, &cursor);
+
+    if (rc == 0)
+        rc = mdb_cursor_get(cursor, &key_val, NULL, MDB_SET);
+    if (rc == 0)
+        rc = mdb_cursor_del(cursor, 0);
     return op_code(lmdb_of(engine), rc);
 }
 

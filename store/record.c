@@ -9,16 +9,6 @@
 #include "base/digest.h"
 #include "base/err.h"
 
-/* As a word and not byte by byte: a draft has some hundred of these. */
-static void
-put_be(unsigned char *out, uint64_t value, size_t bytes)
-{
-    uint64_t word = htobe64(value << (64 - 8 * bytes));
-
-    assert(bytes > 0 && bytes <= sizeof(word));
-    memcpy(out, &word, bytes);
-}
-
 static uint64_t
 get_be(const unsigned char *in, size_t bytes)
 {
@@ -29,13 +19,14 @@ get_be(const unsigned char *in, size_t bytes)
     return be64toh(word) >> (64 - 8 * bytes);
 }
 
-static void
+/* The lengths are constants: with a body for each, a field is a few instructions. */
+#define FOR_EACH_LENGTH static inline __attribute__((always_inline))
+
+FOR_EACH_LENGTH void
 add_be(struct buf *out, uint64_t value, size_t bytes)
 {
-    unsigned char word[8];
-
-    put_be(word, value, bytes);
-    buf_add(out, word, bytes);
+    record_put_be((unsigned char *)buf_reserve(out, bytes), value, bytes);
+    buf_commit(out, bytes);
 }
 
 void
@@ -117,7 +108,7 @@ record_open(struct record *record, unsigned table, struct slice key,
     return 0;
 }
 
-static uint64_t
+FOR_EACH_LENGTH uint64_t
 take_be(struct record *record, size_t bytes)
 {
     uint64_t value;
@@ -212,54 +203,6 @@ int
 record_end(const struct record *record)
 {
     return record->is_short ? E_CORRUPT : 0;
-}
-
-struct key
-key_start(void)
-{
-    return (struct key){ .count = 0 };
-}
-
-static struct key
-key_add(struct key key, uint64_t value, size_t bytes)
-{
-    assert(key.count + bytes <= sizeof(key.bytes));
-    put_be(key.bytes + key.count, value, bytes);
-    key.count += bytes;
-    return key;
-}
-
-struct key
-key_u8(struct key key, unsigned value)
-{
-    return key_add(key, value, 1);
-}
-
-struct key
-key_u32(struct key key, uint32_t value)
-{
-    return key_add(key, value, 4);
-}
-
-struct key
-key_u64(struct key key, uint64_t value)
-{
-    return key_add(key, value, 8);
-}
-
-struct key
-key_bytes(struct key key, const void *data, size_t bytes)
-{
-    assert(key.count + bytes <= sizeof(key.bytes));
-    memcpy(key.bytes + key.count, data, bytes);
-    key.count += bytes;
-    return key;
-}
-
-struct slice
-key_slice(const struct key *key)
-{
-    return (struct slice){ (const char *)key->bytes, key->count };
 }
 
 uint32_t
