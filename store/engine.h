@@ -119,8 +119,10 @@ struct engine_ops {
     int (*before)(struct engine *engine, enum table table, struct slice key,
                   struct slice *found, struct slice *value);
 
-    /* What it takes and may take, in a transaction. */
-    void (*usage)(struct engine *engine, struct engine_usage *usage);
+    /* What it takes and may take, in a transaction. If it need not be exact,
+     * bytes may be more than it takes, where counting would be work. */
+    void (*usage)(struct engine *engine, bool is_exact,
+                  struct engine_usage *usage);
 
     /* Allocates what a transaction that changes that many pages takes, so
      * that memory does not grow under load. Outside a transaction. */

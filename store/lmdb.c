@@ -16,13 +16,18 @@
 #include "store/engine.h"
 #include "store/record.h"
 
-#define FILE_MODE 0600
+#define FILE_MODE      0600
+#define PAGE_BYTES_MIN 512u
 /* Two such rows fill a page. */
 #define RESERVE_ROW_BYTES   1900
 #define RESERVE_ROWS_A_PAGE 2
 #define EXIT_DAMAGED        9    /* the exit code for a damaged store */
 #define BLOCK_BYTES         512  /* of stat() */
 #define LOCK_BYTES          8192 /* of lock.mdb: 126 readers, its default */
+/* Pages that a row adds, beside those of its own: one on each level of the tree is
+ * split, and there is a new root. In 16 TiB, the largest store, there are seven. */
+#define PUT_PAGES_MAX 8
+#define NEW_PAGES_MAX 4096 /* may have come before they are counted again */
 
 struct lmdb {
     struct engine engine; /* first: the engine is the lmdb */
@@ -35,7 +40,13 @@ struct lmdb {
                             end */
     uint64_t file_bytes; /* of the disk that are the file's */
     bool has_disk;
-    bool is_view; /* of another one, which has the env */
+    bool is_view;     /* of another one, which has the env */
+    bool has_written; /* in this transaction */
+    bool is_counted;  /* the tables have no more pages than these: */
+    bool is_exact;    /* nothing was written since they were counted */
+    uint64_t pages,
+        pages_new; /* in all, and of them what may have come since */
+    uint64_t page_bytes;
 };
 
 static struct lmdb *
@@ -111,6 +122,7 @@ lmdb_begin(struct engine *engine, struct err *err)
     assert(!lmdb->txn);
     engine->reason = NULL;
     lmdb->has_disk = false;
+    lmdb->has_written = false;
     rc = mdb_txn_begin(lmdb->env, NULL, 0, &lmdb->txn);
     if (rc) {
         lmdb->txn = NULL;
@@ -180,6 +192,8 @@ lmdb_abort(struct engine *engine)
     drop_cursors(lmdb);
     mdb_txn_abort(lmdb->txn); /* NULL is fine */
     lmdb->txn = NULL;
+    if (lmdb->has_written)
+        lmdb->is_counted = false;
 }
 
 static int
@@ -212,6 +226,18 @@ lmdb_get(struct engine *engine, enum table table, struct slice key,
     return op_code(lmdb_of(engine), rc);
 }
 
+/* A row is about to be written, or removed. */
+static void
+note_row(struct lmdb *lmdb, struct slice value)
+{
+    uint64_t most = PUT_PAGES_MAX + value.bytes / PAGE_BYTES_MIN;
+
+    lmdb->has_written = true;
+    lmdb->is_exact = false;
+    lmdb->pages += most;
+    lmdb->pages_new += most;
+}
+
 /* The others in the same way. */
 static int
 lmdb_put(struct engine *engine, enum table table, struct slice key,
@@ -221,6 +247,7 @@ lmdb_put(struct engine *engine, enum table table, struct slice key,
     MDB_cursor *cursor;
     int rc = cursor_of(lmdb_of(engine), table, &cursor);
 
+    note_row(lmdb_of(engine), value);
     if (rc == 0)
         rc = mdb_cursor_put(cursor, &key_val, &value_val, 0);
     return op_code(lmdb_of(engine), rc);
@@ -234,6 +261,7 @@ lmdb_append(struct engine *engine, enum table table, struct slice key,
     MDB_cursor *cursor;
     int rc = cursor_of(lmdb_of(engine), table, &cursor);
 
+    note_row(lmdb_of(engine), value);
     if (rc == 0)
         rc = mdb_cursor_put(cursor, &key_val, &value_val, MDB_APPEND);
     if (rc == MDB_KEYEXIST) /* its place is not at the end */
@@ -248,6 +276,7 @@ lmdb_del(struct engine *engine, enum table table, struct slice key)
     MDB_cursor *cursor;
     int rc = cursor_of(lmdb_of(engine), table, &cursor);
 
+    note_row(lmdb_of(engine), (struct slice){ NULL, 0 });
     if (rc == 0)
         rc = mdb_cursor_get(cursor, &key_val, NULL, MDB_SET);
     if (rc == 0)
@@ -319,36 +348,49 @@ disk_usage(struct lmdb *lmdb, struct engine_usage *usage)
     usage->disk_free = (uint64_t)disk->f_bavail * disk->f_frsize;
 }
 
+static void
+count_pages(struct lmdb *lmdb)
+{
+    MDB_stat stat = { 0 };
+
+    lmdb->pages = lmdb->pages_new = 0;
+    for (int table = 0; table < TABLE_COUNT; table++) {
+        if (mdb_stat(lmdb->txn, lmdb->tables[table], &stat) == 0) {
+            lmdb->pages += stat.ms_branch_pages + stat.ms_leaf_pages +
+                           stat.ms_overflow_pages;
+        }
+    }
+    lmdb->page_bytes = stat.ms_psize;
+    lmdb->is_counted = lmdb->is_exact = true;
+}
+
 /* Pages that were freed within the file are used again before it grows; and what
  * a commit that failed has written behind them is written over when it does. */
 static void
-lmdb_usage(struct engine *engine, struct engine_usage *usage)
+lmdb_usage(struct engine *engine, bool is_exact, struct engine_usage *usage)
 {
     struct lmdb *lmdb = lmdb_of(engine);
     MDB_envinfo info = { 0 };
-    MDB_stat stat = { 0 };
-    uint64_t pages = 0, file_pages;
+    uint64_t file_pages;
 
     assert(lmdb->txn);
-    for (int table = 0; table < TABLE_COUNT; table++) {
-        if (mdb_stat(lmdb->txn, lmdb->tables[table], &stat) == 0) {
-            pages += stat.ms_branch_pages + stat.ms_leaf_pages +
-                     stat.ms_overflow_pages;
-        }
+    if (!lmdb->is_counted || lmdb->pages_new > NEW_PAGES_MAX ||
+        (is_exact && !lmdb->is_exact)) {
+        count_pages(lmdb);
     }
-    *usage = (struct engine_usage){ .bytes = pages * stat.ms_psize,
+    *usage = (struct engine_usage){ .bytes = lmdb->pages * lmdb->page_bytes,
                                     .bytes_max = lmdb->map_bytes };
     disk_usage(lmdb, usage);
     if (mdb_env_info(lmdb->env, &info))
         return;
     usage->bytes_max = info.me_mapsize;
     file_pages = (uint64_t)info.me_last_pgno + 1;
-    if (lmdb->has_disk && lmdb->file_bytes > file_pages * stat.ms_psize)
-        usage->disk_free += lmdb->file_bytes - file_pages * stat.ms_psize;
-    if (file_pages > pages)
-        usage->disk_free += (file_pages - pages) * stat.ms_psize;
-    else if (usage->disk_free > (pages - file_pages) * stat.ms_psize)
-        usage->disk_free -= (pages - file_pages) * stat.ms_psize;
+    if (lmdb->has_disk && lmdb->file_bytes > file_pages * lmdb->page_bytes)
+        usage->disk_free += lmdb->file_bytes - file_pages * lmdb->page_bytes;
+    if (file_pages > lmdb->pages)
+        usage->disk_free += (file_pages - lmdb->pages) * lmdb->page_bytes;
+    else if (usage->disk_free > (lmdb->pages - file_pages) * lmdb->page_bytes)
+        usage->disk_free -= (lmdb->pages - file_pages) * lmdb->page_bytes;
     else
         usage->disk_free = 0;
 }
@@ -440,7 +482,6 @@ on_broken(MDB_env *env, const char *what)
 #define META_LAST_AT   136 /* the number of the last page */
 #define META_TXN_AT    144
 #define META_BYTES     152
-#define PAGE_BYTES_MIN 512u
 #define PAGE_BYTES_MAX 65536u
 
 struct layout {

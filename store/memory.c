@@ -313,8 +313,9 @@ memory_before(struct engine *engine, enum table table, struct slice key,
 }
 
 static void
-memory_usage(struct engine *engine, struct engine_usage *usage)
+memory_usage(struct engine *engine, bool is_exact, struct engine_usage *usage)
 {
+    (void)is_exact; /* it always is */
     *usage = (struct engine_usage){ .bytes = memory_of(engine)->bytes,
                                     .bytes_max = memory_of(engine)->bytes_max,
                                     .disk_free = UINT64_MAX,

@@ -47,8 +47,11 @@ mark(const struct room *room, unsigned percent, uint64_t disk_bytes)
                  sub(room->by_end, disk / 100 * (100 - percent)));
 }
 
+/* Counting what the store has takes longer than all else that a result does to
+ * it: first it is asked whether there is room though it may be more than it is,
+ * and only if there is not, exactly. */
 static struct room
-measure(struct store *store)
+measure(struct store *store, bool is_exact)
 {
     const struct engine_ops *ops = store->engine->ops;
     struct room room = { .usage = { .bytes_max = store->bytes_max } };
@@ -56,7 +59,7 @@ measure(struct store *store)
     uint64_t drafts, results;
 
     assert(store->is_open);
-    ops->usage(store->engine, &engine);
+    ops->usage(store->engine, is_exact, &engine);
     drafts = ops->rows(store->engine, TABLE_DRAFT);
     results = ops->rows(store->engine, TABLE_RESULT);
     room.usage.bytes = engine.bytes;
@@ -73,7 +76,7 @@ struct store_usage
 store_usage(struct store *store)
 {
     const struct engine_ops *ops = store->engine->ops;
-    struct store_usage usage = measure(store).usage;
+    struct store_usage usage = measure(store, true).usage;
 
     usage.batches = ops->rows(store->engine, TABLE_BATCH);
     usage.drafts = ops->rows(store->engine, TABLE_DRAFT);
@@ -93,7 +96,7 @@ store_bytes(struct store *store)
     struct engine_usage usage;
 
     assert(store->is_open);
-    store->engine->ops->usage(store->engine, &usage);
+    store->engine->ops->usage(store->engine, true, &usage);
     return usage.bytes;
 }
 
@@ -106,19 +109,34 @@ store_set_marks(struct store *store, unsigned soft_percent,
     store->hard_percent = hard_percent;
 }
 
-/* Refuses `coming` bytes more if they would pass a mark. */
+/* True if `coming` bytes more would not pass a mark. */
+static bool
+has_room(const struct room *room, bool is_soft, uint64_t coming)
+{
+    const struct store_usage *usage = &room->usage;
+    uint64_t most = is_soft ? usage->bytes_soft : usage->bytes_hard;
+
+    return add(add(usage->bytes, usage->bytes_promised), coming) <= most;
+}
+
+/* Refuses them if they would. */
 static int
 admit(struct store *store, const char *what, bool is_soft, uint64_t coming,
       struct err *err)
 {
-    struct room room = measure(store);
+    struct room room = measure(store, false);
     const struct store_usage *usage = &room.usage;
-    uint64_t most = is_soft ? usage->bytes_soft : usage->bytes_hard;
     unsigned percent = is_soft ? store->soft_percent : store->hard_percent;
-    bool is_disk = most < usage->bytes_max / 100 * percent;
+    uint64_t most;
+    bool is_disk;
 
-    if (add(add(usage->bytes, usage->bytes_promised), coming) <= most)
+    if (has_room(&room, is_soft, coming))
         return 0;
+    room = measure(store, true);
+    if (has_room(&room, is_soft, coming))
+        return 0;
+    most = is_soft ? usage->bytes_soft : usage->bytes_hard;
+    is_disk = most < usage->bytes_max / 100 * percent;
     return err_set(
         err, E_FULL,
         "the store is full: %.1f MiB are used and %.1f MiB kept for results "
@@ -156,10 +174,11 @@ store_admit_part(struct store *store, uint64_t bytes, struct err *err)
     return admit(store, "parts of files", false, bytes, err);
 }
 
-bool
-store_may_lease(struct store *store)
+/* True if one lease more leaves enough to those that there are. */
+static bool
+has_room_to_lease(struct store *store, bool is_exact)
 {
-    struct room room = measure(store);
+    struct room room = measure(store, is_exact);
     uint64_t leases = store->engine->ops->rows(store->engine, TABLE_LEASE);
     uint64_t kept = sub(room.end, room.usage.bytes_hard) / 2;
 
@@ -167,12 +186,28 @@ store_may_lease(struct store *store)
            sub(room.end, kept);
 }
 
+bool
+store_may_lease(struct store *store)
+{
+    return has_room_to_lease(store, false) || has_room_to_lease(store, true);
+}
+
+/* How many rows of a slice there is room for. */
+static uint64_t
+steps_left(struct store *store, bool is_exact)
+{
+    struct room room = measure(store, is_exact);
+
+    return sub(room.end, room.usage.bytes) / STEP_BYTES;
+}
+
 size_t
 store_slice(struct store *store)
 {
-    struct room room = measure(store);
-    uint64_t steps = sub(room.end, room.usage.bytes) / STEP_BYTES;
+    uint64_t steps = steps_left(store, false);
 
+    if (steps < STORE_SLICE_MAX)
+        steps = steps_left(store, true);
     if (steps < STEPS_MIN)
         return STEPS_MIN;
     return steps < STORE_SLICE_MAX ? (size_t)steps : STORE_SLICE_MAX;

@@ -291,7 +291,7 @@ CLAIM(appended_rows_fill_their_pages)
     begin(fixture);
     for (unsigned row = 0; row < ROWS; row++)
         append(fixture, row, (struct slice){ value, sizeof(value) });
-    fixture->ops->usage(fixture->engine, &usage);
+    fixture->ops->usage(fixture->engine, true, &usage);
     cr_expect_lt(usage.bytes, ROWS * sizeof(value) * 11 / 10);
     fixture->ops->abort(fixture->engine);
 }
@@ -302,25 +302,78 @@ CLAIM(usage_falls_when_rows_go)
     char *big = calloc(1, BIG_BYTES);
 
     begin(fixture);
-    fixture->ops->usage(fixture->engine, &before);
+    fixture->ops->usage(fixture->engine, true, &before);
     cr_expect_eq(before.bytes_max, MAP_BYTES);
     fixture->ops->put(fixture->engine, TABLE_BODY, slice_of("k"),
                       (struct slice){ big, BIG_BYTES });
     commit(fixture);
     begin(fixture);
-    fixture->ops->usage(fixture->engine, &filled);
+    fixture->ops->usage(fixture->engine, true, &filled);
     cr_expect_geq(filled.bytes, before.bytes + BIG_BYTES);
     cr_assert_eq(fixture->ops->del(fixture->engine, TABLE_BODY, slice_of("k")),
                  0);
     commit(fixture);
     /* What a transaction frees is free for the next one. */
     begin(fixture);
-    fixture->ops->usage(fixture->engine, &after);
+    fixture->ops->usage(fixture->engine, true, &after);
     cr_expect_lt(after.bytes, before.bytes + BIG_BYTES / 10);
     if (fixture->kind == LMDB)
         cr_expect_geq(after.disk_free, BIG_BYTES, "free within the file");
     fixture->ops->abort(fixture->engine);
     free(big);
+}
+
+/* Asked as it is cheap to answer, and then exactly, which is returned. */
+static uint64_t
+compare_usage(struct fixture *fixture, const char *when)
+{
+    struct engine_usage most, exact, again;
+
+    fixture->ops->usage(fixture->engine, false, &most);
+    fixture->ops->usage(fixture->engine, true, &exact);
+    fixture->ops->usage(fixture->engine, false, &again);
+    cr_assert_geq(most.bytes, exact.bytes, "%s", when);
+    cr_assert_eq(again.bytes, exact.bytes, "%s", when);
+    cr_assert_eq(most.bytes + most.disk_free, exact.bytes + exact.disk_free,
+                 "%s", when);
+    return exact.bytes;
+}
+
+static void
+put_many(struct fixture *fixture, unsigned from, unsigned to)
+{
+    static char value[VALUE_MAX];
+
+    for (unsigned row = from; row < to; row++)
+        append(fixture, row, (struct slice){ value, row * 37 % VALUE_MAX });
+}
+
+CLAIM(usage_that_is_not_exact_is_never_too_low)
+{
+    enum { ROWS = 600, STEP = 150 };
+    uint64_t committed;
+    char key[16];
+
+    begin(fixture);
+    (void)compare_usage(fixture, "empty");
+    for (unsigned row = 0; row < ROWS; row += STEP) {
+        put_many(fixture, row, row + STEP);
+        (void)compare_usage(fixture, "filled");
+    }
+    put_many(fixture, ROWS, ROWS + 1);
+    commit(fixture);
+    begin(fixture);
+    committed = compare_usage(fixture, "committed");
+    for (unsigned row = 0; row < ROWS; row++) {
+        (void)snprintf(key, sizeof(key), "%06u", row);
+        cr_assert_eq(
+            fixture->ops->del(fixture->engine, TABLE_DRAFT, slice_of(key)), 0);
+    }
+    cr_assert_lt(compare_usage(fixture, "emptied"), committed / 2);
+    fixture->ops->abort(fixture->engine);
+    begin(fixture);
+    cr_assert_eq(compare_usage(fixture, "forgotten"), committed);
+    fixture->ops->abort(fixture->engine);
 }
 
 /* ---- the model: a sorted array ---- */
