@@ -270,29 +270,50 @@ is_for_later(const char *verb)
     return strcmp(verb, "result") == 0 || strcmp(verb, "started") == 0;
 }
 
+bool
+broker_may_gather(struct broker *broker, const struct message *message,
+                  uint64_t *batch, struct slice *options)
+{
+    struct err err = { 0 };
+    struct wire wire;
+    struct call call = {
+        .broker = broker, .peer = message->peer, .wire = &wire, .err = &err
+    };
+    bool is_chunk;
+
+    if (message->side != SIDE_CLIENTS ||
+        wire_read(&wire, message->head, message->body, &err) < 0) {
+        return false;
+    }
+    is_chunk = strcmp(wire_verb(&wire), "chunk") == 0 &&
+               intake_foresee(&call, batch, options);
+    wire_fini(&wire);
+    return is_chunk;
+}
+
 void
-broker_apply(struct broker *broker, enum side side,
-             const struct link_peer *peer, struct slice head, struct slice body,
+broker_apply(struct broker *broker, const struct message *message,
              int64_t now_ms)
 {
     struct wire wire;
     struct err err = { 0 };
     struct call call = { .broker = broker,
-                         .peer = peer,
+                         .peer = message->peer,
                          .wire = &wire,
+                         .gathered = message->gathered,
                          .now_ms = now_ms,
                          .err = &err };
 
-    if (wire_read(&wire, head, body, &err) < 0) {
+    if (wire_read(&wire, message->head, message->body, &err) < 0) {
         broker->counters.bad_messages++;
         log_debug("event=bad_message reason=\"%s\"", err.msg);
-        if (side == SIDE_CLIENTS)
-            answer_bad(broker, peer, head, &err);
+        if (message->side == SIDE_CLIENTS)
+            answer_bad(broker, message->peer, message->head, &err);
         return;
     }
-    if (side == SIDE_CLIENTS || !is_for_later(wire_verb(&wire)))
+    if (message->side == SIDE_CLIENTS || !is_for_later(wire_verb(&wire)))
         broker->is_urgent = true;
-    if (side == SIDE_CLIENTS)
+    if (message->side == SIDE_CLIENTS)
         apply_client(&call);
     else
         apply_worker(&call);
@@ -306,21 +327,20 @@ broker_note_bad(struct broker *broker)
 }
 
 void
-broker_refuse(struct broker *broker, enum side side,
-              const struct link_peer *peer, struct slice head, int code,
-              const char *message)
+broker_refuse(struct broker *broker, const struct message *message, int code,
+              const char *reason)
 {
     struct err err = { 0 };
     struct wire wire;
     int64_t re;
 
-    if (side != SIDE_CLIENTS ||
-        wire_parse(&wire, head, (struct slice){ 0 }, NULL) < 0) {
+    if (message->side != SIDE_CLIENTS ||
+        wire_parse(&wire, message->head, (struct slice){ 0 }, NULL) < 0) {
         return;
     }
-    err_set(&err, code, "%s", message);
+    err_set(&err, code, "%s", reason);
     if (wire_int(&wire, "re", wire_range(0, WIRE_INT_MAX), &re, NULL) == 0)
-        send_error(broker, peer, re, &err, 0);
+        send_error(broker, message->peer, re, &err, 0);
     wire_fini(&wire);
 }
 

@@ -30,6 +30,7 @@
 #include "store/store.h"
 
 struct broker;
+struct gathering; /* gather.h */
 
 /* What a broker stands on. All borrowed for its life. */
 struct broker_env {
@@ -58,11 +59,25 @@ int broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
 #define BROKER_WALL_MS_MIN 1000
 void broker_note_wall(struct broker *broker, int64_t ahead_ms);
 
-/* Applies one message from a peer, within a transaction. Answers go to the
- * outbox. */
-void broker_apply(struct broker *broker, enum side side,
-                  const struct link_peer *peer, struct slice head,
-                  struct slice body, int64_t now_ms);
+/* What a peer has sent. All of it is borrowed. */
+struct message {
+    enum side side;
+    const struct link_peer *peer;
+    struct slice head, body;
+    struct gathering *gathered; /* its lines, read ahead; NULL: they were not */
+};
+
+/* Looks at a message before its turn, within a transaction. True if it is a chunk
+ * whose lines can be read ahead (gather_ahead()): the batch whose recipe they need,
+ * and its options, borrowed until the store changes. What is made of them stays
+ * right whatever happens until then. */
+bool broker_may_gather(struct broker *broker, const struct message *message,
+                       uint64_t *batch, struct slice *options);
+
+/* Applies one message from a peer, within a transaction. Answers go to the outbox.
+ * What was gathered ahead is used up; it makes no difference but in time. */
+void broker_apply(struct broker *broker, const struct message *message,
+                  int64_t now_ms);
 
 /* How long what was applied since the last commit can wait for more of it; 0: not
  * at all. It can while there are results, nobody needs an answer to anything
@@ -75,9 +90,8 @@ void broker_note_bad(struct broker *broker);
 
 /* Answers a message with an error when its transaction failed: the outbox must
  * be empty. Workers get none; they repeat. */
-void broker_refuse(struct broker *broker, enum side side,
-                   const struct link_peer *peer, struct slice head, int code,
-                   const char *message);
+void broker_refuse(struct broker *broker, const struct message *message,
+                   int code, const char *reason);
 
 /* Does what is due, in bounded steps, and leases what can be leased, within a
  * transaction. */

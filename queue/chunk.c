@@ -47,7 +47,7 @@ static int
 store_chunk(struct call *call, struct batch *batch, struct chunk *chunk)
 {
     struct broker *broker = call->broker;
-    struct gathering *gathering = &broker->gathering;
+    struct gathering *gathering = call->gathered;
     struct slice body = call->wire->body;
     struct stowing stowing = {
         .broker = broker, .batch = batch, .chunk = chunk, .kept_max = UINT32_MAX
@@ -59,13 +59,15 @@ store_chunk(struct call *call, struct batch *batch, struct chunk *chunk)
         retain_want_room(broker, call->now_ms);
         return rc;
     }
-    rc = core_options(broker, batch->id);
-    if (rc < 0)
-        return rc;
-    gathering->conf = broker->env.conf;
-    gathering->recipe = broker->recipe;
-    gathering->line = &broker->line;
-    gather_lines(gathering, body);
+    if (!gather_is_whole(gathering)) {
+        rc = core_options(broker, batch->id);
+        if (rc < 0)
+            return rc;
+        gathering->conf = broker->env.conf;
+        gathering->recipe = broker->recipe;
+        gathering->line = &broker->line;
+        gather_lines(gathering, body);
+    }
     rc = stow_gathering(&stowing, gathering, body, call->now_ms);
     if (rc < 0)
         return rc;
@@ -115,7 +117,7 @@ static int
 read_chunk(struct call *call, struct chunk *chunk)
 {
     const struct conf *conf = call->broker->env.conf;
-    struct gathering *gathering = &call->broker->gathering;
+    struct gathering *gathering = call->gathered;
     struct slice body = call->wire->body;
     const char *hex;
     int64_t n;
@@ -130,7 +132,8 @@ read_chunk(struct call *call, struct chunk *chunk)
         return err_set(call->err, E_INVALID, "digest: not 64 hex digits");
     if (body.bytes > (size_t)conf->chunk_bytes_max)
         return too_big(call, gather_count_lines(body));
-    gather_measure(gathering, body);
+    if (gathering->line_count == 0)
+        gather_measure(gathering, body);
     if (gathering->line_count > (uint32_t)conf->chunk_drafts_max)
         return too_big(call, gathering->line_count);
     if (gathering->line_count == 0)
@@ -153,6 +156,9 @@ take_chunk(struct call *call)
 
     if (rc == 0)
         rc = intake_check_by_hand(call, &batch);
+    /* What was read for another batch is of no use. */
+    if (rc == 0 && (!call->gathered || call->gathered->batch != batch.id))
+        call->gathered = &call->broker->gathering;
     if (rc == 0)
         rc = read_chunk(call, &chunk);
     if (rc == 0)
@@ -174,6 +180,26 @@ take_chunk(struct call *call)
     rc = store_chunk(call, &batch, &chunk);
     call->broker->is_at_once = false;
     return rc;
+}
+
+bool
+intake_foresee(struct call *call, uint64_t *batch, struct slice *options)
+{
+    struct broker *broker = call->broker;
+    struct batch found;
+    struct spec spec;
+    int64_t n;
+
+    if (call->wire->body.bytes > (size_t)broker->env.conf->chunk_bytes_max ||
+        core_batch(call, &found) < 0 || found.state != BATCH_OPEN ||
+        wire_int(call->wire, "n", wire_range(found.chunk_next, UINT32_MAX - 1),
+                 &n, call->err) < 0 ||
+        store_spec_get(broker->env.store, found.id, &spec) < 0) {
+        return false;
+    }
+    *batch = found.id;
+    *options = spec.options;
+    return true;
 }
 
 int

@@ -214,6 +214,7 @@ struct call {
     struct broker *broker;
     const struct link_peer *peer;
     struct wire *wire;
+    struct gathering *gathered; /* of a chunk, read ahead; NULL: it was not */
     int64_t re;
     int64_t now_ms;
     int64_t expected; /* told with E_GAP: the chunk that is to come next */
@@ -522,6 +523,10 @@ void retain_run(struct broker *broker, int64_t now_ms);
 
 /* Seals a batch that has all its drafts. Writes it. */
 void intake_close(struct broker *broker, struct batch *batch, int64_t now_ms);
+
+/* True if a chunk may be taken when its turn comes, as far as that can be told:
+ * what its lines are to be read with. */
+bool intake_foresee(struct call *call, uint64_t *batch, struct slice *options);
 
 /* E_CONFLICT if the batch is made by the broker, from a file. */
 int intake_check_by_hand(struct call *call, const struct batch *batch);

@@ -43,6 +43,7 @@ gather_reset(struct gathering *gathering)
     buf_reset(&gathering->ids);
     gathering->fits = NULL;
     gathering->context = NULL;
+    gathering->batch = 0;
     gathering->line_count = gathering->next = 0;
     gathering->count = gathering->fault_count = 0;
 }
@@ -170,6 +171,15 @@ gather_lines(struct gathering *gathering, struct slice body)
             (void)gather_line(gathering, body, text, &fault);
     }
     assert(gathering->next == gathering->line_count);
+}
+
+void
+gather_ahead(struct gathering *gathering, struct slice body)
+{
+    gather_measure(gathering, body);
+    gathering->batch = gathering->recipe->batch;
+    if (gathering->line_count <= (uint32_t)gathering->conf->chunk_drafts_max)
+        gather_lines(gathering, body);
 }
 
 bool

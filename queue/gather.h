@@ -42,7 +42,9 @@ struct gathering {
 
     unsigned char digest[DIGEST_BYTES]; /* of the body that was measured */
     uint32_t line_count;                /* that it has */
-    uint32_t next;                      /* line to be read */
+    uint64_t
+        batch; /* with whose recipe lines were read ahead; 0: with nobody's */
+    uint32_t next; /* line to be read */
     /* Drafts count from the chunk's first line, belong to no batch, and have their
      * ids one behind the other in `ids`. */
     struct new_draft *drafts;
@@ -69,6 +71,10 @@ void gather_refuse(struct gathering *gathering, const struct line_fault *fault);
 /* Notes the digest of a body and how many lines it has; then reads them. */
 void gather_measure(struct gathering *gathering, struct slice body);
 void gather_lines(struct gathering *gathering, struct slice body);
+
+/* Reads all of a chunk before its turn, for the batch whose recipe is set; of one
+ * with too many lines nothing. */
+void gather_ahead(struct gathering *gathering, struct slice body);
 
 /* True if all lines of the body that was measured were read. */
 bool gather_is_whole(const struct gathering *gathering);

@@ -9,6 +9,15 @@
 
 #define BODY_KEEP_BYTES_MAX 65536 /* a larger buffer is not kept for reuse */
 
+struct message
+parcel_message(const struct parcel *parcel)
+{
+    return (struct message){ .side = parcel->side,
+                             .peer = &parcel->peer,
+                             .head = buf_slice(&parcel->head),
+                             .body = buf_slice(&parcel->body) };
+}
+
 void
 parcels_init(struct parcels *parcels, size_t items_max, size_t bytes_max)
 {

@@ -11,7 +11,7 @@
 #ifndef QUEUE_PARCEL_H
 #define QUEUE_PARCEL_H
 
-#include "queue/outbox.h"
+#include "queue/broker.h"
 
 /* A message that was received. */
 struct parcel {
@@ -27,6 +27,9 @@ struct parcels {
     size_t items, bytes;         /* that are in them */
     size_t items_max, bytes_max; /* one message goes beyond at most */
 };
+
+/* A parcel as the core takes it. */
+struct message parcel_message(const struct parcel *parcel);
 
 /* Empty, with room for so many drafts and reports, of so many bytes in all. */
 void parcels_init(struct parcels *parcels, size_t items_max, size_t bytes_max);

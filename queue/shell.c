@@ -174,12 +174,10 @@ apply(struct shell *shell, const struct parcel *parcels, size_t count,
       int64_t now_ms)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct parcel *parcel = &parcels[i];
+        struct message message = parcel_message(&parcels[i]);
 
-        shell->items += parcel->items;
-        broker_apply(shell->broker, parcel->side, &parcel->peer,
-                     buf_slice(&parcel->head), buf_slice(&parcel->body),
-                     now_ms);
+        shell->items += parcels[i].items;
+        broker_apply(shell->broker, &message, now_ms);
     }
 }
 
@@ -213,7 +211,8 @@ transact_each(struct shell *shell, int64_t now_ms)
 
     broker_hold(shell->broker, now_ms + 1);
     for (size_t i = 0; i < shell->parcels.count; i++) {
-        struct parcel *parcel = &shell->parcels.list[i];
+        const struct parcel *parcel = &shell->parcels.list[i];
+        struct message message = parcel_message(parcel);
         struct err err = { 0 };
         int rc;
 
@@ -223,8 +222,7 @@ transact_each(struct shell *shell, int64_t now_ms)
         if (rc == 0)
             continue;
         log_error("event=message_refused reason=\"%s\"", err.msg);
-        broker_refuse(shell->broker, parcel->side, &parcel->peer,
-                      buf_slice(&parcel->head), rc, err.msg);
+        broker_refuse(shell->broker, &message, rc, err.msg);
         send_letters(shell);
     }
     broker_hold(shell->broker, now_ms);

@@ -84,6 +84,7 @@ bench_init(struct bench *bench, uint64_t store_bytes)
     *bench = (struct bench){ .now_ms = BENCH_START_MS, .seed = 1 };
     load_conf(&bench->conf);
     bench->store = store_open_memory(store_bytes, uuid);
+    bench->recipes = recipes_new();
     bench->rules = text_rules_new(&err);
     cr_assert_not_null(bench->rules, "%s", err.msg);
 }
@@ -144,6 +145,7 @@ bench_fini(struct bench *bench)
     for (size_t i = 0; i < bench->mail_capacity; i++) {
         buf_fini(&bench->mails[i].head);
         buf_fini(&bench->mails[i].body);
+        gather_fini(&bench->mails[i].gathered);
     }
     for (size_t i = 0; i < bench->answer_count; i++) {
         cJSON_Delete(bench->answers[i].head);
@@ -155,6 +157,8 @@ bench_fini(struct bench *bench)
     free(bench->fences);
     free(bench->mails);
     free(bench->answers);
+    recipes_free(bench->recipes);
+    line_fini(&bench->line);
     outbox_fini(&bench->outbox);
     store_close(bench->store);
     text_rules_free(bench->rules);
@@ -162,6 +166,42 @@ bench_fini(struct bench *bench)
 }
 
 /* ---- turns ---- */
+
+static struct message
+message_of(struct mail *mail)
+{
+    return (struct message){ .side = mail->side,
+                             .peer = &mail->peer,
+                             .head = buf_slice(&mail->head),
+                             .body = buf_slice(&mail->body),
+                             .gathered =
+                                 mail->is_gathered ? &mail->gathered : NULL };
+}
+
+/* In a transaction of its own: what was found of the batch then may be old when
+ * the chunk's turn comes. */
+static void
+read_ahead(struct bench *bench, struct mail *mail)
+{
+    struct message message = message_of(mail);
+    struct line_fault fault;
+    struct slice options;
+    struct err err = { 0 };
+    uint64_t batch;
+
+    cr_assert_eq(store_begin(bench->store, bench->now_ms, &err), 0);
+    if (broker_may_gather(bench->broker, &message, &batch, &options)) {
+        mail->gathered.conf = &bench->conf;
+        mail->gathered.line = &bench->line;
+        mail->gathered.recipe =
+            recipes_read(bench->recipes, &bench->conf, batch, options, &fault);
+        cr_assert_not_null(mail->gathered.recipe);
+        gather_ahead(&mail->gathered, message.body);
+        mail->is_gathered = true;
+        bench->gathered_count++;
+    }
+    store_abort(bench->store);
+}
 
 void
 bench_post(struct bench *bench, enum side side, const struct link_peer *peer,
@@ -185,6 +225,8 @@ bench_post(struct bench *bench, enum side side, const struct link_peer *peer,
     buf_reset(&mail->body);
     buf_add_slice(&mail->head, head);
     buf_add_slice(&mail->body, body);
+    if (bench->reads_ahead)
+        read_ahead(bench, mail);
 }
 
 static void
@@ -287,9 +329,11 @@ transact(struct bench *bench, struct mail *mails, size_t count,
 
     cr_assert_eq(store_begin(bench->store, bench->now_ms, &err), 0);
     for (size_t i = 0; i < count; i++) {
-        broker_apply(bench->broker, mails[i].side, &mails[i].peer,
-                     buf_slice(&mails[i].head), buf_slice(&mails[i].body),
-                     bench->now_ms);
+        struct message message = message_of(&mails[i]);
+
+        broker_apply(bench->broker, &message, bench->now_ms);
+        gather_fini(&mails[i].gathered);
+        mails[i].is_gathered = false;
     }
     bench->was_patient = broker_patience_ms(bench->broker) > 0;
     work(bench->broker, bench->now_ms);
@@ -332,8 +376,9 @@ bench_turn(struct bench *bench)
         int rc = transact(bench, &mails[i], 1, broker_turn);
 
         if (rc < 0) {
-            broker_refuse(bench->broker, mails[i].side, &mails[i].peer,
-                          buf_slice(&mails[i].head), rc, err_text(rc));
+            struct message message = message_of(&mails[i]);
+
+            broker_refuse(bench->broker, &message, rc, err_text(rc));
         }
         hand_out(bench);
     }

@@ -18,6 +18,7 @@
 
 #include "base/conf.h"
 #include "queue/broker.h"
+#include "queue/gather.h"
 
 #define BENCH_START_MS   INT64_C(1800000000000)
 #define BENCH_STORE_MAX  (UINT64_C(1) << 32)
@@ -33,6 +34,8 @@ struct mail {
     enum side side;
     struct link_peer peer;
     struct buf head, body;
+    struct gathering gathered; /* where the bench reads ahead */
+    bool is_gathered;
 };
 
 /* What a client was told. */
@@ -58,6 +61,10 @@ struct bench {
     struct hand *hands[BENCH_HANDS_MAX];
     size_t hand_count;
     int peer_count;
+    bool reads_ahead; /* chunks, when they are posted, as a reader does */
+    struct recipes *recipes; /* the reader's */
+    struct line line;
+    size_t gathered_count;
     bool is_slow;     /* hands read only when they are told to */
     bool fails;       /* the next commit does */
     int commit_rc;    /* of the newest turn */

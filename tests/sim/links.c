@@ -14,6 +14,17 @@ mail_fini(struct mail *mail)
 {
     buf_fini(&mail->head);
     buf_fini(&mail->body);
+    ahead_drop(mail);
+}
+
+struct message
+mail_message(const struct mail *mail)
+{
+    return (struct message){ .side = mail->side,
+                             .peer = &mail->peer,
+                             .head = buf_slice(&mail->head),
+                             .body = buf_slice(&mail->body),
+                             .gathered = mail->gathered };
 }
 
 void
@@ -92,6 +103,8 @@ wire_cut(struct world *world, struct wire_link *link)
     struct mail mail;
 
     while (pipe_pull(&link->to_broker, &mail)) {
+        /* What was read of it ends with the broker, or with the link. */
+        ahead_drop(&mail);
         if (dice_once_in(&world->dice, 2))
             pipe_push(&world->stray, &mail);
         else

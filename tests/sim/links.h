@@ -12,8 +12,7 @@
 #include <stddef.h>
 
 #include "base/buf.h"
-#include "queue/link.h"
-#include "queue/outbox.h"
+#include "queue/broker.h"
 
 struct world;
 
@@ -21,6 +20,7 @@ struct mail {
     struct link_peer peer;
     enum side side;
     struct buf head, body;
+    struct gathering *gathered; /* of a chunk, read ahead of its turn; NULL */
 };
 
 /* A row of mails in order; zero-initialised is empty. */
@@ -56,6 +56,9 @@ void wire_cut(struct world *world, struct wire_link *link);
  * ends *mail with mail_fini(). */
 bool wire_take(struct wire_link *link, struct mail *mail);
 void mail_fini(struct mail *mail);
+
+/* A mail as the core takes it. */
+struct message mail_message(const struct mail *mail);
 
 /* The nth of all links; NULL behind the last. The one to a letter's peer; NULL
  * if it has gone. */

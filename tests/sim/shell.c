@@ -224,6 +224,7 @@ commit(struct world *world)
 static int
 transact(struct world *world, struct mail *mails, size_t count)
 {
+    struct wire_link *link;
     struct err err = { 0 };
     int rc;
 
@@ -234,10 +235,14 @@ transact(struct world *world, struct mail *mails, size_t count)
         world->stood_ms += world->now_ms - world->wake_ms;
     if (store_begin(world->store, world->now_ms, &err) < 0)
         world_fail(world, "begin: %s", err.msg);
+    ahead_read(world, mails, count);
+    for (size_t i = 0; (link = wire_link_at(world, i)); i++)
+        ahead_read(world, link->to_broker.mails, link->to_broker.count);
     for (size_t i = 0; i < count; i++) {
-        broker_apply(world->broker, mails[i].side, &mails[i].peer,
-                     buf_slice(&mails[i].head), buf_slice(&mails[i].body),
-                     world->now_ms);
+        struct message message = mail_message(&mails[i]);
+
+        broker_apply(world->broker, &message, world->now_ms);
+        ahead_drop(&mails[i]);
     }
     broker_turn(world->broker, world->now_ms);
     world->wake_ms = broker_next_ms(world->broker);
@@ -289,9 +294,9 @@ shell_turn(struct world *world)
         if (one == 1)
             break;
         if (one < 0) {
-            broker_refuse(world->broker, taken.mails[i].side,
-                          &taken.mails[i].peer, buf_slice(&taken.mails[i].head),
-                          one, "no space");
+            struct message message = mail_message(&taken.mails[i]);
+
+            broker_refuse(world->broker, &message, one, "no space");
             deliver(world, world->outbox.count);
         }
     }

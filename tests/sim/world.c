@@ -233,6 +233,7 @@ world_new(uint64_t seed, const char *dir, struct text_rules *rules,
     world->seed = seed;
     /* Mixed: neighbours would go through the same rolls, one behind the other. */
     world->dice.state = digest_xxh(&seed, sizeof(seed), 0);
+    world->ahead = ahead_new(seed);
     world->client_count = CLIENTS;
     world->plan_count = PLANS;
     world->rules = rules;
@@ -287,6 +288,7 @@ world_free(struct world *world)
     }
     pipe_free(&world->stray);
     broker_free(world->broker);
+    ahead_free(world->ahead);
     outbox_fini(&world->outbox);
     store_close(world->store);
     conf_fini(&world->conf);

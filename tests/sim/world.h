@@ -28,6 +28,7 @@
 #include "base/conf.h"
 #include "base/text.h"
 #include "queue/broker.h"
+#include "tests/sim/ahead.h"
 #include "tests/sim/clients.h"
 #include "tests/sim/clocks.h"
 #include "tests/sim/dice.h"
@@ -49,6 +50,7 @@ struct world {
     int poison; /* workers die of the text of this number; -1: of none */
     struct dice dice;
     struct dice hook_dice; /* apart: those without webhooks stay as they are */
+    struct ahead *ahead;
     struct tally tally;
     struct conf conf;
     struct text_rules *rules; /* borrowed */
