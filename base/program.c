@@ -31,18 +31,8 @@ program_number(const char *program, const char *option, const char *text,
     return number;
 }
 
-void
-program_take_log_format(const char *program, const char *value,
-                        struct program_log *log)
-{
-    log->is_json = strcmp(value, "json") == 0;
-    if (!log->is_json && strcmp(value, "text") != 0)
-        program_refuse(program, "--log-format", value);
-}
-
-void
-program_take_log_level(const char *program, const char *value,
-                       struct program_log *log)
+static void
+take_log_level(const char *program, const char *value, struct program_log *log)
 {
     int level = log_level_parse(value);
 
@@ -51,12 +41,33 @@ program_take_log_level(const char *program, const char *value,
     log->level = (enum log_level)level;
 }
 
-void
-program_print(const char *text)
+/* The answer to --help or --version: all of it, or it has failed. */
+static _Noreturn void
+end_printed(bool is_printed)
 {
-    if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
-        exit(PROGRAM_EXIT_IO);
-    exit(0);
+    exit(is_printed && fflush(stdout) == 0 ? 0 : PROGRAM_EXIT_IO);
+}
+
+void
+program_take(const char *program, const char *usage, int key, const char *value,
+             struct program_log *log)
+{
+    switch (key) {
+    case PROGRAM_LOG_FORMAT:
+        log->is_json = strcmp(value, "json") == 0;
+        if (!log->is_json && strcmp(value, "text") != 0)
+            program_refuse(program, "--log-format", value);
+        break;
+    case PROGRAM_LOG_LEVEL:
+        take_log_level(program, value, log);
+        break;
+    case PROGRAM_HELP:
+        end_printed(fputs(usage, stdout) >= 0);
+    case PROGRAM_VERSION:
+        end_printed(printf("%s " SHEAF_VERSION "\n", program) > 0);
+    default: /* getopt has said why */
+        exit(PROGRAM_EXIT_USAGE);
+    }
 }
 
 int

@@ -31,14 +31,28 @@ _Noreturn void program_refuse(const char *program, const char *what,
 int64_t program_number(const char *program, const char *option,
                        const char *text, long min, long max);
 
-/* The values of --log-format and --log-level, or program_refuse(). */
-void program_take_log_format(const char *program, const char *value,
-                             struct program_log *log);
-void program_take_log_level(const char *program, const char *value,
-                            struct program_log *log);
+/* The options that every such program has, as rows of its table for
+ * getopt_long(); the keys of its own options are from 256 on. */
+enum program_key {
+    PROGRAM_LOG_FORMAT = 1,
+    PROGRAM_LOG_LEVEL,
+    PROGRAM_HELP,
+    PROGRAM_VERSION,
+};
 
-/* Writes the answer to --help or --version, and ends the program. */
-_Noreturn void program_print(const char *text);
+/* clang-format off */
+#define PROGRAM_OPTIONS                                           \
+    { "log-format", required_argument, NULL, PROGRAM_LOG_FORMAT }, \
+    { "log-level", required_argument, NULL, PROGRAM_LOG_LEVEL },   \
+    { "help", no_argument, NULL, PROGRAM_HELP },                   \
+    { "version", no_argument, NULL, PROGRAM_VERSION }
+/* clang-format on */
+
+/* Takes one of these, or program_refuse(); answers --help, with the text, or
+ * --version, and ends the program. Any other key is what getopt_long() has
+ * refused, with its reason: ends the program, too. */
+void program_take(const char *program, const char *usage, int key,
+                  const char *value, struct program_log *log);
 
 /* SIGTERM, SIGINT, SIGHUP and `more` (0: no other) are read from a descriptor from
  * now on, as signalfd(2) says; writes that nobody reads, or that go above a limit,

@@ -85,10 +85,6 @@ enum option_key {
     OPTION_ANSWER_TIMEOUT,
     OPTION_SPOOL,
     OPTION_SPOOL_BYTES,
-    OPTION_LOG_FORMAT,
-    OPTION_LOG_LEVEL,
-    OPTION_HELP,
-    OPTION_VERSION,
 };
 
 static const struct option long_options[] = {
@@ -102,10 +98,7 @@ static const struct option long_options[] = {
     { "answer-timeout", required_argument, NULL, OPTION_ANSWER_TIMEOUT },
     { "spool", required_argument, NULL, OPTION_SPOOL },
     { "spool-bytes", required_argument, NULL, OPTION_SPOOL_BYTES },
-    { "log-format", required_argument, NULL, OPTION_LOG_FORMAT },
-    { "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
-    { "help", no_argument, NULL, OPTION_HELP },
-    { "version", no_argument, NULL, OPTION_VERSION },
+    PROGRAM_OPTIONS,
     { NULL, 0, NULL, 0 },
 };
 
@@ -147,18 +140,8 @@ take_option(struct options *options, int key, const char *value)
         options->spool_bytes =
             program_number(PROGRAM, "--spool-bytes", value, 1, SPOOL_BYTES_MAX);
         break;
-    case OPTION_LOG_FORMAT:
-        program_take_log_format(PROGRAM, value, &options->log);
-        break;
-    case OPTION_LOG_LEVEL:
-        program_take_log_level(PROGRAM, value, &options->log);
-        break;
-    case OPTION_HELP:
-        program_print(usage);
-    case OPTION_VERSION:
-        program_print(PROGRAM " " SHEAF_VERSION "\n");
-    default: /* getopt has said why */
-        exit(PROGRAM_EXIT_USAGE);
+    default:
+        program_take(PROGRAM, usage, key, value, &options->log);
     }
 }
 

@@ -45,6 +45,6 @@ describes() { # PAGE SOURCE…
 }
 describes submit/sheaf.1 submit/options.c
 describes queue/sheafd.8 queue/sheafd.c
-describes worker/sheaf-worker.8 worker/sheaf_worker.c
-describes submit/sheaf-http.8 submit/sheaf_http.c
+describes worker/sheaf-worker.8 worker/sheaf_worker.c base/program.h
+describes submit/sheaf-http.8 submit/sheaf_http.c base/program.h
 exit $failed

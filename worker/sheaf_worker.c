@@ -70,10 +70,6 @@ enum option_key {
     OPTION_CAPACITY,
     OPTION_OWN,
     OPTION_PARENT_FD,
-    OPTION_LOG_FORMAT,
-    OPTION_LOG_LEVEL,
-    OPTION_HELP,
-    OPTION_VERSION,
 };
 
 static const struct option long_options[] = {
@@ -83,10 +79,7 @@ static const struct option long_options[] = {
     { "capacity", required_argument, NULL, OPTION_CAPACITY },
     { "own", required_argument, NULL, OPTION_OWN },
     { "parent-fd", required_argument, NULL, OPTION_PARENT_FD },
-    { "log-format", required_argument, NULL, OPTION_LOG_FORMAT },
-    { "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
-    { "help", no_argument, NULL, OPTION_HELP },
-    { "version", no_argument, NULL, OPTION_VERSION },
+    PROGRAM_OPTIONS,
     { NULL, 0, NULL, 0 },
 };
 
@@ -114,18 +107,8 @@ take_option(struct options *options, int key, const char *value)
         options->parent_fd =
             (int)program_number(PROGRAM, "--parent-fd", value, 0, 65535);
         break;
-    case OPTION_LOG_FORMAT:
-        program_take_log_format(PROGRAM, value, &options->log);
-        break;
-    case OPTION_LOG_LEVEL:
-        program_take_log_level(PROGRAM, value, &options->log);
-        break;
-    case OPTION_HELP:
-        program_print(usage);
-    case OPTION_VERSION:
-        program_print(PROGRAM " " SHEAF_VERSION "\n");
-    default: /* getopt has said why */
-        exit(PROGRAM_EXIT_USAGE);
+    default:
+        program_take(PROGRAM, usage, key, value, &options->log);
     }
 }
 
