@@ -7,52 +7,21 @@
 # SPDX-License-Identifier: MIT
 set -u
 
-: "${BIN:?the directory of the built programs}"
-dir=$(mktemp -d) || exit 1
+. "$(dirname "$0")/claims.sh"
+
 pid=
-failed=0
 python=/usr/bin/python3
 
-cleanup() {
+leave() {
     [ -z "$pid" ] || kill "$pid" 2>/dev/null
-    wait
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-check() { # CLAIM GOT WANT
-    [ "$2" = "$3" ] && return
-    printf 'FAIL %s\n  got:  %s\n  want: %s\n' "$1" "$2" "$3" >&2
-    failed=1
-}
-
-# Runs a command until it succeeds, for at most ten seconds.
-await() { # CLAIM COMMAND…
-    claim=$1
-    shift
-    for _ in $(seq 500); do
-        "$@" && return
-        sleep 0.02
-    done
-    check "$claim" "not within 10 s" "$*"
-    return 1
-}
-
-has_port() {
-    [ -s "$dir/port" ]
 }
 
 start() { # OPTION…
     rm -f "$dir/port" "$dir/log"
     "$BIN/upstream" --port-file "$dir/port" --log "$dir/log" "$@" \
-        2>"$dir/stderr" &
+        2>"$dir/err" &
     pid=$!
-    await "the port file appears" has_port || {
-        cat "$dir/stderr" >&2
-        exit 1
-    }
+    await "the port file appears" has_port
     url=http://127.0.0.1:$(cat "$dir/port")
 }
 
@@ -281,9 +250,9 @@ END
 test_bad_scripts() {
     while IFS= read -r line; do
         printf '# a comment\n\n%s\n' "$line" >"$dir/script"
-        "$BIN/upstream" --script "$dir/script" 2>"$dir/stderr"
+        "$BIN/upstream" --script "$dir/script" 2>"$dir/err"
         check "refused: $line" \
-            "$? $(grep -c "$dir/script:3: " "$dir/stderr")" "2 1"
+            "$? $(grep -c "$dir/script:3: " "$dir/err")" "2 1"
     done <<'END'
 status
 status=
@@ -312,9 +281,9 @@ header=": b"
 header="A: b\r\nC: d"
 =1
 END
-    "$BIN/upstream" --script "$dir/none" 2>"$dir/stderr"
+    "$BIN/upstream" --script "$dir/none" 2>"$dir/err"
     check "a script that is not there is an error" $? 7
-    "$BIN/upstream" --port 65536 2>"$dir/stderr"
+    "$BIN/upstream" --port 65536 2>"$dir/err"
     check "a bad option is refused" $? 2
 }
 
@@ -404,7 +373,7 @@ test_life() {
 
     # The shell between is killed: nobody but the kernel can tell.
     rm -f "$dir/port"
-    sh -c '"$1/upstream" --parent --port-file "$2/port" 2>"$2/stderr" &
+    sh -c '"$1/upstream" --parent --port-file "$2/port" 2>"$2/err" &
         echo $! >"$2/pid"; wait' sh "$BIN" "$dir" &
     between=$!
     await "it starts below a shell" has_port

@@ -5,46 +5,15 @@
 # SPDX-License-Identifier: MIT
 set -u
 
-: "${BIN:?the directory of the built programs}"
-PATH=$BIN:$PATH
-export PATH
+. "$(dirname "$0")/claims.sh"
+
 units=$PWD/examples/overnight
 script=$units/overnight.sh
-dir=$(mktemp -d) || exit 1
 pid='' group=''
-failed=0
 
-cleanup() {
+leave() {
     [ -z "$group" ] || kill -KILL "-$group" 2>/dev/null
     [ -z "$pid" ] || kill "$pid" 2>/dev/null
-    wait
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-check() { # CLAIM GOT WANT
-    [ "$2" = "$3" ] && return
-    printf 'FAIL %s\n  got:  %s\n  want: %s\n' "$1" "$2" "$3" >&2
-    failed=1
-}
-
-# Runs a command until it succeeds, for at most 20 seconds.
-await() { # CLAIM COMMAND…
-    claim=$1
-    shift
-    for _ in $(seq 400); do
-        "$@" && return
-        sleep 0.05
-    done
-    check "$claim" "not within 20 s" "$*"
-    cat "$dir/log" >&2
-    exit 1
-}
-
-has_port() {
-    [ -s "$dir/port" ]
 }
 
 calls() {

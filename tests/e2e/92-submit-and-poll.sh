@@ -6,50 +6,19 @@
 # SPDX-License-Identifier: MIT
 set -u
 
-: "${BIN:?the directory of the built programs}"
-PATH=$BIN:$PATH
-export PATH PYTHONDONTWRITEBYTECODE=1
+. "$(dirname "$0")/claims.sh"
+
 PYTHONPATH=$PWD/examples
-export PYTHONPATH
+export PYTHONPATH PYTHONDONTWRITEBYTECODE=1
 script=$PWD/examples/submit_and_poll.sh
 python=
-dir=$(mktemp -d) || exit 1
 broker='' upstream='' client=''
-failed=0
 
-cleanup() {
+leave() {
     for pid in $client $broker $upstream; do
         kill "$pid" 2>/dev/null
         kill -CONT "$pid" 2>/dev/null
     done
-    wait
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-check() { # CLAIM GOT WANT
-    [ "$2" = "$3" ] && return
-    printf 'FAIL %s\n  got:  %s\n  want: %s\n' "$1" "$2" "$3" >&2
-    failed=1
-}
-
-# Runs a command until it succeeds, for at most 30 seconds.
-await() { # CLAIM COMMAND…
-    claim=$1
-    shift
-    for _ in $(seq 600); do
-        "$@" && return
-        sleep 0.05
-    done
-    check "$claim" "not within 30 s" "$*"
-    cat "$dir/log" >&2
-    exit 1
-}
-
-has_port() {
-    [ -s "$dir/port" ]
 }
 
 answers() {

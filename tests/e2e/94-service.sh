@@ -6,28 +6,15 @@
 # SPDX-License-Identifier: MIT
 set -u
 
-: "${BIN:?the directory of the built programs}"
+. "$(dirname "$0")/claims.sh"
+
 SAN=${SAN-}
-PATH=$BIN:$PATH
-export PATH SHEAF_USE_OPENAI=false
-dir=$(mktemp -d) || exit 1
+export SHEAF_USE_OPENAI=false
 unit=$dir/sheafd.service
 pid=
-failed=0
 
-cleanup() {
+leave() {
     [ -z "$pid" ] || kill "$pid" 2>/dev/null
-    wait
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-check() { # CLAIM GOT WANT
-    [ "$2" = "$3" ] && return
-    printf 'FAIL %s\n  got:  %s\n  want: %s\n' "$1" "$2" "$3" >&2
-    failed=1
 }
 
 setting() { # NAME
