@@ -104,8 +104,8 @@ has_gone(struct world *world, const struct plan *plan)
 {
     struct batch batch;
 
-    return !plan_find(world, plan, &batch) || batch.state == BATCH_ABANDONED ||
-           batch.state == BATCH_PURGED;
+    return !world_find(world, plan->uuid, &batch) ||
+           batch.state == BATCH_ABANDONED || batch.state == BATCH_PURGED;
 }
 
 /* The key has a batch; the one it has always had, unless that went. */

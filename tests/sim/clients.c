@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uuid/uuid.h>
 
 #include "base/digest.h"
 #include "tests/sim/world.h"
@@ -34,22 +33,6 @@ say(struct world *world, const struct plan *plan, const char *verb)
     wire_say(world, &client->link, (struct slice){ 0 },
              "{'verb':'%s','re':%lld,'batch':'%s'}", verb,
              (long long)++client->re, plan->uuid);
-}
-
-bool
-plan_find(struct world *world, const struct plan *plan, struct batch *batch)
-{
-    struct err err = { 0 };
-    bool is_found;
-    uuid_t uuid;
-
-    if (uuid_parse(plan->uuid, uuid) != 0)
-        return false;
-    if (store_begin(world->store, world->now_ms, &err) < 0)
-        world_fail(world, "begin: %s", err.msg);
-    is_found = store_batch_find(world->store, uuid, batch) == 0;
-    store_abort(world->store);
-    return is_found;
 }
 
 void
@@ -325,7 +308,7 @@ hurry(struct world *world, struct plan *plan)
     struct batch batch;
     int n = 0;
 
-    if (!plan_find(world, plan, &batch)) {
+    if (!world_find(world, plan->uuid, &batch)) {
         open_batch(world, plan);
         return true;
     }
@@ -427,7 +410,8 @@ clients_finish(struct world *world)
         struct batch batch;
 
         /* One thing at a time, and not before the last one was answered. */
-        if (!plan_find(world, plan, &batch) || client->link.to_broker.count)
+        if (!world_find(world, plan->uuid, &batch) ||
+            client->link.to_broker.count)
             continue;
         if (batch.state == BATCH_OPEN) {
             for (int n = 0; n < plan->chunk_count; n++) {
@@ -452,7 +436,7 @@ clients_are_done(struct world *world)
         struct plan *plan = &world->plans[i];
         struct batch batch;
 
-        if (!plan_find(world, plan, &batch))
+        if (!world_find(world, plan->uuid, &batch))
             continue;
         if (batch_is_live(&batch))
             return false;

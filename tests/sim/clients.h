@@ -68,10 +68,6 @@ void clients_free(struct world *world);
 /* True if all that a client has opened has ended, and was read to its end. */
 bool clients_are_done(struct world *world);
 
-/* The batch of a plan as the store has it; false if it has none. */
-bool plan_find(struct world *world, const struct plan *plan,
-               struct batch *batch);
-
 /* Nothing is known of its batch any more. */
 void plan_forget(struct plan *plan);
 

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uuid/uuid.h>
 
 #include "base/digest.h"
 #include "queue/wire.h"
@@ -234,24 +233,6 @@ open_batch(struct world *world)
     filer->batch_re = filer->re;
 }
 
-/* The filer's batch, as the store has it. */
-static bool
-find_batch(struct world *world, const struct filer_round *round,
-           struct batch *batch)
-{
-    struct err err = { 0 };
-    bool is_found;
-    uuid_t uuid;
-
-    if (uuid_parse(round->batch, uuid) != 0)
-        return false;
-    if (store_begin(world->store, world->now_ms, &err) < 0)
-        world_fail(world, "begin: %s", err.msg);
-    is_found = store_batch_find(world->store, uuid, batch) == 0;
-    store_abort(world->store);
-    return is_found;
-}
-
 static void
 end_round(struct world *world)
 {
@@ -259,7 +240,7 @@ end_round(struct world *world)
     struct batch batch;
 
     if (filer->round + 1 < WORLD_ROUNDS &&
-        (!find_batch(world, current(world), &batch) ||
+        (!world_find(world, current(world)->batch, &batch) ||
          !batch_is_live(&batch))) {
         begin_round(world, filer->round + 1);
     }
@@ -448,7 +429,7 @@ filer_finish(struct world *world)
 
     if (!world->filer.is_on || world->filer.link.to_broker.count)
         return;
-    if (find_batch(world, current(world), &batch) &&
+    if (world_find(world, current(world)->batch, &batch) &&
         batch.state == BATCH_PAUSED) {
         say_of(world, "resume", "batch", current(world)->batch);
     }
@@ -463,7 +444,7 @@ is_over(struct world *world, const struct filer_round *round)
     struct batch batch;
     bool is_made = true;
 
-    if (!find_batch(world, round, &batch))
+    if (!world_find(world, round->batch, &batch))
         return true;
     if (batch_is_live(&batch))
         return false;

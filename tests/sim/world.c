@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <uuid/uuid.h>
 
 #include "base/digest.h"
 #include "base/mem.h"
@@ -46,6 +47,22 @@ world_tell(struct world *world, const char *fmt, ...)
     vprintf(fmt, args);
     va_end(args);
     putchar('\n');
+}
+
+bool
+world_find(struct world *world, const char *uuid, struct batch *batch)
+{
+    struct err err = { 0 };
+    uuid_t bytes;
+    bool is_found;
+
+    if (uuid_parse(uuid, bytes) != 0)
+        return false;
+    if (store_begin(world->store, world->now_ms, &err) < 0)
+        world_fail(world, "begin: %s", err.msg);
+    is_found = store_batch_find(world->store, bytes, batch) == 0;
+    store_abort(world->store);
+    return is_found;
 }
 
 /* The broker's loop turns when it is to, and workers do what they have to. */
