@@ -400,7 +400,7 @@ broker_settle(struct broker *broker, int64_t now_ms)
         session->hellos_sent = session->hellos;
     }
     broker->sent = broker->counters;
-    broker->meter_sent = broker->meter;
+    meter_copy(&broker->meter_sent, &broker->meter);
     broker->watch.posted_sent = broker->watch.posted;
     broker->waiter_count += broker->waiter_fresh;
     broker->waiter_fresh = 0;

@@ -2,6 +2,7 @@
 #include "queue/meter.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "queue/bound.h"
 
@@ -14,8 +15,11 @@ const struct histogram_scale meter_durations = {
 struct meter_row *
 meter_row(struct meter *meter, int where)
 {
+    int row = where == BOUND_LOCAL ? METER_LOCAL : where;
+
     assert(where < CONF_UPSTREAMS_MAX);
-    return &meter->rows[where == BOUND_LOCAL ? METER_LOCAL : where];
+    meter->is_touched[row] = true;
+    return &meter->rows[row];
 }
 
 /* What is unknown adds nothing. */
@@ -53,4 +57,16 @@ meter_result(struct meter *meter, enum status status, enum cache_tier tier,
         return;
     meter->reuse[tier].answers++;
     meter->reuse[tier].cost_nano += known(cost_nano);
+}
+
+void
+meter_copy(struct meter *target, struct meter *source)
+{
+    for (int row = 0; row < METER_ROWS; row++) {
+        if (target->is_touched[row] || source->is_touched[row])
+            target->rows[row] = source->rows[row];
+        target->is_touched[row] = source->is_touched[row] = false;
+    }
+    memcpy(target->results, source->results, sizeof(target->results));
+    memcpy(target->reuse, source->reuse, sizeof(target->reuse));
 }

@@ -7,12 +7,15 @@
  * three times stands here three times. What drafts got is counted beside it, and
  * what those got for nothing that another's call had paid for.
  *
- * It is part of what a transaction that fails takes back. Pure; zero-initialised
- * is empty.
+ * It is part of what a transaction that fails takes back: a copy is kept, and both
+ * ways only what was touched is copied, as all of it takes longer than to store a
+ * result. Pure; zero-initialised is empty.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_METER_H
 #define QUEUE_METER_H
+
+#include <stdbool.h>
 
 #include "base/conf.h"
 #include "base/status.h"
@@ -44,6 +47,7 @@ struct meter_reuse {
 
 struct meter {
     struct meter_row rows[METER_ROWS]; /* as in the configuration */
+    bool is_touched[METER_ROWS];       /* since the last meter_copy() */
     uint64_t results[STATUS_COUNT];    /* of drafts, corrections included */
     struct meter_reuse reuse[CACHE_TIER_COUNT]; /* the first is not used */
 };
@@ -57,7 +61,8 @@ struct meter_call {
     int64_t cost_nano;
 };
 
-/* The row of an upstream by its index; BOUND_LOCAL is the last one. */
+/* The row of an upstream, to be counted in, by its index; BOUND_LOCAL is the last
+ * one. */
 struct meter_row *meter_row(struct meter *meter, int where);
 
 /* Counts a call. One that was aborted has a class only. */
@@ -68,5 +73,9 @@ void meter_add(struct meter_row *row, const struct conf *conf,
  * that is unknown. */
 void meter_result(struct meter *meter, enum status status, enum cache_tier tier,
                   int64_t cost_nano);
+
+/* Copies one of a pair over the other: what was touched in one of them since that
+ * was last done. */
+void meter_copy(struct meter *target, struct meter *source);
 
 #endif

@@ -163,7 +163,7 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
     broker->wants_room = false;
     broker->forgot = (struct timer){ 0 };
     broker->counters = broker->sent;
-    broker->meter = broker->meter_sent;
+    meter_copy(&broker->meter, &broker->meter_sent);
     broker->watch.posted = broker->watch.posted_sent;
     patience_reset(broker);
     rc = upstreams_load(broker->upstreams, broker->env.store, err);
