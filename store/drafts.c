@@ -310,7 +310,7 @@ make_request(struct store *store, struct new_draft *draft,
     memcpy(request->key, draft->key, sizeof(request->key));
     memcpy(request->route, draft->route, strlen(draft->route) + 1);
     request_put(store, request);
-    key_point(store, request->key, request->id);
+    keybook_set(store, request->key, request->id);
 }
 
 static int

@@ -28,18 +28,19 @@ reply_drop(struct store *store, uint64_t request)
 
 /* Replies are numbered as they come: rows of that size want to be appended. */
 static void
-outcome_put(struct store *store, uint64_t request,
+outcome_put(struct store *store, const struct request *request,
             const struct outcome *outcome, struct slice reply)
 {
     struct outcome numbered = *outcome;
     struct buf *out;
 
-    reply_drop(store, request);
+    if (request->status != STATUS_NONE) /* a former try has ended */
+        reply_drop(store, request->id);
     numbered.answer = ++store->ids.answer;
     outcome_encode(&numbered, table_fields(store));
-    table_put(store, TABLE_OUTCOME, key_id(request));
+    table_put(store, TABLE_OUTCOME, key_id(request->id));
     out = table_fields(store);
-    record_u64(out, request);
+    record_u64(out, request->id);
     pack_add(store->packer, reply, out);
     table_append(store, TABLE_ANSWER, key_id(numbered.answer));
 }
@@ -61,36 +62,6 @@ store_reply_get(struct store *store, uint64_t request,
     return pack_open(store->packer,
                      (struct slice){ (const char *)record.at, record.left },
                      &store->reply, reply);
-}
-
-void
-store_finish(struct store *store, struct request *request,
-             const struct outcome *outcome, struct slice reply, int64_t now_ms)
-{
-    struct cursor cursor = { 0 };
-
-    assert(outcome->status != STATUS_NONE);
-    request_unplace(store, request);
-    request_change(store, request, REQUEST_DONE);
-    /* A further try that ended no better leaves what was kept, and an answer
-     * that was given out stays the answer. */
-    if (request->status == STATUS_NONE ||
-        (request->status != STATUS_OK && outcome->status == STATUS_OK)) {
-        request->status = outcome->status;
-        request->done_ms = now_ms;
-        outcome_put(store, request->id, outcome, reply);
-        if (outcome->status == STATUS_OK)
-            key_point(store, request->key, request->id);
-    }
-    request_put(store, request);
-    if (store_fan_out(store, request, &cursor, now_ms)) {
-        store_timer_set(store, &(struct timer){ .due_ms = now_ms,
-                                                .kind = TIMER_FAN_OUT,
-                                                .id = request->id,
-                                                .cursor = cursor });
-    } else if (request->batch == 0) {
-        (void)request_forget(store, request);
-    }
 }
 
 /* Adds what a call used and cost to the batch that paid for it. */
@@ -150,7 +121,7 @@ hand_over(struct store *store, const struct request *request,
 /* What goes from draft to draft of a fan-out. */
 struct fan {
     const struct request *request;
-    struct outcome outcome;
+    const struct outcome *outcome;
     struct batch batch; /* of the last draft; id 0: none, or a damaged one */
     uint64_t batch_id;
     int64_t now_ms;
@@ -179,27 +150,35 @@ visit_ref(struct store *store, struct fan *fan, struct cursor at)
     }
     if (fan->batch.id &&
         store_draft_get(store, at.batch, at.index, &draft) == 0) {
-        hand_over(store, fan->request, &fan->outcome, &fan->batch, &draft,
+        hand_over(store, fan->request, fan->outcome, &fan->batch, &draft,
                   fan->now_ms);
     }
 }
 
-bool
-store_fan_out(struct store *store, struct request *request,
-              struct cursor *cursor, int64_t now_ms)
+/* Numbers only: what drafts need of the outcome survives the writing. A damaged
+ * one tells nothing. */
+static void
+outcome_of_drafts(struct store *store, const struct request *request,
+                  struct outcome *outcome)
 {
-    struct fan fan = { .request = request, .now_ms = now_ms };
-    struct outcome *outcome = &fan.outcome;
-    size_t most = store_slice(store);
-    bool is_more = false;
-
-    /* Numbers only: what they need of the outcome survives the writing. */
     if (store_outcome_get(store, request->id, outcome) < 0) {
         *outcome = (struct outcome){ .prompt_tokens = OUTCOME_UNKNOWN,
                                      .completion_tokens = OUTCOME_UNKNOWN,
                                      .total_tokens = OUTCOME_UNKNOWN,
                                      .cost_nano = OUTCOME_UNKNOWN };
     }
+}
+
+static bool
+fan_out(struct store *store, const struct request *request,
+        const struct outcome *outcome, struct cursor *cursor, int64_t now_ms)
+{
+    struct fan fan = { .request = request,
+                       .outcome = outcome,
+                       .now_ms = now_ms };
+    size_t most = store_slice(store);
+    bool is_more = false;
+
     for (size_t i = 0; store->rc == 0; i++) {
         if (ref_next(store, request->id, cursor) < 0)
             break;
@@ -211,4 +190,48 @@ store_fan_out(struct store *store, struct request *request,
     }
     close_batch(store, &fan);
     return is_more;
+}
+
+bool
+store_fan_out(struct store *store, struct request *request,
+              struct cursor *cursor, int64_t now_ms)
+{
+    struct outcome outcome;
+
+    outcome_of_drafts(store, request, &outcome);
+    return fan_out(store, request, &outcome, cursor, now_ms);
+}
+
+void
+store_finish(struct store *store, struct request *request,
+             const struct outcome *outcome, struct slice reply, int64_t now_ms)
+{
+    struct cursor cursor = { 0 };
+    struct outcome former;
+
+    assert(outcome->status != STATUS_NONE);
+    request_unplace(store, request);
+    request_change(store, request, REQUEST_DONE);
+    /* A further try that ended no better leaves what was kept, and an answer
+     * that was given out stays the answer. */
+    if (request->status == STATUS_NONE ||
+        (request->status != STATUS_OK && outcome->status == STATUS_OK)) {
+        outcome_put(store, request, outcome, reply);
+        request->status = outcome->status;
+        request->done_ms = now_ms;
+        if (outcome->status == STATUS_OK)
+            key_point(store, request->key, request->id);
+    } else {
+        outcome_of_drafts(store, request, &former);
+        outcome = &former;
+    }
+    request_put(store, request);
+    if (fan_out(store, request, outcome, &cursor, now_ms)) {
+        store_timer_set(store, &(struct timer){ .due_ms = now_ms,
+                                                .kind = TIMER_FAN_OUT,
+                                                .id = request->id,
+                                                .cursor = cursor });
+    } else if (request->batch == 0) {
+        (void)request_forget(store, request);
+    }
 }
