@@ -17,6 +17,7 @@
 struct digest {
     EVP_MD *md;
     EVP_MD_CTX *ctx;
+    bool is_running; /* begun, and not ended yet */
 };
 
 static void
@@ -35,8 +36,15 @@ digest_new(void)
     digest->md = EVP_MD_fetch(NULL, "SHA256", NULL);
     digest->ctx = EVP_MD_CTX_new();
     check(digest->md && digest->ctx);
-    check(EVP_DigestInit_ex2(digest->ctx, digest->md, NULL));
     return digest;
+}
+
+static void
+begin(struct digest *digest)
+{
+    if (!digest->is_running)
+        check(EVP_DigestInit_ex2(digest->ctx, digest->md, NULL));
+    digest->is_running = true;
 }
 
 void
@@ -52,6 +60,7 @@ digest_free(struct digest *digest)
 void
 digest_add(struct digest *digest, const void *data, size_t bytes)
 {
+    begin(digest);
     if (bytes)
         check(EVP_DigestUpdate(digest->ctx, data, bytes));
 }
@@ -61,9 +70,24 @@ digest_final(struct digest *digest, unsigned char out[DIGEST_BYTES])
 {
     unsigned bytes = 0;
 
+    begin(digest);
     check(EVP_DigestFinal_ex(digest->ctx, out, &bytes));
     assert(bytes == DIGEST_BYTES);
-    check(EVP_DigestInit_ex2(digest->ctx, digest->md, NULL));
+    digest->is_running = false;
+}
+
+void
+digest_reset(struct digest *digest)
+{
+    digest->is_running = false;
+}
+
+void
+digest_copy(struct digest *digest, const struct digest *from)
+{
+    digest->is_running = from->is_running;
+    if (from->is_running)
+        check(EVP_MD_CTX_copy_ex(digest->ctx, from->ctx));
 }
 
 void

@@ -21,8 +21,8 @@
 
 struct digest; /* a running SHA-256 */
 
-/* A running digest; freed with digest_free(). Reusable: digest_final() starts
- * it anew. */
+/* A running digest; freed with digest_free(). Reusable: behind digest_final() it
+ * begins anew. */
 struct digest *digest_new(void);
 void digest_free(struct digest *digest);
 
@@ -31,6 +31,13 @@ void digest_add(struct digest *digest, const void *data, size_t bytes);
 
 /* Writes the digest of all that was added since the last digest_final(). */
 void digest_final(struct digest *digest, unsigned char out[DIGEST_BYTES]);
+
+/* Forgets what was added. */
+void digest_reset(struct digest *digest);
+
+/* Lets a digest go on from where another is, which stays as it is: for many that
+ * begin with the same bytes. What was added before is forgotten. */
+void digest_copy(struct digest *digest, const struct digest *from);
 
 /* The digest of one piece of memory. */
 void digest_of(const void *data, size_t bytes, unsigned char out[DIGEST_BYTES]);

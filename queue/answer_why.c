@@ -366,8 +366,8 @@ render(struct question *question, const struct why *why, struct buf *id,
     if (!why->has_request)
         return "the request cannot be read";
     prompt = &broker->recipe->prompt;
-    if (prompt_make(prompt, &broker->line, &broker->recipe->options,
-                    broker->env.conf, 0, &fault) < 0) {
+    if (prompt_spell(prompt, &broker->line, &broker->recipe->options,
+                     broker->env.conf, &fault) < 0) {
         return "the configuration does not serve it any more";
     }
     if (memcmp(prompt->key, why->request.key, sizeof(prompt->key)) != 0)

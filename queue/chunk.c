@@ -238,7 +238,7 @@ check_line(struct trial *trial, struct slice text)
     uint32_t n = ++trial->count;
 
     if (text.bytes == 0 || line_read(&broker->line, conf, text, &fault) < 0 ||
-        prompt_make(prompt, &broker->line, &trial->recipe.options, conf, 0,
+        prompt_make(prompt, &broker->line, &trial->recipe.options, conf,
                     &fault) < 0) {
         cJSON *item = cJSON_CreateObject();
 
@@ -255,7 +255,7 @@ check_line(struct trial *trial, struct slice text)
     buf_addf(&trial->out, "%.16s %016llx %s %zu %zu\n", hex,
              (unsigned long long)prompt->tag,
              names[store_key_peek(broker->env.store, prompt->key, after_ms)],
-             prompt->chars, prompt->body.bytes / PROMPT_TOKEN_BYTES + 1);
+             prompt->chars, prompt->body_bytes / PROMPT_TOKEN_BYTES + 1);
 }
 
 int

@@ -136,7 +136,7 @@ gather_line(struct gathering *gathering, struct slice body, struct slice text,
     if (line_read(line, gathering->conf, text, fault) < 0 ||
         (gathering->fits &&
          !gathering->fits(gathering->context, line, fault)) ||
-        prompt_make(&recipe->prompt, line, &recipe->options, gathering->conf, 0,
+        prompt_make(&recipe->prompt, line, &recipe->options, gathering->conf,
                     fault) < 0) {
         gather_refuse(gathering, fault);
         return false;

@@ -3,16 +3,42 @@
 
 #include "queue/core.h"
 
-/* Renders the request, for where it goes. The configuration may have changed
- * since it came: what is sent is what the key says, so that no answer is ever
- * served for another request, and goes where its route leads now. */
+/* Makes the key anew of a request that came, or whose draft came, before this
+ * broker was started: the configuration may have changed since. What is sent is
+ * what the key says, so that no answer is ever served for another request. */
+static int
+check_key(struct broker *broker, struct request *request)
+{
+    struct recipe *recipe = broker->recipe;
+    struct prompt *prompt = &recipe->prompt;
+    struct line_fault fault;
+
+    if (request->batch > broker->batch_before &&
+        request->id > broker->request_before) {
+        return 0;
+    }
+    if (prompt_make(prompt, &broker->line, &recipe->options, broker->env.conf,
+                    &fault) < 0) {
+        return E_INVALID;
+    }
+    if (memcmp(request->key, prompt->key, sizeof(request->key)) == 0)
+        return 0;
+    store_request_rekey(broker->env.store, request, prompt->key);
+    memcpy(request->route, prompt->names.data, prompt->names.bytes + 1);
+    store_request_put(broker->env.store, request);
+    /* Others that joined it may be what it is rendered from next. */
+    if (request->id > broker->request_before)
+        broker->request_before = request->id;
+    return 0;
+}
+
+/* Renders the request, for where it goes: where its route leads now. */
 static int
 render(struct broker *broker, struct request *request, struct choice *choice)
 {
     const struct conf *conf = broker->env.conf;
     struct prompt *prompt;
     struct bound *bound = &choice->bound;
-    const struct conf_upstream *upstream;
     struct line_fault fault;
     struct draft draft;
     int rc = store_draft_get(broker->env.store, request->batch, request->index,
@@ -20,18 +46,14 @@ render(struct broker *broker, struct request *request, struct choice *choice)
 
     if (rc == 0)
         rc = core_line(broker, &draft);
+    if (rc == 0)
+        rc = check_key(broker, request);
     if (rc < 0)
         return rc;
     prompt = &broker->recipe->prompt;
-    if (prompt_make(prompt, &broker->line, &broker->recipe->options, conf, 0,
-                    &fault) < 0) {
+    if (prompt_route(prompt, &broker->line, &broker->recipe->options, conf,
+                     &fault) < 0)
         return E_INVALID;
-    }
-    if (memcmp(request->key, prompt->key, sizeof(request->key)) != 0) {
-        store_request_rekey(broker->env.store, request, prompt->key);
-        memcpy(request->route, prompt->names.data, prompt->names.bytes + 1);
-        store_request_put(broker->env.store, request);
-    }
     if (choice->resort == RESORT_WAIT && prompt->route.count > 0 &&
         (bound->where == BOUND_LOCAL ||
          !route_has(&prompt->route, (size_t)bound->where))) {
@@ -40,14 +62,10 @@ render(struct broker *broker, struct request *request, struct choice *choice)
                            conf->upstreams[bound->where].name);
         store_request_put(broker->env.store, request);
     }
-    upstream =
-        bound->where == BOUND_LOCAL ? NULL : &conf->upstreams[bound->where];
-    /* It was composed for the first of its route. */
-    if (request->flags || prompt->route.count > 1 ||
-        choice->resort != RESORT_WAIT || (upstream && upstream->model_map)) {
-        prompt_aim(prompt, &broker->line, &broker->recipe->options, upstream,
-                   request->flags);
-    }
+    prompt_aim(prompt, &broker->line, &broker->recipe->options,
+               bound->where == BOUND_LOCAL ? NULL
+                                           : &conf->upstreams[bound->where],
+               request->flags);
     return 0;
 }
 

@@ -1,23 +1,21 @@
 /*
  * prompt.h - from a draft to the request that is sent, and what identifies it
  *
- * The body is composed from tokens of the draft and of its batch's options, byte
- * for byte as they came; nothing is decoded and encoded again. A goal-and-text
- * draft becomes a chat completion:
- *
- *   system    the system message, or the default one; the goal; the constraints
- *   user      the text alone
- *
- * The common part stands first, so that requests of a group share the beginning
- * of their prompts. An OpenAI batch line's body is sent as it is.
+ * When a draft comes, prompt_make() says what identifies its request, and what
+ * intake needs to know of it; when it goes, prompt_aim() says what is sent, and
+ * where. body.h has what the two have in common.
  *
  * The request key is SHA-256 of the identity: requests with the same key may
  * share an answer. Its parts are, each with a NUL behind it, "sheaf request" and
  * the template's version; the route (see route.h); base URL and path, as
  * configured, of each member; the sample index; the kind, `text` or `raw`; and
- * the canonical body (members sorted, blanks dropped, strings and numbers
- * verbatim). A body that names no model gets its upstream's; where the route has
- * several, the body of the identity has none, and theirs stand behind the paths.
+ * the canonical body. A body that names no model gets its upstream's; where the
+ * route has several, the body of the identity has none, and theirs stand behind
+ * the paths.
+ *
+ * Most drafts of a batch say nothing themselves but a text: all before and
+ * behind it is the same for all of them. The first one is spelt out, and what it
+ * has in common with the next is kept.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_PROMPT_H
@@ -28,6 +26,7 @@
 #include "base/conf.h"
 #include "base/digest.h"
 #include "base/route.h"
+#include "queue/body.h"
 #include "queue/line.h"
 #include "store/request.h"
 
@@ -36,43 +35,92 @@
 
 #define PROMPT_TOKEN_BYTES 4 /* of a prompt, by the usual estimate */
 
+/* What drafts of a batch have in common that say nothing themselves but a
+ * text. */
+struct prompt_common {
+    const struct conf *conf; /* borrowed; NULL: none was spelt out yet */
+    struct buf options;      /* their text */
+    struct digest *begun;    /* of the identity up to the text */
+    struct buf rest;         /* of the identity, behind the text */
+    struct buf names;
+    uint32_t model_tag;
+    uint64_t tag;
+    size_t body_bytes; /* without the text */
+    int64_t answer_tokens;
+};
+
 /* A composer; reused for many drafts. */
 struct prompt {
-    struct buf body;     /* of the HTTP request */
-    struct buf path;     /* of the endpoint, behind the base URL */
-    struct route route;  /* to where it may go */
-    struct buf names;    /* the route's text */
-    struct buf model;    /* that the draft names, decoded; empty: none */
-    uint32_t model_tag;  /* stands for it; 0: none */
-    struct slice mapped; /* what the upstream calls it; empty: the same */
-    enum request_kind kind;
-    struct buf identity; /* what the key is the digest of */
+    /* Of prompt_make(), and of prompt_spell(). */
     unsigned char key[DIGEST_BYTES];
+    struct buf names;   /* the route's text */
+    uint32_t model_tag; /* stands for the model that it names; 0: none */
+    enum request_kind kind;
     uint64_t tag;          /* what its group has in common */
     size_t chars;          /* code points of its text */
+    size_t body_bytes;     /* as it is sent to the first of its route */
     int64_t answer_tokens; /* that its answer may have; 0: it does not say */
+    struct buf identity;   /* what the key is the digest of; only when spelt */
+    /* Of prompt_route(). */
+    struct route route; /* to where it may go */
+    struct buf model;   /* that the draft names, decoded; empty: none */
+    /* Of prompt_aim(). */
+    struct buf body; /* of the HTTP request */
+    struct buf path; /* of the endpoint, behind the base URL */
+    struct slice
+        mapped; /* what the upstream calls the model; empty: the same */
 
-    struct digest *digest; /* private, as is the rest */
-    struct json_doc doc;
+    struct body members; /* private, as is the rest */
+    struct digest *digest;
+    struct prompt_common common;
+    bool is_common; /* names and the like are those of `common` */
 };
 
 /* Frees what composing allocated; the prompt is empty and valid again. A
- * zero-initialised one is valid too. */
+ * zero-initialised one is valid too. As long as a prompt is used with a
+ * configuration, that must stay as it is. */
 void prompt_fini(struct prompt *prompt);
 
-/* Composes a draft with its batch's options, for the first member of its route.
- * `flags` are the request's: one that was cut off gets twice the room, which
- * does not change its key. E_INVALID with *fault: it cannot go there. */
+/* Makes the key of a draft with its batch's options, and what else is known of
+ * its request before it is sent. E_INVALID with *fault: it cannot go where it
+ * is to go, or is too large. */
 int prompt_make(struct prompt *prompt, const struct line *line,
                 const struct line *options, const struct conf *conf,
-                unsigned flags, struct line_fault *fault)
-    __attribute__((warn_unused_result));
+                struct line_fault *fault) __attribute__((warn_unused_result));
 
-/* Composes path and body of what prompt_make() has read anew, for an upstream of
- * its route, or the sampler (NULL). */
+/* The same, and spells out the identity, for whoever wants to see it. */
+int prompt_spell(struct prompt *prompt, const struct line *line,
+                 const struct line *options, const struct conf *conf,
+                 struct line_fault *fault) __attribute__((warn_unused_result));
+
+/* Reads where a draft may go, and the model that it names: what prompt_aim()
+ * needs. E_INVALID with *fault: it cannot go there. */
+int prompt_route(struct prompt *prompt, const struct line *line,
+                 const struct line *options, const struct conf *conf,
+                 struct line_fault *fault) __attribute__((warn_unused_result));
+
+/* Composes path and body for an upstream of the route that prompt_route() has
+ * read, or for the sampler (NULL). `flags` are the request's: one that was cut
+ * off gets twice the room. */
 void prompt_aim(struct prompt *prompt, const struct line *line,
                 const struct line *options,
                 const struct conf_upstream *upstream, unsigned flags);
+
+/* The nth member of the route; NULL: the sampler. */
+const struct conf_upstream *prompt_member(const struct prompt *prompt,
+                                          const struct conf *conf, size_t nth);
+
+/* Puts the path of a draft's endpoint at an upstream (NULL: the sampler) into
+ * `path`, in place of its content. E_INVALID with *fault: there is none. */
+int prompt_path(const struct line *line, const struct conf_upstream *upstream,
+                struct buf *path, struct line_fault *fault)
+    __attribute__((warn_unused_result));
+
+/* What the body of a draft for that upstream is made of. */
+struct body_terms prompt_terms(const struct prompt *prompt,
+                               const struct line *line,
+                               const struct line *options,
+                               const struct conf_upstream *upstream);
 
 /* True if it is for chat completions, and so something for the sampler. */
 bool prompt_is_chat(const struct line *line);
@@ -82,7 +130,7 @@ bool prompt_is_chat(const struct line *line);
 enum resort prompt_resort(const struct line *line, const struct line *options,
                           const struct conf *conf);
 
-/* What a composed request is thought to take: its prompt, and the answer that it
+/* What a request that was made is thought to take: its prompt, and the answer that it
  * allows, or else the configured guess. At least 1. */
 uint32_t prompt_tokens(const struct prompt *prompt, const struct conf *conf);
 

@@ -109,6 +109,12 @@ batch_put(struct store *store, const struct batch *batch)
     table_put(store, TABLE_BATCH, key_id(batch->id));
 }
 
+uint64_t
+store_batch_newest(const struct store *store)
+{
+    return store->ids.batch;
+}
+
 void
 store_batch_add(struct store *store, struct batch *batch,
                 const struct spec *spec)

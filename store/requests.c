@@ -23,6 +23,12 @@ store_request_get(struct store *store, uint64_t id, struct request *request)
     return request_decode(&record, request);
 }
 
+uint64_t
+store_request_newest(const struct store *store)
+{
+    return store->ids.request;
+}
+
 void
 request_put(struct store *store, const struct request *request)
 {

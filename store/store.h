@@ -158,6 +158,11 @@ size_t store_slice(struct store *store);
 
 /* ---- batches ---- */
 
+/* The highest id of a batch so far, of a request so far: newer ones have higher
+ * ones. */
+uint64_t store_batch_newest(const struct store *store);
+uint64_t store_request_newest(const struct store *store);
+
 /* Adds an open batch, giving it its id. client_key names it (see
  * store_client_key()). */
 void store_batch_add(struct store *store, struct batch *batch,

@@ -2,6 +2,7 @@
 #include "base/digest.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 static void
 expect_hmac(struct slice key, const char *data, const char *want)
@@ -12,6 +13,36 @@ expect_hmac(struct slice key, const char *data, const char *want)
     digest_hmac(key, slice_of(data), digest);
     digest_hex(digest, hex);
     cr_expect_str_eq(hex, want, "got %s want %s", hex, want);
+}
+
+Test(digest, goes_on_from_where_another_is_as_often_as_wanted)
+{
+    struct digest *begun = digest_new(), *digest = digest_new();
+    unsigned char want[DIGEST_BYTES], got[DIGEST_BYTES];
+    char text[200];
+
+    memset(text, 'x', sizeof(text));
+    for (size_t i = 0; i <= sizeof(text); i++) {
+        digest_of(text, sizeof(text), want);
+        digest_reset(begun);
+        digest_add(begun, text, i);
+        digest_add(digest, "forgotten", 9);
+        for (int again = 0; again < 2; again++) {
+            digest_copy(digest, begun);
+            digest_add(digest, text + i, sizeof(text) - i);
+            digest_final(digest, got);
+            cr_expect_arr_eq(got, want, DIGEST_BYTES, "%zu", i);
+        }
+        digest_final(begun, got);
+        digest_of(text, i, want);
+        cr_expect_arr_eq(got, want, DIGEST_BYTES, "%zu", i);
+        digest_copy(digest, begun);
+        digest_final(digest, got);
+        digest_of("", 0, want);
+        cr_expect_arr_eq(got, want, DIGEST_BYTES, "one that has ended");
+    }
+    digest_free(begun);
+    digest_free(digest);
 }
 
 /* RFC 4231, cases 1, 2 and 6. */

@@ -449,7 +449,7 @@ Test(line, a_line_may_hold_very_many_values, .init = set_up, .fini = tear_down)
             continue;
         }
         read++;
-        rc = prompt_make(&prompt, &line, &options, &conf, 0, &fault);
+        rc = prompt_make(&prompt, &line, &options, &conf, &fault);
         if (rc < 0)
             cr_expect_str_eq(fault.code, "too_long");
         made += rc == 0;

@@ -48,20 +48,26 @@ can_enlarge(void)
                               conf_upstream(&conf, prompt.names.data));
 }
 
-/* Composes a draft. What comes out must be JSON. */
+/* Makes a draft's key, by the configuration as it is now, and composes it for the
+ * first of its route. What comes out must be JSON. */
 static int
 make(const char *text, const char *options_text, unsigned flags)
 {
     struct json_doc doc = { 0 };
     int rc;
 
+    prompt_fini(&prompt);
     cr_assert_eq(
         line_read_options(&options, &conf, slice_of(options_text), &fault), 0,
         "%s: %s", options_text, fault.message);
     cr_assert_eq(line_read(&line, &conf, slice_of(text), &fault), 0,
                  "%s: %s %s", text, fault.field, fault.message);
-    rc = prompt_make(&prompt, &line, &options, &conf, flags, &fault);
+    rc = prompt_make(&prompt, &line, &options, &conf, &fault);
+    if (rc == 0)
+        rc = prompt_route(&prompt, &line, &options, &conf, &fault);
     if (rc == 0) {
+        prompt_aim(&prompt, &line, &options, prompt_member(&prompt, &conf, 0),
+                   flags);
         cr_assert_eq(json_parse(&doc, prompt.body.data, prompt.body.bytes,
                                 JSON_INPUT, NULL),
                      0, "%s", prompt.body.data);
@@ -211,7 +217,11 @@ Test(prompt, an_upstream_may_have_gone, .init = set_up, .fini = tear_down)
     cr_assert_eq(
         make("{\"id\":\"a\",\"text\":\"x\",\"upstream\":\"two\"}", "", 0), 0);
     conf.upstreams[1].name[0] = 'z';
-    cr_expect_eq(prompt_make(&prompt, &line, &options, &conf, 0, &fault),
+    cr_expect_eq(prompt_make(&prompt, &line, &options, &conf, &fault),
+                 E_INVALID);
+    cr_expect_str_eq(fault.code, "unknown_upstream");
+    fault.code = "";
+    cr_expect_eq(prompt_route(&prompt, &line, &options, &conf, &fault),
                  E_INVALID);
     cr_expect_str_eq(fault.code, "unknown_upstream");
 }
@@ -350,6 +360,8 @@ Test(prompt, the_key_is_the_digest_of_the_identity, .init = set_up,
 
     key_of("{\"id\":\"a\",\"text\":\"x\",\"sample_index\":2,\"seed\": 7}",
            "{\"system\":\"s\"}", key);
+    cr_assert_eq(prompt_spell(&prompt, &line, &options, &conf, &fault), 0);
+    cr_expect_arr_eq(prompt.key, key, sizeof(key));
     cr_assert_eq(prompt.identity.bytes, sizeof(identity));
     cr_expect_arr_eq(prompt.identity.data, identity, sizeof(identity));
     digest_hex(key, hex);

@@ -284,7 +284,7 @@ expect_key(const char *options_text, const char *text, const char *want)
 
     read_options(options_text);
     read_draft(text);
-    cr_assert_eq(prompt_make(&prompt, &line, &options, &conf, 0, &fault), 0);
+    cr_assert_eq(prompt_make(&prompt, &line, &options, &conf, &fault), 0);
     digest_hex(prompt.key, hex);
     cr_expect_str_eq(hex, want, "%s %s: %s", options_text, text, hex);
 }
@@ -367,7 +367,7 @@ Test(prompt_key, keys_are_those_of_a_body_read_again, .init = set_up,
         for (size_t j = 0; j < IN_ROUND; j++) {
             draft_play_draft(&play, j, &text);
             read_draft(text.data);
-            if (prompt_make(&prompt, &line, &options, &conf, 0, &fault) < 0) {
+            if (prompt_make(&prompt, &line, &options, &conf, &fault) < 0) {
                 cr_assert_str_eq(fault.code, "bad_url", "%s", fault.message);
                 continue;
             }

@@ -45,7 +45,7 @@ compose(struct recipe *recipe, size_t bytes)
     buf_add_str(&draft, "\"}");
     cr_assert_eq(line_read(&line, &conf, buf_slice(&draft), &fault), 0);
     cr_assert_eq(
-        prompt_make(&recipe->prompt, &line, &recipe->options, &conf, 0, &fault),
+        prompt_make(&recipe->prompt, &line, &recipe->options, &conf, &fault),
         0);
     line_fini(&line);
     buf_fini(&draft);

@@ -108,7 +108,7 @@ walk_drafts(struct walk *walk, bool has_key)
         must(line_read(&line, &walk->bench.conf, buf_slice(&text), &fault),
              "line");
         if (has_key) {
-            must(prompt_make(&prompt, &line, &options, &walk->bench.conf, 0,
+            must(prompt_make(&prompt, &line, &options, &walk->bench.conf,
                              &fault),
                  "prompt");
         }

@@ -54,28 +54,54 @@ must_be_json(const struct prompt *prompt)
     json_fini(&doc);
 }
 
+/* The same when it is made again, by what was kept, and spelt out. */
+static void
+must_keep_its_key(struct prompt *prompt, const struct line *line,
+                  const struct line *options, const struct conf *conf)
+{
+    struct prompt spelt = { 0 };
+    struct line_fault fault;
+
+    for (int i = 0; i < 2; i++) {
+        must(prompt_spell(&spelt, line, options, conf, &fault) == 0);
+        must(memcmp(prompt->key, spelt.key, sizeof(prompt->key)) == 0);
+        must(slice_equal(buf_slice(&prompt->names), buf_slice(&spelt.names)));
+        must(prompt->model_tag == spelt.model_tag);
+        must(prompt->kind == spelt.kind);
+        must(prompt->tag == spelt.tag);
+        must(prompt->chars == spelt.chars);
+        must(prompt->body_bytes == spelt.body_bytes);
+        must(prompt->answer_tokens == spelt.answer_tokens);
+        must(prompt_make(prompt, line, options, conf, &fault) == 0);
+    }
+    prompt_fini(&spelt);
+}
+
 static void
 compose(const struct line *line, const struct line *options,
         const struct conf *conf)
 {
+    const struct conf_upstream *upstream;
     struct prompt prompt = { 0 }, again = { 0 };
     struct line_fault fault = { 0 };
     struct buf text = { 0 };
 
-    if (prompt_make(&prompt, line, options, conf, 0, &fault) < 0) {
+    if (prompt_make(&prompt, line, options, conf, &fault) < 0) {
         must_explain(&fault);
         prompt_fini(&prompt);
         return;
     }
+    must_keep_its_key(&prompt, line, options, conf);
+    must(prompt_route(&prompt, line, options, conf, &fault) == 0);
+    upstream = prompt_member(&prompt, conf, 0);
+    prompt_aim(&prompt, line, options, upstream, 0);
+    must(prompt.body.bytes == prompt.body_bytes);
     must_be_json(&prompt);
     must(prompt.path.bytes > 0);
     must(prompt.path.data[0] == '/');
-    must(prompt_make(&again, line, options, conf, REQUEST_ENLARGED, &fault) ==
-         0);
+    must(prompt_route(&again, line, options, conf, &fault) == 0);
+    prompt_aim(&again, line, options, upstream, REQUEST_ENLARGED);
     must_be_json(&again);
-    must(memcmp(prompt.key, again.key, sizeof(prompt.key)) == 0);
-    must(prompt.tag == again.tag);
-    must(prompt.chars == again.chars);
     if (!prompt_can_enlarge(line, options, NULL))
         must(slice_equal(buf_slice(&prompt.body), buf_slice(&again.body)));
     prompt_text(line, &text);
