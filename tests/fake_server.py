@@ -6,6 +6,7 @@
 #
 # SPDX-License-Identifier: MIT
 import http.server
+import json
 import os
 import ssl
 import subprocess
@@ -117,3 +118,10 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(chain, key)
         return context
+
+
+def answer_well(request):
+    """What an upstream says that has nothing to complain about."""
+    return 200, {"Content-Type": "application/json"}, json.dumps(
+        {"model": "m", "choices": [{"message": {"content": "well"},
+                                    "finish_reason": "stop"}]}).encode()
