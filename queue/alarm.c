@@ -3,14 +3,13 @@
 #include "queue/alarm.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -138,60 +137,6 @@ join_environment(char **ours, size_t count)
     return all;
 }
 
-/* In a group of its own, so that its children can be killed with it. */
-static int
-set_attributes(posix_spawnattr_t *attributes)
-{
-    sigset_t none, defaults;
-    int rc;
-
-    sigemptyset(&none);
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    sigaddset(&defaults, SIGXFSZ);
-    rc = posix_spawnattr_setsigmask(attributes, &none);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigdefault(attributes, &defaults);
-    if (rc == 0)
-        rc = posix_spawnattr_setpgroup(attributes, 0);
-    if (rc == 0)
-        rc = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK |
-                                                      POSIX_SPAWN_SETSIGDEF |
-                                                      POSIX_SPAWN_SETPGROUP);
-    return rc;
-}
-
-static int
-spawn(char **words, char **environment, pid_t *pid)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    int rc;
-
-    if (posix_spawn_file_actions_init(&actions) != 0)
-        return ENOMEM;
-    if (posix_spawnattr_init(&attributes) != 0) {
-        posix_spawn_file_actions_destroy(&actions);
-        return ENOMEM;
-    }
-    rc = set_attributes(&attributes);
-    if (rc == 0) {
-        rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO,
-                                              "/dev/null", O_RDONLY, 0);
-    }
-    if (rc == 0) {
-        rc = posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO,
-                                              STDOUT_FILENO);
-    }
-    if (rc == 0) {
-        rc = posix_spawn(pid, words[0], &actions, &attributes, words,
-                         environment);
-    }
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    return rc;
-}
-
 static void
 start(struct alarm *alarm, const struct alert_news *news, int64_t now_ms)
 {
@@ -202,7 +147,11 @@ start(struct alarm *alarm, const struct alert_news *news, int64_t now_ms)
 
     environment = join_environment(variables, count);
     words = split(command);
-    rc = spawn(words, environment, &alarm->pid);
+    rc = child_start(&(struct child_terms){ .arguments = words,
+                                            .environment = environment,
+                                            .fd = CHILD_NO_FD,
+                                            .is_apart = true },
+                     &alarm->pid);
     if (rc == 0) {
         alarm->started_ms = now_ms;
         alarm->is_killed = false;

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,18 +13,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/runtime.h"
 
-#define CHILD_FD         3   /* where a child finds the parent's pipe */
 #define RESTART_MS_FIRST 200 /* between deaths and starts, doubling */
 #define RESTART_MS_MAX   30000
 #define SETTLED_MS       10000 /* a worker that lived so long starts anew at once */
 #define ARGUMENTS_MAX    24
 #define DEAD_MAX         64 /* whose locks wait to be removed; more stay there */
-
-extern char **environ;
 
 struct keeper {
     struct keeper_terms terms;
@@ -223,42 +220,6 @@ add_option(char **arguments, size_t count, const char *name, const char *value)
     return count;
 }
 
-static int
-spawn(const struct keeper *keeper, const char *path, char **arguments,
-      pid_t *pid)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, defaults;
-    int rc;
-
-    sigemptyset(&none);
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    sigaddset(&defaults, SIGXFSZ);
-    if (posix_spawn_file_actions_init(&actions) != 0)
-        return ENOMEM;
-    if (posix_spawnattr_init(&attributes) != 0) {
-        posix_spawn_file_actions_destroy(&actions);
-        return ENOMEM;
-    }
-    rc = posix_spawnattr_setsigmask(&attributes, &none);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigdefault(&attributes, &defaults);
-    if (rc == 0)
-        rc = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK |
-                                                       POSIX_SPAWN_SETSIGDEF);
-    if (rc == 0 && keeper->terms.parent_fd >= 0) {
-        rc = posix_spawn_file_actions_adddup2(&actions, keeper->terms.parent_fd,
-                                              CHILD_FD);
-    }
-    if (rc == 0)
-        rc = posix_spawn(pid, path, &actions, &attributes, arguments, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    return rc;
-}
-
 static void
 start(struct keeper *keeper, int place, int64_t now_ms)
 {
@@ -284,9 +245,12 @@ start(struct keeper *keeper, int place, int64_t now_ms)
     count = add_option(arguments, count, "--config", terms->config);
     count = add_option(arguments, count, "--log-level", terms->log_level);
     count = add_option(arguments, count, "--log-format", terms->log_format);
-    if (terms->parent_fd >= 0)
+    static_assert(CHILD_FD == 3, "the text below");
+    if (terms->parent_fd != CHILD_NO_FD)
         add_option(arguments, count, "--parent-fd", "3");
-    rc = spawn(keeper, path.data, arguments, &keeper->children[place]);
+    rc = child_start(
+        &(struct child_terms){ .arguments = arguments, .fd = terms->parent_fd },
+        &keeper->children[place]);
     if (rc == 0) {
         keeper->started_ms[place] = now_ms;
         log_info("event=worker_started pid=%d", (int)keeper->children[place]);

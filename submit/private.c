@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/mem.h"
@@ -25,15 +25,12 @@
 #define LOCK_FILE      "lock"
 #define LOCK_BYTES_MAX 4096
 #define ENDPOINT_LINE  "endpoint "
-#define PARENT_FD      3
 #define TICK_MS        50
 #define READY_MS       10000 /* a broker that we start answers by then */
 #define GREET_MS       2000  /* a broker that lives answers by then */
 #define IN_USE_MS      40000 /* a broker that drains is gone by then */
 #define FIXED_ARGS     16
 #define CHILD_KILLED   1 /* greet() */
-
-extern char **environ;
 
 static bool
 is_stopped(const struct private_broker *broker)
@@ -259,7 +256,7 @@ make_arguments(const struct private_broker *broker, char *program)
     char **argv =
         mem_zalloc(FIXED_ARGS + 2 * settings->set_count, sizeof(char *));
 
-    static_assert(PARENT_FD == 3, "the text above");
+    static_assert(CHILD_FD == 3, "the text above");
     memcpy(argv, fixed, sizeof(fixed));
     if (settings->config) {
         argv[count++] = "--config";
@@ -272,46 +269,18 @@ make_arguments(const struct private_broker *broker, char *program)
     return argv;
 }
 
-/* Starts the program in a process group of its own: an interrupt at the
- * terminal is ours to handle. Its signals are as they are by default. */
+/* An interrupt at the terminal is ours to handle, and standard output for our
+ * data only. */
 static int
 spawn_with(struct private_broker *broker, char *program, struct err *err)
 {
     char **argv = make_arguments(broker, program);
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, defaults;
+    struct child_terms terms = { .arguments = argv,
+                                 .fd = broker->reader_fd,
+                                 .is_apart = true };
     pid_t pid = 0;
-    int rc;
+    int rc = child_start(&terms, &pid);
 
-    sigemptyset(&none);
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGINT);
-    sigaddset(&defaults, SIGTERM);
-    sigaddset(&defaults, SIGPIPE);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    rc = posix_spawn_file_actions_adddup2(&actions, broker->reader_fd,
-                                          PARENT_FD);
-    if (rc == 0)
-        rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO,
-                                              "/dev/null", O_RDONLY, 0);
-    /* Standard output is for our data only. */
-    if (rc == 0)
-        rc = posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO,
-                                              STDOUT_FILENO);
-    if (rc == 0)
-        rc = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP |
-                                                       POSIX_SPAWN_SETSIGMASK |
-                                                       POSIX_SPAWN_SETSIGDEF);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigmask(&attributes, &none);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigdefault(&attributes, &defaults);
-    if (rc == 0)
-        rc = posix_spawn(&pid, program, &actions, &attributes, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
     free(argv);
     if (rc != 0)
         return err_set(err, E_IO, "start %s: %s", program, strerror(rc));
