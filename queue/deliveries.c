@@ -441,15 +441,14 @@ deliveries_worker_gone(struct broker *broker, const struct session *session,
 
 /* True if a list of pairs has a try. */
 static bool
-is_listed(const cJSON *list, const struct post *post)
+is_listed(struct wire_list list, const struct post *post)
 {
-    const cJSON *item;
+    struct wire item;
 
-    cJSON_ArrayForEach(item, list)
-    {
+    while (wire_next(&list, &item)) {
         int64_t pair[2];
 
-        if (wire_tuple(item, 2, pair) == 0 &&
+        if (wire_integers(&item, 2, 0, pair) == 0 &&
             (uint64_t)pair[0] == post->delivery && pair[1] == post->attempt) {
             return true;
         }
@@ -457,24 +456,21 @@ is_listed(const cJSON *list, const struct post *post)
     return false;
 }
 
-int
+void
 deliveries_match(struct broker *broker, const struct session *session,
-                 const cJSON *list, int64_t now_ms)
+                 const struct wire_list *list, int64_t now_ms)
 {
     struct posts *posts = &broker->posts;
 
-    if (list && !cJSON_IsArray(list))
-        return E_INVALID;
     /* From the end: what is dropped is replaced by the last one. */
     for (size_t i = posts->count; i > 0; i--) {
         const struct post *post = &posts->list[i - 1];
 
         if (memcmp(post->worker, session->uuid, sizeof(post->worker)) == 0 &&
-            !is_listed(list, post)) {
+            !is_listed(*list, post)) {
             lose(broker, post->delivery, now_ms);
         }
     }
-    return 0;
 }
 
 void

@@ -20,6 +20,7 @@
 
 #include "base/event.h"
 #include "queue/posts.h"
+#include "queue/wire.h"
 #include "store/batch.h"
 #include "store/delivery.h"
 
@@ -71,9 +72,9 @@ void deliveries_worker_gone(struct broker *broker,
                             const struct session *session, int64_t now_ms);
 
 /* A worker says which tries it has, as pairs of delivery and attempt: what else
- * it was given has never arrived, and is given again. E_INVALID. */
-int deliveries_match(struct broker *broker, const struct session *session,
-                     const cJSON *list, int64_t now_ms);
+ * it was given has never arrived, and is given again. */
+void deliveries_match(struct broker *broker, const struct session *session,
+                      const struct wire_list *list, int64_t now_ms);
 
 enum post_end {
     POST_OK,

@@ -62,16 +62,18 @@ take_up(struct call *call, struct session *session, uint64_t id, uint32_t fence)
 static int
 match_held(struct call *call, struct session *session, cJSON *drop)
 {
-    const cJSON *list = wire_get(call->wire, "held"), *item;
+    struct wire_list list;
+    struct wire item;
 
+    if (wire_list(call->wire, "held", &list, call->err) < 0)
+        return E_INVALID;
     for (size_t i = 0; i < session->held_count; i++)
         session->held[i].missed = SESSION_MISSED_MAX; /* until it is found */
-    cJSON_ArrayForEach(item, list)
-    {
+    while (wire_next(&list, &item)) {
         struct held *held;
         int64_t values[3];
 
-        if (wire_tuple(item, 3, values) < 0)
+        if (wire_integers(&item, 3, 0, values) < 0)
             return err_set(call->err, E_INVALID, "held: not triples");
         held = session_find(session, (uint64_t)values[0], (uint32_t)values[1]);
         if (!held) {
@@ -99,10 +101,11 @@ match_held(struct call *call, struct session *session, cJSON *drop)
 static int
 match_posts(struct call *call, const struct session *session)
 {
-    if (deliveries_match(call->broker, session, wire_get(call->wire, "posts"),
-                         call->now_ms) < 0) {
-        return err_set(call->err, E_INVALID, "posts: not an array");
-    }
+    struct wire_list posts;
+
+    if (wire_list(call->wire, "posts", &posts, call->err) < 0)
+        return E_INVALID;
+    deliveries_match(call->broker, session, &posts, call->now_ms);
     return 0;
 }
 

@@ -45,15 +45,15 @@ read_limits(struct call *call, struct report *report)
 {
     static const char *const names[] = { "requests", "tokens" };
     int64_t *const out[] = { report->request_limits, report->token_limits };
-    const cJSON *limits =
-        wire_has(call->wire, "limits") ? wire_get(call->wire, "limits") : NULL;
+    struct wire limits, triple;
+    bool has_limits = wire_member(call->wire, "limits", &limits);
 
     for (size_t i = 0; i < 2; i++) {
-        const cJSON *list = cJSON_GetObjectItemCaseSensitive(limits, names[i]);
-
         out[i][0] = out[i][1] = out[i][2] = -1;
-        if (list && wire_triple(list, out[i]) < 0)
+        if (has_limits && wire_member(&limits, names[i], &triple) &&
+            wire_integers(&triple, 3, -1, out[i]) < 0) {
             return err_set(call->err, E_INVALID, "limits: not triples");
+        }
     }
     return 0;
 }

@@ -15,7 +15,9 @@
  * decoding never lengthens, and its quotes leave room for a NUL. */
 struct wire_text {
     struct json_doc doc;
-    cJSON *tree; /* NULL until somebody asks for it */
+    cJSON *tree;   /* NULL until somebody asks for it */
+    size_t at;     /* the object in which a member was found last */
+    size_t behind; /* the token behind that member */
     size_t bytes;
     char text[];
 };
@@ -41,11 +43,36 @@ wire_get(const struct wire *wire, const char *name)
     return cJSON_GetObjectItemCaseSensitive(tree_of(wire), name);
 }
 
+/* The value of a member, or JSON_NONE. Who writes headers and who reads them have
+ * them in the same order, mostly: it is first looked for where the last one
+ * ended. */
+static size_t
+place_of(const struct wire *wire, const char *name)
+{
+    struct wire_text *text = wire->text;
+    size_t behind = text->behind, bytes = strlen(name), found = JSON_NONE;
+    const struct json_token *tokens = text->doc.tokens;
+
+    if (text->at == wire->at && behind < tokens[wire->at].next &&
+        tokens[behind].bytes == bytes + 2 &&
+        memcmp(text->text + tokens[behind].start + 1, name, bytes) == 0 &&
+        !memchr(name, '\\', bytes)) { /* else that is an escape's */
+        found = behind + 1;
+    } else {
+        found = json_member(&text->doc, wire->at, name);
+    }
+    if (found != JSON_NONE) {
+        text->at = wire->at;
+        text->behind = tokens[found].next;
+    }
+    return found;
+}
+
 bool
 wire_has(const struct wire *wire, const char *name)
 {
     if (wire->text)
-        return json_member(&wire->text->doc, 0, name) != JSON_NONE;
+        return place_of(wire, name) != JSON_NONE;
     return wire_get(wire, name) != NULL;
 }
 
@@ -70,25 +97,29 @@ to_int(const cJSON *item, int64_t *value)
 }
 
 static int
+read_int(const struct json_doc *doc, size_t at, int64_t *value)
+{
+    double number;
+
+    if (json_int(doc, at, -WIRE_INT_MAX, WIRE_INT_MAX, value) == 0)
+        return 0;
+    /* It may be written with a fraction of zero, or an exponent. */
+    return json_double(doc, at, &number) == 0 ? to_whole(number, value)
+                                              : E_INVALID;
+}
+
+static int
 find_int(const struct wire *wire, const char *name, int64_t *value)
 {
     const cJSON *item;
-    double number;
     size_t at;
 
     if (!wire->text) {
         item = wire_get(wire, name);
         return item ? to_int(item, value) : 1;
     }
-    at = json_member(&wire->text->doc, 0, name);
-    if (at == JSON_NONE)
-        return 1;
-    if (json_int(&wire->text->doc, at, -WIRE_INT_MAX, WIRE_INT_MAX, value) == 0)
-        return 0;
-    /* It may be written with a fraction of zero, or an exponent. */
-    return json_double(&wire->text->doc, at, &number) == 0
-               ? to_whole(number, value)
-               : E_INVALID;
+    at = place_of(wire, name);
+    return at == JSON_NONE ? 1 : read_int(&wire->text->doc, at, value);
 }
 
 /* Decodes a string without escapes by itself, as nearly all are. */
@@ -124,7 +155,7 @@ find_str(const struct wire *wire, const char *name, const char **value)
         *value = item->valuestring;
         return cJSON_IsString(item) ? 0 : E_INVALID;
     }
-    at = json_member(&wire->text->doc, 0, name);
+    at = place_of(wire, name);
     if (at == JSON_NONE)
         return 1;
     if (wire->text->doc.tokens[at].type != JSON_STRING)
@@ -147,7 +178,7 @@ find_bool(const struct wire *wire, const char *name, bool *value)
         *value = cJSON_IsTrue(item);
         return cJSON_IsBool(item) ? 0 : E_INVALID;
     }
-    at = json_member(&wire->text->doc, 0, name);
+    at = place_of(wire, name);
     if (at == JSON_NONE)
         return 1;
     type = wire->text->doc.tokens[at].type;
@@ -188,6 +219,7 @@ wire_read(struct wire *wire, struct slice head, struct slice body,
     wire->text = text;
     rc = json_parse(&text->doc, text->text, text->bytes, JSON_INPUT, err);
     assert(rc < 0 || text->doc.tokens);
+    text->behind = 1; /* its first member, if it has any */
     if (rc == 0 && text->doc.tokens[0].type != JSON_OBJECT)
         rc = err_set(err, E_PROTOCOL, "not an object");
     else if (rc == 0 && find_str(wire, "verb", &verb) != 0)
@@ -306,30 +338,80 @@ wire_bool(const struct wire *wire, const char *name, bool absent, bool *value,
     return 0;
 }
 
-int
-wire_tuple(const cJSON *item, int count, int64_t *values)
+/* ---- what stands in a header ---- */
+
+bool
+wire_member(const struct wire *wire, const char *name, struct wire *item)
 {
-    if (!cJSON_IsArray(item) || cJSON_GetArraySize(item) != count)
+    size_t at;
+
+    assert(wire->text);
+    at = place_of(wire, name);
+    if (at == JSON_NONE)
+        return false;
+    *item = (struct wire){ .text = wire->text, .at = at };
+    return true;
+}
+
+int
+wire_list(const struct wire *wire, const char *name, struct wire_list *list,
+          struct err *err)
+{
+    struct wire item;
+
+    *list = (struct wire_list){ .whole = *wire };
+    if (!wire_member(wire, name, &item))
+        return 0;
+    if (wire->text->doc.tokens[item.at].type != JSON_ARRAY)
+        return err_set(err, E_INVALID, "%s: not an array", name);
+    list->at = item.at + 1;
+    list->end = wire->text->doc.tokens[item.at].next;
+    return 0;
+}
+
+bool
+wire_next(struct wire_list *list, struct wire *item)
+{
+    if (list->at == list->end)
+        return false;
+    *item = (struct wire){ .text = list->whole.text, .at = list->at };
+    list->at = item->text->doc.tokens[list->at].next;
+    return true;
+}
+
+int
+wire_next_part(struct wire_list *list, struct wire *item, struct err *err)
+{
+    size_t left = list->whole.body.bytes - list->body_at;
+    int64_t bytes = 0;
+
+    if (!wire_next(list, item))
+        return 1;
+    if (wire_int(item, "bytes", wire_range_or(0, (int64_t)left, 0), &bytes,
+                 err) < 0) {
+        list->at = list->end;
         return E_INVALID;
-    for (int i = 0; i < count; i++) {
-        if (to_int(cJSON_GetArrayItem(item, i), &values[i]) < 0 ||
-            values[i] < 0) {
-            return E_INVALID;
-        }
+    }
+    if (bytes > 0) {
+        item->body = (struct slice){ list->whole.body.data + list->body_at,
+                                     (size_t)bytes };
+        list->body_at += (size_t)bytes;
     }
     return 0;
 }
 
 int
-wire_triple(const cJSON *item, int64_t values[3])
+wire_integers(const struct wire *item, int count, int64_t min, int64_t *values)
 {
-    if (!cJSON_IsArray(item) || cJSON_GetArraySize(item) != 3)
+    const struct json_doc *doc = &item->text->doc;
+    size_t at = item->at + 1, end = doc->tokens[item->at].next;
+
+    if (doc->tokens[item->at].type != JSON_ARRAY)
         return E_INVALID;
-    for (int i = 0; i < 3; i++) {
-        if (to_int(cJSON_GetArrayItem(item, i), &values[i]) < 0 ||
-            values[i] < -1) {
+    for (int i = 0; i < count; i++) {
+        if (at == end || read_int(doc, at, &values[i]) < 0 || values[i] < min)
             return E_INVALID;
-        }
+        at = doc->tokens[at].next;
     }
-    return 0;
+    return at == end ? 0 : E_INVALID;
 }

@@ -31,7 +31,16 @@ struct wire_text;
 struct wire {
     cJSON *head;            /* NULL after wire_read() */
     struct wire_text *text; /* private; NULL after wire_parse() */
+    size_t at;              /* private: where the object stands in it */
     struct slice body;
+};
+
+/* A list in a header that was read: its elements, one after another, and the
+ * body of which each may have a part. */
+struct wire_list {
+    struct wire whole; /* borrowed */
+    size_t at, end;    /* private, as is: */
+    size_t body_at;    /* what is left of the body begins there */
 };
 
 /* Reads a header. E_PROTOCOL: not a JSON object, too long, no verb. On success
@@ -77,11 +86,35 @@ int wire_str(const struct wire *wire, const char *name, size_t bytes_max,
 int wire_bool(const struct wire *wire, const char *name, bool absent,
               bool *value, struct err *err) __attribute__((warn_unused_result));
 
-/* A member of any type, borrowed; NULL if there is none. */
+/* A member of any type, borrowed; NULL if there is none. Of the header itself, not
+ * of what stands in it. */
 const cJSON *wire_get(const struct wire *wire, const char *name);
 
 /* True if there is such a member. */
 bool wire_has(const struct wire *wire, const char *name);
+
+/* The look-ups below are for headers of wire_read(). What they give is borrowed
+ * from the message, and is asked for members as the header is. */
+
+/* A member of any type, most likely an object. False if there is none. */
+bool wire_member(const struct wire *wire, const char *name, struct wire *item);
+
+/* A list; one that is absent is empty. E_INVALID: the member is none. */
+int wire_list(const struct wire *wire, const char *name, struct wire_list *list,
+              struct err *err) __attribute__((warn_unused_result));
+
+/* The next element, of any type. False behind the last one. */
+bool wire_next(struct wire_list *list, struct wire *item);
+
+/* The same for elements that have parts of the body, one behind the other, each as
+ * long as its `bytes` says: the item's body. 1 behind the last one. E_INVALID:
+ * the body is not so long; nobody knows where the next one begins. */
+int wire_next_part(struct wire_list *list, struct wire *item, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* Reads an array of `count` integers from min on. 0 or E_INVALID. */
+int wire_integers(const struct wire *item, int count, int64_t min,
+                  int64_t *values) __attribute__((warn_unused_result));
 
 /* A new header with its verb, for the caller to fill in and print. */
 cJSON *wire_new(const char *verb);
@@ -103,13 +136,6 @@ cJSON *wire_add_array(cJSON *head, const char *name);
 void wire_add_pair(cJSON *array, int64_t first, int64_t second);
 void wire_add_triple(cJSON *array, int64_t first, int64_t second,
                      int64_t third);
-
-/* Reads element `item` of such an array: `count` integers from 0. 0 or
- * E_INVALID. */
-int wire_tuple(const cJSON *item, int count, int64_t *values);
-
-/* Reads an array of three integers from -1 on. E_INVALID. */
-int wire_triple(const cJSON *item, int64_t values[3]);
 
 /* The length of an object's text. */
 size_t wire_bytes(const cJSON *object);

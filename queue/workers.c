@@ -329,17 +329,19 @@ worker_speaker(struct call *call)
 static int
 renew(struct call *call, struct session *session)
 {
-    const cJSON *list = wire_get(call->wire, "held"), *item;
     cJSON *head = NULL, *gone = NULL;
+    struct wire_list list;
+    struct wire item;
 
+    if (wire_list(call->wire, "held", &list, call->err) < 0)
+        return E_INVALID;
     for (size_t i = 0; i < session->held_count; i++)
         session->held[i].missed++;
-    cJSON_ArrayForEach(item, list)
-    {
+    while (wire_next(&list, &item)) {
         struct held *held;
         int64_t values[3];
 
-        if (wire_tuple(item, 3, values) < 0) {
+        if (wire_integers(&item, 3, 0, values) < 0) {
             cJSON_Delete(head);
             return err_set(call->err, E_INVALID, "held: not triples");
         }
@@ -365,13 +367,13 @@ renew(struct call *call, struct session *session)
 static int
 count_tokens(struct call *call)
 {
-    const cJSON *pair = wire_get(call->wire, "tokens");
     struct counters *counters = &call->broker->counters;
+    struct wire pair;
     int64_t values[2];
 
-    if (!pair)
+    if (!wire_member(call->wire, "tokens", &pair))
         return 0;
-    if (wire_tuple(pair, 2, values) < 0)
+    if (wire_integers(&pair, 2, 0, values) < 0)
         return err_set(call->err, E_INVALID, "tokens: not a pair");
     counters->token_hits += (uint64_t)values[0];
     counters->token_fetches += (uint64_t)values[1];
@@ -431,16 +433,18 @@ int
 worker_started(struct call *call)
 {
     struct session *session = worker_speaker(call);
-    const cJSON *list = wire_get(call->wire, "held"), *item;
+    struct wire_list list;
+    struct wire item;
 
     if (!session)
         return 0;
-    cJSON_ArrayForEach(item, list)
-    {
+    if (wire_list(call->wire, "held", &list, call->err) < 0)
+        return E_INVALID;
+    while (wire_next(&list, &item)) {
         struct held *held;
         int64_t values[2];
 
-        if (wire_tuple(item, 2, values) < 0)
+        if (wire_integers(&item, 2, 0, values) < 0)
             return err_set(call->err, E_INVALID, "held: not pairs");
         held = session_find(session, (uint64_t)values[0], (uint32_t)values[1]);
         if (held)
@@ -453,16 +457,18 @@ int
 worker_release(struct call *call)
 {
     struct session *session = worker_speaker(call);
-    const cJSON *list = wire_get(call->wire, "held"), *item;
+    struct wire_list list;
+    struct wire item;
 
     if (!session)
         return 0;
-    cJSON_ArrayForEach(item, list)
-    {
+    if (wire_list(call->wire, "held", &list, call->err) < 0)
+        return E_INVALID;
+    while (wire_next(&list, &item)) {
         struct held *held;
         int64_t values[2];
 
-        if (wire_tuple(item, 2, values) < 0)
+        if (wire_integers(&item, 2, 0, values) < 0)
             return err_set(call->err, E_INVALID, "held: not pairs");
         held = session_find(session, (uint64_t)values[0], (uint32_t)values[1]);
         if (held) {

@@ -345,14 +345,15 @@ take_lease(struct hand *hand, const struct wire *wire)
 static void
 take_away(struct hand *hand, const struct wire *wire, const char *name)
 {
-    const cJSON *list = wire_get(wire, name), *item;
+    struct wire_list list;
+    struct wire item;
 
-    cJSON_ArrayForEach(item, list)
-    {
+    cr_assert_eq(wire_list(wire, name, &list, NULL), 0);
+    while (wire_next(&list, &item)) {
         struct slip *slip;
         int64_t pair[2];
 
-        cr_assert_eq(wire_tuple(item, 2, pair), 0);
+        cr_assert_eq(wire_integers(&item, 2, 0, pair), 0);
         slip = find(hand, pair[0], pair[1]);
         if (slip) {
             hand_forget(hand, slip);
@@ -365,14 +366,15 @@ take_away(struct hand *hand, const struct wire *wire, const char *name)
 static void
 give_back(struct hand *hand, const struct wire *wire)
 {
-    const cJSON *list = wire_get(wire, "requests"), *item;
+    struct wire_list list;
+    struct wire item;
 
-    cJSON_ArrayForEach(item, list)
-    {
+    cr_assert_eq(wire_list(wire, "requests", &list, NULL), 0);
+    while (wire_next(&list, &item)) {
         struct slip *slip;
         int64_t pair[2];
 
-        cr_assert_eq(wire_tuple(item, 2, pair), 0);
+        cr_assert_eq(wire_integers(&item, 2, 0, pair), 0);
         slip = find(hand, pair[0], pair[1]);
         if (slip && slip->state == SLIP_WAITING) {
             hand_say(hand, "{'verb':'release','held':[[%lld,%lld]]}",
@@ -538,8 +540,8 @@ hand_read_one(struct hand *hand)
     letter = hand->letters[0];
     memmove(&hand->letters[0], &hand->letters[1],
             --hand->letter_count * sizeof(hand->letters[0]));
-    cr_assert_eq(wire_parse(&wire, buf_slice(&letter.head),
-                            buf_slice(&letter.body), &err),
+    cr_assert_eq(wire_read(&wire, buf_slice(&letter.head),
+                           buf_slice(&letter.body), &err),
                  0, "%s", err.msg);
     obey(hand, &wire);
     tell_slots(hand);

@@ -26,18 +26,16 @@ static int
 for_each(struct worker *worker, const struct wire *wire, const char *name,
          pair_fn *act, struct err *err)
 {
-    const cJSON *list = wire_get(wire, name), *item;
+    struct wire_list list;
+    struct wire item;
 
-    if (!list)
-        return 0;
-    if (!cJSON_IsArray(list))
-        return err_set(err, E_INVALID, "%s: not an array", name);
-    cJSON_ArrayForEach(item, list)
-    {
+    if (wire_list(wire, name, &list, err) < 0)
+        return E_INVALID;
+    while (wire_next(&list, &item)) {
         struct desk_lease *lease;
         int64_t pair[2];
 
-        if (wire_tuple(item, 2, pair) < 0)
+        if (wire_integers(&item, 2, 0, pair) < 0)
             return err_set(err, E_INVALID, "%s: not pairs", name);
         lease = desk_find(worker->desk, pair[0], pair[1]);
         if (lease)

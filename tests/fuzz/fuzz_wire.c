@@ -42,9 +42,8 @@ static void
 ask(const struct wire *wire, const char *name)
 {
     struct err err = { 0 };
-    const cJSON *item;
     const char *text;
-    int64_t value, tuple[3];
+    int64_t value;
     bool is_true;
 
     if (wire_int(wire, name, wire_range(-5, 1000), &value, &err) == 0)
@@ -60,12 +59,38 @@ ask(const struct wire *wire, const char *name)
     else
         send_error(err.msg);
     (void)wire_bool(wire, name, false, &is_true, &err);
-    cJSON_ArrayForEach(item, wire_get(wire, name))
-    {
-        if (wire_tuple(item, 3, tuple) == 0)
-            must(tuple[0] >= 0 && tuple[1] >= 0 && tuple[2] >= 0);
-        (void)wire_tuple(item, 2, tuple);
+}
+
+/* The parts that elements have of a body are what their lengths say, one behind
+ * the other, and none goes beyond it. */
+static void
+ask_list(struct wire *wire, const char *name)
+{
+    static const char body[] = "0123456789";
+    struct err err = { 0 };
+    struct wire_list list;
+    struct wire item;
+    size_t at = 0;
+    int rc;
+
+    wire->body = (struct slice){ body, sizeof(body) - 1 };
+    if (wire_list(wire, name, &list, &err) < 0) {
+        send_error(err.msg);
+        return;
     }
+    while ((rc = wire_next_part(&list, &item, &err)) == 0) {
+        int64_t tuple[3];
+
+        must(item.body.bytes == 0 || item.body.data == body + at);
+        at += item.body.bytes;
+        must(at < sizeof(body));
+        if (wire_integers(&item, 3, -1, tuple) == 0)
+            must(tuple[0] >= -1 && tuple[1] >= -1 && tuple[2] >= -1);
+        (void)wire_integers(&item, 2, 0, tuple);
+        (void)wire_member(&item, name, &item);
+    }
+    must(rc == 1 || rc == E_INVALID);
+    must(wire_next_part(&list, &item, &err) == 1);
 }
 
 /* A header read without a tree says the same as one with it. */
@@ -111,11 +136,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         ask(&wire, names[i]);
         ask_both(&wire, &plain, names[i]);
+        ask_list(&plain, names[i]);
     }
     cJSON_ArrayForEach(item, wire.head)
     {
         ask(&wire, item->string);
         ask_both(&wire, &plain, item->string);
+        ask_list(&plain, item->string);
     }
     wire_fini(&plain);
     wire_fini(&wire);

@@ -461,14 +461,16 @@ static void
 take_away(struct world *world, struct worker *worker, const struct wire *wire,
           const char *name, bool only_waiting)
 {
-    const cJSON *list = wire_get(wire, name), *item;
+    struct wire_list list;
+    struct wire item;
 
-    cJSON_ArrayForEach(item, list)
-    {
+    if (wire_list(wire, name, &list, NULL) < 0)
+        world_fail(world, "%s: no list", name);
+    while (wire_next(&list, &item)) {
         struct slip *slip;
         int64_t pair[2];
 
-        if (wire_tuple(item, 2, pair) < 0)
+        if (wire_integers(&item, 2, 0, pair) < 0)
             world_fail(world, "%s: not pairs", name);
         slip = find(worker, pair[0], pair[1]);
         if (!slip || slip->state == SLIP_REPORTED)
@@ -572,7 +574,7 @@ read_one(struct world *world, struct worker *worker)
 
     if (!wire_take(&worker->link, &mail))
         return;
-    if (wire_parse(&wire, buf_slice(&mail.head), buf_slice(&mail.body), &err) <
+    if (wire_read(&wire, buf_slice(&mail.head), buf_slice(&mail.body), &err) <
         0) {
         world_fail(world, "a worker was told something odd: %s", err.msg);
     }
