@@ -101,6 +101,16 @@ buf_drop(struct buf *buf, size_t bytes)
 }
 
 void
+buf_cut(struct buf *buf, size_t bytes)
+{
+    assert(bytes <= buf->bytes);
+    if (bytes == 0)
+        return;
+    buf->bytes -= bytes;
+    buf->data[buf->bytes] = '\0';
+}
+
+void
 buf_swap(struct buf *left, struct buf *right)
 {
     struct buf kept = *left;

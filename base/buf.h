@@ -85,6 +85,9 @@ void buf_add_u64(struct buf *buf, uint64_t number);
 /* Removes the first `bytes` bytes. */
 void buf_drop(struct buf *buf, size_t bytes);
 
+/* Removes the last `bytes` bytes. */
+void buf_cut(struct buf *buf, size_t bytes);
+
 /* Lets two buffers change places: what one held, the other has. */
 void buf_swap(struct buf *left, struct buf *right);
 

@@ -165,8 +165,9 @@ static const struct handler client_handlers[] = {
 static const struct handler worker_handlers[] = {
     { "hello", worker_hello },   { "beat", worker_beat },
     { "slots", worker_slots },   { "started", worker_started },
-    { "result", worker_result }, { "release", worker_release },
-    { "posted", worker_posted }, { "bye", worker_bye },
+    { "result", worker_result }, { "turn", worker_turn },
+    { "posted", worker_posted }, { "release", worker_release },
+    { "bye", worker_bye },
 };
 
 static handler_fn *
@@ -257,9 +258,9 @@ apply_worker(struct call *call)
 
     if (handle && handle(call) == 0)
         return;
-    call->broker->counters.bad_messages++;
-    log_warn("event=bad_worker_message verb=%.32s reason=\"%s\"",
-             wire_verb(call->wire), handle ? call->err->msg : "no such verb");
+    if (!handle)
+        err_set(call->err, E_PROTOCOL, "no such verb");
+    worker_note_bad(call);
 }
 
 /* True if a worker does not wait for what comes of a message, unless that is
@@ -267,7 +268,8 @@ apply_worker(struct call *call)
 static bool
 is_for_later(const char *verb)
 {
-    return strcmp(verb, "result") == 0 || strcmp(verb, "started") == 0;
+    return strcmp(verb, "turn") == 0 || strcmp(verb, "result") == 0 ||
+           strcmp(verb, "started") == 0;
 }
 
 bool

@@ -293,7 +293,7 @@ handler_fn upkeep_verify, upkeep_backup;
 handler_fn upstream_list, upstream_resume;
 handler_fn webhook_list, webhook_resend, webhook_test;
 handler_fn worker_hello, worker_beat, worker_slots, worker_started,
-    worker_result, worker_release, worker_posted, worker_bye;
+    worker_result, worker_turn, worker_release, worker_posted, worker_bye;
 
 /* ---- answers.c ---- */
 
@@ -375,6 +375,14 @@ void worker_end(struct broker *broker, struct session *session, int64_t now_ms);
 /* The session that speaks; NULL: a worker that is not known, which was told to say
  * hello. */
 struct session *worker_speaker(struct call *call);
+
+/* Counts and logs a message of a worker, or a part of it, that is no good: call->err
+ * says why. */
+void worker_note_bad(const struct call *call);
+
+/* Takes note of the calls that have started, as a list of the message says. */
+int worker_note_started(struct call *call, struct session *session,
+                        const char *name);
 
 /* Notes that a session holds a lease on a request since granted_ms. */
 struct held *worker_hold(struct broker *broker, struct session *session,

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "queue/core.h"
+#include "queue/turn.h"
 
 /* Makes the key anew of a request that came, or whose draft came, before this
  * broker was started: the configuration may have changed since. What is sent is
@@ -83,10 +84,9 @@ send_lease(struct broker *broker, struct session *session,
         return rc;
     prompt = &broker->recipe->prompt;
     upstream = conf_upstream(broker->env.conf, request->upstream);
-    letter = worker_open(broker, session);
+    letter = turn_begin_lease(broker->env.outbox, session, (int64_t)request->id,
+                              prompt->body.bytes);
     out = &letter->head;
-    wire_begin(out, "lease");
-    wire_put_int(out, "request", (int64_t)request->id);
     wire_put_int(out, "fence", request->fence);
     wire_put_str(out, "upstream", request->upstream);
     wire_put_slice(out, "path", buf_slice(&prompt->path));
@@ -96,8 +96,7 @@ send_lease(struct broker *broker, struct session *session,
                  upstream ? upstream->request_timeout_ms
                           : broker->env.conf->lease_ms);
     wire_put_str(out, "kind", request->kind == REQUEST_TEXT ? "text" : "raw");
-    wire_end(out);
-    buf_add_slice(&letter->body, buf_slice(&prompt->body));
+    turn_end_lease(letter, buf_slice(&prompt->body));
     return 0;
 }
 

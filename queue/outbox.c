@@ -2,10 +2,12 @@
 #include "queue/outbox.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
 #define BODY_KEEP_BYTES_MAX 65536 /* a larger buffer is not kept for reuse */
+#define LOOK_BACK_MAX       64    /* workers that are written to in turn */
 
 void
 outbox_fini(struct outbox *outbox)
@@ -50,7 +52,24 @@ outbox_open(struct outbox *outbox, enum side side, const struct link_peer *peer)
     letter = &outbox->letters[outbox->count++];
     letter->side = side;
     letter->peer = *peer;
+    letter->list = LETTER_NO_LIST;
+    letter->items = 0;
     return letter;
+}
+
+struct letter *
+outbox_last(struct outbox *outbox, enum side side, const struct link_peer *peer)
+{
+    for (size_t back = 1; back <= outbox->count && back <= LOOK_BACK_MAX;
+         back++) {
+        struct letter *letter = &outbox->letters[outbox->count - back];
+
+        if (letter->side == side &&
+            memcmp(&letter->peer, peer, sizeof(*peer)) == 0) {
+            return letter;
+        }
+    }
+    return NULL;
 }
 
 struct buf *

@@ -17,11 +17,16 @@
 /* Which of the broker's two links a peer belongs to. */
 enum side { SIDE_CLIENTS, SIDE_WORKERS };
 
+/* The lists of a `turn`, in their order. */
+enum letter_list { LETTER_NO_LIST, LETTER_CONFIRMED, LETTER_LEASES };
+
 struct letter {
     enum side side;
     struct link_peer peer;
     struct buf head;
     struct buf body;
+    enum letter_list list; /* that ends its header: see turn.h */
+    size_t items;          /* of all its lists */
 };
 
 /* Zero-initialised is empty. Letters keep their memory for the next ones. */
@@ -40,6 +45,11 @@ void outbox_reset(struct outbox *outbox);
 /* Adds a message, for the caller to write its header and its body (borrowed until
  * the next call). */
 struct letter *outbox_open(struct outbox *outbox, enum side side,
+                           const struct link_peer *peer);
+
+/* The newest letter to a peer; NULL: it has none among the last few, and the next
+ * one is to be a new one. */
+struct letter *outbox_last(struct outbox *outbox, enum side side,
                            const struct link_peer *peer);
 
 /* Adds a message; takes the header. The body is empty, for the caller to fill

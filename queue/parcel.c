@@ -49,15 +49,20 @@ parcels_reset(struct parcels *parcels)
     parcels->count = parcels->items = parcels->bytes = 0;
 }
 
-/* What a message weighs in a transaction: its drafts, one a line. */
+/* What a message weighs in a transaction: its drafts, one a line of its body; or
+ * its results, each of which is an object in its header, and not the only one. */
 static size_t
-count_items(struct slice body)
+count_items(const struct parcel *parcel)
 {
-    const char *end = body.data + body.bytes;
+    bool is_client = parcel->side == SIDE_CLIENTS;
+    struct slice text = buf_slice(is_client ? &parcel->body : &parcel->head);
+    const char *at = is_client ? text.data : text.data + 1;
+    const char *end = text.data + text.bytes;
+    char mark = is_client ? '\n' : '{';
     size_t count = 1;
 
-    for (const char *at = body.data; at < end; at++) {
-        at = memchr(at, '\n', (size_t)(end - at));
+    for (; at < end; at++) {
+        at = memchr(at, mark, (size_t)(end - at));
         if (!at)
             break;
         count++;
@@ -91,9 +96,7 @@ parcels_receive(struct parcels *parcels, struct link *const links[2])
             }
             parcel->side = (enum side)side;
             parcels->bytes += parcel->head.bytes + parcel->body.bytes;
-            parcel->items = side == SIDE_CLIENTS
-                                ? count_items(buf_slice(&parcel->body))
-                                : 1;
+            parcel->items = count_items(parcel);
             parcels->items += parcel->items;
             parcels->count++;
         }

@@ -18,7 +18,7 @@ struct parcel {
     enum side side;
     struct link_peer peer;
     struct buf head, body;
-    size_t items; /* drafts and reports in it */
+    size_t items; /* drafts and reports in it, or more */
 };
 
 struct parcels {

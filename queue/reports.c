@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "queue/call_news.h"
 #include "queue/core.h"
+#include "queue/turn.h"
 
 #define CODE_BYTES_MAX       64
 #define ERROR_CODE_BYTES_MAX 128
@@ -187,17 +188,14 @@ use_report(struct call *call, struct session *session, uint64_t id,
     finish_report(broker, &request, report, call->now_ms);
 }
 
-int
-worker_result(struct call *call)
+/* Reads a result, uses it, and confirms it. */
+static int
+take_result(struct call *call, struct session *session)
 {
-    struct session *session = worker_speaker(call);
     struct report report = { 0 };
     char uuid[CORE_UUID_TEXT_BYTES];
     int64_t request, fence;
-    struct buf *out;
 
-    if (!session)
-        return 0;
     if (wire_int(call->wire, "request", wire_range(1, WIRE_INT_MAX), &request,
                  call->err) < 0 ||
         wire_int(call->wire, "fence", wire_range(0, UINT32_MAX), &fence,
@@ -212,10 +210,41 @@ worker_result(struct call *call)
     report.fence = (uint32_t)fence;
     report.worker = core_worker_name(session, uuid);
     use_report(call, session, (uint64_t)request, &report);
-    out = &worker_open(call->broker, session)->head;
-    wire_begin(out, "confirmed");
-    wire_put_int(out, "request", request);
-    wire_put_int(out, "fence", fence);
-    wire_end(out);
+    turn_confirm(call->broker->env.outbox, session, request, fence);
     return 0;
+}
+
+int
+worker_result(struct call *call)
+{
+    struct session *session = worker_speaker(call);
+
+    return session ? take_result(call, session) : 0;
+}
+
+/* What one turn of a worker's loop brought together. The calls that started come
+ * first: one of them may be the end of the worker, and one may have ended. A bad
+ * part of the message is nobody else's loss. */
+int
+worker_turn(struct call *call)
+{
+    struct session *session = worker_speaker(call);
+    struct wire_list results;
+    struct wire item;
+    int rc;
+
+    if (!session)
+        return 0;
+    if (worker_note_started(call, session, "started") < 0)
+        worker_note_bad(call);
+    if (wire_list(call->wire, "results", &results, call->err) < 0)
+        return E_INVALID;
+    while ((rc = wire_next_part(&results, &item, call->err)) == 0) {
+        struct call part = *call;
+
+        part.wire = &item;
+        if (take_result(&part, session) < 0)
+            worker_note_bad(call);
+    }
+    return rc < 0 ? rc : 0;
 }

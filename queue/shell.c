@@ -477,7 +477,7 @@ open_side(struct shell *shell, enum side side, const char *leaf,
     /* A result carries a reply and the text that was put together from it. */
     limits.frame_bytes_max = shell->conf->reply_bytes_max * 2 +
                              shell->conf->chunk_bytes_max +
-                             shell->conf->line_bytes_max;
+                             shell->conf->line_bytes_max + WIRE_TURN_BYTES_MAX;
     if (count == 0) {
         rc = runtime_endpoint(leaf, &endpoint, err);
         first = endpoint.data;

@@ -24,6 +24,12 @@
 #define WIRE_HEADER_BYTES_MAX 65536
 #define WIRE_INT_MAX          (INT64_C(1) << 53)
 
+/* Of a `turn`: what is leased, or reported, in it, and its body, which is longer
+ * only if it is that of one item; and the members of one. */
+#define WIRE_TURN_ITEMS_MAX 256
+#define WIRE_TURN_BYTES_MAX 262144
+#define WIRE_ITEM_BYTES_MAX 16384
+
 struct wire_text;
 
 /* A message that was received. The body is borrowed from the receiver's
@@ -152,5 +158,10 @@ void wire_put_int(struct buf *out, const char *name, int64_t value);
 void wire_put_str(struct buf *out, const char *name, const char *value);
 void wire_put_slice(struct buf *out, const char *name, struct slice value);
 void wire_end(struct buf *out);
+
+/* Begins an object in a list, with its first member; wire_end() ends it. And
+ * writes [a,b]. */
+void wire_begin_item(struct buf *out, const char *name, int64_t value);
+void wire_put_pair(struct buf *out, int64_t first, int64_t second);
 
 #endif

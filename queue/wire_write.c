@@ -183,15 +183,21 @@ wire_put_name(struct buf *out, const char *name)
     buf_add_str(out, "\":");
 }
 
-void
-wire_put_int(struct buf *out, const char *name, int64_t value)
+static void
+put_number(struct buf *out, int64_t value)
 {
     assert(value <= WIRE_INT_MAX);
     assert(value >= -WIRE_INT_MAX);
-    wire_put_name(out, name);
     if (value < 0)
         buf_add_char(out, '-');
     buf_add_u64(out, (uint64_t)(value < 0 ? -value : value));
+}
+
+void
+wire_put_int(struct buf *out, const char *name, int64_t value)
+{
+    wire_put_name(out, name);
+    put_number(out, value);
 }
 
 void
@@ -211,4 +217,23 @@ void
 wire_end(struct buf *out)
 {
     buf_add_char(out, '}');
+}
+
+void
+wire_begin_item(struct buf *out, const char *name, int64_t value)
+{
+    buf_add_str(out, "{\"");
+    buf_add_str(out, name);
+    buf_add_str(out, "\":");
+    put_number(out, value);
+}
+
+void
+wire_put_pair(struct buf *out, int64_t first, int64_t second)
+{
+    buf_add_char(out, '[');
+    put_number(out, first);
+    buf_add_char(out, ',');
+    put_number(out, second);
+    buf_add_char(out, ']');
 }

@@ -311,6 +311,14 @@ worker_recall_all(struct broker *broker, const struct session *session)
 
 /* ---- what workers say ---- */
 
+void
+worker_note_bad(const struct call *call)
+{
+    call->broker->counters.bad_messages++;
+    log_warn("event=bad_worker_message verb=%.32s reason=\"%s\"",
+             wire_verb(call->wire), call->err->msg);
+}
+
 struct session *
 worker_speaker(struct call *call)
 {
@@ -430,27 +438,33 @@ worker_slots(struct call *call)
 }
 
 int
-worker_started(struct call *call)
+worker_note_started(struct call *call, struct session *session,
+                    const char *name)
 {
-    struct session *session = worker_speaker(call);
     struct wire_list list;
     struct wire item;
 
-    if (!session)
-        return 0;
-    if (wire_list(call->wire, "held", &list, call->err) < 0)
+    if (wire_list(call->wire, name, &list, call->err) < 0)
         return E_INVALID;
     while (wire_next(&list, &item)) {
         struct held *held;
         int64_t values[2];
 
         if (wire_integers(&item, 2, 0, values) < 0)
-            return err_set(call->err, E_INVALID, "held: not pairs");
+            return err_set(call->err, E_INVALID, "%s: not pairs", name);
         held = session_find(session, (uint64_t)values[0], (uint32_t)values[1]);
         if (held)
             session_note_call(held, true, call->now_ms);
     }
     return 0;
+}
+
+int
+worker_started(struct call *call)
+{
+    struct session *session = worker_speaker(call);
+
+    return session ? worker_note_started(call, session, "held") : 0;
 }
 
 int

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "queue/wire.h"
 #include "tests/broker_hand.h"
+#include "tests/turns.h"
 
 #define TURNS_MAX 5000 /* without time passing: more is a broker that spins */
 #define HOLD_MS   200  /* as sheafd has it */
@@ -269,14 +270,12 @@ hand_of(const struct bench *bench, const struct link_peer *peer)
 
 /* A lease's fence is above all that were given for its request. */
 static void
-note_fence(struct bench *bench, const struct letter *letter)
+note_fence(struct bench *bench, struct slice head)
 {
     struct wire wire;
     int64_t request, fence;
 
-    cr_assert_eq(
-        wire_parse(&wire, buf_slice(&letter->head), (struct slice){ 0 }, NULL),
-        0);
+    cr_assert_eq(wire_read(&wire, head, (struct slice){ 0 }, NULL), 0);
     if (strcmp(wire_verb(&wire), "lease") == 0) {
         cr_assert_eq(
             wire_int(&wire, "request", wire_range(1, 1 << 20), &request, NULL),
@@ -295,24 +294,36 @@ note_fence(struct bench *bench, const struct letter *letter)
     wire_fini(&wire);
 }
 
+/* A letter to a hand, which takes the parts of a turn one by one. */
+static void
+hand_over(struct bench *bench, const struct letter *letter)
+{
+    struct hand *hand = hand_of(bench, &letter->peer);
+    struct turns turns =
+        turns_of(buf_slice(&letter->head), buf_slice(&letter->body));
+
+    if (!hand)
+        broker_lost(bench->broker, SIDE_WORKERS, &letter->peer);
+    for (size_t i = 0; i < turns.count; i++) {
+        struct slice head = buf_slice(&turns.parts[i].head);
+
+        note_fence(bench, head);
+        if (hand)
+            hand_take(hand, head, turns.parts[i].body);
+    }
+    turns_fini(&turns);
+}
+
 static void
 hand_out(struct bench *bench)
 {
     for (size_t i = 0; i < bench->outbox.count; i++) {
         struct letter *letter = &bench->outbox.letters[i];
-        struct hand *hand;
 
-        if (letter->side == SIDE_CLIENTS) {
+        if (letter->side == SIDE_CLIENTS)
             keep_answer(bench, letter);
-            continue;
-        }
-        note_fence(bench, letter);
-        hand = hand_of(bench, &letter->peer);
-        if (hand) {
-            hand_take(hand, buf_slice(&letter->head), buf_slice(&letter->body));
-        } else {
-            broker_lost(bench->broker, SIDE_WORKERS, &letter->peer);
-        }
+        else
+            hand_over(bench, letter);
     }
     outbox_reset(&bench->outbox);
     for (size_t i = 0; i < bench->hand_count && !bench->is_slow; i++)

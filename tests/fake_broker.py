@@ -25,6 +25,23 @@ class Failed(Exception):
     pass
 
 
+def parts(head, body):
+    """What the parts of a `turn` would be by themselves; another message is
+    itself."""
+    if head["verb"] != "turn":
+        return [(head, body)]
+    found = []
+    if "started" in head:
+        found.append(({"verb": "started", "held": head["started"]}, b""))
+    for result in head.get("results", []):
+        size = result.get("bytes", 0)
+        found.append(({"verb": "result", **result}, body[:size]))
+        body = body[size:]
+    if body:
+        raise Failed("%d bytes of a body are nobody's" % len(body))
+    return found
+
+
 class Broker:
     """One life of a broker. A second one on the same endpoint is a restart."""
 
@@ -39,7 +56,8 @@ class Broker:
         self.answers_hello = True
         self.answers_beats = True
         self.confirms = True
-        self.heard = []    # (header, body) in order
+        self.heard = []    # (header, body) in order, turns in their parts
+        self.turns = []    # headers of turns
         self.results = []  # the same, results only
         self.slots = []    # counts that the worker told
         self.beats = []    # when they were heard, in seconds
@@ -69,6 +87,14 @@ class Broker:
                  upstream=upstream, path=path, timeout_ms=timeout_ms,
                  kind=kind, **members)
 
+    def say_turn(self, leases=(), confirmed=()):
+        """Several leases, as (members, body), and confirmations at once."""
+        offers = [{"fence": 1, "upstream": "test", "timeout_ms": 20000,
+                   "path": "/v1/chat/completions", "kind": "text",
+                   "bytes": len(body), **members} for members, body in leases]
+        self.say("turn", b"".join(body for _, body in leases) or None,
+                 confirmed=confirmed, leases=offers)
+
     def turn(self, wait_ms):
         """Takes one message, if one comes in time."""
         if not self.socket.poll(wait_ms):
@@ -77,8 +103,11 @@ class Broker:
         self.peer = peer
         head = json.loads(head)
         body = rest[0] if rest else b""
-        self.heard.append((head, body))
-        self.react(head, body)
+        if head["verb"] == "turn":
+            self.turns.append(head)
+        for head, body in parts(head, body):
+            self.heard.append((head, body))
+            self.react(head, body)
 
     def react(self, head, body):
         verb = head["verb"]

@@ -305,6 +305,73 @@ say_result(struct hand *hand, int64_t request, int64_t fence,
              strcmp(class_name, "ok") == 0 ? 200 : 400);
 }
 
+/* The first result has no class, the second one an answer; the starts are no
+ * pairs; the last result says that it has more of the body than there is. */
+Test(broker_workers, a_turn_is_taken_part_by_part, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *hand = hand_new(&bench, 5);
+    struct buf head = { 0 };
+    const struct slip *slips[4];
+
+    submit("k", 4, uuid);
+    for (size_t i = 0; i < 4; i++) {
+        slips[i] = hand_slip(hand, SLIP_WAITING, i);
+        cr_assert_not_null(slips[i]);
+    }
+    buf_addf(&head,
+             "{\"verb\":\"turn\",\"started\":[7],\"results\":["
+             "{\"request\":%lld,\"fence\":%lld,\"bytes\":3},"
+             "{\"request\":%lld,\"fence\":%lld,\"class\":\"ok\","
+             "\"http_status\":200,\"text_at\":6,\"text_bytes\":3,\"sent\":1,"
+             "\"bytes\":11},"
+             "{\"request\":%lld,\"fence\":%lld,\"class\":\"permanent\","
+             "\"http_status\":400,\"sent\":1},"
+             "{\"request\":%lld,\"fence\":%lld,\"class\":\"ok\","
+             "\"http_status\":200,\"bytes\":1}]}",
+             (long long)slips[0]->request, (long long)slips[0]->fence,
+             (long long)slips[1]->request, (long long)slips[1]->fence,
+             (long long)slips[2]->request, (long long)slips[2]->fence,
+             (long long)slips[3]->request, (long long)slips[3]->fence);
+    bench_post(&bench, SIDE_WORKERS, &hand->peer, buf_slice(&head),
+               slice_of("bad{\"a\":\"txt\"}"));
+    bench_run(&bench);
+    cr_expect_eq(bench_stat(&bench, "bad_messages"), 3);
+    cr_expect_eq(hand->confirm_count, 2);
+    cr_expect_eq(bench_status(&bench, uuid, "counts.ok"), 1);
+    cr_expect_eq(bench_status(&bench, uuid, "counts.done"), 2);
+    bench_ask(&bench, NULL, "'verb':'results','batch':'%s'", uuid);
+    cr_expect_not_null(strstr(bench_body(&bench).data, "\"text\":\"txt\""),
+                       "%s", bench_body(&bench).data);
+    cr_expect_eq(hand_count(hand, SLIP_WAITING), 4, "it forgets none itself");
+    buf_fini(&head);
+}
+
+/* Its call may be its worker's end, and the answer to another is told with it. */
+Test(broker_workers, a_turn_tells_of_starts_first, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *hand = hand_new(&bench, 5);
+    const struct slip *one, *two;
+
+    submit("k", 2, uuid);
+    one = hand_slip(hand, SLIP_WAITING, 0);
+    two = hand_slip(hand, SLIP_WAITING, 1);
+    cr_assert(one && two);
+    hand_say(hand,
+             "{'verb':'turn','results':[{'request':%lld,'fence':%lld,"
+             "'class':'permanent','http_status':400,'sent':1}],"
+             "'started':[[%lld,%lld],[%lld,%lld]]}",
+             (long long)one->request, (long long)one->fence,
+             (long long)one->request, (long long)one->fence,
+             (long long)two->request, (long long)two->fence);
+    bench_run(&bench);
+    cr_expect_eq(bench_stat(&bench, "bad_messages"), 0);
+    cr_expect_eq(hand->confirm_count, 1);
+    hand_kill(hand);
+    cr_expect_eq(bench_stat(&bench, "leases_lost"), 1, "of the one that ran");
+}
+
 Test(broker_workers, old_fences_may_bring_answers_but_no_failures,
      .init = set_up, .fini = tear_down)
 {
@@ -576,6 +643,9 @@ Test(broker_workers, nonsense_is_counted_and_harms_nobody, .init = set_up,
         "{'verb':'result','request':1,'fence':1,'class':'ok','text_at':5}",
         "{'verb':'result','request':0,'fence':1,'class':'ok'}",
         "{'verb':'release','held':[[1,2,3]]}",
+        "{'verb':'turn','results':7}",
+        "{'verb':'turn','results':[7]}",
+        "{'verb':'turn','started':[[1]]}",
         "{'verb':'sing'}",
     };
     size_t count = sizeof(words) / sizeof(words[0]);

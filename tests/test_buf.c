@@ -25,6 +25,20 @@ Test(buf, adds_numbers_of_every_length)
     buf_fini(&got);
 }
 
+Test(buf, is_cut_at_its_end)
+{
+    struct buf buf = { 0 };
+
+    buf_cut(&buf, 0);
+    buf_add_str(&buf, "abc");
+    buf_cut(&buf, 2);
+    cr_expect_str_eq(buf.data, "a");
+    buf_cut(&buf, 1);
+    cr_expect_eq(buf.bytes, 0);
+    cr_expect_str_eq(buf.data, "");
+    buf_fini(&buf);
+}
+
 Test(buf, swaps_contents_and_memory)
 {
     struct buf left = { 0 }, right = { 0 };

@@ -216,6 +216,14 @@ Test(desk, lets_a_lease_last_as_long_as_its_call)
     desk_free(desk);
 }
 
+static struct desk_lease *
+first_due(struct desk *desk, int64_t now_ms)
+{
+    size_t at = 0;
+
+    return desk_next_due(desk, &at, now_ms);
+}
+
 Test(desk, never_ends_a_finished_lease_but_offers_its_result_again)
 {
     struct desk *desk = fresh();
@@ -223,13 +231,13 @@ Test(desk, never_ends_a_finished_lease_but_offers_its_result_again)
 
     finish(desk, lease, 10);
     cr_expect_null(desk_next_ended(desk, 1000 * LEASE_MS));
-    cr_expect_eq(desk_next_due(desk, 5), lease);
+    cr_expect_eq(first_due(desk, 5), lease);
     desk_sent(lease, 5);
-    cr_expect_null(desk_next_due(desk, 5 + DESK_RESEND_MS - 1));
-    cr_expect_eq(desk_next_due(desk, 5 + DESK_RESEND_MS), lease);
+    cr_expect_null(first_due(desk, 5 + DESK_RESEND_MS - 1));
+    cr_expect_eq(first_due(desk, 5 + DESK_RESEND_MS), lease);
     cr_expect_eq(desk_next_ms(desk), 5 + DESK_RESEND_MS);
     desk_resend_all(desk);
-    cr_expect_eq(desk_next_due(desk, 6), lease);
+    cr_expect_eq(first_due(desk, 6), lease);
     for (int i = 1; i < 10; i++)
         desk_sent(lease, 5);
     cr_expect_eq(lease->resend_ms, 5 + DESK_RESEND_MAX_MS);
@@ -237,8 +245,30 @@ Test(desk, never_ends_a_finished_lease_but_offers_its_result_again)
     cr_expect_eq(lease->resend_ms, 5 + DESK_RESEND_MS);
     cr_expect_eq(lease->times_sent, 10);
     desk_remove(desk, lease);
-    cr_expect_null(desk_next_due(desk, INT64_MAX));
+    cr_expect_null(first_due(desk, INT64_MAX));
     cr_expect_eq(desk_next_ms(desk), DESK_NEVER);
+    desk_free(desk);
+}
+
+Test(desk, gives_all_results_that_are_due_in_order)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *leases[4];
+    size_t at = 0;
+
+    for (int i = 0; i < 4; i++) {
+        leases[i] = desk_add(desk, i, 1, 100, 0);
+        desk_start(desk, leases[i]);
+    }
+    for (int i = 3; i >= 0; i--) {
+        if (i != 1)
+            desk_finish(desk, leases[i]);
+    }
+    desk_sent(leases[2], 0);
+    cr_expect_eq(desk_next_due(desk, &at, 1), leases[0]);
+    cr_expect_eq(desk_next_due(desk, &at, 1), leases[3],
+                 "not one that runs, nor one that was sent");
+    cr_expect_null(desk_next_due(desk, &at, 1));
     desk_free(desk);
 }
 

@@ -46,3 +46,28 @@ Test(outbox, keeps_letters_in_order_until_they_are_sent)
     outbox_fini(&outbox);
     outbox_fini(&outbox);
 }
+
+/* To somebody who is written to once in a while a new one is no loss. */
+Test(outbox, finds_the_newest_letter_to_a_peer)
+{
+    struct outbox outbox = { 0 };
+    struct link_peer peers[] = { { .id = { 1 }, .bytes = 1 },
+                                 { .id = { 2 }, .bytes = 1 } };
+
+    cr_expect_null(outbox_last(&outbox, SIDE_WORKERS, &peers[0]));
+    (void)outbox_open(&outbox, SIDE_WORKERS, &peers[0]);
+    (void)outbox_open(&outbox, SIDE_WORKERS, &peers[0]);
+    (void)outbox_open(&outbox, SIDE_CLIENTS, &peers[0]);
+    (void)outbox_open(&outbox, SIDE_WORKERS, &peers[1]);
+    cr_expect_eq(outbox_last(&outbox, SIDE_WORKERS, &peers[0]),
+                 &outbox.letters[1]);
+    cr_expect_eq(outbox_last(&outbox, SIDE_CLIENTS, &peers[0]),
+                 &outbox.letters[2]);
+    cr_expect_null(outbox_last(&outbox, SIDE_CLIENTS, &peers[1]));
+    for (int i = 0; i < 1000; i++)
+        (void)outbox_open(&outbox, SIDE_CLIENTS, &peers[1]);
+    cr_expect_null(outbox_last(&outbox, SIDE_WORKERS, &peers[0]));
+    outbox_reset(&outbox);
+    cr_expect_null(outbox_last(&outbox, SIDE_CLIENTS, &peers[1]));
+    outbox_fini(&outbox);
+}

@@ -74,6 +74,39 @@ Test(parcel, takes_as_many_items_as_a_transaction_may_have, .init = set_up,
     cr_expect_not(parcels_are_full(&parcels));
 }
 
+/* So does a turn of a worker's with two results; its starts weigh nothing. */
+Test(parcel, weighs_the_results_in_a_message, .init = set_up, .fini = tear_down)
+{
+    static const char *const heads[] = {
+        "{\"verb\":\"beat\",\"held\":[[1,2,0],[3,4,1]]}",
+        "{\"verb\":\"turn\",\"started\":[[1,1],[2,1],[3,1]]}",
+        "{\"verb\":\"turn\",\"results\":[{\"request\":1},{\"request\":2}]}",
+    };
+    struct link *worker = link_connect(
+        context, "inproc://workers",
+        (struct link_limits){ .frame_bytes_max = 1000, .queue_max = 100 },
+        NULL);
+
+    cr_assert_not_null(worker);
+    parcels_init(&parcels, 100, 1000);
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert_eq(
+            link_send(worker, NULL, slice_of(heads[i]), slice_of("a\nb\nc")),
+            0);
+    }
+    while (parcels.count < 3) {
+        struct pollfd fd = { link_fd(links[SIDE_WORKERS]), POLLIN, 0 };
+
+        cr_assert_eq(poll(&fd, 1, WAIT_MS), 1);
+        cr_assert_eq(parcels_receive(&parcels, links), 0);
+    }
+    cr_expect_eq(parcels.list[0].items, 1);
+    cr_expect_eq(parcels.list[1].items, 1);
+    cr_expect_geq(parcels.list[2].items, 2);
+    cr_expect_eq(parcels.items, 2 + parcels.list[2].items);
+    link_close(worker, 0);
+}
+
 Test(parcel, takes_as_many_bytes_as_a_transaction_may_have, .init = set_up,
      .fini = tear_down)
 {

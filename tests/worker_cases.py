@@ -220,6 +220,58 @@ def case_leases_start_in_order(stage):
     check("each start is told", told, [[[n, 1]] for n in range(8)])
 
 
+def case_a_turn_is_taken_part_by_part(stage):
+    broker = stage.start_all(slots=3)
+    broker.confirms = False
+    broker.lease(9, chat("before"))
+    broker.result_of(9)
+    broker.say_turn([({"request": 1}, chat("one")),
+                     ({"request": 2, "kind": "odd"}, chat("is left")),
+                     ({"request": 3, "fence": 4}, chat("three")),
+                     ({"request": 4, "bytes": 1 << 20}, b"")],
+                    confirmed=[[9, 1], [9, 2]])
+    for request, fence in ((1, 1), (3, 4)):
+        head, body = broker.result_of(request)
+        check("the fence", head["fence"], fence)
+        text = body[head["text_at"]:head["text_at"] + head["text_bytes"]]
+        check("its own body was called", text.decode(),
+              echo_of("one" if request == 1 else "three"))
+    check("calls", stage.stats()["calls"], 3)
+    broker.until("what was confirmed is held no more",
+                 lambda: sorted(broker.held) == [[1, 1, 1], [3, 4, 1]])
+    check("each is logged", stage.read_log().count("event=bad_message"), 2)
+
+
+def case_what_happens_together_is_told_together(stage):
+    broker = stage.start_all(slots=1, latency_ms=20)
+    broker.say_turn([({"request": request}, chat("n %d" % request))
+                     for request in range(4)])
+    broker.wait_results(4)
+    told = [([pair[0] for pair in head.get("started", [])],
+             [result["request"] for result in head.get("results", [])])
+            for head in broker.turns]
+    check("a result, and the start in its slot", told,
+          [([0], []), ([1], [0]), ([2], [1]), ([3], [2]), ([], [3])])
+
+
+def case_a_turn_has_a_limit_of_bytes(stage):
+    broker = stage.start_all("action=huge size=100")
+    broker.confirms = False
+    for request in range(5):
+        broker.lease(request, chat("n %d" % request))
+    broker.wait_results(5)
+    before = {head["request"]: body for head, body in broker.results}
+    check_that("they are large", len(before[0]) > 100 << 10)
+    del broker.turns[:], broker.results[:]
+    broker.say("rehello")
+    broker.wait_results(5)
+    check("results in a message",
+          sorted(len(head.get("results", [])) for head in broker.turns),
+          [1, 2, 2])
+    check_that("each has its body", all(
+        body == before[head["request"]] for head, body in broker.results))
+
+
 def case_unconfirmed_results_are_sent_again(stage):
     broker = stage.start_all()
     broker.confirms = False

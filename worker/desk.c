@@ -321,12 +321,12 @@ desk_find_call(struct desk *desk, const struct call *call)
 }
 
 struct desk_lease *
-desk_next_due(struct desk *desk, int64_t now_ms)
+desk_next_due(struct desk *desk, size_t *at, int64_t now_ms)
 {
     if (desk->counts[DESK_FINISHED] == 0)
         return NULL;
-    for (size_t i = 0; i < desk->size; i++) {
-        struct desk_lease *lease = desk->order[i];
+    while (*at < desk->size) {
+        struct desk_lease *lease = desk->order[(*at)++];
 
         if (lease->state == DESK_FINISHED && lease->resend_ms <= now_ms)
             return lease;

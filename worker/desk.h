@@ -144,8 +144,9 @@ struct desk_lease *desk_next_ended(struct desk *desk, int64_t now_ms);
 /* The running lease whose call this is; NULL if there is none. */
 struct desk_lease *desk_find_call(struct desk *desk, const struct call *call);
 
-/* A finished lease whose result is due, or NULL. */
-struct desk_lease *desk_next_due(struct desk *desk, int64_t now_ms);
+/* The next finished lease whose result is due, or NULL. Looks from *at on, 0 at
+ * first, and moves it behind what it returns. */
+struct desk_lease *desk_next_due(struct desk *desk, size_t *at, int64_t now_ms);
 
 /* The lease's result was sent; it is due again after DESK_RESEND_MS, doubled
  * with each time. */

@@ -135,7 +135,7 @@ handle_slots(struct worker *worker, const struct wire *wire, int64_t now_ms,
     return 0;
 }
 
-/* What a lease message asks for; strings are borrowed from it. */
+/* What a lease asks for; strings are borrowed from its message. */
 struct offer {
     int64_t request, fence, timeout_ms;
     const char *upstream, *path, *model;
@@ -195,6 +195,19 @@ goes_on(struct worker *worker, const struct offer *offer, struct slice body,
     return false;
 }
 
+/* The message's buffer becomes the lease's if nothing else is in it: bodies may be
+ * large. */
+static void
+take_body(struct worker *worker, struct slice part, struct buf *body)
+{
+    if (part.bytes == worker->body.bytes) {
+        *body = worker->body;
+        worker->body = (struct buf){ 0 };
+    } else {
+        buf_add_slice(body, part);
+    }
+}
+
 static int
 handle_lease(struct worker *worker, const struct wire *wire, int64_t now_ms,
              struct err *err)
@@ -223,9 +236,7 @@ handle_lease(struct worker *worker, const struct wire *wire, int64_t now_ms,
     memcpy(lease->upstream, offer.upstream, strlen(offer.upstream) + 1);
     memcpy(lease->path, offer.path, strlen(offer.path) + 1);
     memcpy(lease->model, offer.model, strlen(offer.model) + 1);
-    /* The message's buffer becomes the lease's: bodies are large. */
-    lease->body = worker->body;
-    worker->body = (struct buf){ 0 };
+    take_body(worker, wire->body, &lease->body);
     return 0;
 }
 
@@ -238,6 +249,13 @@ handle_beat(struct worker *worker, const struct wire *wire, int64_t now_ms,
     (void)err;
     desk_beat_answered(worker->desk);
     return 0;
+}
+
+static void
+end_confirmed(struct worker *worker, struct desk_lease *lease)
+{
+    if (lease->state == DESK_FINISHED)
+        desk_remove(worker->desk, lease);
 }
 
 static int
@@ -254,9 +272,37 @@ handle_confirmed(struct worker *worker, const struct wire *wire, int64_t now_ms,
         return E_INVALID;
     }
     lease = desk_find(worker->desk, request, fence);
-    if (lease && lease->state == DESK_FINISHED)
-        desk_remove(worker->desk, lease);
+    if (lease)
+        end_confirmed(worker, lease);
     return 0;
+}
+
+static void
+warn_bad(const struct wire *wire, const struct err *err)
+{
+    log_warn("event=bad_message verb=\"%s\" reason=\"%s\"", wire_verb(wire),
+             err->msg);
+}
+
+/* What one turn of the broker has for us. A bad part of the message is nobody
+ * else's loss: a lease that cannot be read is not held, and goes back. */
+static int
+handle_turn(struct worker *worker, const struct wire *wire, int64_t now_ms,
+            struct err *err)
+{
+    struct wire_list leases;
+    struct wire item;
+    int rc;
+
+    if (for_each(worker, wire, "confirmed", end_confirmed, err) < 0)
+        warn_bad(wire, err);
+    if (wire_list(wire, "leases", &leases, err) < 0)
+        return E_INVALID;
+    while ((rc = wire_next_part(&leases, &item, err)) == 0) {
+        if (handle_lease(worker, &item, now_ms, err) < 0)
+            warn_bad(wire, err);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 static int
@@ -378,13 +424,13 @@ static const struct {
     const char *verb;
     handle_fn *handle;
 } handlers[] = {
-    { "welcome", handle_welcome },     { "rehello", handle_rehello },
-    { "slots", handle_slots },         { "lease", handle_lease },
-    { "beat", handle_beat },           { "cancel", handle_cancel },
-    { "confirmed", handle_confirmed }, { "drain", handle_drain },
-    { "recall", handle_recall },       { "reload", handle_reload },
-    { "post", handle_post },           { "noted", handle_noted },
-    { "error", handle_error },
+    { "welcome", handle_welcome }, { "rehello", handle_rehello },
+    { "slots", handle_slots },     { "turn", handle_turn },
+    { "lease", handle_lease },     { "beat", handle_beat },
+    { "cancel", handle_cancel },   { "confirmed", handle_confirmed },
+    { "drain", handle_drain },     { "recall", handle_recall },
+    { "reload", handle_reload },   { "post", handle_post },
+    { "noted", handle_noted },     { "error", handle_error },
 };
 
 static int
@@ -411,10 +457,8 @@ take_one(struct worker *worker, int64_t now_ms)
         return;
     }
     worker->heard_ms = now_ms;
-    if (dispatch(worker, &wire, now_ms, &err) < 0) {
-        log_warn("event=bad_message verb=\"%s\" reason=\"%s\"",
-                 wire_verb(&wire), err.msg);
-    }
+    if (dispatch(worker, &wire, now_ms, &err) < 0)
+        warn_bad(&wire, &err);
     wire_fini(&wire);
 }
 

@@ -153,7 +153,7 @@ start(struct worker *worker, int64_t now_ms)
         is_local = strcmp(lease->upstream, CONF_LOCAL) == 0;
         report_start(worker, lease);
         if (is_local) /* it works at once */
-            (void)report_started(worker);
+            (void)report_turn(worker, now_ms);
         errand_start(worker, lease, now_ms);
     }
     if (!worker->is_draining)
@@ -165,15 +165,9 @@ start(struct worker *worker, int64_t now_ms)
 static void
 speak(struct worker *worker, int64_t now_ms)
 {
-    struct desk_lease *lease;
     struct parcel *parcel;
 
-    while ((lease = desk_next_due(worker->desk, now_ms))) {
-        if (worker->is_welcome)
-            (void)report_result(worker, lease, now_ms);
-        else
-            desk_put_off(lease, now_ms); /* until the next welcome */
-    }
+    (void)report_turn(worker, now_ms);
     if (!worker->is_welcome)
         return;
     while ((parcel = courier_next_due(worker->courier, now_ms)))
@@ -323,10 +317,7 @@ turn(struct worker *worker, int64_t now_ms)
     collect(worker, now_ms);
     end_leases(worker, now_ms);
     is_busy = start(worker, now_ms);
-    /* What is told of them goes with the results: each message by itself would
-     * wake this host's other threads, and the broker, once more. */
     calls_perform(worker->calls);
-    (void)report_started(worker); /* else the next beat says so */
     speak(worker, now_ms);
     /* A send may have eaten the edge that says that messages are there. */
     return inbox_take(worker, now_ms) > 0 || is_busy;

@@ -138,54 +138,116 @@ report_slots(struct worker *worker)
 void
 report_start(struct worker *worker, const struct desk_lease *lease)
 {
-    struct buf *out = &worker->started;
-
-    if (out->bytes == 0) {
-        wire_begin(out, "started");
-        wire_put_name(out, "held");
-    }
-    buf_addf(out, "%c[%lld,%lld]", worker->starts++ == 0 ? '[' : ',',
-             (long long)lease->request, (long long)lease->fence);
+    if (worker->starts.bytes > 0)
+        buf_add_char(&worker->starts, ',');
+    wire_put_pair(&worker->starts, lease->request, lease->fence);
 }
 
-int
-report_started(struct worker *worker)
-{
-    struct buf *out = &worker->started;
-    int rc = 0;
+/* Results that go into one message. */
+struct load {
+    struct desk_lease *leases[WIRE_TURN_ITEMS_MAX];
+    size_t count;
+    size_t at; /* where the next one is looked for */
+};
 
-    if (out->bytes > 0) {
+/* Adds results that are due to the header, as many as have room. */
+static void
+add_results(struct worker *worker, struct load *load, int64_t now_ms)
+{
+    struct buf *out = &worker->out;
+    struct desk_lease *lease;
+    size_t bytes = 0;
+
+    while (load->count < WIRE_TURN_ITEMS_MAX &&
+           out->bytes + WIRE_ITEM_BYTES_MAX <= WIRE_HEADER_BYTES_MAX &&
+           (lease = desk_next_due(worker->desk, &load->at, now_ms))) {
+        bytes += lease->result.body.bytes;
+        if (load->count > 0 && bytes > WIRE_TURN_BYTES_MAX) {
+            load->at--;
+            break;
+        }
+        if (load->count == 0)
+            wire_put_name(out, "results");
+        buf_add_char(out, load->count == 0 ? '[' : ',');
+        result_print(&lease->result, lease->request, lease->fence,
+                     lease->upstream, out);
+        load->leases[load->count++] = lease;
+    }
+    if (load->count > 0)
         buf_add_char(out, ']');
-        wire_end(out);
-        rc = link_send(worker->link, NULL, buf_slice(out),
-                       (struct slice){ NULL, 0 });
-    }
-    buf_reset(out);
-    worker->starts = 0;
-    return rc;
 }
 
-int
-report_result(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
+/* Their bodies, one behind the other. A single one, which may be large, stays
+ * where it is. */
+static struct slice
+join_bodies(struct worker *worker, const struct load *load)
 {
-    int rc;
+    if (load->count == 1)
+        return buf_slice(&load->leases[0]->result.body);
+    buf_reset(&worker->bodies);
+    for (size_t i = 0; i < load->count; i++)
+        buf_add_slice(&worker->bodies,
+                      buf_slice(&load->leases[i]->result.body));
+    return buf_slice(&worker->bodies);
+}
 
-    buf_reset(&worker->out);
-    result_print(&lease->result, lease->request, lease->fence, lease->upstream,
-                 &worker->out);
-    rc = link_send(worker->link, NULL, buf_slice(&worker->out),
-                   buf_slice(&lease->result.body));
-    if (rc < 0) {
-        desk_put_off(lease, now_ms);
-        return rc;
-    }
+static void
+note_sent(struct desk_lease *lease, int64_t now_ms)
+{
     desk_sent(lease, now_ms);
     if (lease->times_sent > 1) {
         log_warn("event=result_resent request=%lld fence=%lld times=%d",
                  (long long)lease->request, (long long)lease->fence,
                  lease->times_sent);
     }
-    return 0;
+}
+
+/* Sends one message, if there is something to be said. 1: there is not. */
+static int
+send_turn(struct worker *worker, struct load *load, int64_t now_ms)
+{
+    struct buf *out = &worker->out;
+    int rc;
+
+    buf_reset(out);
+    wire_begin(out, "turn");
+    if (worker->starts.bytes > 0) {
+        wire_put_name(out, "started");
+        buf_add_char(out, '[');
+        buf_add_slice(out, buf_slice(&worker->starts));
+        buf_add_char(out, ']');
+    }
+    load->count = 0;
+    if (worker->is_welcome)
+        add_results(worker, load, now_ms);
+    if (load->count == 0 && worker->starts.bytes == 0)
+        return 1;
+    wire_end(out);
+    rc = link_send(worker->link, NULL, buf_slice(out),
+                   join_bodies(worker, load));
+    buf_reset(&worker->starts); /* if it is lost, the next beat says so */
+    for (size_t i = 0; i < load->count && rc == 0; i++)
+        note_sent(load->leases[i], now_ms);
+    return rc;
+}
+
+int
+report_turn(struct worker *worker, int64_t now_ms)
+{
+    struct load load;
+    struct desk_lease *lease;
+    int rc;
+
+    load.at = load.count = 0;
+    do
+        rc = send_turn(worker, &load, now_ms);
+    while (rc == 0);
+    load.at = 0;
+    while ((rc < 0 || !worker->is_welcome) &&
+           (lease = desk_next_due(worker->desk, &load.at, now_ms))) {
+        desk_put_off(lease, now_ms);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 int

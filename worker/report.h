@@ -23,16 +23,14 @@ int report_beat(struct worker *worker, int64_t now_ms);
 /* Says how many slots are kept. */
 int report_slots(struct worker *worker);
 
-/* Takes note that the call of a lease is started; and says so of all that are
- * noted, when their calls are sent off and before one can have an answer: should
- * it be the end of this worker, the broker knows of it. */
+/* Takes note that the call of a lease is started, for report_turn(). */
 void report_start(struct worker *worker, const struct desk_lease *lease);
-int report_started(struct worker *worker);
 
-/* Reports a finished lease and notes that it was sent; if it could not be, the
- * lease is put off. */
-int report_result(struct worker *worker, struct desk_lease *lease,
-                  int64_t now_ms);
+/* Says which calls were started, when they are sent off and before one can have an
+ * answer: should it be the end of this worker, the broker knows of it. With that
+ * go the results that are due, and it is noted that they were sent; those that
+ * could not be, or while the broker does not know us, are put off. */
+int report_turn(struct worker *worker, int64_t now_ms);
 
 /* Reports what came of an event, and notes that it was, or that it could not
  * be. */

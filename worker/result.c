@@ -79,8 +79,7 @@ result_print(const struct result *result, int64_t request, int64_t fence,
 
     /* What the broker takes for granted is not said: most results are answers
      * that have no code, message and wait. */
-    wire_begin(out, "result");
-    wire_put_int(out, "request", request);
+    wire_begin_item(out, "request", request);
     wire_put_int(out, "fence", fence);
     wire_put_str(out, "upstream", upstream);
     wire_put_str(out, "class", outcome_class_name(outcome->class));
@@ -102,5 +101,6 @@ result_print(const struct result *result, int64_t request, int64_t fence,
     put_known(out, "text_bytes", (int64_t)result->text_bytes, 0);
     put_known(out, "text_follows", (int64_t)result->text_follows, 0);
     wire_put_int(out, "sent", result->is_sent);
+    put_known(out, "bytes", (int64_t)result->body.bytes, 0);
     wire_end(out);
 }

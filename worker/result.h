@@ -40,7 +40,7 @@ void result_fini(struct result *result);
 void result_fill(struct result *result, const struct outcome *outcome,
                  const struct extract *extract, struct reply *reply);
 
-/* Appends the header of the `result` message. */
+/* Appends the result as an element of a `turn`. */
 void result_print(const struct result *result, int64_t request, int64_t fence,
                   const char *upstream, struct buf *out);
 

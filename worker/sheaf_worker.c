@@ -239,7 +239,8 @@ work(struct worker *worker, const struct options *options, int signal_fd)
     buf_fini(&worker->head);
     buf_fini(&worker->body);
     buf_fini(&worker->out);
-    buf_fini(&worker->started);
+    buf_fini(&worker->bodies);
+    buf_fini(&worker->starts);
     return code;
 }
 

@@ -75,9 +75,9 @@ struct worker {
     struct extract extract; /* kept for its memory, as are these: */
     struct buf head;        /* of the message that is read */
     struct buf body;
-    struct buf out;     /* header of the message that is sent */
-    struct buf started; /* of the next `started` */
-    size_t starts;      /* leases in it */
+    struct buf out;    /* header of the message that is sent */
+    struct buf bodies; /* of the results in it */
+    struct buf starts; /* calls that it is to tell of: pairs */
 };
 
 /* Starts to drain, for the reason given in the log: tells the broker, releases

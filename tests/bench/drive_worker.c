@@ -43,6 +43,7 @@ struct hand {
     int64_t slots, word; /* what the broker lent last */
     int64_t heartbeat_ms, beat_ms;
     struct buf head, body, out, reply; /* in, in, out, out */
+    struct buf bodies;                 /* of the results that are sent */
 };
 
 /* Of all workers. */
@@ -129,15 +130,13 @@ say_slots(struct hand *hand)
 }
 
 static void
-say_result(struct hand *hand, const struct lease *lease)
+add_result(struct hand *hand, const struct lease *lease)
 {
     struct buf *out = &hand->out;
     struct slice text;
 
     drive_result(hand->client, lease->request, &hand->reply, &text);
-    buf_reset(out);
-    wire_begin(out, "result");
-    wire_put_int(out, "request", lease->request);
+    wire_begin_item(out, "request", lease->request);
     wire_put_int(out, "fence", lease->fence);
     wire_put_str(out, "upstream", "bench");
     wire_put_str(out, "class", "ok");
@@ -152,38 +151,62 @@ say_result(struct hand *hand, const struct lease *lease)
     wire_put_int(out, "text_at", text.data - hand->reply.data);
     wire_put_int(out, "text_bytes", (int64_t)text.bytes);
     wire_put_int(out, "sent", 1);
+    wire_put_int(out, "bytes", (int64_t)hand->reply.bytes);
     wire_end(out);
-    say_out(hand, buf_slice(&hand->reply));
+    buf_add_slice(&hand->bodies, buf_slice(&hand->reply));
+}
+
+/* Says that calls are started, and what came of the ones that the slots had
+ * before: both are told at the same time, as sheaf-worker does. */
+static void
+say_turn(struct hand *hand, const struct lease *started, size_t starts,
+         const struct lease *ended, size_t ends)
+{
+    struct buf *out = &hand->out;
+
+    buf_reset(out);
+    buf_reset(&hand->bodies);
+    wire_begin(out, "turn");
+    if (starts > 0)
+        wire_put_name(out, "started");
+    for (size_t i = 0; i < starts; i++) {
+        buf_add_char(out, i == 0 ? '[' : ',');
+        wire_put_pair(out, started[i].request, started[i].fence);
+    }
+    if (starts > 0)
+        buf_add_char(out, ']');
+    if (ends > 0)
+        wire_put_name(out, "results");
+    for (size_t i = 0; i < ends; i++) {
+        buf_add_char(out, i == 0 ? '[' : ',');
+        add_result(hand, &ended[i]);
+    }
+    if (ends > 0)
+        buf_add_char(out, ']');
+    wire_end(out);
+    say_out(hand, buf_slice(&hand->bodies));
 }
 
 /* Answers what came, as many at a time as there are slots. */
 static void
 work(struct hand *hand)
 {
-    struct buf *out = &hand->out;
-    size_t done = 0, turn;
+    size_t done = 0, running = 0, turn;
 
     do {
-        size_t max = hand->waiting_count - done;
+        size_t max = hand->waiting_count - done - running;
 
         if (max > (size_t)hand->slots)
             max = (size_t)hand->slots;
-        buf_reset(out);
-        wire_begin(out, "started");
-        wire_put_name(out, "held");
-        for (turn = 0; turn < max && begin_one(hand->client->drive); turn++) {
-            const struct lease *lease = &hand->waiting[done + turn];
-
-            buf_addf(out, "%c[%lld,%lld]", turn == 0 ? '[' : ',',
-                     (long long)lease->request, (long long)lease->fence);
+        turn = 0;
+        while (turn < max && begin_one(hand->client->drive))
+            turn++;
+        if (turn + running > 0) {
+            say_turn(hand, &hand->waiting[done + running], turn,
+                     &hand->waiting[done], running);
         }
-        buf_add_char(out, ']');
-        wire_end(out);
-        if (turn > 0)
-            say_out(hand, (struct slice){ NULL, 0 });
-        for (size_t i = 0; i < turn; i++)
-            say_result(hand, &hand->waiting[done + i]);
-        done += turn;
+        done += running;
+        running = turn;
     } while (turn > 0);
     hand->waiting_count -= done;
     memmove(hand->waiting, hand->waiting + done,
@@ -202,19 +225,36 @@ number_of(const struct wire *wire, const char *name, int64_t max)
 }
 
 static void
+take_turn(struct hand *hand, const struct wire *wire)
+{
+    struct wire_list list;
+    struct err err = { 0 };
+    struct wire item;
+
+    if (wire_list(wire, "confirmed", &list, &err) < 0)
+        log_fatal("event=bad_message error=\"%s\"", err.msg);
+    while (wire_next(&list, &item)) {
+        hand->client->end_us = clock_mono_us();
+        (void)atomic_fetch_add(&confirmed_all, 1);
+    }
+    if (wire_list(wire, "leases", &list, &err) < 0)
+        log_fatal("event=bad_message error=\"%s\"", err.msg);
+    while (wire_next(&list, &item)) {
+        if (hand->waiting_count == LEASES_MAX)
+            log_fatal("event=too_many_leases max=%d", LEASES_MAX);
+        hand->waiting[hand->waiting_count++] =
+            (struct lease){ number_of(&item, "request", WIRE_INT_MAX),
+                            number_of(&item, "fence", WIRE_INT_MAX) };
+    }
+}
+
+static void
 handle(struct hand *hand, const struct wire *wire)
 {
     const char *verb = wire_verb(wire);
 
-    if (strcmp(verb, "lease") == 0) {
-        if (hand->waiting_count == LEASES_MAX)
-            log_fatal("event=too_many_leases max=%d", LEASES_MAX);
-        hand->waiting[hand->waiting_count++] =
-            (struct lease){ number_of(wire, "request", WIRE_INT_MAX),
-                            number_of(wire, "fence", WIRE_INT_MAX) };
-    } else if (strcmp(verb, "confirmed") == 0) {
-        hand->client->end_us = clock_mono_us();
-        (void)atomic_fetch_add(&confirmed_all, 1);
+    if (strcmp(verb, "turn") == 0) {
+        take_turn(hand, wire);
     } else if (strcmp(verb, "slots") == 0) {
         hand->slots = number_of(wire, "count", LEASES_MAX);
         hand->word = number_of(wire, "word", WIRE_INT_MAX);
@@ -301,6 +341,7 @@ run_complete(struct drive_client *client)
     buf_fini(&hand.body);
     buf_fini(&hand.out);
     buf_fini(&hand.reply);
+    buf_fini(&hand.bodies);
 }
 
 int

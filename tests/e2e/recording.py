@@ -168,6 +168,22 @@ class Half:
         return (flags, data[at + head:end]), end
 
 
+def parts(head, body):
+    """What the parts of a turn would be by themselves."""
+    if head["verb"] != "turn":
+        yield head, body
+        return
+    if "started" in head:
+        yield {"verb": "started", "held": head["started"]}, b""
+    for request, fence in head.get("confirmed", []):
+        yield {"verb": "confirmed", "request": request, "fence": fence}, b""
+    for verb, items in (("result", "results"), ("lease", "leases")):
+        for item in head.get(items, []):
+            size = item.get("bytes", 0)
+            yield {"verb": verb, **item}, body[:size]
+            body = body[size:]
+
+
 class Streams:
     """The connections of one life of a broker."""
 
@@ -184,7 +200,8 @@ class Streams:
         half = heard if kind == "heard" else said
         for frames in half.add(piece):
             body = frames[1] if len(frames) > 1 else b""
-            yield (kind, stream, json.loads(frames[0]), body)
+            for part in parts(json.loads(frames[0]), body):
+                yield (kind, stream, *part)
 
 
 # ---- events ----

@@ -43,6 +43,7 @@ struct seen_batch {
 /* What is known of a request from outside. */
 struct known_request {
     int64_t fence;      /* of the newest lease that was sent */
+    uint64_t nth_lent;  /* of all leases that were chosen; 0: none was */
     int64_t ready_ms;   /* it may not be called earlier */
     uint32_t calls;     /* that the upstream saw */
     uint32_t causes;    /* for one more of them */
@@ -86,6 +87,7 @@ struct judge {
     size_t batch_count, batch_capacity;
     struct known_request *requests;
     size_t request_count;
+    uint64_t lent;   /* leases that were chosen */
     int64_t *starts; /* of the broker, all */
     size_t start_count;
     struct seen_end ends[WORLD_ENDS];
@@ -122,8 +124,9 @@ void judge_expect(struct world *world, const struct mail *mail);
 void judge_abort(struct world *world);
 void judge_waits(struct world *world);
 
-/* A letter to a worker; a call reached the upstream; one more may be needed. */
-void judge_letter(struct world *world, const struct letter *letter);
+/* A worker is told something; a call reached the upstream; one more may be
+ * needed. */
+void judge_told(struct world *world, const struct mail *mail);
 void judge_call(struct world *world, int64_t request);
 void judge_cause(struct world *world, int64_t request);
 
@@ -132,6 +135,9 @@ void judge_taken(struct world *world, int64_t request, int64_t fence);
 
 /* Somebody tells of calls of a request that were not made. */
 void judge_lied(struct world *world, int64_t request);
+
+/* A request was chosen to be leased. */
+void judge_lent(struct world *world, uint64_t request);
 
 /* A request that had ended starts anew. */
 void judge_revive(struct world *world, uint64_t request);

@@ -6,6 +6,7 @@
 #include "queue/wire.h"
 #include "tests/sim/fair.h"
 #include "tests/sim/world.h"
+#include "tests/turns.h"
 
 struct known_request *
 judge_request(struct world *world, int64_t request)
@@ -55,6 +56,12 @@ void
 judge_lied(struct world *world, int64_t request)
 {
     judge_request(world, request)->is_lied = true;
+}
+
+void
+judge_lent(struct world *world, uint64_t request)
+{
+    judge_request(world, (int64_t)request)->nth_lent = ++world->judge.lent;
 }
 
 void
@@ -172,14 +179,14 @@ check_lease(struct world *world, const struct wire *wire,
 /* A lease's fence is above all that were given for its request, and no wait is
  * cut short. */
 void
-judge_letter(struct world *world, const struct letter *letter)
+judge_told(struct world *world, const struct mail *mail)
 {
     struct known_request *of;
     struct wire wire;
     int64_t fence;
 
-    if (letter->side != SIDE_WORKERS ||
-        wire_parse(&wire, buf_slice(&letter->head), (struct slice){ 0 }, NULL) <
+    if (mail->side != SIDE_WORKERS ||
+        wire_read(&wire, buf_slice(&mail->head), (struct slice){ 0 }, NULL) <
             0) {
         return;
     }
@@ -326,27 +333,37 @@ judge_abort(struct world *world)
 /* What the transaction says to workers. A report that came from one the broker
  * does not know is not taken. */
 static void
+read_part(struct world *world, struct slice head)
+{
+    struct wire wire;
+
+    if (wire_read(&wire, head, (struct slice){ 0 }, NULL) < 0)
+        return;
+    if (strcmp(wire_verb(&wire), "confirmed") == 0) {
+        judge_request(world, int_of(world, &wire, "request"))->is_confirmed =
+            true;
+        judge_fair_letter(world, &wire);
+    }
+    if (strcmp(wire_verb(&wire), "lease") == 0) {
+        judge_start(world, (uint64_t)int_of(world, &wire, "request"));
+        judge_fair_letter(world, &wire);
+    }
+    wire_fini(&wire);
+}
+
+static void
 read_letters(struct world *world)
 {
     for (size_t i = 0; i < world->outbox.count; i++) {
         const struct letter *letter = &world->outbox.letters[i];
-        struct wire wire;
+        struct turns turns;
 
-        if (letter->side != SIDE_WORKERS ||
-            wire_parse(&wire, buf_slice(&letter->head), (struct slice){ 0 },
-                       NULL) < 0) {
+        if (letter->side != SIDE_WORKERS)
             continue;
-        }
-        if (strcmp(wire_verb(&wire), "confirmed") == 0) {
-            judge_request(world, int_of(world, &wire, "request"))
-                ->is_confirmed = true;
-            judge_fair_letter(world, &wire);
-        }
-        if (strcmp(wire_verb(&wire), "lease") == 0) {
-            judge_start(world, (uint64_t)int_of(world, &wire, "request"));
-            judge_fair_letter(world, &wire);
-        }
-        wire_fini(&wire);
+        turns = turns_of(buf_slice(&letter->head), buf_slice(&letter->body));
+        for (size_t j = 0; j < turns.count; j++)
+            read_part(world, buf_slice(&turns.parts[j].head));
+        turns_fini(&turns);
     }
 }
 

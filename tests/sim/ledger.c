@@ -146,7 +146,9 @@ judge_fair_letter(struct world *world, const struct wire *wire)
     struct fair *fair = ledger_of(world);
     int64_t request = int_of(world, wire, "request");
     int64_t fence = int_of(world, wire, "fence");
+    uint64_t nth = judge_request(world, request)->nth_lent;
     struct fair_lease *lease;
+    size_t at;
 
     if (strcmp(wire_verb(wire), "confirmed") == 0) {
         lease = find_lease(fair, request, fence);
@@ -156,11 +158,19 @@ judge_fair_letter(struct world *world, const struct wire *wire)
     }
     if (fair->lease_count == FAIR_LEASES_MAX)
         world_fail(world, "more than %d leases", FAIR_LEASES_MAX);
-    fair->leases[fair->lease_count++] =
-        (struct fair_lease){ .request = (uint64_t)request,
-                             .fence = (uint32_t)fence,
-                             .plan = NO_PLAN,
-                             .is_new = true };
+    /* In the order in which they were chosen: a turn has all of one worker's. */
+    at = fair->lease_count++;
+    while (
+        at > 0 && fair->leases[at - 1].is_new &&
+        judge_request(world, (int64_t)fair->leases[at - 1].request)->nth_lent >
+            nth) {
+        fair->leases[at] = fair->leases[at - 1];
+        at--;
+    }
+    fair->leases[at] = (struct fair_lease){ .request = (uint64_t)request,
+                                            .fence = (uint32_t)fence,
+                                            .plan = NO_PLAN,
+                                            .is_new = true };
 }
 
 /* ---- batches ---- */

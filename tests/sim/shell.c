@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <string.h>
+
 #include "tests/sim/fair.h"
 #include "tests/sim/world.h"
+#include "tests/turns.h"
 
 #define LATE_MS_MIN 500 /* as workers.c has it */
 #define KEYS_RECENT 8   /* so few that the sweep goes on all the time */
@@ -31,6 +34,8 @@ on_request_moved(void *context, uint64_t request, enum request_state from,
         (from == REQUEST_DONE || from == REQUEST_CANCELLED)) {
         judge_revive(world, request);
     }
+    if (to == REQUEST_LEASED)
+        judge_lent(world, request);
     world_tell(world, "  request %llu: %s -> %s", (unsigned long long)request,
                request_state_name(from), request_state_name(to));
 }
@@ -142,23 +147,35 @@ crash(struct world *world)
     restart(world, dice_once_in(&world->dice, 12));
 }
 
+/* A worker reads the parts of a turn one by one, as they come. */
+static void
+deliver_one(struct world *world, const struct letter *letter)
+{
+    struct wire_link *link = wire_link_of(world, letter);
+    struct turns turns =
+        turns_of(buf_slice(&letter->head), buf_slice(&letter->body));
+
+    for (size_t i = 0; i < turns.count; i++) {
+        struct mail mail = { .side = letter->side };
+
+        buf_add_slice(&mail.head, buf_slice(&turns.parts[i].head));
+        buf_add_slice(&mail.body, turns.parts[i].body);
+        judge_told(world, &mail);
+        if (link)
+            pipe_push(&link->from_broker, &mail);
+        else
+            mail_fini(&mail);
+    }
+    if (!link)
+        broker_lost(world->broker, letter->side, &letter->peer);
+    turns_fini(&turns);
+}
+
 static void
 deliver(struct world *world, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct letter *letter = &world->outbox.letters[i];
-        struct wire_link *link = wire_link_of(world, letter);
-        struct mail mail = { .side = letter->side };
-
-        judge_letter(world, letter);
-        if (!link) {
-            broker_lost(world->broker, letter->side, &letter->peer);
-            continue;
-        }
-        buf_add_slice(&mail.head, buf_slice(&letter->head));
-        buf_add_slice(&mail.body, buf_slice(&letter->body));
-        pipe_push(&link->from_broker, &mail);
-    }
+    for (size_t i = 0; i < count; i++)
+        deliver_one(world, &world->outbox.letters[i]);
     outbox_reset(&world->outbox);
 }
 
@@ -221,6 +238,49 @@ commit(struct world *world)
     return 0;
 }
 
+/* How many messages a worker has sent as one `turn`: what it said in a row of
+ * starts and results, or only the first. */
+static size_t
+count_folded(struct world *world, const struct mail *mails, size_t count)
+{
+    size_t folded = 1;
+
+    if (mails[0].side != SIDE_WORKERS || !fold_takes(buf_slice(&mails[0].head)))
+        return 1;
+    while (folded < count && dice_once_in(&world->dice, 2) &&
+           memcmp(&mails[folded].peer, &mails[0].peer, sizeof(mails[0].peer)) ==
+               0 &&
+           mails[folded].side == SIDE_WORKERS &&
+           fold_takes(buf_slice(&mails[folded].head))) {
+        folded++;
+    }
+    return folded;
+}
+
+/* Applies the next message, which may be some of those that were said. Returns
+ * how many. */
+static size_t
+apply(struct world *world, struct mail *mails, size_t count)
+{
+    size_t folded = count_folded(world, mails, count);
+    struct message message = mail_message(&mails[0]);
+    struct buf head = { 0 };
+    struct fold fold = { 0 };
+
+    for (size_t i = 0; folded > 1 && i < folded; i++)
+        fold_add(&fold, buf_slice(&mails[i].head), buf_slice(&mails[i].body));
+    if (folded > 1) {
+        fold_print(&fold, &head);
+        message.head = buf_slice(&head);
+        message.body = buf_slice(&fold.body);
+    }
+    broker_apply(world->broker, &message, world->now_ms);
+    ahead_drop(&mails[0]);
+    fold_fini(&fold);
+    buf_fini(&head);
+    return folded;
+}
+
 static int
 transact(struct world *world, struct mail *mails, size_t count)
 {
@@ -238,12 +298,8 @@ transact(struct world *world, struct mail *mails, size_t count)
     ahead_read(world, mails, count);
     for (size_t i = 0; (link = wire_link_at(world, i)); i++)
         ahead_read(world, link->to_broker.mails, link->to_broker.count);
-    for (size_t i = 0; i < count; i++) {
-        struct message message = mail_message(&mails[i]);
-
-        broker_apply(world->broker, &message, world->now_ms);
-        ahead_drop(&mails[i]);
-    }
+    for (size_t i = 0; i < count;)
+        i += apply(world, mails + i, count - i);
     broker_turn(world->broker, world->now_ms);
     world->wake_ms = broker_next_ms(world->broker);
     if (world->wake_ms < world->now_ms)
