@@ -37,9 +37,9 @@ LIBRARY := $(addprefix submit/,sheaf.c upload.c opening.c connection.c \
 
 PKGS := libcrypto libxxhash icu-uc icu-i18n inih libcjson libzmq libcurl uuid \
     libmicrohttpd libzstd
-LIBS_base = $(call pkg,--libs,libcrypto libxxhash icu-uc inih) -lm
+LIBS_base = $(call pkg,--libs,libcrypto libxxhash icu-uc inih libzstd) -lm
 LIBS_wire = $(call pkg,--libs,libcjson libzmq)
-LIBS_queue = $(call pkg,--libs,icu-i18n uuid libzstd) -llmdb
+LIBS_queue = $(call pkg,--libs,icu-i18n uuid) -llmdb
 LIBS_worker = $(call pkg,--libs,libcurl uuid)
 LIBS_submit = $(call pkg,--libs,uuid)
 LIBS_http = $(call pkg,--libs,libmicrohttpd)

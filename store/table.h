@@ -9,11 +9,11 @@
 #define STORE_TABLE_H
 
 #include "base/digest.h"
+#include "base/pack.h"
 #include "store/delivery.h"
 #include "store/engine.h"
 #include "store/file.h"
 #include "store/keybook.h"
-#include "store/pack.h"
 #include "store/record.h"
 #include "store/store.h"
 

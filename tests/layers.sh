@@ -23,6 +23,7 @@ openssl/      base/digest.c
 xxhash.h      base/digest.c
 unicode/      base/text.c queue/window.c tests/
 ini.h         base/conf.c
+zstd.h        base/pack.c
 cjson/        queue/ worker/ submit/ tests/
 uuid/         queue/ worker/ submit/ tests/
 '

@@ -7,8 +7,8 @@
  * their pages.
  */
 /* SPDX-License-Identifier: MIT */
-#ifndef STORE_PACK_H
-#define STORE_PACK_H
+#ifndef BASE_PACK_H
+#define BASE_PACK_H
 
 #include "base/buf.h"
 

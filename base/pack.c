@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "store/pack.h"
+#include "base/pack.h"
 
 #include <stdlib.h>
 #include <string.h>
