@@ -1,12 +1,13 @@
 /*
  * broker.h - the core of sheafd: messages in, decisions, messages out
  *
- * A pure machine around a store. The shell (sheafd.c) begins a transaction,
+ * A pure machine around a store. The shell (shell.c) begins a transaction,
  * applies what has arrived, lets what is due happen, commits, and only then
  * sends what is in the outbox. The core opens no socket, reads no clock, starts
  * no thread, and draws its chance from a seed.
  *
  *   store_begin
+ *     broker_may_gather …   chunks that are to be read before their turn
  *     broker_apply …     one message each, more while broker_patience_ms
  *     broker_turn        what is due, and what can be leased
  *   store_commit

@@ -15,38 +15,76 @@ parcel_message(const struct parcel *parcel)
     return (struct message){ .side = parcel->side,
                              .peer = &parcel->peer,
                              .head = buf_slice(&parcel->head),
-                             .body = buf_slice(&parcel->body) };
+                             .body = buf_slice(&parcel->body),
+                             .gathered = parcel->order
+                                             ? &parcel->order->gathered
+                                             : NULL };
+}
+
+void
+parcel_close_order(struct parcel *parcel, struct reader *reader)
+{
+    if (parcel->order)
+        reader_close(reader, parcel->order);
+    parcel->order = NULL;
 }
 
 void
 parcels_init(struct parcels *parcels, size_t items_max, size_t bytes_max)
 {
+    size_t all = 2 * items_max; /* each has an item at least */
+
     assert(items_max > 0);
     *parcels =
         (struct parcels){ .items_max = items_max, .bytes_max = bytes_max };
-    parcels->list = mem_zalloc(items_max, sizeof(parcels->list[0]));
+    parcels->all = mem_zalloc(all, sizeof(parcels->all[0]));
+    parcels->spare = mem_zalloc(all, sizeof(struct parcel *));
+    parcels->waiting.list = mem_zalloc(items_max, sizeof(struct parcel *));
+    parcels->taken.list = mem_zalloc(items_max, sizeof(struct parcel *));
 }
 
 void
 parcels_fini(struct parcels *parcels)
 {
-    for (size_t i = 0; parcels->list && i < parcels->items_max; i++) {
-        buf_fini(&parcels->list[i].head);
-        buf_fini(&parcels->list[i].body);
+    for (size_t i = 0; i < parcels->used_count; i++) {
+        buf_fini(&parcels->all[i].head);
+        buf_fini(&parcels->all[i].body);
     }
-    free(parcels->list);
+    free(parcels->all);
+    free(parcels->spare);
+    free(parcels->waiting.list);
+    free(parcels->taken.list);
     *parcels = (struct parcels){ 0 };
 }
 
+/* The one that was used last comes first: few of them ever have large buffers. */
+static struct parcel *
+open_parcel(struct parcels *parcels)
+{
+    if (parcels->spare_count > 0)
+        return parcels->spare[--parcels->spare_count];
+    assert(parcels->used_count < 2 * parcels->items_max);
+    return &parcels->all[parcels->used_count++];
+}
+
 /* Large buffers are given back, so that one burst does not stay for ever. */
+static void
+close_parcel(struct parcels *parcels, struct parcel *parcel)
+{
+    assert(!parcel->order);
+    if (parcel->body.capacity > BODY_KEEP_BYTES_MAX)
+        buf_fini(&parcel->body);
+    parcels->spare[parcels->spare_count++] = parcel;
+}
+
 void
 parcels_reset(struct parcels *parcels)
 {
-    for (size_t i = 0; i < parcels->count; i++) {
-        if (parcels->list[i].body.capacity > BODY_KEEP_BYTES_MAX)
-            buf_fini(&parcels->list[i].body);
-    }
-    parcels->count = parcels->items = parcels->bytes = 0;
+    struct parcel_row *taken = &parcels->taken;
+
+    for (size_t i = taken->count; i > 0; i--)
+        close_parcel(parcels, taken->list[i - 1]);
+    taken->count = taken->items = taken->bytes = 0;
 }
 
 /* What a message weighs in a transaction: its drafts, one a line of its body; or
@@ -70,11 +108,30 @@ count_items(const struct parcel *parcel)
     return count;
 }
 
+static bool
+is_full(const struct parcels *parcels, const struct parcel_row *row)
+{
+    return row->items >= parcels->items_max || row->bytes >= parcels->bytes_max;
+}
+
 bool
 parcels_are_full(const struct parcels *parcels)
 {
-    return parcels->items >= parcels->items_max ||
-           parcels->bytes >= parcels->bytes_max;
+    return is_full(parcels, &parcels->taken);
+}
+
+bool
+parcels_have_room(const struct parcels *parcels)
+{
+    return !is_full(parcels, &parcels->waiting);
+}
+
+static void
+add(struct parcel_row *row, struct parcel *parcel)
+{
+    row->list[row->count++] = parcel;
+    row->items += parcel->items;
+    row->bytes += parcel->head.bytes + parcel->body.bytes;
 }
 
 size_t
@@ -83,23 +140,111 @@ parcels_receive(struct parcels *parcels, struct link *const links[2])
     size_t bad = 0;
 
     for (int side = 0; side < 2; side++) {
-        while (!parcels_are_full(parcels)) {
-            struct parcel *parcel = &parcels->list[parcels->count];
+        while (parcels_have_room(parcels)) {
+            struct parcel *parcel = open_parcel(parcels);
             int rc = link_recv(links[side], &parcel->peer, &parcel->head,
                                &parcel->body);
 
-            if (rc == 1)
-                break;
-            if (rc < 0) {
+            if (rc != 0) {
+                close_parcel(parcels, parcel);
+                if (rc == 1)
+                    break;
                 bad++;
                 continue;
             }
             parcel->side = (enum side)side;
-            parcels->bytes += parcel->head.bytes + parcel->body.bytes;
+            parcel->was_offered = false;
             parcel->items = count_items(parcel);
-            parcels->items += parcel->items;
-            parcels->count++;
+            add(&parcels->waiting, parcel);
         }
     }
     return bad;
+}
+
+/* False: the reader takes no more orders now. */
+static bool
+offer(struct parcel *parcel, struct reader *reader, struct broker *broker)
+{
+    struct message message = parcel_message(parcel);
+    struct order *order;
+    struct slice options;
+    uint64_t batch;
+
+    if (!broker_may_gather(broker, &message, &batch, &options) ||
+        options.bytes > READER_OPTIONS_BYTES_MAX) {
+        return true;
+    }
+    order = reader_open(reader);
+    if (!order)
+        return false;
+    order->batch = batch;
+    order->body = message.body;
+    buf_add_slice(&order->options, options);
+    parcel->order = order;
+    reader_give(reader, order);
+    return true;
+}
+
+void
+parcels_offer(struct parcels *parcels, struct reader *reader,
+              struct broker *broker)
+{
+    struct parcel_row *row = &parcels->waiting;
+
+    /* Beside the only one there would be nothing to do but wait for it. */
+    if (row->count == 1 && parcels->taken.count == 0)
+        return;
+    for (size_t i = 0; i < row->count; i++) {
+        struct parcel *parcel = row->list[i];
+
+        if (parcel->was_offered || parcel->side != SIDE_CLIENTS ||
+            parcel->body.bytes < PARCEL_AHEAD_BYTES_MIN) {
+            continue;
+        }
+        if (!offer(parcel, reader, broker))
+            return;
+        parcel->was_offered = true;
+    }
+}
+
+static bool
+is_sender(const struct parcel *a, const struct parcel *b)
+{
+    return a->side == b->side && a->peer.bytes == b->peer.bytes &&
+           memcmp(a->peer.id, b->peer.id, a->peer.bytes) == 0;
+}
+
+/* True if it is being read, or comes after one of the first `count` that have to
+ * wait. */
+static bool
+must_wait(const struct parcel_row *row, size_t count,
+          const struct parcel *parcel)
+{
+    if (parcel->order && !parcel->order->is_read)
+        return true;
+    for (size_t i = 0; i < count; i++) {
+        if (is_sender(row->list[i], parcel))
+            return true;
+    }
+    return false;
+}
+
+void
+parcels_take(struct parcels *parcels)
+{
+    struct parcel_row *row = &parcels->waiting;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < row->count; i++) {
+        struct parcel *parcel = row->list[i];
+
+        if (parcels_are_full(parcels) || must_wait(row, kept, parcel)) {
+            row->list[kept++] = parcel;
+            continue;
+        }
+        row->items -= parcel->items;
+        row->bytes -= parcel->head.bytes + parcel->body.bytes;
+        add(&parcels->taken, parcel);
+    }
+    row->count = kept;
 }

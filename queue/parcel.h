@@ -1,49 +1,86 @@
 /*
- * parcel.h - the messages that one transaction is to apply
+ * parcel.h - messages on their way into transactions
  *
- * Messages are taken from both links until nothing is there, or until there is
- * no room for more: a transaction has a limit for what it writes.
+ * Messages are taken from both links and wait, until there is room for them in a
+ * transaction, which has a limit for what it writes. As much as one transaction
+ * has room for waits beside it: of that, large chunks are given to the reader, so
+ * that they have been read when their turn comes. Only the messages of one peer are
+ * kept in order: others go past a chunk that is being read.
+ *
+ *   links ── parcels_receive ──► waiting ── parcels_take ──► taken ── parcels_reset
+ *                                 │    ▲
+ *                 parcels_offer   ▼    │
+ *                                 reader
  *
  * Ownership: parcels own their buffers and keep them for the next ones.
- * Threads: none.
+ * Threads: none. The reader has borrowed the body of a chunk while its order is
+ * out, and so is freed first.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_PARCEL_H
 #define QUEUE_PARCEL_H
 
 #include "queue/broker.h"
+#include "queue/reader.h"
+
+#define PARCEL_AHEAD_BYTES_MIN 8192 /* a shorter chunk is not worth a thread */
 
 /* A message that was received. */
 struct parcel {
     enum side side;
     struct link_peer peer;
     struct buf head, body;
-    size_t items; /* drafts and reports in it, or more */
+    size_t items;        /* drafts and reports in it, or more */
+    bool was_offered;    /* to the reader */
+    struct order *order; /* that it was given; NULL: it was not */
+};
+
+struct parcel_row {
+    struct parcel **list;
+    size_t count;
+    size_t items, bytes; /* that are in them */
 };
 
 struct parcels {
-    struct parcel *list;
-    size_t count;
-    size_t items, bytes;         /* that are in them */
-    size_t items_max, bytes_max; /* one message goes beyond at most */
+    struct parcel_row waiting, taken;
+    size_t items_max, bytes_max; /* of each; one message goes beyond at most */
+    struct parcel *all;          /* private, as is the rest */
+    struct parcel **spare;
+    size_t used_count, spare_count;
 };
 
 /* A parcel as the core takes it. */
 struct message parcel_message(const struct parcel *parcel);
 
-/* Empty, with room for so many drafts and reports, of so many bytes in all. */
+/* Empty, with room for so many drafts and reports, of so many bytes in all, in a
+ * transaction. */
 void parcels_init(struct parcels *parcels, size_t items_max, size_t bytes_max);
 void parcels_fini(struct parcels *parcels);
 
-/* Forgets what was received. */
+/* Forgets what was taken. */
 void parcels_reset(struct parcels *parcels);
 
-/* True if there is no room for more: what has arrived since waits for the next
- * transaction, however long one looks. */
+/* True if a transaction has no room for more: what waits is for the next one,
+ * however long one looks. */
 bool parcels_are_full(const struct parcels *parcels);
 
-/* Takes what has arrived at the links (by side), behind what is there. Returns
- * how many messages were none. */
+/* True if more can be received. */
+bool parcels_have_room(const struct parcels *parcels);
+
+/* Lets what has arrived at the links (by side) wait, behind what waits already.
+ * Returns how many messages were none. */
 size_t parcels_receive(struct parcels *parcels, struct link *const links[2]);
+
+/* Gives the reader the chunks among those that wait that are worth it, within a
+ * transaction. */
+void parcels_offer(struct parcels *parcels, struct reader *reader,
+                   struct broker *broker);
+
+/* Takes what waits into the transaction, as far as there is room: but for what is
+ * being read, and what its sender has sent after that. */
+void parcels_take(struct parcels *parcels);
+
+/* What was read of a parcel was used, or is of no use. */
+void parcel_close_order(struct parcel *parcel, struct reader *reader);
 
 #endif

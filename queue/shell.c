@@ -33,6 +33,7 @@
 #define LINGER_MS       500  /* for the last answers */
 #define QUEUE_MAX       1000 /* messages held for a peer, each way */
 #define UUID_TEXT_BYTES 37
+#define READ_MS_MAX     25 /* that a commit waits for what is being read */
 #define US_A_MS         1000
 #define US_A_S          1000000
 #define NS_A_US         1000
@@ -52,6 +53,7 @@ struct shell {
     struct job *job; /* NULL: none is running */
     struct clock clock;
     struct parcels parcels;
+    struct reader *reader;
     struct muster muster;
     size_t items; /* applied in this transaction */
     char own[UUID_TEXT_BYTES];
@@ -102,7 +104,7 @@ read_clocks(struct shell *shell)
     return now_ms;
 }
 
-/* Takes what has arrived, as far as one transaction has room for it. */
+/* Takes what has arrived, as far as there is room for it. */
 static void
 receive(struct shell *shell)
 {
@@ -169,16 +171,16 @@ begin(struct shell *shell, int64_t now_ms)
         fail_stop(&err);
 }
 
+/* What was read of a chunk is used up: where its transaction fails, it is read
+ * again. */
 static void
-apply(struct shell *shell, const struct parcel *parcels, size_t count,
-      int64_t now_ms)
+apply(struct shell *shell, struct parcel *parcel, int64_t now_ms)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct message message = parcel_message(&parcels[i]);
+    struct message message = parcel_message(parcel);
 
-        shell->items += parcels[i].items;
-        broker_apply(shell->broker, &message, now_ms);
-    }
+    shell->items += parcel->items;
+    broker_apply(shell->broker, &message, now_ms);
+    parcel_close_order(parcel, shell->reader);
 }
 
 /* Ends a transaction with what is due, by `work`. 0, or why it failed; then
@@ -210,14 +212,14 @@ transact_each(struct shell *shell, int64_t now_ms)
     struct err none = { 0 };
 
     broker_hold(shell->broker, now_ms + 1);
-    for (size_t i = 0; i < shell->parcels.count; i++) {
-        const struct parcel *parcel = &shell->parcels.list[i];
+    for (size_t i = 0; i < shell->parcels.taken.count; i++) {
+        struct parcel *parcel = shell->parcels.taken.list[i];
         struct message message = parcel_message(parcel);
         struct err err = { 0 };
         int rc;
 
         begin(shell, now_ms);
-        apply(shell, parcel, 1, now_ms);
+        apply(shell, parcel, now_ms);
         rc = commit(shell, now_ms, broker_turn, &err);
         if (rc == 0)
             continue;
@@ -235,15 +237,18 @@ transact_each(struct shell *shell, int64_t now_ms)
     (void)commit(shell, now_ms, broker_relieve, &none);
 }
 
-/* Lets time pass, unless a client has something to say: workers would wake us
- * with each result, and each of them would be read by itself. False if a signal
- * has come. */
+/* Lets time pass, unless a client has something to say, or a chunk has been read:
+ * workers would wake us with each result, and each of them would be read by itself.
+ * Where there is no room for what clients say, they would wake us all the time.
+ * False if a signal has come. */
 static bool
 rest(struct shell *shell, int64_t wait_us)
 {
+    bool has_room = parcels_have_room(&shell->parcels);
     struct pollfd fds[] = {
-        { link_fd(shell->links[SIDE_CLIENTS]), POLLIN, 0 },
+        { has_room ? link_fd(shell->links[SIDE_CLIENTS]) : -1, POLLIN, 0 },
         { shell->signal_fd, POLLIN, 0 },
+        { reader_fd(shell->reader), POLLIN, 0 },
     };
     struct timespec wait = { .tv_sec = wait_us / US_A_S,
                              .tv_nsec = wait_us % US_A_S * NS_A_US };
@@ -252,19 +257,66 @@ rest(struct shell *shell, int64_t wait_us)
     return fds[1].revents == 0;
 }
 
-/* Applies what was received, from one message on; whoever has something written
- * has sent a body. */
+/* Gives the reader what is worth it, and takes back what it has read. */
 static void
-apply_from(struct shell *shell, size_t first, int64_t now_ms)
+tend_reader(struct shell *shell)
 {
-    const struct parcel *parcels = shell->parcels.list + first;
-    size_t count = shell->parcels.count - first;
+    parcels_offer(&shell->parcels, shell->reader, shell->broker);
+    (void)reader_take(shell->reader);
+}
 
-    for (size_t i = 0; i < count; i++) {
-        if (parcels[i].side == SIDE_CLIENTS && parcels[i].body.bytes > 0)
-            muster_note(&shell->muster, &parcels[i].peer);
+/* Takes what waits and can be taken, and applies it; whoever has something written
+ * has sent a body. True if more may have come meanwhile. */
+static bool
+take_some(struct shell *shell, int64_t now_ms)
+{
+    const struct parcel_row *taken = &shell->parcels.taken;
+    size_t first = taken->count;
+    bool was_any_read = false;
+
+    parcels_take(&shell->parcels);
+    for (size_t i = first; i < taken->count; i++) {
+        struct parcel *parcel = taken->list[i];
+        bool was_read = parcel->order != NULL;
+
+        if (parcel->side == SIDE_CLIENTS && parcel->body.bytes > 0)
+            muster_note(&shell->muster, &parcel->peer);
+        apply(shell, parcel, now_ms);
+        /* The reader is not to run out of work meanwhile, nor during the flush. */
+        if (was_read) {
+            receive(shell);
+            tend_reader(shell);
+            was_any_read = true;
+        }
     }
-    apply(shell, parcels, count, now_ms);
+    return was_any_read;
+}
+
+/* Applies what has arrived, and has been read where it is to be. */
+static void
+take(struct shell *shell, int64_t now_ms)
+{
+    tend_reader(shell);
+    while (take_some(shell, now_ms) && !parcels_are_full(&shell->parcels))
+        ;
+}
+
+/* Lets chunks that are being read come into the transaction, one by one, as they
+ * have been read. Returns the time. */
+static int64_t
+await_reader(struct shell *shell, int64_t now_ms)
+{
+    int64_t until_ms = now_ms + READ_MS_MAX;
+
+    while (shell->parcels.waiting.count > 0 &&
+           !parcels_are_full(&shell->parcels) && now_ms < until_ms) {
+        if (!rest(shell, (until_ms - now_ms) * US_A_MS))
+            break;
+        receive(shell);
+        now_ms = read_clocks(shell);
+        take(shell, now_ms);
+    }
+    return now_ms;
 }
 
 /* Lets the clients that are about to write again come into the transaction. */
@@ -280,12 +332,10 @@ await_clients(struct shell *shell, int64_t now_ms)
         until_us = clock_mono_us() + gather_us;
     while (waits && left_us > 0 && muster_missing(&shell->muster) > 0 &&
            !parcels_are_full(&shell->parcels)) {
-        size_t count = shell->parcels.count;
-
         if (!rest(shell, left_us))
             break;
         receive(shell);
-        apply_from(shell, count, now_ms);
+        take(shell, now_ms);
         left_us = until_us - clock_mono_us();
     }
     muster_close(&shell->muster, waits, present);
@@ -300,7 +350,6 @@ await_more(struct shell *shell, int64_t now_ms)
 
     /* Without room, what comes would wake it up all the time, for nothing. */
     while (!parcels_are_full(&shell->parcels)) {
-        size_t count = shell->parcels.count;
         int64_t wait_ms = broker_patience_ms(shell->broker);
 
         if (broker_next_ms(shell->broker) < until_ms)
@@ -311,7 +360,7 @@ await_more(struct shell *shell, int64_t now_ms)
             break;
         receive(shell);
         now_ms = read_clocks(shell);
-        apply_from(shell, count, now_ms);
+        take(shell, now_ms);
     }
     return now_ms;
 }
@@ -322,7 +371,8 @@ turn(struct shell *shell, int64_t now_ms)
     struct err err = { 0 };
 
     begin(shell, now_ms);
-    apply_from(shell, 0, now_ms);
+    take(shell, now_ms);
+    now_ms = await_reader(shell, now_ms);
     await_clients(shell, now_ms);
     now_ms = await_more(shell, now_ms);
     if (commit(shell, now_ms, broker_turn, &err) == 0)
@@ -364,7 +414,14 @@ is_over(struct shell *shell, int64_t now_ms)
 
 /* ---- waiting ---- */
 
-enum { POLL_SIGNALS, POLL_CLIENTS, POLL_WORKERS, POLL_PARENT, POLL_COUNT };
+enum {
+    POLL_SIGNALS,
+    POLL_CLIENTS,
+    POLL_WORKERS,
+    POLL_PARENT,
+    POLL_READER,
+    POLL_COUNT
+};
 
 static int
 timeout_ms(struct shell *shell, int64_t now_ms)
@@ -409,9 +466,10 @@ take_signal(struct shell *shell, int number, int64_t now_ms)
     return true;
 }
 
-/* Waits until something is to be done. False: end at once. */
+/* Waits until something is to be done, or only looks whether there is. False: end
+ * at once. */
 static bool
-wait_for_work(struct shell *shell, int64_t now_ms)
+wait_for_work(struct shell *shell, bool waits, int64_t now_ms)
 {
     struct pollfd fds[POLL_COUNT] = {
         [POLL_SIGNALS] = { shell->signal_fd, POLLIN, 0 },
@@ -419,8 +477,9 @@ wait_for_work(struct shell *shell, int64_t now_ms)
         [POLL_WORKERS] = { link_fd(shell->links[SIDE_WORKERS]), POLLIN, 0 },
         [POLL_PARENT] = { shell->is_draining ? -1 : shell->options->parent_fd,
                           POLLIN, 0 },
+        [POLL_READER] = { reader_fd(shell->reader), POLLIN, 0 },
     };
-    int rc = poll(fds, POLL_COUNT, timeout_ms(shell, now_ms));
+    int rc = poll(fds, POLL_COUNT, waits ? timeout_ms(shell, now_ms) : 0);
 
     if (rc < 0) {
         if (errno != EINTR)
@@ -598,6 +657,9 @@ set_up(struct shell *shell, struct err *err)
     if (rc < 0)
         return rc;
     open_keeper(shell);
+    shell->reader = reader_new(shell->conf, err);
+    if (!shell->reader)
+        return err->code;
     parcels_init(&shell->parcels, (size_t)shell->conf->commit_items_max,
                  (size_t)shell->conf->commit_bytes_max);
     rc = home_publish(shell->home, shell->endpoint.data, err);
@@ -615,6 +677,7 @@ shell_close(struct shell *shell)
 {
     if (!shell)
         return;
+    reader_free(shell->reader);
     job_free(shell->job);
     keeper_free(shell->keeper);
     alarm_free(shell->alarm);
@@ -661,7 +724,7 @@ shell_run(struct shell *shell)
         parcels_reset(&shell->parcels);
         receive(shell);
         now_ms = read_clocks(shell);
-        if (shell->parcels.count > 0 ||
+        if (shell->parcels.waiting.count > 0 ||
             broker_next_ms(shell->broker) <= now_ms ||
             shell->look_ms <= now_ms) {
             turn(shell, now_ms);
@@ -675,10 +738,9 @@ shell_run(struct shell *shell)
             if (home_check(shell->home, &err) < 0)
                 fail_stop(&err);
         }
-        /* What came during the turn is taken before any waiting. */
-        if (shell->parcels.count > 0)
-            continue;
-        if (!wait_for_work(shell, now_ms))
+        /* What came during the turn is taken before any waiting; but a signal is
+         * heard also where that never ends. */
+        if (!wait_for_work(shell, shell->parcels.taken.count == 0, now_ms))
             return;
     }
 }

@@ -10,7 +10,7 @@ TestSuite(parcel, .timeout = 30);
 #define WAIT_MS   10000
 
 static struct link_context *context;
-static struct link *links[2], *client;
+static struct link *links[2], *client, *other;
 static struct parcels parcels;
 
 static void
@@ -22,9 +22,11 @@ set_up(void)
     links[SIDE_CLIENTS] = link_bind(context, "inproc://clients", limits, NULL);
     links[SIDE_WORKERS] = link_bind(context, "inproc://workers", limits, NULL);
     client = link_connect(context, "inproc://clients", limits, NULL);
+    other = link_connect(context, "inproc://clients", limits, NULL);
     cr_assert_not_null(links[SIDE_CLIENTS]);
     cr_assert_not_null(links[SIDE_WORKERS]);
     cr_assert_not_null(client);
+    cr_assert_not_null(other);
 }
 
 static void
@@ -32,27 +34,39 @@ tear_down(void)
 {
     parcels_fini(&parcels);
     link_close(client, 0);
+    link_close(other, 0);
     link_close(links[SIDE_CLIENTS], 0);
     link_close(links[SIDE_WORKERS], 0);
     link_context_free(context);
 }
 
 static void
-say(int count, const char *body)
+say(struct link *link, int count, const char *body)
 {
     for (int i = 0; i < count; i++)
-        cr_assert_eq(link_send(client, NULL, slice_of("{}"), slice_of(body)),
-                     0);
+        cr_assert_eq(link_send(link, NULL, slice_of("{}"), slice_of(body)), 0);
 }
 
-/* Waits until the clients' link may have something. */
+/* Receives until so many wait. */
 static void
-receive(void)
+receive(size_t count)
 {
     struct pollfd fd = { link_fd(links[SIDE_CLIENTS]), POLLIN, 0 };
 
-    cr_assert_geq(poll(&fd, 1, WAIT_MS), 0);
     cr_assert_eq(parcels_receive(&parcels, links), 0);
+    while (parcels.waiting.count < count) {
+        cr_assert_geq(poll(&fd, 1, WAIT_MS), 0);
+        cr_assert_eq(parcels_receive(&parcels, links), 0);
+    }
+    cr_expect_eq(parcels.waiting.count, count, "got %zu",
+                 parcels.waiting.count);
+}
+
+static void
+expect_taken(size_t nth, const char *body)
+{
+    cr_assert_lt(nth, parcels.taken.count);
+    cr_expect_str_eq(parcels.taken.list[nth]->body.data, body);
 }
 
 /* A line is a draft, so a message of two weighs twice. */
@@ -60,18 +74,26 @@ Test(parcel, takes_as_many_items_as_a_transaction_may_have, .init = set_up,
      .fini = tear_down)
 {
     parcels_init(&parcels, ITEMS_MAX, 1000);
-    say(4, "a\nb");
-    receive();
-    cr_expect_eq(parcels.count, 3);
-    cr_expect_eq(parcels.items, 6);
+    say(client, 7, "a\nb");
+    receive(3);
+    cr_expect_not(parcels_have_room(&parcels));
+    cr_expect_not(parcels_are_full(&parcels));
+    parcels_take(&parcels);
+    cr_expect_eq(parcels.taken.count, 3);
+    cr_expect_eq(parcels.taken.items, 6);
     cr_expect(parcels_are_full(&parcels));
-    receive();
-    cr_expect_eq(parcels.count, 3, "there is no room");
+    /* As much again waits beside it, and no more. */
+    receive(3);
+    cr_expect_not(parcels_have_room(&parcels));
+    parcels_take(&parcels);
+    cr_expect_eq(parcels.taken.count, 3, "there is no room");
     parcels_reset(&parcels);
     cr_expect_not(parcels_are_full(&parcels));
-    receive();
-    cr_expect_eq(parcels.count, 1, "what had no room waits for the next one");
-    cr_expect_not(parcels_are_full(&parcels));
+    parcels_take(&parcels);
+    cr_expect_eq(parcels.taken.count, 3);
+    cr_expect_eq(parcels.waiting.count, 0);
+    receive(1);
+    cr_expect(parcels_have_room(&parcels));
 }
 
 /* So does a turn of a worker's with two results; its starts weigh nothing. */
@@ -111,8 +133,71 @@ Test(parcel, takes_as_many_bytes_as_a_transaction_may_have, .init = set_up,
      .fini = tear_down)
 {
     parcels_init(&parcels, 100, 20);
-    say(4, "12345678");
-    receive();
-    cr_expect_eq(parcels.count, 2);
+    say(client, 4, "12345678");
+    receive(2);
+    parcels_take(&parcels);
+    cr_expect_eq(parcels.taken.count, 2);
     cr_expect(parcels_are_full(&parcels));
+}
+
+/* An order of nobody's, which stands for one that the reader has. */
+static struct order order;
+
+static void
+give_to_reader(size_t nth)
+{
+    order = (struct order){ .batch = 1 };
+    parcels.waiting.list[nth]->order = &order;
+}
+
+Test(parcel, goes_past_what_is_read_but_for_its_sender, .init = set_up,
+     .fini = tear_down)
+{
+    parcels_init(&parcels, 100, 1000);
+    say(client, 1, "first");
+    receive(1);
+    say(client, 1, "chunk");
+    receive(2);
+    say(client, 1, "behind it");
+    receive(3);
+    say(other, 1, "another's");
+    receive(4);
+    give_to_reader(1);
+    parcels_take(&parcels);
+    cr_assert_eq(parcels.taken.count, 2);
+    expect_taken(0, "first");
+    expect_taken(1, "another's");
+    cr_expect_eq(parcels.waiting.count, 2);
+    parcels_take(&parcels);
+    cr_expect_eq(parcels.taken.count, 2, "it is still being read");
+    order.is_read = true;
+    parcels_take(&parcels);
+    cr_assert_eq(parcels.taken.count, 4);
+    expect_taken(2, "chunk");
+    expect_taken(3, "behind it");
+    cr_expect_eq(parcel_message(parcels.taken.list[2]).gathered,
+                 &order.gathered);
+    parcels.taken.list[2]->order = NULL;
+}
+
+Test(parcel, what_waits_is_counted_until_it_is_taken, .init = set_up,
+     .fini = tear_down)
+{
+    parcels_init(&parcels, 100, 1000);
+    say(client, 2, "a\nb");
+    receive(2);
+    give_to_reader(1);
+    cr_expect_eq(parcels.waiting.items, 4);
+    cr_expect_eq(parcels.waiting.bytes, 10);
+    parcels_take(&parcels);
+    cr_expect_eq(parcels.waiting.items, 2);
+    cr_expect_eq(parcels.waiting.bytes, 5);
+    cr_expect_eq(parcels.taken.bytes, 5);
+    order.is_read = true;
+    parcels_take(&parcels);
+    cr_expect_eq(parcels.waiting.items, 0);
+    cr_expect_eq(parcels.taken.items, 4);
+    parcels.taken.list[1]->order = NULL;
+    parcels_reset(&parcels);
+    cr_expect_eq(parcels.taken.bytes, 0);
 }
