@@ -13,30 +13,22 @@
 #include <unistd.h>
 #include <uuid/uuid.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/program.h"
 #include "base/runtime.h"
 #include "queue/alarm.h"
-#include "queue/broker.h"
 #include "queue/job.h"
 #include "queue/keeper.h"
-#include "queue/muster.h"
-#include "queue/parcel.h"
+#include "queue/transaction.h"
 #include "store/home.h"
 
 #define EXIT_DAMAGED    9
 #define LOOK_MS         200 /* between looks at the workers */
-#define HOLD_MS         200 /* until what found no room is tried again */
 #define HOME_CHECK_MS   5000
 #define LINGER_MS       500  /* for the last answers */
 #define QUEUE_MAX       1000 /* messages held for a peer, each way */
 #define UUID_TEXT_BYTES 37
-#define READ_MS_MAX     25 /* that a commit waits for what is being read */
-#define US_A_MS         1000
-#define US_A_S          1000000
-#define NS_A_US         1000
 
 struct shell {
     const struct shell_options *options; /* borrowed */
@@ -52,335 +44,36 @@ struct shell {
     struct alarm *alarm;
     struct job *job; /* NULL: none is running */
     struct clock clock;
-    struct parcels parcels;
     struct reader *reader;
-    struct muster muster;
-    size_t items; /* applied in this transaction */
+    struct transaction transaction;
     char own[UUID_TEXT_BYTES];
     char host[UUID_TEXT_BYTES]; /* the id of its boot: workers tell theirs */
     struct buf endpoint, endpoint_workers;
     int signal_fd;
     int64_t look_ms, home_check_ms;
-    bool is_short; /* there is no room for what is due */
     bool is_draining;
     int64_t drain_until_ms;
 };
 
-/* ---- one turn ---- */
-
-/* The outcome of what was not committed is unknown: say nothing, and end. */
-static void
-fail_stop(const struct err *err)
-{
-    log_fatal("event=store_failed reason=\"%s\"", err->msg);
-}
+/* ---- what a turn asks for ---- */
 
 static void
-send_letters(struct shell *shell)
+look(void *context, int64_t now_ms)
 {
-    for (size_t i = 0; i < shell->outbox.count; i++) {
-        struct letter *letter = &shell->outbox.letters[i];
-        int rc = link_give(shell->links[letter->side], &letter->peer,
-                           buf_slice(&letter->head), &letter->body);
+    struct shell *shell = context;
 
-        if (rc == E_UNREACHABLE)
-            broker_lost(shell->broker, letter->side, &letter->peer);
-        else if (rc < 0)
-            log_warn("event=answer_dropped reason=\"%s\"", err_text(rc));
-    }
-    outbox_reset(&shell->outbox);
-}
-
-/* Reads the clocks, once a turn: the store keeps what they show, and the core is
- * told how far the wall clock is from its time. */
-static int64_t
-read_clocks(struct shell *shell)
-{
-    struct clock_mark mark = clock_look(&shell->clock);
-    int64_t now_ms = clock_at_ms(&shell->clock, &mark);
-
-    store_mark(shell->store, &mark);
-    broker_note_wall(shell->broker, mark.wall_ms - now_ms);
-    return now_ms;
-}
-
-/* Takes what has arrived, as far as there is room for it. */
-static void
-receive(struct shell *shell)
-{
-    size_t bad = parcels_receive(&shell->parcels, shell->links);
-
-    for (; bad > 0; bad--)
-        broker_note_bad(shell->broker);
-}
-
-/* Makes the state in memory match the store again. */
-static void
-recover(struct shell *shell, int64_t now_ms)
-{
-    struct err err = { 0 };
-
-    outbox_reset(&shell->outbox);
-    if (broker_recover(shell->broker, now_ms, false, &err) < 0)
-        fail_stop(&err);
-}
-
-static void
-settle_and_send(struct shell *shell, int64_t now_ms)
-{
-    struct err err = { 0 };
-
-    shell->items = 0;
-    if (store_begin(shell->store, now_ms, &err) < 0)
-        fail_stop(&err);
-    broker_settle(shell->broker, now_ms);
-    store_abort(shell->store);
-    send_letters(shell);
-}
-
-static void
-look(struct shell *shell, int64_t now_ms)
-{
     if (now_ms < shell->look_ms)
         return;
     shell->look_ms = now_ms + LOOK_MS;
     keeper_look(shell->keeper, shell->broker, shell->is_draining, now_ms);
 }
 
-/* Commits, and tells the core how long it took, if there was something to
- * write. */
-static int
-flush(struct shell *shell, struct err *err)
-{
-    bool is_dirty = store_is_dirty(shell->store);
-    int64_t start_us = clock_mono_us();
-    int rc = store_commit(shell->store, err);
-
-    if (rc == 0 && is_dirty)
-        broker_note_commit(shell->broker, clock_mono_us() - start_us,
-                           shell->items);
-    return rc;
-}
-
 static void
-begin(struct shell *shell, int64_t now_ms)
+make_way(void *context)
 {
-    struct err err = { 0 };
+    struct shell *shell = context;
 
-    if (store_begin(shell->store, now_ms, &err) < 0)
-        fail_stop(&err);
-}
-
-/* What was read of a chunk is used up: where its transaction fails, it is read
- * again. */
-static void
-apply(struct shell *shell, struct parcel *parcel, int64_t now_ms)
-{
-    struct message message = parcel_message(parcel);
-
-    shell->items += parcel->items;
-    broker_apply(shell->broker, &message, now_ms);
-    parcel_close_order(parcel, shell->reader);
-}
-
-/* Ends a transaction with what is due, by `work`. 0, or why it failed; then
- * nothing of it has happened. */
-static int
-commit(struct shell *shell, int64_t now_ms,
-       void (*work)(struct broker *, int64_t), struct err *err)
-{
-    int rc;
-
-    look(shell, now_ms);
-    work(shell->broker, now_ms);
-    rc = flush(shell, err);
-    if (rc == E_IO)
-        fail_stop(err);
-    if (rc < 0)
-        recover(shell, now_ms);
-    else
-        settle_and_send(shell, now_ms);
-    return rc;
-}
-
-/* What failed together is tried one by one, so that only the message that is
- * at fault is refused; and what is due comes last, on its own, so that where
- * there is no room for it, clients can still make some. */
-static void
-transact_each(struct shell *shell, int64_t now_ms)
-{
-    struct err none = { 0 };
-
-    broker_hold(shell->broker, now_ms + 1);
-    for (size_t i = 0; i < shell->parcels.taken.count; i++) {
-        struct parcel *parcel = shell->parcels.taken.list[i];
-        struct message message = parcel_message(parcel);
-        struct err err = { 0 };
-        int rc;
-
-        begin(shell, now_ms);
-        apply(shell, parcel, now_ms);
-        rc = commit(shell, now_ms, broker_turn, &err);
-        if (rc == 0)
-            continue;
-        log_error("event=message_refused reason=\"%s\"", err.msg);
-        broker_refuse(shell->broker, &message, rc, err.msg);
-        send_letters(shell);
-    }
-    broker_hold(shell->broker, now_ms);
-    begin(shell, now_ms);
-    shell->is_short = commit(shell, now_ms, broker_turn, &none) < 0;
-    if (!shell->is_short)
-        return;
-    broker_hold(shell->broker, now_ms + HOLD_MS);
-    begin(shell, now_ms);
-    (void)commit(shell, now_ms, broker_relieve, &none);
-}
-
-/* Lets time pass, unless a client has something to say, or a chunk has been read:
- * workers would wake us with each result, and each of them would be read by itself.
- * Where there is no room for what clients say, they would wake us all the time.
- * False if a signal has come. */
-static bool
-rest(struct shell *shell, int64_t wait_us)
-{
-    bool has_room = parcels_have_room(&shell->parcels);
-    struct pollfd fds[] = {
-        { has_room ? link_fd(shell->links[SIDE_CLIENTS]) : -1, POLLIN, 0 },
-        { shell->signal_fd, POLLIN, 0 },
-        { reader_fd(shell->reader), POLLIN, 0 },
-    };
-    struct timespec wait = { .tv_sec = wait_us / US_A_S,
-                             .tv_nsec = wait_us % US_A_S * NS_A_US };
-
-    (void)ppoll(fds, sizeof(fds) / sizeof(fds[0]), &wait, NULL);
-    return fds[1].revents == 0;
-}
-
-/* Gives the reader what is worth it, and takes back what it has read. */
-static void
-tend_reader(struct shell *shell)
-{
-    parcels_offer(&shell->parcels, shell->reader, shell->broker);
-    (void)reader_take(shell->reader);
-}
-
-/* Takes what waits and can be taken, and applies it; whoever has something written
- * has sent a body. True if more may have come meanwhile. */
-static bool
-take_some(struct shell *shell, int64_t now_ms)
-{
-    const struct parcel_row *taken = &shell->parcels.taken;
-    size_t first = taken->count;
-    bool was_any_read = false;
-
-    parcels_take(&shell->parcels);
-    for (size_t i = first; i < taken->count; i++) {
-        struct parcel *parcel = taken->list[i];
-        bool was_read = parcel->order != NULL;
-
-        if (parcel->side == SIDE_CLIENTS && parcel->body.bytes > 0)
-            muster_note(&shell->muster, &parcel->peer);
-        apply(shell, parcel, now_ms);
-        /* The reader is not to run out of work meanwhile, nor during the flush. */
-        if (was_read) {
-            receive(shell);
-            tend_reader(shell);
-            was_any_read = true;
-        }
-    }
-    return was_any_read;
-}
-
-/* Applies what has arrived, and has been read where it is to be. */
-static void
-take(struct shell *shell, int64_t now_ms)
-{
-    tend_reader(shell);
-    while (take_some(shell, now_ms) && !parcels_are_full(&shell->parcels))
-        ;
-}
-
-/* Lets chunks that are being read come into the transaction, one by one, as they
- * have been read. Returns the time. */
-static int64_t
-await_reader(struct shell *shell, int64_t now_ms)
-{
-    int64_t until_ms = now_ms + READ_MS_MAX;
-
-    while (shell->parcels.waiting.count > 0 &&
-           !parcels_are_full(&shell->parcels) && now_ms < until_ms) {
-        if (!rest(shell, (until_ms - now_ms) * US_A_MS))
-            break;
-        receive(shell);
-        now_ms = read_clocks(shell);
-        take(shell, now_ms);
-    }
-    return now_ms;
-}
-
-/* Lets the clients that are about to write again come into the transaction. */
-static void
-await_clients(struct shell *shell, int64_t now_ms)
-{
-    int64_t gather_us = shell->conf->commit_gather_us;
-    size_t present = shell->muster.present;
-    bool waits = gather_us > 0 && muster_missing(&shell->muster) > 0;
-    int64_t left_us = gather_us, until_us = 0;
-
-    if (waits)
-        until_us = clock_mono_us() + gather_us;
-    while (waits && left_us > 0 && muster_missing(&shell->muster) > 0 &&
-           !parcels_are_full(&shell->parcels)) {
-        if (!rest(shell, left_us))
-            break;
-        receive(shell);
-        take(shell, now_ms);
-        left_us = until_us - clock_mono_us();
-    }
-    muster_close(&shell->muster, waits, present);
-}
-
-/* Lets more reports come into a transaction while the broker thinks that they
- * will: a flush costs more than all that is written with it. Returns the time. */
-static int64_t
-await_more(struct shell *shell, int64_t now_ms)
-{
-    int64_t until_ms = now_ms + shell->conf->commit_window_ms;
-
-    /* Without room, what comes would wake it up all the time, for nothing. */
-    while (!parcels_are_full(&shell->parcels)) {
-        int64_t wait_ms = broker_patience_ms(shell->broker);
-
-        if (broker_next_ms(shell->broker) < until_ms)
-            until_ms = broker_next_ms(shell->broker);
-        if (wait_ms > until_ms - now_ms)
-            wait_ms = until_ms - now_ms;
-        if (wait_ms <= 0 || !rest(shell, wait_ms * US_A_MS))
-            break;
-        receive(shell);
-        now_ms = read_clocks(shell);
-        take(shell, now_ms);
-    }
-    return now_ms;
-}
-
-static void
-turn(struct shell *shell, int64_t now_ms)
-{
-    struct err err = { 0 };
-
-    begin(shell, now_ms);
-    take(shell, now_ms);
-    now_ms = await_reader(shell, now_ms);
-    await_clients(shell, now_ms);
-    now_ms = await_more(shell, now_ms);
-    if (commit(shell, now_ms, broker_turn, &err) == 0)
-        return;
     job_stop(shell->job, E_FULL, "a commit needed the pages that it kept");
-    if (!shell->is_short)
-        log_warn("event=commit_failed reason=\"%s\"", err.msg);
-    transact_each(shell, now_ms);
 }
 
 /* ---- the end ---- */
@@ -388,19 +81,15 @@ turn(struct shell *shell, int64_t now_ms)
 static void
 start_drain(struct shell *shell, const char *why, int64_t now_ms)
 {
-    struct err err = { 0 };
-
     if (shell->is_draining)
         return;
     log_info("event=draining reason=\"%s\"", why);
     shell->is_draining = true;
     job_stop(shell->job, E_DRAINING, "the broker shuts down");
     shell->drain_until_ms = now_ms + shell->conf->drain_ms;
-    if (store_begin(shell->store, now_ms, &err) < 0)
-        fail_stop(&err);
+    transaction_begin(&shell->transaction, now_ms);
     broker_drain(shell->broker, shell->own);
-    store_abort(shell->store);
-    send_letters(shell);
+    transaction_send(&shell->transaction);
 }
 
 static bool
@@ -440,13 +129,9 @@ timeout_ms(struct shell *shell, int64_t now_ms)
 static void
 reload(struct shell *shell, int64_t now_ms)
 {
-    struct err err = { 0 };
-
-    if (store_begin(shell->store, now_ms, &err) < 0)
-        fail_stop(&err);
+    transaction_begin(&shell->transaction, now_ms);
     broker_reload(shell->broker);
-    store_abort(shell->store);
-    send_letters(shell);
+    transaction_send(&shell->transaction);
 }
 
 /* False: end at once. */
@@ -596,7 +281,23 @@ open_broker(struct shell *shell, struct err *err)
     uuid_unparse_lower(shell->clock.boot, shell->host);
     shell->broker = broker_new(&env);
     shell->alarm = alarm_new(shell->conf);
-    return broker_recover(shell->broker, read_clocks(shell), true, err);
+    shell->reader = reader_new(shell->conf, err);
+    if (!shell->reader)
+        return err->code;
+    shell->transaction = (struct transaction){ .conf = shell->conf,
+                                               .store = shell->store,
+                                               .broker = shell->broker,
+                                               .reader = shell->reader,
+                                               .outbox = &shell->outbox,
+                                               .links = shell->links,
+                                               .clock = &shell->clock,
+                                               .signal_fd = shell->signal_fd,
+                                               .context = shell,
+                                               .look = look,
+                                               .make_way = make_way };
+    transaction_init(&shell->transaction);
+    return broker_recover(shell->broker, transaction_clock(&shell->transaction),
+                          true, err);
 }
 
 static void
@@ -657,11 +358,6 @@ set_up(struct shell *shell, struct err *err)
     if (rc < 0)
         return rc;
     open_keeper(shell);
-    shell->reader = reader_new(shell->conf, err);
-    if (!shell->reader)
-        return err->code;
-    parcels_init(&shell->parcels, (size_t)shell->conf->commit_items_max,
-                 (size_t)shell->conf->commit_bytes_max);
     rc = home_publish(shell->home, shell->endpoint.data, err);
     if (rc < 0)
         return rc;
@@ -689,7 +385,7 @@ shell_close(struct shell *shell)
     store_close(shell->store);
     home_close(shell->home);
     outbox_fini(&shell->outbox);
-    parcels_fini(&shell->parcels);
+    transaction_fini(&shell->transaction);
     buf_fini(&shell->endpoint);
     buf_fini(&shell->endpoint_workers);
     if (shell->signal_fd >= 0)
@@ -719,15 +415,13 @@ shell_run(struct shell *shell)
     struct err err = { 0 };
 
     for (;;) {
-        int64_t now_ms;
+        int64_t now_ms = transaction_receive(&shell->transaction);
+        bool is_busy = false;
 
-        parcels_reset(&shell->parcels);
-        receive(shell);
-        now_ms = read_clocks(shell);
-        if (shell->parcels.waiting.count > 0 ||
+        if (transaction_has_mail(&shell->transaction) ||
             broker_next_ms(shell->broker) <= now_ms ||
             shell->look_ms <= now_ms) {
-            turn(shell, now_ms);
+            is_busy = transaction_run(&shell->transaction, now_ms);
         }
         job_tend(&shell->job, shell->broker, shell->store, shell->conf);
         alarm_tend(shell->alarm, broker_alerts(shell->broker), now_ms);
@@ -736,11 +430,11 @@ shell_run(struct shell *shell)
         if (now_ms >= shell->home_check_ms) {
             shell->home_check_ms = now_ms + HOME_CHECK_MS;
             if (home_check(shell->home, &err) < 0)
-                fail_stop(&err);
+                transaction_fail(&err);
         }
         /* What came during the turn is taken before any waiting; but a signal is
          * heard also where that never ends. */
-        if (!wait_for_work(shell, shell->parcels.taken.count == 0, now_ms))
+        if (!wait_for_work(shell, !is_busy, now_ms))
             return;
     }
 }
