@@ -44,6 +44,8 @@
 #define PATH_LIST(X)                                                      \
     X("parse", false, "draft", "line_read", walk_parse)                   \
     X("key", false, "draft", "prompt_make", walk_key)                     \
+    X("key-own", false, "draft", "prompt_make", walk_key_own)             \
+    X("key-line", false, "line", "prompt_make", walk_key_line)            \
     X("extract", false, "reply", "extract_read", walk_extract)            \
     X("backoff", false, "failure", "retry_decide", walk_backoff)          \
     X("accept", false, "draft", WHOLE_TURN, walk_accept)                  \
@@ -90,13 +92,35 @@ must(int rc, const char *what)
         log_fatal("event=path_failed what=%s error=\"%s\"", what, err_text(rc));
 }
 
+/* What a draft is put into. */
+struct form {
+    const char *before, *behind; /* NULL: it stays as it is */
+    bool has_key;
+};
+
+/* Puts a draft's text, which is the end of it, into another form. */
 static void
-walk_drafts(struct walk *walk, bool has_key)
+wrap(const struct form *form, struct buf *draft, struct buf *text)
+{
+    const char *first = strstr(draft->data, "\"text\":");
+
+    if (!first)
+        log_fatal("event=path_failed what=draft error=\"no text\"");
+    buf_reset(text);
+    buf_add_str(text, form->before);
+    buf_add_str(text, first + strlen("\"text\":"));
+    text->bytes--; /* the brace of the draft */
+    buf_add_str(text, form->behind);
+    buf_swap(text, draft);
+}
+
+static void
+walk_drafts(struct walk *walk, const struct form *form)
 {
     struct line line = { 0 }, options = { 0 };
     struct prompt prompt = { 0 };
     struct line_fault fault;
-    struct buf text = { 0 };
+    struct buf text = { 0 }, wrapped = { 0 };
 
     must(line_read_options(&options, &walk->bench.conf, slice_of(OPTIONS),
                            &fault),
@@ -105,9 +129,11 @@ walk_drafts(struct walk *walk, bool has_key)
     for (; walk->units < PURE_UNITS; walk->units++) {
         buf_reset(&text);
         add_line(walk, (int)walk->units, &text);
+        if (form->before)
+            wrap(form, &text, &wrapped);
         must(line_read(&line, &walk->bench.conf, buf_slice(&text), &fault),
              "line");
-        if (has_key) {
+        if (form->has_key) {
             must(prompt_make(&prompt, &line, &options, &walk->bench.conf,
                              &fault),
                  "prompt");
@@ -118,18 +144,41 @@ walk_drafts(struct walk *walk, bool has_key)
     line_fini(&line);
     line_fini(&options);
     buf_fini(&text);
+    buf_fini(&wrapped);
 }
 
 static void
 walk_parse(struct walk *walk)
 {
-    walk_drafts(walk, false);
+    walk_drafts(walk, &(struct form){ 0 });
 }
 
 static void
 walk_key(struct walk *walk)
 {
-    walk_drafts(walk, true);
+    walk_drafts(walk, &(struct form){ .has_key = true });
+}
+
+/* Drafts that say something themselves. */
+static void
+walk_key_own(struct walk *walk)
+{
+    walk_drafts(walk, &(struct form){ "{\"id\":\"d\",\"temperature\":0.2,"
+                                      "\"seed\":7,\"text\":",
+                                      "}", true });
+}
+
+/* Lines of OpenAI's batches. */
+static void
+walk_key_line(struct walk *walk)
+{
+    walk_drafts(
+        walk, &(struct form){ "{\"custom_id\":\"d\",\"method\":\"POST\","
+                              "\"url\":\"/v1/chat/completions\",\"body\":"
+                              "{\"model\":\"m\",\"messages\":[{\"role\":"
+                              "\"system\",\"content\":\"Be terse.\"},{\"role\":"
+                              "\"user\",\"content\":",
+                              "}],\"temperature\":0.2}}", true });
 }
 
 static void
