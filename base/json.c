@@ -165,6 +165,29 @@ skip_plain(const char *at, const char *end)
     return at;
 }
 
+/* Skips characters of two and three bytes, such as most of those beyond ASCII
+ * are, a word each. It may stop before one that is good, and does so before one
+ * that is not: overlong, or a surrogate. */
+static const char *
+skip_characters(const char *at, const char *end)
+{
+    while (end - at >= (ptrdiff_t)sizeof(uint32_t)) {
+        uint32_t word;
+
+        memcpy(&word, at, sizeof(word));
+        word = le32toh(word);
+        if ((word & 0xc0c0f0) == 0x8080e0 && (word & 0x200f) != 0 &&
+            (word & 0x200f) != 0x200d) {
+            at += 3;
+        } else if ((word & 0xc0e0) == 0x80c0 && (word & 0x1e) != 0) {
+            at += 2;
+        } else {
+            break;
+        }
+    }
+    return at;
+}
+
 /* Checks an escape whose backslash is at *at and moves behind it. */
 static int
 skip_escape(const struct reader *reader, const char **at)
@@ -238,6 +261,7 @@ read_string(struct reader *reader, bool *has_escapes)
         if ((unsigned char)*at < 0x20)
             return fail(reader, JSON_FAULT_SYNTAX, at,
                         "control character in a string");
+        at = skip_characters(at, reader->end);
         while (at < reader->end && (unsigned char)*at >= 0x80) {
             bytes = json_utf8(at, (size_t)(reader->end - at));
             if (bytes == 0)

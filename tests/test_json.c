@@ -194,6 +194,49 @@ Test(json, every_byte_counts_the_same_wherever_it_stands)
     json_fini(&doc);
 }
 
+/* Characters are skipped by words where they can be, too: what is good, and where
+ * it is not, is what json_utf8() says. */
+Test(json, every_sequence_of_bytes_is_judged_as_a_character_is)
+{
+    static const unsigned char thirds[] = { 'z',  0x7f, 0x80, 0x8f, 0x90,
+                                            0x9f, 0xa0, 0xbf, 0xc0, 0xe6 };
+    static const unsigned char fourths[] = { 'z', 0x80, 0xbf };
+    struct json_doc doc = { 0 };
+    size_t good = 0;
+
+    for (unsigned i = 0; i < 128 * 129 * COUNT(thirds) * COUNT(fourths); i++) {
+        unsigned char text[] = { '"',
+                                 (unsigned char)(0x80 + i % 128),
+                                 (unsigned char)(0x7f + i / 128 % 129),
+                                 thirds[i / 128 / 129 % COUNT(thirds)],
+                                 fourths[i / 128 / 129 / COUNT(thirds)],
+                                 'z',
+                                 'z',
+                                 'z',
+                                 '"' };
+        const char *copy = (const char *)text;
+        size_t at = 1, bytes = 1;
+        char want[32] = "";
+        struct err err = { 0 };
+
+        for (; at < sizeof(text) - 1; at += bytes) {
+            bytes = json_utf8(copy + at, sizeof(text) - at);
+            if (bytes == 0)
+                break;
+        }
+        if (bytes == 0)
+            (void)snprintf(want, sizeof(want), "byte %zu: invalid UTF-8",
+                           at + 1);
+        good += bytes > 0;
+        cr_assert_eq(json_parse(&doc, copy, sizeof(text), JSON_INPUT, &err),
+                     bytes == 0 ? E_INVALID : 0, "%02x %02x %02x %02x", text[1],
+                     text[2], text[3], text[4]);
+        cr_assert_str_eq(err.msg, want);
+    }
+    cr_expect_gt(good, 10000);
+    json_fini(&doc);
+}
+
 static const struct refusal input_refuses[] = {
     { TEXT("\"x\\u0000secret\""), "byte 3: NUL escape (\\u0000)" },
     { TEXT("{\"a\\u0000\":1}"), "byte 4: NUL escape (\\u0000)" },
