@@ -116,16 +116,16 @@ Test(parcel, weighs_the_results_in_a_message, .init = set_up, .fini = tear_down)
             link_send(worker, NULL, slice_of(heads[i]), slice_of("a\nb\nc")),
             0);
     }
-    while (parcels.count < 3) {
+    while (parcels.waiting.count < 3) {
         struct pollfd fd = { link_fd(links[SIDE_WORKERS]), POLLIN, 0 };
 
         cr_assert_eq(poll(&fd, 1, WAIT_MS), 1);
         cr_assert_eq(parcels_receive(&parcels, links), 0);
     }
-    cr_expect_eq(parcels.list[0].items, 1);
-    cr_expect_eq(parcels.list[1].items, 1);
-    cr_expect_geq(parcels.list[2].items, 2);
-    cr_expect_eq(parcels.items, 2 + parcels.list[2].items);
+    cr_expect_eq(parcels.waiting.list[0]->items, 1);
+    cr_expect_eq(parcels.waiting.list[1]->items, 1);
+    cr_expect_geq(parcels.waiting.list[2]->items, 2);
+    cr_expect_eq(parcels.waiting.items, 2 + parcels.waiting.list[2]->items);
     link_close(worker, 0);
 }
 
