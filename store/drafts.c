@@ -304,6 +304,7 @@ make_request(struct store *store, struct new_draft *draft,
         .place = draft->place,
         .batch = draft->draft.batch,
         .index = draft->draft.index,
+        .is_sole = true,
         .tokens = draft->tokens,
         .model = draft->model,
     };
@@ -332,9 +333,10 @@ add_draft(struct store *store, struct batch *batch, struct chunk *chunk,
     find_server(store, fresh, intake, &request);
     if (fresh->disposition == DRAFT_NEW)
         make_request(store, fresh, intake, &request);
+    else
+        ref_add(store, &request, batch->id, draft->index);
     draft->request = request.id;
     draft->cost_nano = BATCH_COST_UNKNOWN;
-    ref_add(store, request.id, batch->id, draft->index);
     chunk->accepted++;
     if (fresh->disposition == DRAFT_CACHED) {
         chunk->cached++;

@@ -180,7 +180,7 @@ fan_out(struct store *store, const struct request *request,
     bool is_more = false;
 
     for (size_t i = 0; store->rc == 0; i++) {
-        if (ref_next(store, request->id, cursor) < 0)
+        if (ref_next(store, request, cursor) < 0)
             break;
         is_more = i == most;
         if (is_more)

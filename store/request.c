@@ -6,6 +6,8 @@
 
 #include "base/err.h"
 
+#define FLAG_SOLE 8u /* in the record, among the flags; since format 5 */
+
 static const struct {
     const char *name;
     unsigned to;
@@ -56,7 +58,7 @@ request_encode(const struct request *request, struct buf *out)
 {
     record_u8(out, request->state);
     record_u8(out, request->kind);
-    record_u8(out, request->flags);
+    record_u8(out, request->flags | (request->is_sole ? FLAG_SOLE : 0));
     record_u8(out, request->status);
     record_u32(out, request->fence);
     record_u64(out, request->place.lead);
@@ -96,9 +98,10 @@ int
 request_decode(struct record *record, struct request *request)
 {
     unsigned state = record_get_u8(record), kind = record_get_u8(record);
-    unsigned status;
+    unsigned flags = record_get_u8(record), status;
 
-    request->flags = record_get_u8(record);
+    request->flags = flags & ~FLAG_SOLE;
+    request->is_sole = (flags & FLAG_SOLE) != 0;
     status = record_get_u8(record);
     if (state >= REQUEST_STATE_COUNT || kind > REQUEST_RAW ||
         status >= STATUS_COUNT) {

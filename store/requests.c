@@ -259,7 +259,7 @@ static bool
 end_unwanted(struct store *store, struct request *request)
 {
     request_unplace(store, request);
-    if (request_is_wanted(store, request->id))
+    if (request_is_wanted(store, request))
         return false;
     request_change(store, request, REQUEST_CANCELLED);
     request_put(store, request);

@@ -142,7 +142,7 @@ switch_to_newer(struct store *store, struct sweep *sweep, struct draft *draft,
     is_answered = request_is_cached(&newer, retry->intake->cached_after_ms);
     if (!is_answered && !request_is_joinable(&newer))
         return false;
-    ref_add(store, newer.id, draft->batch, draft->index);
+    ref_add(store, &newer, draft->batch, draft->index);
     draft->request = newer.id;
     draft->tier = is_answered ? CACHE_STORE : CACHE_JOINED;
     if (is_answered) {

@@ -37,7 +37,7 @@
 #include "store/request.h"
 #include "store/upstream.h"
 
-#define STORE_FORMAT       4
+#define STORE_FORMAT       5
 #define STORE_UUID_BYTES   16
 #define STORE_SLICE_MAX    1000 /* drafts touched by one slice of longer work */
 #define STORE_ATTEMPTS_MAX 32   /* calls of a request that are remembered */
@@ -334,21 +334,20 @@ int store_request_get(struct store *store, uint64_t id,
 
 /* The last deadline of the live batches that wait for a request; INT64_MAX if
  * one of them has none yet, or nobody waits. */
-int64_t store_request_deadline(struct store *store, uint64_t request);
+int64_t store_request_deadline(struct store *store, uint64_t id);
 
 /* True if a draft of that live batch waits for a request. */
-bool store_request_is_wanted_by(struct store *store, uint64_t request,
+bool store_request_is_wanted_by(struct store *store, uint64_t id,
                                 uint64_t batch);
 
 /* True if a batch that may run waits for a request. */
-bool store_request_runs(struct store *store, uint64_t request);
+bool store_request_runs(struct store *store, uint64_t id);
 
 /* The first live batch after one that waits for a request; 0 if there is none. */
-uint64_t store_request_wanted(struct store *store, uint64_t request,
-                              uint64_t after);
+uint64_t store_request_wanted(struct store *store, uint64_t id, uint64_t after);
 
 /* How many drafts refer to a request, counted up to `max`. */
-size_t store_request_drafts(struct store *store, uint64_t request, size_t max);
+size_t store_request_drafts(struct store *store, uint64_t id, size_t max);
 
 /* Writes a request's counters and flags. Its state is changed by the functions
  * below alone. */

@@ -147,18 +147,25 @@ void key_point(struct store *store, const unsigned char key[DIGEST_BYTES],
 /* ---- who wants a request (wants.c) ----
  *
  * A ref joins a draft to the request it waits for, and to the one that gave its
- * result. A batch wants a request if it is live and one of its drafts waits for
+ * result. A request that has had one draft only is sole, and has no row for it: its
+ * record says which. A batch wants a request if it is live and one of its drafts waits for
  * it; then, and only then, has a ready request a row in the ready index for it.
  */
 
-void ref_add(struct store *store, uint64_t request, uint64_t batch,
+/* Adds a further draft's; a request that was sole is so no more, and written. */
+void ref_add(struct store *store, struct request *request, uint64_t batch,
              uint32_t index);
 
+/* True if a draft has a ref to a request. */
+bool ref_is_there(struct store *store, const struct request *request,
+                  uint64_t batch, uint32_t index);
+
 /* The first ref of a request at or after *cursor. */
-int ref_next(struct store *store, uint64_t request, struct cursor *cursor);
+int ref_next(struct store *store, const struct request *request,
+             struct cursor *cursor);
 
 /* True if a batch wants the request. */
-bool request_is_wanted(struct store *store, uint64_t request);
+bool request_is_wanted(struct store *store, const struct request *request);
 
 /* Adds the request's rows in the ready index, one for each batch that wants it;
  * removes those of all batches; the same for one batch. */

@@ -113,15 +113,19 @@ compare_order(struct check *check, const struct draft *draft)
         result_order(check->store, draft);
 }
 
-/* Each draft has a ref to what it waits for, and to what answered it. */
+/* Each draft has a ref to what it waits for, and to what answered it. Of a request
+ * that is damaged or gone nothing is said here. */
 static void
-compare_ref(struct check *check, const struct draft *draft, uint64_t request)
+compare_ref(struct check *check, const struct draft *draft, uint64_t id)
 {
+    struct request request;
+
+    if (store_request_get(check->store, id, &request) < 0)
+        return;
     if (MEND(check,
-             has_row(check, TABLE_REF,
-                     key_ref(request, draft->batch, draft->index)),
-             "no ref to request %llu", (llu)request)) {
-        ref_add(check->store, request, draft->batch, draft->index);
+             ref_is_there(check->store, &request, draft->batch, draft->index),
+             "no ref to request %llu", (llu)id)) {
+        ref_add(check->store, &request, draft->batch, draft->index);
     }
 }
 

@@ -50,13 +50,13 @@ compare_refs(struct check *check, const struct request *request)
     struct cursor cursor = { 0 };
     struct wants wants = { 0 };
 
-    while (ref_next(check->store, request->id, &cursor) == 0) {
+    while (ref_next(check->store, request, &cursor) == 0) {
         compare_want(check, request, cursor, &wants);
         if (++cursor.index == 0)
             cursor.batch++;
     }
     wants.is_wanted = wants.is_wanted || wants.is_unsure ||
-                      request_is_wanted(check->store, request->id);
+                      request_is_wanted(check->store, request);
     return wants;
 }
 
@@ -65,8 +65,7 @@ compare_source(struct check *check, struct request *request, bool has_refs)
 {
     bool is_lost =
         request->batch != 0 &&
-        !has_row(check, TABLE_REF,
-                 key_ref(request->id, request->batch, request->index));
+        !ref_is_there(check->store, request, request->batch, request->index);
 
     /* An answer needs no source any more. */
     if (MEND(check,
@@ -108,10 +107,39 @@ keep(struct check *check, const struct request *request, bool has_refs)
     }
 }
 
+/* True if a draft is there, or damaged, that refers to a request. */
+static bool
+refers(struct check *check, uint64_t batch, uint32_t index, uint64_t request)
+{
+    struct draft draft;
+    int rc = store_draft_get(check->store, batch, index, &draft);
+
+    return rc == E_CORRUPT || (rc == 0 && (draft.request == request ||
+                                           draft.answered_by == request));
+}
+
+/* The only draft of a request has no ref that could be looked at by itself. */
+static void
+compare_sole(struct check *check, struct request *request)
+{
+    if (MEND(check,
+             !request->is_sole ||
+                 refers(check, request->batch, request->index, request->id),
+             "its only draft does not want it, or is not there")) {
+        request->is_sole = false;
+        request->batch = 0;
+        request->index = 0;
+        request_put(check->store, request);
+    }
+}
+
 static void
 compare_wants(struct check *check, struct request *request)
 {
-    struct wants wants = compare_refs(check, request);
+    struct wants wants;
+
+    compare_sole(check, request);
+    wants = compare_refs(check, request);
 
     if (MEND(check,
              wants.is_wanted || (request->state != REQUEST_READY &&
@@ -231,21 +259,30 @@ verify_key(struct check *check, struct slice key, struct record *record)
     }
 }
 
+/* True if a draft is a request's only one: a row for it says nothing. */
+static bool
+is_only(struct check *check, uint64_t batch, uint32_t index, uint64_t id)
+{
+    struct request request;
+
+    return store_request_get(check->store, id, &request) == 0 &&
+           request.is_sole && request.batch == batch && request.index == index;
+}
+
 void
 verify_ref(struct check *check, struct slice key, struct record *record)
 {
     uint64_t request = key_get_u64(key, 0), batch = key_get_u64(key, 8);
     uint32_t index = key_get_u32(key, 16);
-    struct draft draft;
-    int rc = store_draft_get(check->store, batch, index, &draft);
+    const char *reason = NULL;
 
     (void)record;
-    if (MEND(check,
-             rc == E_CORRUPT || (rc == 0 && (draft.request == request ||
-                                             draft.answered_by == request)),
-             "the draft does not want the request, or is not there")) {
+    if (!refers(check, batch, index, request))
+        reason = "the draft does not want the request, or is not there";
+    else if (is_only(check, batch, index, request))
+        reason = "the request says so itself";
+    if (reason && stale(check, "%s", reason))
         drop_row(check);
-    }
 }
 
 void
@@ -270,7 +307,7 @@ verify_ready(struct check *check, struct slice key, struct record *record)
         drop_row(check);
         return;
     }
-    rc = ref_next(check->store, id, &cursor);
+    rc = ref_next(check->store, &request, &cursor);
     if (MEND(check, rc == 0 && cursor.batch == batch,
              "the batch has no draft of the request")) {
         drop_row(check);

@@ -17,27 +17,78 @@ key_ref(uint64_t request, uint64_t batch, uint32_t index)
     return key_u32(key_u64(key_id(request), batch), index);
 }
 
-void
-ref_add(struct store *store, uint64_t request, uint64_t batch, uint32_t index)
+static void
+ref_put(struct store *store, uint64_t request, uint64_t batch, uint32_t index)
 {
     table_fields(store);
     table_put(store, TABLE_REF, key_ref(request, batch, index));
 }
 
-static void
-ref_del(struct store *store, uint64_t request, uint64_t batch, uint32_t index)
+void
+ref_add(struct store *store, struct request *request, uint64_t batch,
+        uint32_t index)
 {
-    table_del(store, TABLE_REF, key_ref(request, batch, index));
+    if (request->is_sole) {
+        request->is_sole = false;
+        ref_put(store, request->id, request->batch, request->index);
+        request_put(store, request);
+    }
+    ref_put(store, request->id, batch, index);
+}
+
+static bool
+is_source(const struct request *request, uint64_t batch, uint32_t index)
+{
+    return request->batch == batch && request->index == index;
+}
+
+/* The caller writes the request, or removes it. */
+static void
+ref_del(struct store *store, struct request *request, uint64_t batch,
+        uint32_t index)
+{
+    if (request->is_sole && is_source(request, batch, index))
+        request->is_sole = false;
+    else
+        table_del(store, TABLE_REF, key_ref(request->id, batch, index));
+}
+
+bool
+ref_is_there(struct store *store, const struct request *request, uint64_t batch,
+             uint32_t index)
+{
+    struct slice value;
+
+    if (request->is_sole)
+        return is_source(request, batch, index);
+    return table_get_raw(store, TABLE_REF, key_ref(request->id, batch, index),
+                         &value) == 0;
+}
+
+/* A request's only draft, if it stands at or after *cursor. */
+static int
+sole_next(const struct request *request, struct cursor *cursor)
+{
+    if (request->batch < cursor->batch ||
+        (request->batch == cursor->batch && request->index < cursor->index)) {
+        return E_NOTFOUND;
+    }
+    *cursor = (struct cursor){ request->batch, request->index };
+    return 0;
 }
 
 int
-ref_next(struct store *store, uint64_t request, struct cursor *cursor)
+ref_next(struct store *store, const struct request *request,
+         struct cursor *cursor)
 {
     struct slice found;
-    int rc = table_seek(store, TABLE_REF,
-                        key_ref(request, cursor->batch, cursor->index),
-                        REF_BATCH_AT, &found, NULL);
+    int rc;
 
+    if (request->is_sole)
+        return sole_next(request, cursor);
+    rc = table_seek(store, TABLE_REF,
+                    key_ref(request->id, cursor->batch, cursor->index),
+                    REF_BATCH_AT, &found, NULL);
     if (rc < 0)
         return rc;
     cursor->batch = key_get_u64(found, REF_BATCH_AT);
@@ -48,7 +99,7 @@ ref_next(struct store *store, uint64_t request, struct cursor *cursor)
 /* The first batch from `batch` on that has a draft of this request; 0 if there
  * is none. Skips from batch to batch, however many drafts each has. */
 static uint64_t
-next_batch(struct store *store, uint64_t request, uint64_t batch)
+next_batch(struct store *store, const struct request *request, uint64_t batch)
 {
     struct cursor cursor = { .batch = batch };
 
@@ -72,7 +123,7 @@ is_waiting(const struct draft *draft, uint64_t request)
 
 /* True if a draft of the batch waits for the request; *draft is it. */
 static bool
-batch_waits(struct store *store, uint64_t request, uint64_t batch,
+batch_waits(struct store *store, const struct request *request, uint64_t batch,
             struct draft *draft)
 {
     struct cursor cursor = { .batch = batch };
@@ -81,7 +132,7 @@ batch_waits(struct store *store, uint64_t request, uint64_t batch,
         if (ref_next(store, request, &cursor) < 0 || cursor.batch != batch)
             return false;
         if (store_draft_get(store, batch, cursor.index, draft) == 0 &&
-            is_waiting(draft, request)) {
+            is_waiting(draft, request->id)) {
             return true;
         }
         cursor.index++;
@@ -92,7 +143,7 @@ batch_waits(struct store *store, uint64_t request, uint64_t batch,
 /* The first batch from `from` on that is live and waits for the request, with
  * one such draft; 0 if there is none. */
 static uint64_t
-next_waiting(struct store *store, uint64_t request, uint64_t from,
+next_waiting(struct store *store, const struct request *request, uint64_t from,
              struct draft *draft)
 {
     uint64_t id;
@@ -106,65 +157,80 @@ next_waiting(struct store *store, uint64_t request, uint64_t from,
 }
 
 bool
-request_is_wanted(struct store *store, uint64_t request)
+request_is_wanted(struct store *store, const struct request *request)
 {
     struct draft draft;
 
     return next_waiting(store, request, 0, &draft) != 0;
 }
 
-bool
-store_request_is_wanted_by(struct store *store, uint64_t request,
-                           uint64_t batch)
+/* A damaged one's only draft cannot be told. */
+static struct request
+request_of(struct store *store, uint64_t id)
 {
-    struct draft draft;
+    struct request request;
 
-    return next_waiting(store, request, batch, &draft) == batch;
+    if (store_request_get(store, id, &request) < 0)
+        request = (struct request){ .id = id };
+    return request;
 }
 
 bool
-store_request_runs(struct store *store, uint64_t request)
+store_request_is_wanted_by(struct store *store, uint64_t id, uint64_t batch)
 {
+    struct request request = request_of(store, id);
+    struct draft draft;
+
+    return next_waiting(store, &request, batch, &draft) == batch;
+}
+
+bool
+store_request_runs(struct store *store, uint64_t id)
+{
+    struct request request = request_of(store, id);
     struct draft draft;
     struct batch batch;
 
-    for (uint64_t id = next_waiting(store, request, 0, &draft); id != 0;
-         id = next_waiting(store, request, id + 1, &draft)) {
-        if (store_batch_get(store, id, &batch) == 0 && batch_may_run(&batch))
+    for (uint64_t at = next_waiting(store, &request, 0, &draft); at != 0;
+         at = next_waiting(store, &request, at + 1, &draft)) {
+        if (store_batch_get(store, at, &batch) == 0 && batch_may_run(&batch))
             return true;
     }
     return false;
 }
 
 uint64_t
-store_request_wanted(struct store *store, uint64_t request, uint64_t after)
+store_request_wanted(struct store *store, uint64_t id, uint64_t after)
 {
+    struct request request = request_of(store, id);
     struct draft draft;
 
-    return next_waiting(store, request, after + 1, &draft);
+    return next_waiting(store, &request, after + 1, &draft);
 }
 
 size_t
-store_request_drafts(struct store *store, uint64_t request, size_t max)
+store_request_drafts(struct store *store, uint64_t id, size_t max)
 {
+    struct request request = request_of(store, id);
     struct cursor cursor = { 0 };
     size_t count = 0;
 
-    for (; count < max && ref_next(store, request, &cursor) == 0; count++)
+    for (; count < max && ref_next(store, &request, &cursor) == 0; count++)
         cursor.index++;
     return count;
 }
 
 int64_t
-store_request_deadline(struct store *store, uint64_t request)
+store_request_deadline(struct store *store, uint64_t id)
 {
+    struct request request = request_of(store, id);
     struct draft draft;
     struct batch batch;
     int64_t last_ms = 0;
 
-    for (uint64_t id = next_waiting(store, request, 0, &draft); id != 0;
-         id = next_waiting(store, request, id + 1, &draft)) {
-        if (store_batch_get(store, id, &batch) < 0 || batch.deadline_ms == 0)
+    for (uint64_t at = next_waiting(store, &request, 0, &draft); at != 0;
+         at = next_waiting(store, &request, at + 1, &draft)) {
+        if (store_batch_get(store, at, &batch) < 0 || batch.deadline_ms == 0)
             return INT64_MAX;
         if (batch.deadline_ms > last_ms)
             last_ms = batch.deadline_ms;
@@ -194,8 +260,8 @@ ready_put_all(struct store *store, const struct request *request)
 {
     struct draft draft;
 
-    for (uint64_t id = next_waiting(store, request->id, 0, &draft); id != 0;
-         id = next_waiting(store, request->id, id + 1, &draft)) {
+    for (uint64_t id = next_waiting(store, request, 0, &draft); id != 0;
+         id = next_waiting(store, request, id + 1, &draft)) {
         ready_put(store, request, id);
     }
 }
@@ -203,8 +269,8 @@ ready_put_all(struct store *store, const struct request *request)
 void
 ready_del_all(struct store *store, const struct request *request)
 {
-    for (uint64_t id = next_batch(store, request->id, 0); id != 0;
-         id = next_batch(store, request->id, id + 1)) {
+    for (uint64_t id = next_batch(store, request, 0); id != 0;
+         id = next_batch(store, request, id + 1)) {
         ready_del(store, request, id);
     }
 }
@@ -215,14 +281,14 @@ request_repoint(struct store *store, struct request *request)
     struct draft heir = { 0 };
     struct cursor any = { 0 };
 
-    if (next_waiting(store, request->id, 0, &heir) != 0) {
+    if (next_waiting(store, request, 0, &heir) != 0) {
         /* It pays for the call from now on, so that sums stay right. */
         if (heir.tier == CACHE_JOINED) {
             heir.tier = CACHE_NONE;
             draft_put(store, &heir);
         }
         any = (struct cursor){ heir.batch, heir.index };
-    } else if (ref_next(store, request->id, &any) < 0) {
+    } else if (ref_next(store, request, &any) < 0) {
         any = (struct cursor){ 0 };
     }
     request->batch = any.batch;
@@ -233,7 +299,7 @@ request_repoint(struct store *store, struct request *request)
 bool
 request_let_go(struct store *store, struct request *request)
 {
-    if (request_is_wanted(store, request->id))
+    if (request_is_wanted(store, request))
         return false;
     request_unplace(store, request);
     request_change(store, request, REQUEST_CANCELLED);
@@ -263,7 +329,7 @@ static bool
 is_unused(struct store *store, const struct request *request)
 {
     return request->state != REQUEST_LEASED &&
-           next_batch(store, request->id, 0) == 0;
+           next_batch(store, request, 0) == 0;
 }
 
 bool
@@ -303,26 +369,32 @@ store_forget(struct store *store, uint64_t id, bool at_once)
     return true;
 }
 
+/* Its record cannot be read: what leads to the draft goes all the same. */
+static void
+leave_damaged(struct store *store, uint64_t id, const struct draft *draft)
+{
+    table_del(store, TABLE_REF, key_ref(id, draft->batch, draft->index));
+}
+
 void
 request_leave(struct store *store, uint64_t id, const struct draft *draft)
 {
     struct request request;
     struct draft other;
-    bool is_source;
-    int rc = store_request_get(store, id, &request);
 
-    if (rc == 0 && request.state == REQUEST_READY)
-        ready_del(store, &request, draft->batch);
-    ref_del(store, id, draft->batch, draft->index);
-    if (rc < 0)
+    if (store_request_get(store, id, &request) < 0) {
+        leave_damaged(store, id, draft);
         return;
+    }
+    if (request.state == REQUEST_READY)
+        ready_del(store, &request, draft->batch);
+    ref_del(store, &request, draft->batch, draft->index);
     if (request_forget(store, &request))
         return;
-    is_source = request.batch == draft->batch && request.index == draft->index;
-    if (is_source)
+    if (is_source(&request, draft->batch, draft->index))
         request_repoint(store, &request);
     if (request.state == REQUEST_READY && is_live(store, draft->batch) &&
-        batch_waits(store, id, draft->batch, &other)) {
+        batch_waits(store, &request, draft->batch, &other)) {
         ready_put(store, &request, draft->batch);
     }
     if (request.state == REQUEST_READY || request.state == REQUEST_DELAYED)

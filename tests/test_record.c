@@ -282,6 +282,7 @@ write_request(struct buf *out)
                                       .key = "a key of thirty-two bytes, all.",
                                       .batch = 4,
                                       .index = 5,
+                                      .is_sole = true,
                                       .attempts = 6,
                                       .failures = 7,
                                       .lost = 8,

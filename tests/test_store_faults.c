@@ -137,7 +137,7 @@ static void
 set_scene(struct scene *scene)
 {
     play_start(&scene->play, PLAY_LMDB);
-    scene->batch = play_batch(&scene->play, "k", "a b");
+    scene->batch = play_batch(&scene->play, "k", "a b b");
     scene->leased = claim_one(&scene->play, scene->batch);
     play_digest(&scene->play, scene->before);
 }

@@ -275,7 +275,7 @@ Test(verify, a_repair_that_is_ended_anywhere_is_gone_on_with)
     uint64_t most = 0;
     int rc, ended = 0;
 
-    lose_index(&play, DRAFTS, TABLE_REF);
+    lose_index(&play, DRAFTS, TABLE_NAME);
     do {
         struct verify verify = { .go_on = no_further, .context = &most };
 
