@@ -84,19 +84,30 @@ pack_add(struct packer *packer, struct slice text, struct buf *out)
         buf_add_slice(out, text);
 }
 
+int64_t
+pack_bytes(struct slice packed)
+{
+    unsigned long long bytes;
+
+    if (!is_packed(packed))
+        return -1;
+    bytes = ZSTD_getFrameContentSize(packed.data, packed.bytes);
+    /* Its errors are above, too. */
+    return bytes > PACK_BYTES_MAX ? -1 : (int64_t)bytes;
+}
+
 int
 pack_open(struct packer *packer, struct slice packed, struct buf *out,
           struct slice *text)
 {
-    unsigned long long bytes;
+    int64_t bytes = pack_bytes(packed);
     size_t got;
 
     if (!is_packed(packed)) {
         *text = packed;
         return 0;
     }
-    bytes = ZSTD_getFrameContentSize(packed.data, packed.bytes);
-    if (bytes > PACK_BYTES_MAX) /* as its errors are, too */
+    if (bytes < 0)
         return E_CORRUPT;
     if (!packer->unpack)
         packer->unpack = ZSTD_createDCtx();
@@ -105,7 +116,7 @@ pack_open(struct packer *packer, struct slice packed, struct buf *out,
     buf_reset(out);
     got = ZSTD_decompressDCtx(packer->unpack, buf_reserve(out, (size_t)bytes),
                               (size_t)bytes, packed.data, packed.bytes);
-    if (ZSTD_isError(got) || got != bytes)
+    if (ZSTD_isError(got) || got != (size_t)bytes)
         return E_CORRUPT;
     buf_commit(out, got);
     *text = buf_slice(out);

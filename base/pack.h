@@ -25,6 +25,10 @@ void packer_free(struct packer *packer);
 /* Appends a text, packed if it gets shorter. */
 void pack_add(struct packer *packer, struct slice text, struct buf *out);
 
+/* How long a packed text is when it is unpacked, as it says itself, or -1: it is
+ * not packed, or longer than PACK_BYTES_MAX. */
+int64_t pack_bytes(struct slice packed);
+
 /* Gives a text back: where it stands if it is not packed, or else from within
  * `out`, which is overwritten. E_CORRUPT: it is no text that was packed. */
 int pack_open(struct packer *packer, struct slice packed, struct buf *out,

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/pack.h"
 #include "queue/filing.h"
 
 /* ---- life ---- */
@@ -84,6 +85,7 @@ broker_new(const struct broker_env *env)
     broker->recipes = recipes_new();
     broker->waiters =
         mem_zalloc((size_t)conf->waiters_max, sizeof(broker->waiters[0]));
+    broker->packer = packer_new();
     patience_init(broker);
     store_watch(env->store, on_ended, broker);
     store_watch_ready(env->store, on_ready, broker);
@@ -111,6 +113,7 @@ broker_free(struct broker *broker)
     upkeep_fini(&broker->upkeep);
     line_fini(&broker->line);
     gather_fini(&broker->gathering);
+    packer_free(broker->packer);
     buf_fini(&broker->text);
     buf_fini(&broker->goal);
     free(broker);

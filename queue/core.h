@@ -206,7 +206,8 @@ struct broker {
     struct recipe *recipe; /* of core_options(), borrowed; NULL */
     struct gathering gathering;
     struct buf text, goal;
-    bool is_at_once; /* what is placed waits for no group */
+    struct packer *packer; /* of replies that come packed */
+    bool is_at_once;       /* what is placed waits for no group */
     struct request
         claimed[CORE_CLAIM_MAX]; /* too large to be cleared each time */
 };
@@ -475,6 +476,7 @@ struct report {
     int64_t prompt_tokens, completion_tokens, total_tokens; /* -1: unknown */
     int64_t latency_ms;
     struct slice reply; /* as it came; put-together text behind it */
+    bool is_packed;     /* both of them, by the worker */
     uint32_t reply_bytes;
     enum outcome_form form;
     uint32_t text_at, text_bytes;

@@ -145,7 +145,8 @@ end_request(struct broker *broker, struct request *request, enum status status,
         outcome.essence = buf_slice(&essence);
         broker->counters.fallbacks++;
     }
-    store_finish(broker->env.store, request, &outcome, report->reply, now_ms);
+    (report->is_packed ? store_finish_packed : store_finish)(
+        broker->env.store, request, &outcome, report->reply, now_ms);
     broker->counters.requests_done++;
     broker->has_results = true;
     if (status == STATUS_OK)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/pack.h"
 #include "queue/call_news.h"
 #include "queue/core.h"
 #include "queue/turn.h"
@@ -11,14 +12,50 @@
 #define MESSAGE_BYTES_MAX    1024
 #define HTTP_STATUS_MAX      999
 #define WAIT_FROM_BYTES_MAX  64
+/* A larger buffer is not kept. */
+#define UNPACKED_KEEP_BYTES_MAX 65536
+
+/* Takes the body, which may be packed: then it is stored as it came, so it must be
+ * possible to unpack it, whatever the worker is. That takes a fourth of what packing
+ * takes. *bytes: how long it is when it is not packed. */
+static int
+read_reply(struct call *call, struct report *report, int64_t *bytes)
+{
+    const struct conf *conf = call->broker->env.conf;
+    struct buf *out = &call->broker->text;
+    struct slice text;
+    bool is_whole;
+
+    report->reply = call->wire->body;
+    /* The text that was put together from a reply is no longer than that. */
+    if (wire_int(call->wire, "unpacked_bytes",
+                 wire_range_or(0, 2 * conf->reply_bytes_max, 0), bytes,
+                 call->err) < 0) {
+        return E_INVALID;
+    }
+    if (*bytes == 0) {
+        *bytes = (int64_t)report->reply.bytes;
+        return 0;
+    }
+    report->is_packed = true;
+    is_whole = pack_bytes(report->reply) == *bytes &&
+               pack_open(call->broker->packer, report->reply, out, &text) == 0;
+    if (out->capacity > UNPACKED_KEEP_BYTES_MAX)
+        buf_fini(out);
+    if (!is_whole) {
+        return err_set(call->err, E_INVALID,
+                       "unpacked_bytes: the body is no frame of so many");
+    }
+    return 0;
+}
 
 static int
 read_text_place(struct call *call, struct report *report)
 {
-    int64_t at, bytes, follows;
-    int64_t body_bytes = (int64_t)call->wire->body.bytes;
+    int64_t at, bytes, follows, body_bytes;
 
-    if (wire_int(call->wire, "text_follows", wire_range_or(0, body_bytes, 0),
+    if (read_reply(call, report, &body_bytes) < 0 ||
+        wire_int(call->wire, "text_follows", wire_range_or(0, body_bytes, 0),
                  &follows, call->err) < 0 ||
         wire_int(call->wire, "text_at", wire_range_or(0, body_bytes, 0), &at,
                  call->err) < 0 ||
@@ -26,7 +63,6 @@ read_text_place(struct call *call, struct report *report)
                  &bytes, call->err) < 0) {
         return E_INVALID;
     }
-    report->reply = call->wire->body;
     report->reply_bytes = (uint32_t)(body_bytes - follows);
     if (follows) {
         report->form = OUTCOME_PLAIN_TEXT;

@@ -29,7 +29,7 @@ reply_drop(struct store *store, uint64_t request)
 /* Replies are numbered as they come: rows of that size want to be appended. */
 static void
 outcome_put(struct store *store, const struct request *request,
-            const struct outcome *outcome, struct slice reply)
+            const struct outcome *outcome, struct slice reply, bool is_packed)
 {
     struct outcome numbered = *outcome;
     struct buf *out;
@@ -41,7 +41,10 @@ outcome_put(struct store *store, const struct request *request,
     table_put(store, TABLE_OUTCOME, key_id(request->id));
     out = table_fields(store);
     record_u64(out, request->id);
-    pack_add(store->packer, reply, out);
+    if (is_packed)
+        buf_add_slice(out, reply);
+    else
+        pack_add(store->packer, reply, out);
     table_append(store, TABLE_ANSWER, key_id(numbered.answer));
 }
 
@@ -202,9 +205,10 @@ store_fan_out(struct store *store, struct request *request,
     return fan_out(store, request, &outcome, cursor, now_ms);
 }
 
-void
-store_finish(struct store *store, struct request *request,
-             const struct outcome *outcome, struct slice reply, int64_t now_ms)
+static void
+finish(struct store *store, struct request *request,
+       const struct outcome *outcome, struct slice reply, bool is_packed,
+       int64_t now_ms)
 {
     struct cursor cursor = { 0 };
     struct outcome former;
@@ -216,7 +220,7 @@ store_finish(struct store *store, struct request *request,
      * that was given out stays the answer. */
     if (request->status == STATUS_NONE ||
         (request->status != STATUS_OK && outcome->status == STATUS_OK)) {
-        outcome_put(store, request, outcome, reply);
+        outcome_put(store, request, outcome, reply, is_packed);
         request->status = outcome->status;
         request->done_ms = now_ms;
         if (outcome->status == STATUS_OK)
@@ -234,4 +238,19 @@ store_finish(struct store *store, struct request *request,
     } else if (request->batch == 0) {
         (void)request_forget(store, request);
     }
+}
+
+void
+store_finish(struct store *store, struct request *request,
+             const struct outcome *outcome, struct slice reply, int64_t now_ms)
+{
+    finish(store, request, outcome, reply, false, now_ms);
+}
+
+void
+store_finish_packed(struct store *store, struct request *request,
+                    const struct outcome *outcome, struct slice packed,
+                    int64_t now_ms)
+{
+    finish(store, request, outcome, packed, true, now_ms);
 }

@@ -400,6 +400,12 @@ void store_finish(struct store *store, struct request *request,
                   const struct outcome *outcome, struct slice reply,
                   int64_t now_ms);
 
+/* The same with a reply that was packed by pack_add(), or by somebody else: the
+ * caller has seen that pack_open() takes it. */
+void store_finish_packed(struct store *store, struct request *request,
+                         const struct outcome *outcome, struct slice packed,
+                         int64_t now_ms);
+
 /* How it ended, and the stored reply with what is behind it, which is borrowed
  * until the next one is read, too. */
 int store_outcome_get(struct store *store, uint64_t request,

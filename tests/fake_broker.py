@@ -5,10 +5,16 @@
 # turns it by waiting for something: nothing happens in between.
 #
 # SPDX-License-Identifier: MIT
+import ctypes
 import json
 import time
 
 import zmq
+
+ZSTD = ctypes.CDLL("libzstd.so.1")
+ZSTD.ZSTD_decompress.restype = ctypes.c_size_t
+ZSTD.ZSTD_decompress.argtypes = [ctypes.c_char_p, ctypes.c_size_t,
+                                 ctypes.c_char_p, ctypes.c_size_t]
 
 PATIENCE_S = 10  # nothing that is waited for takes longer
 
@@ -25,6 +31,18 @@ class Failed(Exception):
     pass
 
 
+def unpacked(result, body):
+    """The body of a result, which may have come packed."""
+    size = result.get("unpacked_bytes", 0)
+    if not size:
+        return body
+    room = ctypes.create_string_buffer(size)
+    got = ZSTD.ZSTD_decompress(room, size, body, len(body))
+    if got != size:
+        raise Failed("a body of %d bytes unpacks to %d" % (size, got))
+    return room.raw
+
+
 def parts(head, body):
     """What the parts of a `turn` would be by themselves; another message is
     itself."""
@@ -35,7 +53,8 @@ def parts(head, body):
         found.append(({"verb": "started", "held": head["started"]}, b""))
     for result in head.get("results", []):
         size = result.get("bytes", 0)
-        found.append(({"verb": "result", **result}, body[:size]))
+        found.append(({"verb": "result", **result},
+                      unpacked(result, body[:size])))
         body = body[size:]
     if body:
         raise Failed("%d bytes of a body are nobody's" % len(body))

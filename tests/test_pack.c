@@ -80,6 +80,17 @@ Test(pack, takes_no_text_for_a_packed_one, .init = set_up, .fini = tear_down)
     there_and_back("twice");
 }
 
+Test(pack, tells_how_long_a_text_was, .init = set_up, .fini = tear_down)
+{
+    fill(5000, false);
+    cr_expect_eq(pack_bytes(buf_slice(&text)), -1, "it is not packed");
+    pack_add(packer, buf_slice(&text), &packed);
+    cr_expect_eq(pack_bytes(buf_slice(&packed)), 5000);
+    packed.bytes = 5;
+    cr_expect_eq(pack_bytes(buf_slice(&packed)), -1, "it does not say");
+    cr_expect_eq(pack_bytes((struct slice){ 0 }), -1);
+}
+
 Test(pack, finds_what_is_damaged, .init = set_up, .fini = tear_down)
 {
     struct slice got;

@@ -7,10 +7,12 @@
 # be, and shows the worker's log then. Exit code 0 if all hold, else 1.
 #
 # SPDX-License-Identifier: MIT
+import base64
 import hashlib
 import http.server
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -255,13 +257,18 @@ def case_what_happens_together_is_told_together(stage):
 
 
 def case_a_turn_has_a_limit_of_bytes(stage):
-    broker = stage.start_all("action=huge size=100")
+    path = os.path.join(stage.dir, "reply")
+    noise = base64.b64encode(random.Random(1).randbytes(100000)).decode()
+    with open(path, "w") as file:
+        json.dump({"choices": [{"message": {"content": noise}}]}, file)
+    broker = stage.start_all("file=%s" % path)
     broker.confirms = False
     for request in range(5):
         broker.lease(request, chat("n %d" % request))
     broker.wait_results(5)
     before = {head["request"]: body for head, body in broker.results}
-    check_that("they are large", len(before[0]) > 100 << 10)
+    check_that("they are large, even packed", 3 * min(
+        head["bytes"] for head, _ in broker.results) > 1 << 18)
     del broker.turns[:], broker.results[:]
     broker.say("rehello")
     broker.wait_results(5)
@@ -270,6 +277,20 @@ def case_a_turn_has_a_limit_of_bytes(stage):
           [1, 2, 2])
     check_that("each has its body", all(
         body == before[head["request"]] for head, body in broker.results))
+
+
+def case_what_gets_shorter_is_sent_packed(stage):
+    broker = stage.start_all("match=long action=huge size=100")
+    broker.lease(1, chat("long"))
+    broker.lease(2, chat("short"))
+    head, body = broker.result_of(1)
+    check_that("it is packed", head["bytes"] * 10 < len(body))
+    check("its length", head["unpacked_bytes"], len(body))
+    text = body[head["text_at"]:head["text_at"] + head["text_bytes"]]
+    check("the text in what was unpacked", text, b"x" * (100 << 10))
+    head, body = broker.result_of(2)
+    check("the other one is not", ("unpacked_bytes" in head, head["bytes"]),
+          (False, len(body)))
 
 
 def case_unconfirmed_results_are_sent_again(stage):

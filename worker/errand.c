@@ -8,12 +8,15 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/redact.h"
+#include "queue/wire.h"
 #include "worker/local.h"
 #include "worker/outcome.h"
 #include "worker/translation.h"
 
 #define BYTES_PER_TOKEN      4  /* an estimate */
 #define ATTEMPT_DIGEST_CHARS 32 /* of the body's digest */
+/* A larger buffer is not kept. */
+#define BODIES_KEEP_BYTES_MAX WIRE_TURN_BYTES_MAX
 
 static void
 log_call(const struct desk_lease *lease)
@@ -91,6 +94,9 @@ settle(struct worker *worker, struct desk_lease *lease, struct reply *reply,
     outcome_judge(&input, now_ms, &outcome);
     redact_message(worker, &outcome);
     result_fill(&lease->result, &outcome, extract, reply);
+    result_pack(&lease->result, worker->packer, &worker->bodies);
+    if (worker->bodies.capacity > BODIES_KEEP_BYTES_MAX)
+        buf_fini(&worker->bodies);
     desk_finish(worker->desk, lease);
     if (outcome.class == OUTCOME_THROTTLED || outcome.class == OUTCOME_STOP)
         worker->is_told_to_wait = true;

@@ -29,12 +29,31 @@ result_fill(struct result *result, const struct outcome *outcome,
     result->total_tokens = extract->total_tokens;
     buf_fini(&result->body);
     result->body = reply->body;
+    result->unpacked_bytes = 0;
     reply->body = (struct buf){ 0 };
     result->text_at = extract->text_at;
     result->text_bytes = extract->text_bytes;
     result->text_follows = extract->text.bytes;
     if (extract->text.bytes > 0)
         buf_add_slice(&result->body, buf_slice(&extract->text));
+}
+
+void
+result_pack(struct result *result, struct packer *packer, struct buf *room)
+{
+    struct buf *body = &result->body;
+
+    if (body->bytes < PACK_BYTES_MIN)
+        return;
+    buf_reset(room);
+    pack_add(packer, buf_slice(body), room);
+    if (room->bytes >= body->bytes)
+        return;
+    result->unpacked_bytes = body->bytes;
+    /* No more memory than what is counted: the frame's buffer has room for a text
+     * that does not get shorter. */
+    buf_fini(body);
+    buf_add_slice(body, buf_slice(room));
 }
 
 static void
@@ -101,6 +120,7 @@ result_print(const struct result *result, int64_t request, int64_t fence,
     put_known(out, "text_bytes", (int64_t)result->text_bytes, 0);
     put_known(out, "text_follows", (int64_t)result->text_follows, 0);
     wire_put_int(out, "sent", result->is_sent);
+    put_known(out, "unpacked_bytes", (int64_t)result->unpacked_bytes, 0);
     put_known(out, "bytes", (int64_t)result->body.bytes, 0);
     wire_end(out);
 }

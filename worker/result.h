@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/pack.h"
 #include "worker/outcome.h"
 
 /* Zero-initialised is valid. */
@@ -30,6 +31,7 @@ struct result {
     size_t text_follows; /* bytes of body behind the reply that are the text */
     bool is_sent;        /* bytes of the request left this host */
     struct buf body;
+    size_t unpacked_bytes; /* of the body, which is packed; 0: it is not */
 };
 
 /* Frees what it owns; it is empty and valid again. */
@@ -39,6 +41,11 @@ void result_fini(struct result *result);
  * and the reply's body, which is moved out of the reply. */
 void result_fill(struct result *result, const struct outcome *outcome,
                  const struct extract *extract, struct reply *reply);
+
+/* Packs the body if it gets shorter: what is stored packed need not be packed by
+ * the broker, which has many workers. `room` is used on the way. */
+void result_pack(struct result *result, struct packer *packer,
+                 struct buf *room);
 
 /* Appends the result as an element of a `turn`. */
 void result_print(const struct result *result, int64_t request, int64_t fence,

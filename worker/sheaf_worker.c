@@ -221,6 +221,7 @@ work(struct worker *worker, const struct options *options, int signal_fd)
 
     worker->desk = desk_new();
     worker->digest = digest_new();
+    worker->packer = packer_new();
     worker->slots.capacity = options->capacity;
     worker->clock = clock_start(NULL, 0);
     worker->heartbeat_ms = worker->conf->heartbeat_ms;
@@ -240,6 +241,7 @@ work(struct worker *worker, const struct options *options, int signal_fd)
     buf_fini(&worker->body);
     buf_fini(&worker->out);
     buf_fini(&worker->bodies);
+    packer_free(worker->packer);
     buf_fini(&worker->starts);
     return code;
 }

@@ -72,6 +72,7 @@ struct worker {
     bool is_broken;       /* broker and worker cannot understand each other */
 
     struct digest *digest;  /* of what is sent */
+    struct packer *packer;  /* of replies */
     struct extract extract; /* kept for its memory, as are these: */
     struct buf head;        /* of the message that is read */
     struct buf body;

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pack.h"
 #include "queue/link.h"
 #include "queue/wire.h"
 #include "tests/bench/drive.h"
@@ -44,6 +45,7 @@ struct hand {
     int64_t heartbeat_ms, beat_ms;
     struct buf head, body, out, reply; /* in, in, out, out */
     struct buf bodies;                 /* of the results that are sent */
+    struct packer *packer;             /* of these */
 };
 
 /* Of all workers. */
@@ -133,6 +135,7 @@ static void
 add_result(struct hand *hand, const struct lease *lease)
 {
     struct buf *out = &hand->out;
+    size_t bytes = hand->bodies.bytes;
     struct slice text;
 
     drive_result(hand->client, lease->request, &hand->reply, &text);
@@ -151,9 +154,12 @@ add_result(struct hand *hand, const struct lease *lease)
     wire_put_int(out, "text_at", text.data - hand->reply.data);
     wire_put_int(out, "text_bytes", (int64_t)text.bytes);
     wire_put_int(out, "sent", 1);
-    wire_put_int(out, "bytes", (int64_t)hand->reply.bytes);
+    pack_add(hand->packer, buf_slice(&hand->reply), &hand->bodies);
+    bytes = hand->bodies.bytes - bytes;
+    if (bytes < hand->reply.bytes)
+        wire_put_int(out, "unpacked_bytes", (int64_t)hand->reply.bytes);
+    wire_put_int(out, "bytes", (int64_t)bytes);
     wire_end(out);
-    buf_add_slice(&hand->bodies, buf_slice(&hand->reply));
 }
 
 /* Says that calls are started, and what came of the ones that the slots had
@@ -322,7 +328,7 @@ static void
 run_complete(struct drive_client *client)
 {
     struct link_limits limits = { FRAME_BYTES_MAX, QUEUE_MAX };
-    struct hand hand = { .client = client };
+    struct hand hand = { .client = client, .packer = packer_new() };
     struct err err = { 0 };
     uuid_t uuid;
 
@@ -342,6 +348,7 @@ run_complete(struct drive_client *client)
     buf_fini(&hand.out);
     buf_fini(&hand.reply);
     buf_fini(&hand.bodies);
+    packer_free(hand.packer);
 }
 
 int

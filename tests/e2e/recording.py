@@ -21,11 +21,17 @@ A recording is read into events, in the order in which they take effect:
 """
 # SPDX-License-Identifier: MIT
 
+import ctypes
 import json
 import os
 import re
 
 from broker import Failure
+
+ZSTD = ctypes.CDLL("libzstd.so.1")
+ZSTD.ZSTD_decompress.restype = ctypes.c_size_t
+ZSTD.ZSTD_decompress.argtypes = [ctypes.c_char_p, ctypes.c_size_t,
+                                 ctypes.c_char_p, ctypes.c_size_t]
 
 # All that could change the store; what is among them and not understood is a
 # failure as soon as it is done to one of its files. Not every machine has all.
@@ -168,6 +174,17 @@ class Half:
         return (flags, data[at + head:end]), end
 
 
+def unpacked(item, body):
+    """What came packed is stored as it is, and read as it was before."""
+    size = item.get("unpacked_bytes", 0)
+    if not size:
+        return body
+    room = ctypes.create_string_buffer(size)
+    if ZSTD.ZSTD_decompress(room, size, body, len(body)) != size:
+        raise Failure("a result that cannot be unpacked")
+    return room.raw
+
+
 def parts(head, body):
     """What the parts of a turn would be by themselves."""
     if head["verb"] != "turn":
@@ -180,7 +197,7 @@ def parts(head, body):
     for verb, items in (("result", "results"), ("lease", "leases")):
         for item in head.get(items, []):
             size = item.get("bytes", 0)
-            yield {"verb": verb, **item}, body[:size]
+            yield {"verb": verb, **item}, unpacked(item, body[:size])
             body = body[size:]
 
 
