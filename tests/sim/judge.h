@@ -116,7 +116,8 @@ struct seen_batch *judge_batch(struct world *world, uint64_t id);
 
 /* ---- judge_calls.c: calls and reports of requests ---- */
 
-/* A message that is about to be applied: a report may have to be minded. */
+/* A message that is about to be applied, within the transaction: a report may
+ * have to be minded, unless an earlier message has made it late. */
 void judge_expect(struct world *world, const struct mail *mail);
 
 /* The transaction is lost, with what was expected of it; or it is on disk, and

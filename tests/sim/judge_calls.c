@@ -220,16 +220,10 @@ judge_told(struct world *world, const struct mail *mail)
 static bool
 counts(struct world *world, uint64_t request, int64_t fence)
 {
-    struct err err = { 0 };
     struct request row;
-    bool is_leased;
 
-    if (store_begin(world->store, world->now_ms, &err) < 0)
-        world_fail(world, "begin: %s", err.msg);
-    is_leased = store_request_get(world->store, request, &row) == 0 &&
-                row.state == REQUEST_LEASED && row.fence == fence;
-    store_abort(world->store);
-    return is_leased;
+    return store_request_get(world->store, request, &row) == 0 &&
+           row.state == REQUEST_LEASED && row.fence == fence;
 }
 
 /* Classes that make a request wait, or try again. */

@@ -267,6 +267,8 @@ apply(struct world *world, struct mail *mails, size_t count)
     struct buf head = { 0 };
     struct fold fold = { 0 };
 
+    for (size_t i = 0; i < folded; i++)
+        judge_expect(world, &mails[i]);
     for (size_t i = 0; folded > 1 && i < folded; i++)
         fold_add(&fold, buf_slice(&mails[i].head), buf_slice(&mails[i].body));
     if (folded > 1) {
@@ -288,8 +290,6 @@ transact(struct world *world, struct mail *mails, size_t count)
     struct err err = { 0 };
     int rc;
 
-    for (size_t i = 0; i < count; i++)
-        judge_expect(world, &mails[i]);
     clocks_read(world);
     if (world->now_ms - world->wake_ms >= LATE_MS_MIN)
         world->stood_ms += world->now_ms - world->wake_ms;
