@@ -17,9 +17,50 @@ store_batch_get(struct store *store, uint64_t id, struct batch *batch)
 {
     struct key key = key_id(id);
     struct record record;
-    int rc = table_get(store, TABLE_BATCH, key, &record);
+    int rc;
 
+    if (id != 0 && id == store->late.id) {
+        *batch = store->late;
+        return 0;
+    }
+    rc = table_get(store, TABLE_BATCH, key, &record);
     return batch_found(rc, key_slice(&key), &record, batch);
+}
+
+static void
+write_batch(struct store *store, const struct batch *batch)
+{
+    assert(batch->id > 0);
+    batch_encode(batch, table_fields(store));
+    table_put(store, TABLE_BATCH, key_id(batch->id));
+}
+
+void
+batch_catch_up(struct store *store)
+{
+    struct batch late = store->late;
+
+    if (late.id == 0)
+        return;
+    store->late.id = 0;
+    write_batch(store, &late);
+}
+
+void
+batch_put(struct store *store, const struct batch *batch)
+{
+    if (store->late.id != batch->id)
+        batch_catch_up(store);
+    store->late = *batch;
+    store->is_dirty = true;
+}
+
+void
+batch_remove(struct store *store, uint64_t id)
+{
+    if (store->late.id == id)
+        store->late.id = 0;
+    table_del(store, TABLE_BATCH, key_id(id));
 }
 
 int
@@ -27,10 +68,12 @@ store_batch_after(struct store *store, uint64_t id, struct batch *batch)
 {
     struct slice found = { 0 };
     struct record record;
-    int rc = id == UINT64_MAX ? E_NOTFOUND
-                              : table_seek(store, TABLE_BATCH, key_id(id + 1),
-                                           0, &found, &record);
+    int rc = E_NOTFOUND;
 
+    batch_catch_up(store);
+    if (id != UINT64_MAX) {
+        rc = table_seek(store, TABLE_BATCH, key_id(id + 1), 0, &found, &record);
+    }
     return batch_found(rc, found, &record, batch);
 }
 
@@ -39,8 +82,10 @@ store_batch_before(struct store *store, uint64_t id, struct batch *batch)
 {
     struct slice found = { 0 };
     struct record record;
-    int rc = table_before(store, TABLE_BATCH, key_id(id), 0, &found, &record);
+    int rc;
 
+    batch_catch_up(store);
+    rc = table_before(store, TABLE_BATCH, key_id(id), 0, &found, &record);
     return batch_found(rc, found, &record, batch);
 }
 
@@ -101,14 +146,6 @@ store_client_key(struct slice client, struct slice key,
     buf_fini(&joined);
 }
 
-void
-batch_put(struct store *store, const struct batch *batch)
-{
-    assert(batch->id > 0);
-    batch_encode(batch, table_fields(store));
-    table_put(store, TABLE_BATCH, key_id(batch->id));
-}
-
 uint64_t
 store_batch_newest(const struct store *store)
 {
@@ -128,7 +165,7 @@ store_batch_add(struct store *store, struct batch *batch,
     table_put(store, TABLE_SPEC, key_id(batch->id));
     record_u64(table_fields(store), batch->id);
     table_put(store, TABLE_CLIENT_KEY, digest_key(digest));
-    batch_put(store, batch);
+    write_batch(store, batch);
     record_u64(table_fields(store), batch->id);
     table_put(store, TABLE_UUID, uuid_key(batch->uuid));
 }

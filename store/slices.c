@@ -293,7 +293,7 @@ store_drop_drafts(struct store *store, struct batch *batch, uint32_t *index,
                   key_bytes(key_start(), batch->uuid, BATCH_UUID_BYTES));
         table_del(store, TABLE_SPEC, key_id(batch->id));
         table_del(store, TABLE_FILING, key_id(batch->id));
-        table_del(store, TABLE_BATCH, key_id(batch->id));
+        batch_remove(store, batch->id);
     }
     return false;
 }

@@ -386,6 +386,7 @@ store_commit(struct store *store, struct err *err)
     int rc;
 
     assert(store->is_open);
+    batch_catch_up(store);
     if (store->rc == 0 && store->is_dirty)
         keybook_write(store);
     if (store->rc == 0 && store->is_dirty)
@@ -429,6 +430,7 @@ store_abort(struct store *store)
     assert(store->is_open);
     store->engine->ops->abort(store->engine);
     store->is_open = false;
+    store->late.id = 0;
     keybook_settle(store->keybook, false);
     store->ids = store->committed;
     store->delayed = store->delayed_committed;

@@ -59,7 +59,8 @@ struct store {
     uint64_t stem;        /* its hash */
     struct keybook *keybook;
     struct packer *packer;
-    struct buf reply; /* the last one that was read, if it was packed */
+    struct buf reply;  /* the last one that was read, if it was packed */
+    struct batch late; /* a row that is still to be written; id 0: none */
 };
 
 #define STORE_BESIDE \
@@ -144,6 +145,23 @@ int key_lookup(struct store *store, const unsigned char key[DIGEST_BYTES],
 void key_point(struct store *store, const unsigned char key[DIGEST_BYTES],
                uint64_t request);
 
+/* ---- batches (batches.c) ----
+ *
+ * Results of one batch come one after another, and each changes its counters: its
+ * row is written when another batch's is, or all are looked through, or the
+ * transaction ends. Until then it is late; store_batch_get() knows. Nothing is
+ * borrowed from this table, so that no reader is in its way. */
+
+/* Writes a batch's record as it is: one that is complete does not end by that. It
+ * is late. */
+void batch_put(struct store *store, const struct batch *batch);
+
+/* Writes the row that is late, if there is one. */
+void batch_catch_up(struct store *store);
+
+/* Removes a batch's row. */
+void batch_remove(struct store *store, uint64_t id);
+
 /* ---- who wants a request (wants.c) ----
  *
  * A ref joins a draft to the request it waits for, and to the one that gave its
@@ -208,11 +226,6 @@ struct timer delivery_timer(const struct delivery *delivery);
 
 /* Writes the rows by which a delivery is found when it is due. */
 void delivery_place(struct store *store, const struct delivery *delivery);
-
-/* ---- batches ---- */
-
-/* Writes a batch's record as it is: one that is complete does not end by that. */
-void batch_put(struct store *store, const struct batch *batch);
 
 /* ---- drafts and results ---- */
 
