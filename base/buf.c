@@ -40,25 +40,6 @@ buf_grow(struct buf *buf, size_t need)
 }
 
 void
-buf_add_str(struct buf *buf, const char *str)
-{
-    buf_add(buf, str, strlen(str));
-}
-
-void
-buf_add_slice(struct buf *buf, struct slice slice)
-{
-    buf_add(buf, slice.data, slice.bytes);
-}
-
-void
-buf_add_char(struct buf *buf, char c)
-{
-    *buf_reserve(buf, 1) = c;
-    buf_commit(buf, 1);
-}
-
-void
 buf_addf(struct buf *buf, const char *fmt, ...)
 {
     va_list args;

@@ -40,7 +40,7 @@ void buf_reset(struct buf *buf);
 void buf_grow(struct buf *buf, size_t need);
 
 /* Makes room for `bytes` more and returns where they go. The length does not
- * change until buf_commit(). Here, as are the next two: what is written is mostly
+ * change until buf_commit(). Here, as is what follows: what is written is mostly
  * a number or a name, and a call takes longer than that. */
 static inline char *
 buf_reserve(struct buf *buf, size_t bytes)
@@ -73,9 +73,24 @@ buf_add(struct buf *buf, const void *data, size_t bytes)
     buf_commit(buf, bytes);
 }
 
-void buf_add_str(struct buf *buf, const char *str);
-void buf_add_slice(struct buf *buf, struct slice slice);
-void buf_add_char(struct buf *buf, char c);
+static inline void
+buf_add_str(struct buf *buf, const char *str)
+{
+    buf_add(buf, str, strlen(str));
+}
+
+static inline void
+buf_add_slice(struct buf *buf, struct slice slice)
+{
+    buf_add(buf, slice.data, slice.bytes);
+}
+
+static inline void
+buf_add_char(struct buf *buf, char c)
+{
+    buf_add(buf, &c, 1);
+}
+
 void buf_addf(struct buf *buf, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <string.h>
 
 Test(buf, adds_numbers_of_every_length)
 {
@@ -37,6 +38,35 @@ Test(buf, is_cut_at_its_end)
     cr_expect_eq(buf.bytes, 0);
     cr_expect_str_eq(buf.data, "");
     buf_fini(&buf);
+}
+
+/* Whether a piece finds room or not; behind each there is a NUL. */
+Test(buf, holds_what_was_added_piece_by_piece)
+{
+    static const char text[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    char want[8192];
+
+    for (size_t step = 0; step < sizeof(text); step++) {
+        struct buf buf = { 0 };
+        size_t bytes = 0;
+
+        buf_add(&buf, NULL, 0);
+        cr_expect_str_eq(buf.data, "");
+        while (bytes + sizeof(text) < sizeof(want)) {
+            buf_add(&buf, text, step);
+            memcpy(want + bytes, text, step);
+            buf_add_char(&buf, '.');
+            want[bytes + step] = '.';
+            bytes += step + 1;
+            want[bytes] = '\0';
+            cr_assert_eq(buf.bytes, bytes);
+            cr_assert_arr_eq(buf.data, want, bytes + 1);
+        }
+        buf_add_str(&buf, "");
+        buf_add_slice(&buf, (struct slice){ 0 });
+        cr_expect_str_eq(buf.data, want);
+        buf_fini(&buf);
+    }
 }
 
 Test(buf, swaps_contents_and_memory)
