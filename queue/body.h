@@ -57,9 +57,9 @@ void body_write(const struct body *body, struct buf *out);
  * token of a draft's text begins; it is not changed if there is no text. */
 void body_write_canonical(struct body *body, struct buf *out, size_t *text_at);
 
-/* How many tokens an answer may have at an upstream (NULL: none is asked) if its
- * draft names no limit, under any name: the upstream's limit. 0: there is none,
- * or the draft names one. */
+/* How many tokens an answer may have at an upstream (NULL: none is asked) if
+ * its draft names no limit, under any name: the upstream's limit. 0: there is
+ * none, or the draft names one. */
 int64_t body_limit(const struct line *line, const struct line *options,
                    const struct conf_upstream *upstream);
 

@@ -9,6 +9,16 @@
 
 #define URL_PREFIX "/v1" /* of batch lines; base URLs end with it */
 
+static void
+common_fini(struct prompt_common *common)
+{
+    buf_fini(&common->options);
+    buf_fini(&common->own);
+    digest_free(common->begun);
+    buf_fini(&common->rest);
+    buf_fini(&common->names);
+}
+
 void
 prompt_fini(struct prompt *prompt)
 {
@@ -19,10 +29,9 @@ prompt_fini(struct prompt *prompt)
     buf_fini(&prompt->path);
     body_fini(&prompt->members);
     digest_free(prompt->digest);
-    buf_fini(&prompt->common.options);
-    digest_free(prompt->common.begun);
-    buf_fini(&prompt->common.rest);
-    buf_fini(&prompt->common.names);
+    common_fini(&prompt->plain);
+    common_fini(&prompt->told);
+    buf_fini(&prompt->own);
     *prompt = (struct prompt){ 0 };
 }
 
@@ -43,7 +52,7 @@ choose_route(struct prompt *prompt, const struct line *line,
     struct slice named = line_field(line, options, LINE_UPSTREAM);
     int rc = 0;
 
-    prompt->is_common = false;
+    prompt->current = NULL;
     buf_reset(&prompt->names);
     if (named.bytes) {
         json_decode_inner(inner(named), &prompt->names);

@@ -13,9 +13,9 @@
  * route has several, the body of the identity has none, and theirs stand behind
  * the paths.
  *
- * Most drafts of a batch say nothing themselves but a text: all before and
- * behind it is the same for all of them. The first one is spelt out, and what it
- * has in common with the next is kept.
+ * Most drafts of a batch differ in nothing but their text: all that stands before
+ * and behind it is the same. One is spelt out, and what it has in common with
+ * the next is kept.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_PROMPT_H
@@ -35,11 +35,11 @@
 
 #define PROMPT_TOKEN_BYTES 4 /* of a prompt, by the usual estimate */
 
-/* What drafts of a batch have in common that say nothing themselves but a
- * text. */
+/* What drafts of a batch have in common that differ in their text alone. */
 struct prompt_common {
     const struct conf *conf; /* borrowed; NULL: none was spelt out yet */
     struct buf options;      /* their text */
+    struct buf own;          /* what a draft says itself */
     struct digest *begun;    /* of the identity up to the text */
     struct buf rest;         /* of the identity, behind the text */
     struct buf names;
@@ -65,15 +65,17 @@ struct prompt {
     struct route route; /* to where it may go */
     struct buf model;   /* that the draft names, decoded; empty: none */
     /* Of prompt_aim(). */
-    struct buf body; /* of the HTTP request */
-    struct buf path; /* of the endpoint, behind the base URL */
-    struct slice
-        mapped; /* what the upstream calls the model; empty: the same */
+    struct buf body;     /* of the HTTP request */
+    struct buf path;     /* of the endpoint, behind the base URL */
+    struct slice mapped; /* the model's name there; empty: the same */
 
     struct body members; /* private, as is the rest */
     struct digest *digest;
-    struct prompt_common common;
-    bool is_common; /* names and the like are those of `common` */
+    struct buf own; /* what a draft says itself beside its text */
+    /* Of drafts that say nothing, and of those that say something. */
+    struct prompt_common plain, told;
+    const struct prompt_common *current; /* whose names and the like these are;
+                                            NULL: of neither */
 };
 
 /* Frees what composing allocated; the prompt is empty and valid again. A
@@ -130,8 +132,8 @@ bool prompt_is_chat(const struct line *line);
 enum resort prompt_resort(const struct line *line, const struct line *options,
                           const struct conf *conf);
 
-/* What a request that was made is thought to take: its prompt, and the answer that it
- * allows, or else the configured guess. At least 1. */
+/* What a request that was made is thought to take: its prompt, and the answer
+ * that it allows, or else the configured guess. At least 1. */
 uint32_t prompt_tokens(const struct prompt *prompt, const struct conf *conf);
 
 /* True if a request that was cut off can be tried with more room: how much it

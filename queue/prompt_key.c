@@ -7,8 +7,8 @@
 
 #define FIELD(name) (1u << LINE_##name)
 
-/* What a draft may say itself that is no part of its identity, and its text. */
-#define USUAL_FIELDS                                                \
+/* What is no part of a draft's identity, and its text. */
+#define OTHER_FIELDS                                                \
     (FIELD(ID) | FIELD(CUSTOM_ID) | FIELD(TEXT) | FIELD(METADATA) | \
      FIELD(LAST_RESORT))
 
@@ -160,8 +160,8 @@ make_identity(struct prompt *prompt, const struct line *line,
     add_part(prompt, (struct slice){ 0 });
 }
 
-/* Lists the members of the body; of the identity's, for several upstreams (NULL)
- * without a model. Returns how many tokens it has. */
+/* Lists the members of the body for an upstream; of the identity's, for several
+ * of them (NULL), without a model. Returns how many tokens it has. */
 static size_t
 list(struct prompt *prompt, const struct line *line, const struct line *options,
      const struct conf_upstream *upstream)
@@ -223,35 +223,40 @@ prompt_spell(struct prompt *prompt, const struct line *line,
 
 /* ---- what drafts of a batch have in common ---- */
 
-static bool
-is_usual(const struct line *line)
+/* Puts what a draft says itself into `own`: each field and its token, in which
+ * no byte is as low as what divides them. */
+static void
+note_own(const struct line *line, struct buf *own)
 {
-    return (line->given & FIELD(TEXT)) && !(line->given & ~USUAL_FIELDS);
+    buf_reset(own);
+    for (unsigned left = line->given & ~OTHER_FIELDS; left; left &= left - 1) {
+        int field = __builtin_ctz(left);
+
+        buf_add_char(own, '\0');
+        buf_add_str(own, line_field_name((enum line_field)field));
+        buf_add_char(own, '\0');
+        buf_add_slice(own, json_raw(&line->doc, line->fields[field]));
+    }
 }
 
-static struct slice
-text_of(const struct line *line)
-{
-    return json_raw(&line->doc, line->fields[LINE_TEXT]);
-}
-
-/* True if it is of such a batch, with the same options. */
+/* True if the draft in hand differs in its text alone from what was kept. */
 static bool
-is_known(const struct prompt_common *common, const struct line *options,
-         const struct conf *conf)
+is_known(const struct prompt *prompt, const struct prompt_common *common,
+         const struct line *options, const struct conf *conf)
 {
     return common->conf == conf &&
+           slice_equal(buf_slice(&common->own), buf_slice(&prompt->own)) &&
            slice_equal(buf_slice(&common->options), json_raw(&options->doc, 0));
 }
 
 /* Keeps what surrounds the text of a draft that is spelt out. */
 static void
-keep_common(struct prompt *prompt, const struct line *line,
-            const struct line *options, const struct conf *conf, size_t text_at)
+keep_common(struct prompt *prompt, struct prompt_common *common,
+            const struct line *options, const struct conf *conf, size_t text_at,
+            size_t text_bytes)
 {
-    struct prompt_common *common = &prompt->common;
     const struct buf *identity = &prompt->identity;
-    size_t bytes = text_of(line).bytes, end = text_at + bytes;
+    size_t end = text_at + text_bytes;
 
     assert(end < identity->bytes);
     if (!common->begun)
@@ -262,29 +267,29 @@ keep_common(struct prompt *prompt, const struct line *line,
     buf_add(&common->rest, identity->data + end, identity->bytes - end);
     buf_reset(&common->options);
     buf_add_slice(&common->options, json_raw(&options->doc, 0));
+    buf_reset(&common->own);
+    buf_add_slice(&common->own, buf_slice(&prompt->own));
     buf_reset(&common->names);
     buf_add_slice(&common->names, buf_slice(&prompt->names));
     common->conf = conf;
     common->model_tag = prompt->model_tag;
     common->tag = prompt->tag;
-    common->body_bytes = prompt->body_bytes - bytes;
+    common->body_bytes = prompt->body_bytes - text_bytes;
     common->answer_tokens = prompt->answer_tokens;
-    prompt->is_common = true;
+    prompt->current = common;
 }
 
 /* What was kept, where another draft was in between. */
 static void
-recall_common(struct prompt *prompt)
+recall_common(struct prompt *prompt, const struct prompt_common *common)
 {
-    const struct prompt_common *common = &prompt->common;
-
     buf_reset(&prompt->names);
     buf_add_slice(&prompt->names, buf_slice(&common->names));
     prompt->model_tag = common->model_tag;
     prompt->kind = REQUEST_TEXT;
     prompt->tag = common->tag;
     prompt->answer_tokens = common->answer_tokens;
-    prompt->is_common = true;
+    prompt->current = common;
 }
 
 int
@@ -292,20 +297,22 @@ prompt_make(struct prompt *prompt, const struct line *line,
             const struct line *options, const struct conf *conf,
             struct line_fault *fault)
 {
-    const struct prompt_common *common = &prompt->common;
+    struct prompt_common *common;
     struct slice text;
     size_t text_at = 0;
 
-    if (!is_usual(line))
+    if (!(line->given & FIELD(TEXT)))
         return prompt_spell(prompt, line, options, conf, fault);
-    if (!is_known(common, options, conf)) {
+    text = json_raw(&line->doc, line->fields[LINE_TEXT]);
+    note_own(line, &prompt->own);
+    common = prompt->own.bytes > 0 ? &prompt->told : &prompt->plain;
+    if (!is_known(prompt, common, options, conf)) {
         if (spell(prompt, line, options, conf, &text_at, fault) < 0)
             return E_INVALID;
-        keep_common(prompt, line, options, conf, text_at);
-    } else if (!prompt->is_common) {
-        recall_common(prompt);
+        keep_common(prompt, common, options, conf, text_at, text.bytes);
+    } else if (prompt->current != common) {
+        recall_common(prompt, common);
     }
-    text = text_of(line);
     prompt->body_bytes = common->body_bytes + text.bytes;
     prompt->chars = json_code_points(&line->doc, line->fields[LINE_TEXT]);
     if (!prompt->digest)

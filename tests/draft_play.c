@@ -247,6 +247,31 @@ draft_play_options(struct draft_play *play, struct buf *out)
     buf_add_char(out, '}');
 }
 
+/* What a draft with a text says beside it: at times what the one before does. */
+static void
+add_own(struct draft_play *play, struct buf *out)
+{
+    if (one_in(play, 2)) {
+        buf_reset(&play->own);
+        buf_add_char(&play->own, '{');
+        add_common(play, &play->own, 4);
+        if (one_in(play, 8)) {
+            begin_member(play, &play->own, "sample_index");
+            buf_addf(&play->own, "%zu", any(play, 3));
+        }
+    }
+    if (play->own.bytes > 1) {
+        buf_add_char(out, ',');
+        buf_add(out, play->own.data + 1, play->own.bytes - 1);
+    }
+}
+
+void
+draft_play_fini(struct draft_play *play)
+{
+    buf_fini(&play->own);
+}
+
 void
 draft_play_draft(struct draft_play *play, size_t number, struct buf *out)
 {
@@ -259,7 +284,7 @@ draft_play_draft(struct draft_play *play, size_t number, struct buf *out)
              number);
     if (one_in(play, 4))
         add_object_member(play, out, "metadata");
-    if (one_in(play, 6)) {
+    if (kind < 2 && one_in(play, 2)) {
         begin_member(play, out, "sample_index");
         buf_addf(out, "%zu", any(play, 3));
     }
@@ -272,8 +297,8 @@ draft_play_draft(struct draft_play *play, size_t number, struct buf *out)
         add_common(play, out, 4);
     } else {
         add_string_member(play, out, "text");
-        if (kind < 5)
-            add_common(play, out, 4);
+        if (kind < 6)
+            add_own(play, out);
     }
     buf_add_char(out, '}');
 }

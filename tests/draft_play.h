@@ -18,7 +18,11 @@
 
 struct draft_play {
     uint64_t chance; /* the seed at first */
+    struct buf own;  /* private: what a draft has said */
 };
+
+/* Frees it. */
+void draft_play_fini(struct draft_play *play);
 
 /* Puts a batch's options into `out`, in place of its content. */
 void draft_play_options(struct draft_play *play, struct buf *out);

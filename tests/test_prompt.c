@@ -217,6 +217,7 @@ Test(prompt, an_upstream_may_have_gone, .init = set_up, .fini = tear_down)
     cr_assert_eq(
         make("{\"id\":\"a\",\"text\":\"x\",\"upstream\":\"two\"}", "", 0), 0);
     conf.upstreams[1].name[0] = 'z';
+    prompt_fini(&prompt);
     cr_expect_eq(prompt_make(&prompt, &line, &options, &conf, &fault),
                  E_INVALID);
     cr_expect_str_eq(fault.code, "unknown_upstream");

@@ -12,9 +12,9 @@
 
 /* The digests of all their keys, and of what else intake learns of them. */
 #define ALL_KEYS \
-    "cb2c8ec2a999ca212bb0ed1ae3ad4d15599bd6a0291b9d69a169308f1d3a103f"
+    "28bb4e06c96b8d04b99cfef3a3e3040029b1827f08ebc1a5264108f14e476f49"
 #define ALL_FACTS \
-    "ce27ef4cda4787d757fc4d73585e62a5201e74df2aa2671f44f46ed4de153fa8"
+    "bae2f84cf96aa123163b76b4c4f13f85198d4078b797fd121bb7b245d8fa33b5"
 
 static struct conf conf;
 static struct line line, options;
@@ -50,6 +50,7 @@ set_up(void)
 static void
 tear_down(void)
 {
+    draft_play_fini(&play);
     prompt_fini(&prompt);
     line_fini(&line);
     line_fini(&options);
