@@ -72,3 +72,66 @@ Test(broker_key, is_that_of_what_is_sent_after_a_restart, .init = set_up,
     cr_expect(calls_for("m", NULL, line));
     free(first);
 }
+
+static const char plain[] = "{'id':'a','text':'x'}\n";
+static const char named[] = "{'id':'a','text':'x','model':'m'}\n";
+
+/* A draft that names no model has failed with the model m, which is that of
+ * another configuration. A draft that names it waits, with the same key; the
+ * first one tries again, joins its request, and is left with it. */
+static void
+leave_request(void)
+{
+    bench_submit(&bench, "k", NULL, plain, uuid);
+    bench_advance(&bench, bench.conf.group_window_ms);
+    hand_start(hand);
+    hand_end(hand, hand_slip(hand, SLIP_RUNNING, 0), "permanent", 400, 0);
+    bench_run(&bench);
+    cr_assert_str_eq(bench_state(&bench, uuid), "finished");
+    restart_with(&bench.conf.upstreams[0].model, "n");
+    bench_submit(&bench, "l", NULL, named, other);
+    bench_ask(&bench, NULL, "'verb':'retry','batch':'%s'", uuid);
+    bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", other);
+}
+
+/* Starts the call of the request that was left, which is for the model n. */
+static struct slip *
+start_left(void)
+{
+    struct slip *slip;
+
+    bench_advance(&bench, bench.conf.group_window_ms);
+    hand_start(hand);
+    slip = hand_slip(hand, SLIP_RUNNING, 0);
+    cr_assert_not_null(slip);
+    cr_expect_not_null(strstr(slip->body, "\"model\":\"n\""));
+    return slip;
+}
+
+Test(broker_key, of_a_new_request_is_that_of_an_old_draft_that_is_sent,
+     .init = set_up, .fini = tear_down)
+{
+    leave_request();
+    hand_answer(hand, start_left(), "answer");
+    bench_run(&bench);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+    cr_expect(calls_for("m", NULL, named));
+    cr_expect_not(calls_for("n", NULL, plain));
+}
+
+/* Whichever of its drafts a request is rendered from. */
+Test(broker_key, follows_the_draft_that_is_sent, .init = set_up,
+     .fini = tear_down)
+{
+    leave_request();
+    bench_submit(&bench, "m", NULL, named, other);
+    hand_end(hand, start_left(), "retryable", 500, 0);
+    bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", uuid);
+    bench_advance(&bench, 60000);
+    bench_work(&bench);
+    cr_assert_str_eq(bench_state(&bench, other), "finished");
+    cr_expect_not_null(
+        strstr(bench.calls[bench.call_count - 1], "\"model\":\"m\""));
+    cr_expect_not(calls_for("n", NULL, named));
+    cr_expect(calls_for("o", NULL, plain));
+}
