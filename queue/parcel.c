@@ -139,7 +139,10 @@ parcels_receive(struct parcels *parcels, struct link *const links[2])
 {
     size_t bad = 0;
 
-    for (int side = 0; side < 2; side++) {
+    parcels->is_workers_turn = !parcels->is_workers_turn;
+    for (int i = 0; i < 2; i++) {
+        int side = parcels->is_workers_turn ? !i : i;
+
         while (parcels_have_room(parcels)) {
             struct parcel *parcel = open_parcel(parcels);
             int rc = link_recv(links[side], &parcel->peer, &parcel->head,

@@ -47,6 +47,7 @@ struct parcels {
     struct parcel *all;          /* private, as is the rest */
     struct parcel **spare;
     size_t used_count, spare_count;
+    bool is_workers_turn; /* to be asked first */
 };
 
 /* A parcel as the core takes it. */
@@ -67,8 +68,9 @@ bool parcels_are_full(const struct parcels *parcels);
 /* True if more can be received. */
 bool parcels_have_room(const struct parcels *parcels);
 
-/* Lets what has arrived at the links (by side) wait, behind what waits already.
- * Returns how many messages were none. */
+/* Lets what has arrived at the links (by side) wait, behind what waits already. Each
+ * side is asked first every other time, so that neither keeps the other one out as
+ * long as it never rests. Returns how many messages were none. */
 size_t parcels_receive(struct parcels *parcels, struct link *const links[2]);
 
 /* Gives the reader the chunks among those that wait that are worth it, within a

@@ -10,7 +10,7 @@ TestSuite(parcel, .timeout = 30);
 #define WAIT_MS   10000
 
 static struct link_context *context;
-static struct link *links[2], *client, *other;
+static struct link *links[2], *client, *other, *worker;
 static struct parcels parcels;
 
 static void
@@ -27,6 +27,8 @@ set_up(void)
     cr_assert_not_null(links[SIDE_WORKERS]);
     cr_assert_not_null(client);
     cr_assert_not_null(other);
+    worker = link_connect(context, "inproc://workers", limits, NULL);
+    cr_assert_not_null(worker);
 }
 
 static void
@@ -35,6 +37,7 @@ tear_down(void)
     parcels_fini(&parcels);
     link_close(client, 0);
     link_close(other, 0);
+    link_close(worker, 0);
     link_close(links[SIDE_CLIENTS], 0);
     link_close(links[SIDE_WORKERS], 0);
     link_context_free(context);
@@ -104,12 +107,7 @@ Test(parcel, weighs_the_results_in_a_message, .init = set_up, .fini = tear_down)
         "{\"verb\":\"turn\",\"started\":[[1,1],[2,1],[3,1]]}",
         "{\"verb\":\"turn\",\"results\":[{\"request\":1},{\"request\":2}]}",
     };
-    struct link *worker = link_connect(
-        context, "inproc://workers",
-        (struct link_limits){ .frame_bytes_max = 1000, .queue_max = 100 },
-        NULL);
 
-    cr_assert_not_null(worker);
     parcels_init(&parcels, 100, 1000);
     for (size_t i = 0; i < 3; i++) {
         cr_assert_eq(
@@ -126,7 +124,6 @@ Test(parcel, weighs_the_results_in_a_message, .init = set_up, .fini = tear_down)
     cr_expect_eq(parcels.waiting.list[1]->items, 1);
     cr_expect_geq(parcels.waiting.list[2]->items, 2);
     cr_expect_eq(parcels.waiting.items, 2 + parcels.waiting.list[2]->items);
-    link_close(worker, 0);
 }
 
 Test(parcel, takes_as_many_bytes_as_a_transaction_may_have, .init = set_up,
@@ -138,6 +135,27 @@ Test(parcel, takes_as_many_bytes_as_a_transaction_may_have, .init = set_up,
     parcels_take(&parcels);
     cr_expect_eq(parcels.taken.count, 2);
     cr_expect(parcels_are_full(&parcels));
+}
+
+/* Results, and signs of life, would else wait for as long as drafts come in. */
+Test(parcel, lets_workers_in_beside_clients_that_never_rest, .init = set_up,
+     .fini = tear_down)
+{
+    struct pollfd fd = { link_fd(links[SIDE_WORKERS]), POLLIN, 0 };
+    int workers = 0;
+
+    parcels_init(&parcels, ITEMS_MAX, 1000);
+    say(client, 30, "a\nb");
+    say(worker, 1, "beat");
+    cr_assert_eq(poll(&fd, 1, WAIT_MS), 1);
+    for (int turn = 0; turn < 4; turn++) {
+        parcels_reset(&parcels);
+        cr_assert_eq(parcels_receive(&parcels, links), 0);
+        parcels_take(&parcels);
+        for (size_t i = 0; i < parcels.taken.count; i++)
+            workers += parcels.taken.list[i]->side == SIDE_WORKERS;
+    }
+    cr_expect_eq(workers, 1);
 }
 
 /* An order of nobody's, which stands for one that the reader has. */
