@@ -55,7 +55,8 @@
     X(PENDING, "pending")       \
     X(KEY_LOG, "key_log")       \
     X(KEY_SET, "key_set")       \
-    X(ANSWER, "answer")
+    X(ANSWER, "answer")         \
+    X(KEY_CELL, "key_cell")
 
 #define TABLES_OF_FORMAT_1 22 /* later ones are added to an older store */
 

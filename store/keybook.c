@@ -1,32 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-#define _DEFAULT_SOURCE /* endian.h */
 #include "store/keybook.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
+#include "store/keypool.h"
+#include "store/keyset.h"
 #include "store/table.h"
 
-#define CELL_BITS  12
-#define CELL_COUNT (1u << CELL_BITS)
-#define CELL_FIRST 32 /* entries that a cell has room for at first: the mean */
-/* Such a row, with its seal and what LMDB adds, fills a page. */
-#define ROW_MAX ((4096 - 16 - RECORD_SEAL_BYTES) / KEY_ENTRY_BYTES)
-/* Sparse cells are worth waiting for: with ten million keys in the set, a cell
- * has twelve rows there, and twice the mean of what is recent, 64, share them.
- * As entries they take 2 MiB, twice that while the sweep is behind. */
-#define RECENT_MAX   131072
+/* A cell has waited for a whole round when the sweep comes to it, so 24 of its
+ * entries share a page. They take 1 MiB. */
+#define RECENT_MAX   49152
+#define CHANGE_FIRST 32
 #define LOG_DROP_MAX 64  /* rows of the log that a transaction removes */
 #define LOG_LOOK_MAX 512 /* damaged ones that it looks behind for that */
-
-/* The recent entries of a cell, in no order, one for each prefix. */
-struct cell {
-    struct key_entry *entries;
-    uint32_t count, capacity;
-};
 
 /* What the transaction did to an entry, so that it can be undone. */
 struct change {
@@ -36,16 +24,14 @@ struct change {
 };
 
 struct keybook {
-    struct cell cells[CELL_COUNT];
-    size_t count, recent_max;
+    struct keypool *recent;
+    size_t recent_max;
     uint64_t swept;      /* cells, in all rounds; the next one's number */
     uint64_t swept_next; /* the same when the transaction is committed */
     uint64_t log_next;   /* number of the next row of the log */
     uint64_t log_last;   /* the same when the transaction is committed */
     struct change *changes;
     size_t change_count, change_capacity;
-    struct key_entry *merged; /* scratch: a range of the set */
-    size_t merged_count, merged_capacity;
 };
 
 struct keybook *
@@ -53,18 +39,10 @@ keybook_new(void)
 {
     struct keybook *book = mem_zalloc(1, sizeof(*book));
 
+    book->recent = keypool_new();
     book->recent_max = RECENT_MAX;
     book->log_next = book->log_last = 1;
     return book;
-}
-
-static void
-empty_cell(struct keybook *book, struct cell *cell)
-{
-    assert(book->count >= cell->count);
-    book->count -= cell->count;
-    free(cell->entries);
-    *cell = (struct cell){ 0 };
 }
 
 void
@@ -72,10 +50,8 @@ keybook_free(struct keybook *book)
 {
     if (!book)
         return;
-    for (unsigned i = 0; i < CELL_COUNT; i++)
-        free(book->cells[i].entries);
+    keypool_free(book->recent);
     free(book->changes);
-    free(book->merged);
     free(book);
 }
 
@@ -85,61 +61,20 @@ keybook_limit(struct keybook *book, size_t recent_max)
     book->recent_max = recent_max;
 }
 
-uint64_t
-keybook_prefix(const unsigned char key[DIGEST_BYTES])
+void
+keybook_reserve(struct keybook *book, size_t keys)
 {
-    return key_get_u64((struct slice){ (const char *)key, DIGEST_BYTES }, 0);
-}
-
-unsigned
-keybook_cell(uint64_t prefix)
-{
-    return (unsigned)(prefix >> (64 - CELL_BITS));
+    /* A transaction is not over before its last message is: that may bring as
+     * many again. */
+    keypool_reserve(book->recent, book->recent_max + 2 * keys);
 }
 
 /* ---- recent ones ---- */
 
-static struct key_entry *
-find_recent(const struct keybook *book, uint64_t prefix)
-{
-    const struct cell *cell = &book->cells[keybook_cell(prefix)];
-
-    for (uint32_t i = 0; i < cell->count; i++) {
-        if (cell->entries[i].prefix == prefix)
-            return &cell->entries[i];
-    }
-    return NULL;
-}
-
 const struct key_entry *
 keybook_recent(const struct keybook *book, uint64_t prefix)
 {
-    return find_recent(book, prefix);
-}
-
-static void
-add_recent(struct keybook *book, struct key_entry entry)
-{
-    struct cell *cell = &book->cells[keybook_cell(entry.prefix)];
-
-    if (cell->count == cell->capacity) {
-        cell->capacity = cell->capacity ? 2 * cell->capacity : CELL_FIRST;
-        cell->entries =
-            mem_grow(cell->entries, cell->capacity, sizeof(cell->entries[0]));
-    }
-    cell->entries[cell->count++] = entry;
-    book->count++;
-}
-
-static void
-drop_recent(struct keybook *book, uint64_t prefix)
-{
-    struct cell *cell = &book->cells[keybook_cell(prefix)];
-    struct key_entry *entry = find_recent(book, prefix);
-
-    assert(entry);
-    *entry = cell->entries[--cell->count];
-    book->count--;
+    return keypool_find(book->recent, prefix);
 }
 
 static void
@@ -147,7 +82,7 @@ note_change(struct keybook *book, struct change change)
 {
     if (book->change_count == book->change_capacity) {
         book->change_capacity =
-            book->change_capacity ? 2 * book->change_capacity : CELL_FIRST;
+            book->change_capacity ? 2 * book->change_capacity : CHANGE_FIRST;
         book->changes = mem_grow(book->changes, book->change_capacity,
                                  sizeof(book->changes[0]));
     }
@@ -155,100 +90,23 @@ note_change(struct keybook *book, struct change change)
 }
 
 static void
-change_recent(struct keybook *book, uint64_t prefix, uint64_t request)
+change_recent(struct keybook *book, struct key_entry to)
 {
-    struct key_entry *entry = find_recent(book, prefix);
+    struct key_entry *entry = keypool_find(book->recent, to.prefix);
 
-    note_change(book, (struct change){ .prefix = prefix,
+    note_change(book, (struct change){ .prefix = to.prefix,
                                        .before = entry ? entry->request : 0,
                                        .is_new = !entry });
     if (entry)
-        entry->request = request;
+        *entry = to;
     else
-        add_recent(book, (struct key_entry){ prefix, request });
+        keypool_add(book->recent, to);
 }
 
 void
 keybook_remove(struct keybook *book, uint64_t prefix)
 {
-    change_recent(book, prefix, 0);
-}
-
-/* ---- rows ---- */
-
-/* In one go: a row is read and written for each few of its entries. */
-static void
-put_entry(struct buf *out, struct key_entry entry)
-{
-    uint64_t words[2] = { htobe64(entry.prefix), htobe64(entry.request << 16) };
-
-    assert(entry.request >> 48 == 0);
-    buf_add(out, words, KEY_ENTRY_BYTES);
-}
-
-static struct key_entry
-entry_at(const unsigned char *at)
-{
-    uint64_t words[2] = { 0 };
-
-    memcpy(words, at, KEY_ENTRY_BYTES);
-    return (struct key_entry){ .prefix = be64toh(words[0]),
-                               .request = be64toh(words[1]) >> 16 };
-}
-
-struct key_entry
-key_entry_get(struct record *record)
-{
-    struct key_entry entry = { 0 };
-
-    if (record->left < KEY_ENTRY_BYTES) {
-        record->is_short = 1;
-        record->left = 0;
-        return entry;
-    }
-    entry = entry_at(record->at);
-    record->at += KEY_ENTRY_BYTES;
-    record->left -= KEY_ENTRY_BYTES;
-    return entry;
-}
-
-/* The row of the set in which a prefix is, or would be: the last one that begins
- * at or before it, in its cell. Its seal is not looked at. */
-static int
-find_row(struct store *store, uint64_t prefix, struct slice *first,
-         struct slice *value)
-{
-    struct key behind = key_u8(key_id(prefix), 0);
-    int rc = table_before_raw(store, TABLE_KEY_SET, behind, first, value);
-
-    if (rc < 0)
-        return rc;
-    return keybook_cell(key_get_u64(*first, 0)) == keybook_cell(prefix)
-               ? 0
-               : E_NOTFOUND;
-}
-
-/* Looks for a prefix in a row, whose entries ascend. A wrong one leads to a
- * request that has another key, so it need not be known for whole: that would
- * read all of it, for each draft. */
-static uint64_t
-find_in_row(struct slice row, uint64_t prefix)
-{
-    size_t low = 0, high = row.bytes / KEY_ENTRY_BYTES;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        struct key_entry entry = entry_at((const unsigned char *)row.data +
-                                          middle * KEY_ENTRY_BYTES);
-
-        if (entry.prefix == prefix)
-            return entry.request;
-        if (entry.prefix < prefix)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return 0;
+    change_recent(book, (struct key_entry){ prefix, 0 });
 }
 
 /* Formats 1 to 3 had a row for each key. */
@@ -274,14 +132,13 @@ find_old(struct store *store, const unsigned char key[DIGEST_BYTES])
 uint64_t
 keybook_find(struct store *store, const unsigned char key[DIGEST_BYTES])
 {
-    uint64_t prefix = keybook_prefix(key), request = 0;
-    const struct key_entry *recent = find_recent(store->keybook, prefix);
-    struct slice first, row;
+    uint64_t prefix = key_entry_prefix(key), request = 0;
+    const struct key_entry *recent = keybook_recent(store->keybook, prefix);
 
     if (recent)
         request = recent->request;
-    else if (find_row(store, prefix, &first, &row) == 0)
-        request = find_in_row(row, prefix);
+    else if (!keyset_find(store, prefix, &request))
+        request = 0;
     return request ? request : find_old(store, key);
 }
 
@@ -293,124 +150,11 @@ keybook_set(struct store *store, const unsigned char key[DIGEST_BYTES],
         table_del(store, TABLE_KEY, key_bytes(key_start(), key, DIGEST_BYTES));
     }
     store->is_dirty = true;
-    change_recent(store->keybook, keybook_prefix(key), request);
+    change_recent(store->keybook,
+                  (struct key_entry){ key_entry_prefix(key), request });
 }
 
 /* ---- the sweep ---- */
-
-static int
-compare_entries(const void *a, const void *b)
-{
-    const struct key_entry *first = a, *second = b;
-
-    return (first->prefix > second->prefix) - (first->prefix < second->prefix);
-}
-
-static void
-add_merged(struct keybook *book, struct key_entry entry)
-{
-    if (entry.request == 0)
-        return;
-    if (book->merged_count == book->merged_capacity) {
-        book->merged_capacity =
-            book->merged_capacity ? 2 * book->merged_capacity : ROW_MAX;
-        book->merged = mem_grow(book->merged, book->merged_capacity,
-                                sizeof(book->merged[0]));
-    }
-    book->merged[book->merged_count++] = entry;
-}
-
-/* Merges a row with recent entries, which ascend, too, and come before it. */
-static void
-merge(struct keybook *book, struct record *row, const struct key_entry *recent,
-      size_t count)
-{
-    size_t i = 0;
-
-    book->merged_count = 0;
-    while (row->left >= KEY_ENTRY_BYTES) {
-        struct key_entry entry = key_entry_get(row);
-
-        while (i < count && recent[i].prefix < entry.prefix)
-            add_merged(book, recent[i++]);
-        if (i < count && recent[i].prefix == entry.prefix)
-            entry = recent[i++];
-        add_merged(book, entry);
-    }
-    while (i < count)
-        add_merged(book, recent[i++]);
-}
-
-/* Writes what was merged, as one row that begins at `first`, or as several that
- * are as long as each other. */
-static void
-put_merged(struct store *store, uint64_t first)
-{
-    const struct keybook *book = store->keybook;
-    size_t count = book->merged_count, from = 0;
-    size_t pieces = (count + ROW_MAX - 1) / ROW_MAX;
-
-    if (count == 0)
-        table_del(store, TABLE_KEY_SET, key_id(first));
-    for (size_t piece = 1; piece <= pieces; piece++) {
-        size_t end = count * piece / pieces;
-        struct buf *out = table_fields(store);
-
-        if (piece > 1)
-            first = book->merged[from].prefix;
-        for (; from < end; from++)
-            put_entry(out, book->merged[from]);
-        table_put(store, TABLE_KEY_SET, key_id(first));
-    }
-}
-
-/* How many of the entries come before the next row of their cell. */
-static size_t
-count_before_next(struct store *store, uint64_t first,
-                  const struct key_entry *entries, size_t count)
-{
-    struct slice found;
-    size_t n = count;
-
-    if (table_seek(store, TABLE_KEY_SET, key_u8(key_id(first), 0), 0, &found,
-                   NULL) == 0) {
-        uint64_t next = key_get_u64(found, 0);
-
-        while (n > 0 && entries[n - 1].prefix >= next)
-            n--;
-    }
-    return n;
-}
-
-/* Puts the recent entries of a cell into the set. A damaged row there is
- * written anew, with these alone. */
-static void
-sweep_cell(struct store *store, const struct cell *cell)
-{
-    const struct key_entry *at = cell->entries;
-    size_t left = cell->count;
-
-    if (left > 1)
-        qsort(cell->entries, left, sizeof(*at), compare_entries);
-    while (left > 0 && store->rc == 0) {
-        uint64_t first = (uint64_t)keybook_cell(at->prefix) << (64 - CELL_BITS);
-        struct record row = { 0 };
-        struct slice found, value;
-        size_t count;
-
-        if (find_row(store, at->prefix, &found, &value) == 0) {
-            first = key_get_u64(found, 0);
-            if (record_open(&row, TABLE_KEY_SET, found, value) < 0)
-                row = (struct record){ 0 };
-        }
-        count = count_before_next(store, first, at, left);
-        assert(count > 0);
-        merge(store->keybook, &row, at, count);
-        put_merged(store, first);
-        at += count;
-        left -= count;
-    }
-}
 
 /* Goes on until few enough are recent; they are forgotten when the transaction
  * is committed. */
@@ -418,13 +162,16 @@ static void
 sweep(struct store *store)
 {
     struct keybook *book = store->keybook;
-    size_t left = book->count;
+    size_t left = keypool_count(book->recent);
 
     while (left > book->recent_max && store->rc == 0) {
-        const struct cell *cell = &book->cells[book->swept_next++ % CELL_COUNT];
+        unsigned cell = (unsigned)(book->swept_next++ % KEY_CELL_COUNT);
+        const struct key_entry *entries;
+        size_t count = keypool_list(book->recent, cell, &entries);
 
-        sweep_cell(store, cell);
-        left -= cell->count;
+        if (count > 0)
+            keyset_merge(store, cell, entries, count);
+        left -= count;
     }
 }
 
@@ -439,7 +186,7 @@ log_changes(struct store *store)
     record_u64(out, book->swept);
     record_u64(out, book->swept_next);
     for (size_t i = 0; i < book->change_count; i++)
-        put_entry(out, *find_recent(book, book->changes[i].prefix));
+        key_entry_put(out, *keybook_recent(book, book->changes[i].prefix));
     table_put(store, TABLE_KEY_LOG, key_id(book->log_last++));
 }
 
@@ -462,7 +209,7 @@ first_swept(struct store *store)
         if (first == 0)
             first = key_get_u64(found, 0);
         if (rc == 0) {
-            return record_get_u64(&record) + CELL_COUNT <=
+            return record_get_u64(&record) + KEY_CELL_COUNT <=
                            store->keybook->swept_next
                        ? first
                        : 0;
@@ -499,7 +246,8 @@ keybook_settle(struct keybook *book, bool is_committed)
 {
     if (is_committed) {
         while (book->swept < book->swept_next)
-            empty_cell(book, &book->cells[book->swept++ % CELL_COUNT]);
+            keypool_empty(book->recent,
+                          (unsigned)(book->swept++ % KEY_CELL_COUNT));
         book->log_next = book->log_last;
         book->change_count = 0;
         return;
@@ -508,9 +256,10 @@ keybook_settle(struct keybook *book, bool is_committed)
         const struct change *change = &book->changes[--book->change_count];
 
         if (change->is_new)
-            drop_recent(book, change->prefix);
+            keypool_drop(book->recent, change->prefix);
         else
-            find_recent(book, change->prefix)->request = change->before;
+            keypool_find(book->recent, change->prefix)->request =
+                change->before;
     }
     book->swept_next = book->swept;
     book->log_last = book->log_next;
@@ -526,15 +275,16 @@ load_row(struct keybook *book, struct record *row)
     (void)record_get_u64(row);
     while (row->left >= KEY_ENTRY_BYTES) {
         struct key_entry entry = key_entry_get(row), *known;
-        uint64_t ahead = (keybook_cell(entry.prefix) - before) % CELL_COUNT;
+        uint64_t ahead =
+            (key_entry_cell(entry.prefix) - before) % KEY_CELL_COUNT;
 
         if (before + ahead < book->swept)
             continue;
-        known = find_recent(book, entry.prefix);
+        known = keypool_find(book->recent, entry.prefix);
         if (known)
             *known = entry;
         else
-            add_recent(book, entry);
+            keypool_add(book->recent, entry);
     }
 }
 
@@ -576,8 +326,8 @@ keybook_load(struct store *store)
     int rc;
 
     assert(book->change_count == 0);
-    for (unsigned i = 0; i < CELL_COUNT; i++)
-        empty_cell(book, &book->cells[i]);
+    keypool_reset(book->recent);
+    keyset_load(store);
     load_end(store);
     while ((rc = table_seek(store, TABLE_KEY_LOG, key, 0, &found, &record)) ==
                0 ||

@@ -158,6 +158,7 @@ store_new(struct engine *engine, uint64_t bytes_max)
     store->answers_ttl_ms = INT64_MAX;
     store->digest = digest_new();
     store->keybook = keybook_new();
+    store->keyset = keyset_new();
     store->packer = packer_new();
     return store;
 }
@@ -319,9 +320,10 @@ store_snapshot(struct store *store, struct err *err)
 }
 
 void
-store_keep_recent(struct store *store, size_t keys_max)
+store_keep_recent(struct store *store, size_t keys_max, size_t cell_max)
 {
     keybook_limit(store->keybook, keys_max);
+    keyset_limit(store->keyset, cell_max);
 }
 
 void
@@ -334,6 +336,8 @@ int
 store_reserve(struct store *store, size_t drafts, struct err *err)
 {
     assert(!store->is_open);
+    keybook_reserve(store->keybook, drafts);
+    keyset_reserve(store->keyset);
     /* Its id lies on a page of its own, wherever chance puts that; what is
      * beside it is less. */
     return store->engine->ops->reserve(store->engine, drafts * 3 / 2, err);
@@ -351,6 +355,7 @@ store_close(struct store *store)
     buf_fini(&store->stem_text);
     digest_free(store->digest);
     keybook_free(store->keybook);
+    keyset_free(store->keyset);
     packer_free(store->packer);
     buf_fini(&store->reply);
     free(store);

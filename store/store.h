@@ -77,10 +77,10 @@ struct store *store_snapshot(struct store *store, struct err *err);
  * it is called, they are kept. */
 void store_keep_answers(struct store *store, int64_t ttl_ms);
 
-/* How many request keys are kept in memory before they go into their place in
- * the index. Until it is called, as many as serve best; for tests, which have
- * fewer drafts. */
-void store_keep_recent(struct store *store, size_t keys_max);
+/* How many request keys are kept in memory before they go to their cells of the
+ * index, and how many a cell has before they go into their place. Until it is
+ * called, as many as serve best; for tests, which have fewer drafts. */
+void store_keep_recent(struct store *store, size_t keys_max, size_t cell_max);
 
 /* Closes it; an open transaction is forgotten. NULL is fine. */
 void store_close(struct store *store);

@@ -14,6 +14,7 @@
 #include "store/engine.h"
 #include "store/file.h"
 #include "store/keybook.h"
+#include "store/keyset.h"
 #include "store/record.h"
 #include "store/store.h"
 
@@ -58,6 +59,7 @@ struct store {
     struct buf stem_text; /* what the last name was made of (names.c) */
     uint64_t stem;        /* its hash */
     struct keybook *keybook;
+    struct keyset *keyset;
     struct packer *packer;
     struct buf reply;  /* the last one that was read, if it was packed */
     struct batch late; /* a row that is still to be written; id 0: none */

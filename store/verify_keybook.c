@@ -8,7 +8,7 @@ leads_to_key(struct check *check, uint64_t id, uint64_t prefix)
     int rc = id ? store_request_get(check->store, id, &request) : E_NOTFOUND;
 
     return rc == E_CORRUPT ||
-           (rc == 0 && keybook_prefix(request.key) == prefix);
+           (rc == 0 && key_entry_prefix(request.key) == prefix);
 }
 
 /* One that leads nowhere is set to nothing, which is recent then, and counts. */
@@ -47,22 +47,55 @@ verify_key_log(struct check *check, struct slice key, struct record *record)
     }
 }
 
-/* True if the entries of a row are whole, ascend, and lie between its own key
- * and that of the next one, in one cell. */
+/* True if the entries of a row are whole, ascend from *least on, and lie in its
+ * cell. Sets *least to what may come behind them. */
+static bool
+is_ascending(struct record row, uint64_t *least)
+{
+    unsigned cell = key_entry_cell(*least);
+    bool is_fine = row.left > 0 && row.left % KEY_ENTRY_BYTES == 0;
+
+    while (row.left > 0) {
+        uint64_t prefix = key_entry_get(&row).prefix;
+
+        is_fine = is_fine && prefix >= *least && key_entry_cell(prefix) == cell;
+        *least = prefix == UINT64_MAX ? UINT64_MAX : prefix + 1;
+    }
+    return is_fine;
+}
+
+void
+verify_key_cell(struct check *check, struct slice key, struct record *record)
+{
+    uint64_t first = key_get_u64(key, 0), least = first;
+
+    if (MEND(check,
+             is_ascending(*record, &least) &&
+                 first == key_entry_first(key_entry_cell(first)),
+             "its entries are out of order, or in another's place")) {
+        drop_row(check);
+        return;
+    }
+    while (record->left >= KEY_ENTRY_BYTES) {
+        struct key_entry entry = key_entry_get(record);
+
+        if (entry.request != 0 &&
+            !keybook_recent(check->store->keybook, entry.prefix))
+            compare_entry(check, entry);
+    }
+}
+
+/* The same for a row of the set, which ends before the next one begins, and has
+ * requests alone. */
 static bool
 is_in_order(struct check *check, struct slice key, struct record row)
 {
     uint64_t first = key_get_u64(key, 0), least = first;
     struct slice found;
-    bool is_fine = row.left > 0 && row.left % KEY_ENTRY_BYTES == 0;
+    bool is_fine = is_ascending(row, &least);
 
-    while (row.left > 0) {
-        struct key_entry entry = key_entry_get(&row);
-
-        is_fine = is_fine && entry.prefix >= least && entry.request != 0 &&
-                  keybook_cell(entry.prefix) == keybook_cell(first);
-        least = entry.prefix == UINT64_MAX ? UINT64_MAX : entry.prefix + 1;
-    }
+    while (row.left > 0)
+        is_fine = key_entry_get(&row).request != 0 && is_fine;
     if (table_seek(check->store, TABLE_KEY_SET, key_u8(key_id(first), 0), 0,
                    &found, NULL) == 0) {
         is_fine = is_fine && least <= key_get_u64(found, 0);
@@ -81,7 +114,8 @@ verify_key_set(struct check *check, struct slice key, struct record *record)
     while (record->left >= KEY_ENTRY_BYTES) {
         struct key_entry entry = key_entry_get(record);
 
-        if (!keybook_recent(check->store->keybook, entry.prefix))
+        if (!keybook_recent(check->store->keybook, entry.prefix) &&
+            !keyset_hides(check->store, entry.prefix))
             compare_entry(check, entry);
     }
 }

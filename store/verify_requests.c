@@ -191,7 +191,7 @@ compare_key(struct check *check, const struct request *request)
     if (MEND(check,
              !request_is_joinable(request) ||
                  leads_to_key(check, keybook_find(check->store, request->key),
-                              keybook_prefix(request->key)),
+                              key_entry_prefix(request->key)),
              "%s, and not found by its key",
              request_state_name(request->state))) {
         key_point(check->store, request->key, request->id);

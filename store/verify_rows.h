@@ -108,8 +108,8 @@ row_fn verify_file, verify_file_uuid, verify_file_key, verify_owned,
 row_fn verify_timer, verify_delivery, verify_pending, verify_meta,
     verify_worker, verify_upstream;
 
-/* The two halves of the index of request keys (verify_keybook.c). */
-row_fn verify_key_log, verify_key_set;
+/* The index of request keys (verify_keybook.c). */
+row_fn verify_key_log, verify_key_cell, verify_key_set;
 
 /* True if a request is there, damaged or not, and its key begins so. */
 bool leads_to_key(struct check *check, uint64_t id, uint64_t prefix);

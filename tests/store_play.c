@@ -16,6 +16,7 @@
 #define OPEN_TTL_MS 86400000
 #define GROUP_SPAN  4 /* requests of a group */
 #define KEYS_RECENT 4
+#define CELL_KEYS   1 /* half of the cells have room for none */
 
 static const unsigned char store_id[STORE_UUID_BYTES] = "a store of tests";
 
@@ -30,7 +31,7 @@ open_store(struct play *play)
             : store_open(play->scratch.path, PLAY_MAP_BYTES, store_id, &err);
     cr_assert_not_null(play->store, "%s", err.msg);
     /* So few that both halves of the index have some. */
-    store_keep_recent(play->store, KEYS_RECENT);
+    store_keep_recent(play->store, KEYS_RECENT, CELL_KEYS);
 }
 
 void

@@ -397,7 +397,7 @@ ravage(struct history *history)
     static const enum table tables[] = {
         TABLE_UUID,    TABLE_CLIENT_KEY, TABLE_NAME,  TABLE_KEY_LOG,
         TABLE_KEY_SET, TABLE_REF,        TABLE_READY, TABLE_TIMER,
-        TABLE_RESULT,  TABLE_DONE,       TABLE_LEASE,
+        TABLE_RESULT,  TABLE_DONE,       TABLE_LEASE, TABLE_KEY_CELL,
     };
     uint32_t count = 1 + pick(history, ROTS_MAX);
 

@@ -37,7 +37,7 @@ static const enum makes makes[TABLE_COUNT] = {
     [TABLE_PIECE] = MAKES_NOTHING,       [TABLE_FILING] = MAKES_NOTHING,
     [TABLE_DELIVERY] = MAKES_OTHERS,     [TABLE_PENDING] = MAKES_THE_SAME,
     [TABLE_KEY_LOG] = MAKES_OTHERS,      [TABLE_KEY_SET] = MAKES_OTHERS,
-    [TABLE_ANSWER] = MAKES_NOTHING,
+    [TABLE_ANSWER] = MAKES_NOTHING,      [TABLE_KEY_CELL] = MAKES_OTHERS,
 };
 
 /* Looks at the store as it is. */
@@ -74,8 +74,9 @@ is_unseen(enum table table, enum rot how)
     return (how == ROT_DROP &&
             (table == TABLE_WORKER || table == TABLE_KEY ||
              table == TABLE_KEY_LOG || table == TABLE_KEY_SET ||
-             table == TABLE_ESSENCE || table == TABLE_ATTEMPT ||
-             table == TABLE_UPSTREAM || table == TABLE_FILING)) ||
+             table == TABLE_KEY_CELL || table == TABLE_ESSENCE ||
+             table == TABLE_ATTEMPT || table == TABLE_UPSTREAM ||
+             table == TABLE_FILING)) ||
            (how == ROT_DANGLE &&
             (table == TABLE_WORKER || table == TABLE_TIMER ||
              table == TABLE_KEY_LOG));

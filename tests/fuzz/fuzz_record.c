@@ -245,6 +245,7 @@ try_rows(struct slice fields)
     put_row(store, TABLE_CLIENT_KEY, zeroes, fields);
     put_row(store, TABLE_KEY, zeroes, fields);
     put_row(store, TABLE_KEY_SET, key_id(0), fields);
+    put_row(store, TABLE_KEY_CELL, key_id(0), fields);
     put_row(store, TABLE_KEY_LOG, key_id(1), fields);
     put_row(store, TABLE_REQUEST, key_id(1), fields);
     put_row(store, TABLE_TIMER, key_u64(key_u8(key_id(1), 1), 1), fields);

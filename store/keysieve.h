@@ -1,0 +1,42 @@
+/*
+ * keysieve.h - which prefixes a cell of the index of request keys may have
+ *
+ * Most keys that are looked for are new. So there is half a KiB of bits for each
+ * cell, in which each prefix sets two that it chooses: where one of them is not
+ * set, the prefix is not there, and nothing is read. (A Bloom filter; the bits of
+ * a prefix lie in one cache line.) Of the prefixes that are not there it lets
+ * through one in a hundred with a million keys in all cells, one in eleven with
+ * three, and one in two with ten millions.
+ *
+ * It forgets no prefix, but is started anew for a cell whenever all of that is
+ * read. Nothing of it is stored: of a cell that was not read yet nothing is
+ * known, and it lets everything through.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_KEYSIEVE_H
+#define STORE_KEYSIEVE_H
+
+#include "store/keyentry.h"
+
+struct keysieve;
+
+/* A sieve that knows nothing; freed with keysieve_free(), NULL is fine. */
+struct keysieve *keysieve_new(void);
+void keysieve_free(struct keysieve *sieve);
+
+/* Has the memory for all cells. */
+void keysieve_reserve(struct keysieve *sieve);
+
+/* Knows that all cells are empty; knows nothing. */
+void keysieve_reset(struct keysieve *sieve, bool is_empty);
+
+/* Knows that a cell is empty; nothing is known of it. True if it is known. */
+void keysieve_start(struct keysieve *sieve, unsigned cell);
+void keysieve_forget(struct keysieve *sieve, unsigned cell);
+bool keysieve_knows(const struct keysieve *sieve, unsigned cell);
+
+/* Lets a prefix through from now on. True if one gets through: it may be there. */
+void keysieve_add(struct keysieve *sieve, uint64_t prefix);
+bool keysieve_passes(const struct keysieve *sieve, uint64_t prefix);
+
+#endif
