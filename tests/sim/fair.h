@@ -97,6 +97,7 @@ struct fair {
     unsigned run_class;
     bool is_run_by_share; /* or may be */
     bool is_kept_free;    /* a worker may be, and be what it waits for */
+    bool has_suspect;     /* in this turn, something ready has to run alone */
     int64_t run, largest; /* of a group, whoever has it */
     int64_t held, held_max, more; /* of all, as of a member */
     /* The oldest batch. */

@@ -212,7 +212,7 @@ look_for_work(struct world *world, struct fair *fair, struct stand *stand)
            store_ready_next(world->store, stand->batch, &place) == 0 &&
            store_ready_peek(world->store, stand->batch, place, &request) == 0) {
         stand->may_give = true;
-        fair->is_kept_free |= (request.flags & REQUEST_SUSPECT) != 0;
+        fair->has_suspect |= (request.flags & REQUEST_SUSPECT) != 0;
         stand->is_ready =
             !is_held && stand->is_sealed && is_free(fair, &request);
         place.group++;
@@ -257,6 +257,7 @@ look_at(struct world *world, struct fair *fair, struct stand *stand)
 static void
 look_at_all(struct world *world, struct fair *fair)
 {
+    fair->has_suspect = false;
     for (int i = 0; i < world->plan_count; i++) {
         const struct plan *plan = &world->plans[i];
         struct stand *stand = &fair->stands[i];
@@ -556,11 +557,14 @@ begin_lease(struct world *world, struct fair *fair, struct fair_lease *lease)
 void
 ledger_turn(struct world *world, struct fair *fair)
 {
-    fair->is_kept_free |= world->judge.is_alone;
     look_at_all(world, fair);
+    fair->is_kept_free |= world->judge.is_alone || fair->has_suspect;
     end_leases(world, fair);
     for (size_t i = 0; i < fair->lease_count; i++) {
         if (fair->leases[i].is_new)
             begin_lease(world, fair, &fair->leases[i]);
     }
+    /* It may have been found behind the last of these leases: then what was chosen
+     * next waits for the worker that is kept free for it. */
+    fair->is_kept_free |= fair->has_suspect;
 }
