@@ -6,6 +6,8 @@
 #include "tests/sim/fair.h"
 #include "tests/sim/world.h"
 
+#define HANG_MS 900000 /* of a call that nobody gives up */
+
 const char *const weather_names[WORLD_UPSTREAMS] = { "one", "two" };
 
 /* What an upstream does while it is not well. */
@@ -68,6 +70,83 @@ weather_strikes(struct world *world, int where, struct call_fate *fate)
     fate->http_status = storms[at].http_status;
     fate->wait_ms = storms[at].wait_ms;
     return true;
+}
+
+/* ---- answers ---- */
+
+/* What an upstream may answer, and how often. */
+static const struct {
+    const char *class_name;
+    int http_status;
+    int64_t wait_ms;
+    uint64_t weight;
+} fates[] = {
+    { "ok", 200, 0, 55 },           { "retryable", 500, 0, 8 },
+    { "uncertain", 0, 0, 5 },       { "throttled", 429, 3000, 8 },
+    { "retryable", 429, 0, 3 },     { "permanent", 400, 0, 4 },
+    { "stop", 401, 0, 2 },          { "truncated", 200, 0, 4 },
+    { "refused", 200, 0, 3 },       { "aborted", 0, 0, 3 },
+    { "retryable", 503, 40000, 3 }, { "throttled", 429, 90000, 2 },
+};
+
+struct call_fate
+weather_answer(struct world *world, struct slip *slip)
+{
+    struct call_fate fate = {
+        .class_name = "ok",
+        .http_status = 200,
+        .end_ms = world->now_ms + dice_between(&world->dice, 5, 2000),
+    };
+    uint64_t sum = 0, roll;
+
+    if (world->is_calm || world->is_kind)
+        return fate;
+    if (slip->where >= 0 && weather_strikes(world, slip->where, &fate))
+        return fate;
+    if (world->is_bad_day && !dice_once_in(&world->dice, 5)) {
+        fate.class_name = "retryable";
+        fate.http_status = 500;
+        return fate;
+    }
+    /* What is called once more fails more often: so answers to the first call
+     * come late, and are better. */
+    if (judge_request(world, slip->request)->calls > 0 &&
+        dice_once_in(&world->dice, 3)) {
+        bool is_end = dice_once_in(&world->dice, 2);
+
+        fate.class_name = is_end ? "permanent" : "retryable";
+        fate.http_status = is_end ? 400 : 500;
+        return fate;
+    }
+    for (size_t i = 0; i < sizeof(fates) / sizeof(fates[0]); i++)
+        sum += fates[i].weight;
+    roll = dice_roll(&world->dice, sum);
+    for (size_t i = 0; i < sizeof(fates) / sizeof(fates[0]); i++) {
+        if (roll < fates[i].weight) {
+            fate.class_name = fates[i].class_name;
+            fate.http_status = fates[i].http_status;
+            fate.wait_ms = fates[i].wait_ms;
+            break;
+        }
+        roll -= fates[i].weight;
+    }
+    /* The sampler names no wait, and needs no key. */
+    if (slip->where < 0 &&
+        (fate.wait_ms > 0 || strcmp(fate.class_name, "stop") == 0)) {
+        fate.class_name = "retryable";
+        fate.http_status = 0;
+        fate.wait_ms = 0;
+    }
+    if (dice_once_in(&world->dice, 8))
+        fate.end_ms = world->now_ms + slip->timeout_ms;
+    if (dice_once_in(&world->dice, 60)) {
+        world->tally.hangs++;
+        slip->is_hung = true;
+        judge_cause(world, slip->request); /* it is taken from it in the end */
+        judge_loss(world, slip->request);
+        fate.end_ms = world->now_ms + HANG_MS;
+    }
+    return fate;
 }
 
 /* ---- what is known of upstreams from outside ---- */

@@ -10,6 +10,7 @@
 
 #define WORLD_UPSTREAMS 2
 
+struct slip;
 struct world;
 
 /* How an upstream is, for a while. */
@@ -38,6 +39,9 @@ void weather_change(struct world *world);
 
 /* True if a call meets an upstream that is: then that is its fate. */
 bool weather_strikes(struct world *world, int where, struct call_fate *fate);
+
+/* How the upstream of a call, or the sampler, answers it. */
+struct call_fate weather_answer(struct world *world, struct slip *slip);
 
 /* A lease was sent; a report was taken; it is to be asked again; a commit. */
 void weather_lease(struct world *world, const char *name, int64_t request);

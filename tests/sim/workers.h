@@ -59,6 +59,49 @@ struct worker {
     size_t parcel_count;
 };
 
+/* ---- slips.c: what it holds ---- */
+
+/* The slip of a lease, NULL if it has none; how many run; how many slots it needs
+ * for that, or has. */
+struct slip *slip_find(struct worker *worker, int64_t request, int64_t fence);
+int64_t slips_running(const struct worker *worker);
+int64_t slips_kept(const struct worker *worker);
+
+/* The upstream has answered, or the connection is gone. */
+void slip_leave_upstream(struct world *world, struct slip *slip);
+
+/* Lets go of one; gives up its call, so that another one may be made. */
+void slip_forget(struct world *world, struct worker *worker, struct slip *slip);
+void slip_give_up(struct world *world, struct worker *worker,
+                  struct slip *slip);
+
+/* Gives all up at once; the same with a word of farewell, and it is gone. */
+void worker_give_up_all(struct world *world, struct worker *worker);
+void worker_leave(struct world *world, struct worker *worker);
+
+/* Nothing is heard of it for a while: its leases may be lost before it knows. */
+void worker_be_unheard(struct world *world, const struct worker *worker);
+
+/* It knows nothing of a lease any more, and says nothing. */
+void worker_lose_slip(struct world *world, struct worker *worker, size_t nth);
+
+/* ---- words.c: what it says and is told ---- */
+
+/* Beats; tells its slots, if there is something to tell; gives back what it has
+ * not started; tells how a call has ended. */
+void worker_say_beat(struct world *world, struct worker *worker);
+void worker_say_slots(struct world *world, struct worker *worker);
+void worker_give_back(struct world *world, struct worker *worker,
+                      struct slip *slip);
+void worker_say_end(struct world *world, struct worker *worker,
+                    struct slip *slip);
+
+/* Takes what it was told next. */
+void worker_read_one(struct world *world, struct worker *worker);
+
+/* Says hello over a new link. */
+void worker_hello_again(struct world *world, struct worker *worker);
+
 /* ---- workers.c: what a worker does ---- */
 
 void workers_read(struct world *world);      /* some of what they were told */
@@ -70,25 +113,12 @@ void workers_free(struct world *world);
 /* True if a worker has reported of a request what has not arrived yet. */
 bool workers_have_told(const struct world *world, int64_t request);
 
-/* Says hello over a new link. */
-void worker_hello_again(struct world *world, struct worker *worker);
-
 /* True if it lives and is not frozen. */
 bool worker_is_awake(const struct world *world, const struct worker *worker);
-
-/* Gives all up at once; the same with a word of farewell, and it is gone. */
-void worker_give_up_all(struct world *world, struct worker *worker);
-void worker_leave(struct world *world, struct worker *worker);
-
-/* Nothing is heard of it for a while: its leases may be lost before it knows. */
-void worker_be_unheard(struct world *world, const struct worker *worker);
 
 /* It is to go: gives back what it has not started, finishes its calls. Told so by
  * the broker, however long they take. */
 void worker_drain(struct world *world, struct worker *worker, bool is_told);
-
-/* It knows nothing of a lease any more, and says nothing. */
-void worker_lose_slip(struct world *world, struct worker *worker, size_t nth);
 
 /* ---- fortune.c: what befalls workers ---- */
 

@@ -7,9 +7,9 @@
  * transaction, committed, and only then answered; the process may end before,
  * in and after each commit.
  *
- *   clients.c ──┐                      ┌── workers.c ── the upstream, and
- *   filer.c     │                      │                hooks.c: receivers
- *               ├── links ── shell.c ──┤   fortune.c: what befalls them
+ *   clients.c ──┐                      ┌── workers.c ── weather.c: upstreams, and
+ *   filer.c     │                      │    slips.c,      hooks.c: receivers
+ *               ├── links ── shell.c ──┤    words.c ── fortune.c: what befalls them
  *   answers.c   ┘        (crashes)     └── judge*.c: what must hold, always
  *
  * All chance comes from the dice: a seed is a history.
