@@ -8,7 +8,6 @@
 #include <string.h>
 #include <uuid/uuid.h>
 
-#include "base/json.h"
 #include "base/mem.h"
 #include "queue/wire.h"
 
@@ -31,17 +30,6 @@ hand_new(struct bench *bench, uint32_t capacity)
     bench->hands[bench->hand_count++] = hand;
     hand_hello(hand);
     return hand;
-}
-
-static void
-slip_fini(struct slip *slip)
-{
-    free(slip->upstream);
-    free(slip->model);
-    free(slip->path);
-    free(slip->body);
-    buf_fini(&slip->report_head);
-    buf_fini(&slip->report_body);
 }
 
 static void
@@ -75,8 +63,8 @@ hand_free(struct hand *hand)
     free(hand);
 }
 
-static void
-say(struct hand *hand, struct slice head, struct slice body)
+void
+hand_send(struct hand *hand, struct slice head, struct slice body)
 {
     if (hand->is_alive && hand->is_connected)
         bench_post(hand->bench, SIDE_WORKERS, &hand->peer, head, body);
@@ -97,19 +85,13 @@ hand_say(struct hand *hand, const char *fmt, ...)
         if (*at == '\'')
             *at = '"';
     }
-    say(hand, slice_of(text), (struct slice){ 0 });
-}
-
-static size_t
-running(const struct hand *hand)
-{
-    return hand_count(hand, SLIP_RUNNING);
+    hand_send(hand, slice_of(text), (struct slice){ 0 });
 }
 
 static int64_t
 kept(const struct hand *hand)
 {
-    int64_t count = (int64_t)running(hand);
+    int64_t count = (int64_t)hand_count(hand, SLIP_RUNNING);
 
     return count > hand->slots ? count : hand->slots;
 }
@@ -185,7 +167,7 @@ hand_hello(struct hand *hand)
     add_held(hand, &head);
     add_webhooks(hand, &head);
     buf_add_char(&head, '}');
-    say(hand, buf_slice(&head), (struct slice){ 0 });
+    hand_send(hand, buf_slice(&head), (struct slice){ 0 });
     buf_fini(&head);
 }
 
@@ -231,66 +213,10 @@ hand_bye(struct hand *hand)
     hand->beats = false;
 }
 
-/* ---- slips ---- */
+/* ---- reading ---- */
 
-size_t
-hand_count(const struct hand *hand, enum slip_state state)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < hand->slip_count; i++)
-        count += hand->slips[i].state == state;
-    return count;
-}
-
-struct slip *
-hand_slip(const struct hand *hand, enum slip_state state, size_t nth)
-{
-    for (size_t i = 0; i < hand->slip_count; i++) {
-        if (hand->slips[i].state == state && nth-- == 0)
-            return &hand->slips[i];
-    }
-    return NULL;
-}
-
-struct slip *
-hand_find(const struct hand *hand, const char *text)
-{
-    for (size_t i = 0; i < hand->slip_count; i++) {
-        if (hand->slips[i].state == SLIP_RUNNING &&
-            strstr(hand->slips[i].body, text)) {
-            return &hand->slips[i];
-        }
-    }
-    return NULL;
-}
-
-void
-hand_forget(struct hand *hand, struct slip *slip)
-{
-    size_t at = (size_t)(slip - hand->slips);
-
-    if (slip->state == SLIP_RUNNING)
-        hand->bench->in_flight--;
-    slip_fini(slip);
-    /* In order: they are started as they came. */
-    memmove(slip, slip + 1, (--hand->slip_count - at) * sizeof(*slip));
-}
-
-static struct slip *
-find(const struct hand *hand, int64_t request, int64_t fence)
-{
-    for (size_t i = 0; i < hand->slip_count; i++) {
-        if (hand->slips[i].request == request &&
-            hand->slips[i].fence == fence) {
-            return &hand->slips[i];
-        }
-    }
-    return NULL;
-}
-
-static char *
-string_of(const struct wire *wire, const char *name)
+char *
+hand_text(const struct wire *wire, const char *name)
 {
     const char *text;
 
@@ -298,8 +224,8 @@ string_of(const struct wire *wire, const char *name)
     return mem_dup_str(text);
 }
 
-static int64_t
-int_of(const struct wire *wire, const char *name)
+int64_t
+hand_int(const struct wire *wire, const char *name)
 {
     int64_t value;
 
@@ -308,39 +234,6 @@ int_of(const struct wire *wire, const char *name)
         "%s", name);
     return value;
 }
-
-static void
-take_lease(struct hand *hand, const struct wire *wire)
-{
-    struct slip slip = { .request = int_of(wire, "request"),
-                         .fence = int_of(wire, "fence"),
-                         .length_ms = int_of(wire, "timeout_ms") };
-    struct json_doc doc = { 0 };
-    char *kind = string_of(wire, "kind");
-
-    cr_assert_null(find(hand, slip.request, slip.fence));
-    cr_assert_eq(
-        json_parse(&doc, wire->body.data, wire->body.bytes, JSON_INPUT, NULL),
-        0, "the body is no JSON: %.*s", (int)wire->body.bytes, wire->body.data);
-    json_fini(&doc);
-    slip.is_raw = strcmp(kind, "raw") == 0;
-    free(kind);
-    slip.upstream = string_of(wire, "upstream");
-    slip.path = string_of(wire, "path");
-    if (wire_get(wire, "model"))
-        slip.model = string_of(wire, "model");
-    slip.body = mem_dup(wire->body.data, wire->body.bytes);
-    if (slip.length_ms < hand->bench->conf.lease_ms)
-        slip.length_ms = hand->bench->conf.lease_ms;
-    if (hand->slip_count == hand->slip_capacity) {
-        hand->slip_capacity = hand->slip_capacity * 2 + 8;
-        hand->slips =
-            mem_grow(hand->slips, hand->slip_capacity, sizeof(hand->slips[0]));
-    }
-    hand->slips[hand->slip_count++] = slip;
-}
-
-/* ---- reading ---- */
 
 static void
 take_away(struct hand *hand, const struct wire *wire, const char *name)
@@ -354,7 +247,7 @@ take_away(struct hand *hand, const struct wire *wire, const char *name)
         int64_t pair[2];
 
         cr_assert_eq(wire_integers(&item, 2, 0, pair), 0);
-        slip = find(hand, pair[0], pair[1]);
+        slip = slip_find(hand, pair[0], pair[1]);
         if (slip) {
             hand_forget(hand, slip);
             hand->cancel_count++;
@@ -375,7 +268,7 @@ give_back(struct hand *hand, const struct wire *wire)
         int64_t pair[2];
 
         cr_assert_eq(wire_integers(&item, 2, 0, pair), 0);
-        slip = find(hand, pair[0], pair[1]);
+        slip = slip_find(hand, pair[0], pair[1]);
         if (slip && slip->state == SLIP_WAITING) {
             hand_say(hand, "{'verb':'release','held':[[%lld,%lld]]}",
                      (long long)pair[0], (long long)pair[1]);
@@ -397,7 +290,7 @@ static void
 be_welcomed(struct hand *hand, const struct wire *wire)
 {
     take_away(hand, wire, "drop");
-    hand->slots = int_of(wire, "slots");
+    hand->slots = hand_int(wire, "slots");
     hand->must_tell = true;
     hand->is_welcome = true;
     be_trusted(hand);
@@ -406,8 +299,8 @@ be_welcomed(struct hand *hand, const struct wire *wire)
         struct slip *slip = &hand->slips[i];
 
         if (slip->state == SLIP_REPORTED)
-            say(hand, buf_slice(&slip->report_head),
-                buf_slice(&slip->report_body));
+            hand_send(hand, buf_slice(&slip->report_head),
+                      buf_slice(&slip->report_body));
     }
 }
 
@@ -415,20 +308,11 @@ static void
 be_confirmed(struct hand *hand, const struct wire *wire)
 {
     struct slip *slip =
-        find(hand, int_of(wire, "request"), int_of(wire, "fence"));
+        slip_find(hand, hand_int(wire, "request"), hand_int(wire, "fence"));
 
     hand->confirm_count++;
     if (slip && slip->state == SLIP_REPORTED)
         hand_forget(hand, slip);
-}
-
-static char *
-text_of(const struct wire *wire, const char *name)
-{
-    const char *text;
-
-    cr_assert_eq(wire_str(wire, name, 1024, NULL, &text, NULL), 0);
-    return mem_dup_str(text);
 }
 
 static void
@@ -440,11 +324,11 @@ take_parcel(struct hand *hand, const struct wire *wire)
                                  sizeof(hand->parcels[0]));
     }
     hand->parcels[hand->parcel_count++] = (struct parcel){
-        .delivery = int_of(wire, "delivery"),
-        .attempt = int_of(wire, "attempt"),
-        .webhook = text_of(wire, "webhook"),
-        .url = text_of(wire, "url"),
-        .id = text_of(wire, "id"),
+        .delivery = hand_int(wire, "delivery"),
+        .attempt = hand_int(wire, "attempt"),
+        .webhook = hand_text(wire, "webhook"),
+        .url = hand_text(wire, "url"),
+        .id = hand_text(wire, "id"),
         .body = mem_dup(wire->body.data, wire->body.bytes),
     };
 }
@@ -475,10 +359,10 @@ obey(struct hand *hand, const struct wire *wire)
         if (hand->is_welcome)
             hand_hello(hand);
     } else if (strcmp(verb, "slots") == 0) {
-        hand->slots = int_of(wire, "count");
+        hand->slots = hand_int(wire, "count");
         hand->must_tell = true;
     } else if (strcmp(verb, "lease") == 0) {
-        take_lease(hand, wire);
+        slip_take(hand, wire);
     } else if (strcmp(verb, "confirmed") == 0) {
         be_confirmed(hand, wire);
     } else if (strcmp(verb, "cancel") == 0) {
@@ -499,8 +383,8 @@ obey(struct hand *hand, const struct wire *wire)
     }
 }
 
-static void
-tell_slots(struct hand *hand)
+void
+hand_tell_slots(struct hand *hand)
 {
     if (!hand->is_welcome ||
         (!hand->must_tell && kept(hand) == hand->slots_told)) {
@@ -544,7 +428,7 @@ hand_read_one(struct hand *hand)
                            buf_slice(&letter.body), &err),
                  0, "%s", err.msg);
     obey(hand, &wire);
-    tell_slots(hand);
+    hand_tell_slots(hand);
     wire_fini(&wire);
     buf_fini(&letter.head);
     buf_fini(&letter.body);
@@ -559,13 +443,6 @@ hand_read(struct hand *hand)
 
 /* ---- time ---- */
 
-/* True if a lease has ended by the hand's own clock. */
-static bool
-is_over(const struct slip *slip, const struct hand *hand)
-{
-    return hand->bench->now_ms >= hand->trusted_ms + slip->length_ms;
-}
-
 void
 hand_beat(struct hand *hand)
 {
@@ -578,7 +455,7 @@ hand_beat(struct hand *hand)
              (long long)kept(hand), hand->is_draining ? "true" : "false");
     add_held(hand, &head);
     buf_add_char(&head, '}');
-    say(hand, buf_slice(&head), (struct slice){ 0 });
+    hand_send(hand, buf_slice(&head), (struct slice){ 0 });
     buf_fini(&head);
 }
 
@@ -592,119 +469,12 @@ hand_tick(struct hand *hand)
     for (size_t i = hand->slip_count; i > 0; i--) {
         struct slip *slip = &hand->slips[i - 1];
 
-        if (slip->state != SLIP_REPORTED && is_over(slip, hand))
+        if (slip->state != SLIP_REPORTED && slip_is_over(slip, hand))
             hand_forget(hand, slip);
     }
     if (hand->beats && now_ms >= hand->beat_ms) {
         hand->beat_ms = now_ms + hand->bench->conf.heartbeat_ms;
         hand_beat(hand);
     }
-    tell_slots(hand);
-}
-
-/* ---- calls ---- */
-
-static void
-note_call(struct bench *bench, const char *body)
-{
-    if (bench->call_count == bench->call_capacity) {
-        bench->call_capacity = bench->call_capacity * 2 + 64;
-        bench->calls = mem_grow(bench->calls, bench->call_capacity,
-                                sizeof(bench->calls[0]));
-    }
-    bench->calls[bench->call_count++] = mem_dup_str(body);
-    if (++bench->in_flight > bench->in_flight_most)
-        bench->in_flight_most = bench->in_flight;
-    cr_assert_leq((int64_t)bench->in_flight, bench->conf.slots_max,
-                  "%zu calls in flight", bench->in_flight);
-}
-
-size_t
-hand_start(struct hand *hand)
-{
-    size_t started = 0;
-
-    for (size_t i = 0; i < hand->slip_count; i++) {
-        struct slip *slip = &hand->slips[i];
-
-        if (slip->state != SLIP_WAITING || is_over(slip, hand))
-            continue;
-        if ((int64_t)running(hand) >= hand->slots || !hand->is_welcome ||
-            hand->is_draining) {
-            break;
-        }
-        slip->state = SLIP_RUNNING;
-        hand_say(hand, "{'verb':'started','held':[[%lld,%lld]]}",
-                 (long long)slip->request, (long long)slip->fence);
-        note_call(hand->bench, slip->body);
-        started++;
-    }
-    return started;
-}
-
-static void
-report(struct hand *hand, struct slip *slip)
-{
-    cr_assert_eq(slip->state, SLIP_RUNNING);
-    slip->state = SLIP_REPORTED;
-    hand->bench->in_flight--;
-    if (hand->is_welcome) {
-        say(hand, buf_slice(&slip->report_head), buf_slice(&slip->report_body));
-    }
-    tell_slots(hand);
-}
-
-void
-hand_answer(struct hand *hand, struct slip *slip, const char *text)
-{
-    static const char before[] = "{\"content\":\"";
-
-    buf_addf(&slip->report_head,
-             "{\"verb\":\"result\",\"request\":%lld,\"fence\":%lld,\"class\":"
-             "\"ok\",\"http_status\":200,\"model\":\"m-2026\",\"finish\":"
-             "\"stop\",\"prompt_tokens\":10,\"completion_tokens\":5,"
-             "\"total_tokens\":15,\"latency_ms\":123,\"text_at\":%zu,"
-             "\"text_bytes\":%zu,\"sent\":1}",
-             (long long)slip->request, (long long)slip->fence,
-             sizeof(before) - 1, strlen(text));
-    buf_addf(&slip->report_body, "%s%s\"}", before, text);
-    report(hand, slip);
-}
-
-void
-hand_end(struct hand *hand, struct slip *slip, const char *class_name,
-         int http_status, int64_t wait_ms)
-{
-    buf_addf(
-        &slip->report_head,
-        "{\"verb\":\"result\",\"request\":%lld,\"fence\":%lld,\"class\":"
-        "\"%s\",\"http_status\":%d,\"code\":\"its_code\",\"message\":\"its "
-        "message\",\"wait_ms\":%lld,\"sent\":1",
-        (long long)slip->request, (long long)slip->fence, class_name,
-        http_status, (long long)wait_ms);
-    if (hand->wait_from)
-        buf_addf(&slip->report_head, ",\"wait_from\":\"%s\"", hand->wait_from);
-    buf_add_char(&slip->report_head, '}');
-    report(hand, slip);
-}
-
-void
-bench_work(struct bench *bench)
-{
-    size_t done;
-
-    do {
-        done = 0;
-        bench_run(bench);
-        for (size_t i = 0; i < bench->hand_count; i++)
-            done += hand_start(bench->hands[i]);
-        for (size_t i = 0; i < bench->hand_count; i++) {
-            struct slip *slip;
-
-            while ((slip = hand_slip(bench->hands[i], SLIP_RUNNING, 0))) {
-                hand_answer(bench->hands[i], slip, "answer");
-                done++;
-            }
-        }
-    } while (done > 0);
+    hand_tell_slots(hand);
 }

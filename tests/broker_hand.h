@@ -14,24 +14,15 @@
 
 #include "queue/retry.h"
 #include "tests/broker_fixture.h"
-
-enum slip_state { SLIP_WAITING, SLIP_RUNNING, SLIP_REPORTED };
-
-struct slip {
-    int64_t request, fence;
-    int64_t length_ms; /* it ends so long after what is trusted */
-    enum slip_state state;
-    bool is_raw;
-    char *upstream, *path, *body;
-    char *model;                         /* NULL: as the body says */
-    struct buf report_head, report_body; /* once it is reported */
-};
+#include "tests/broker_slip.h"
 
 /* An event that it is to post. */
 struct parcel {
     int64_t delivery, attempt;
     char *webhook, *url, *id, *body;
 };
+
+struct wire;
 
 struct letter_in {
     struct buf head, body;
@@ -103,33 +94,19 @@ void hand_tick(struct hand *hand);
 /* Beats now. */
 void hand_beat(struct hand *hand);
 
-/* Starts calls while it has slots and slips. Returns how many. */
-size_t hand_start(struct hand *hand);
-
-/* How many slips are in a state. */
-size_t hand_count(const struct hand *hand, enum slip_state state);
-
-/* The nth slip in a state, or NULL. */
-struct slip *hand_slip(const struct hand *hand, enum slip_state state,
-                       size_t nth);
-
-/* The running slip whose body holds a text. */
-struct slip *hand_find(const struct hand *hand, const char *text);
-
-/* A running call has ended. Its slip stays until it is confirmed. */
-void hand_answer(struct hand *hand, struct slip *slip, const char *text);
-void hand_end(struct hand *hand, struct slip *slip, const char *class_name,
-              int http_status, int64_t wait_ms);
-
 /* Reports an event that it was to post: "ok", "failed" or "unmade". */
 void hand_posted(struct hand *hand, size_t nth, const char *class_name,
                  int http_status, int64_t wait_ms);
 
-/* Ends a slip without a word. */
-void hand_forget(struct hand *hand, struct slip *slip);
+/* ---- for broker_slip.c ---- */
 
-/* All hands start and answer until nothing more can be done now. Every answer
- * is "answer". */
-void bench_work(struct bench *bench);
+/* Sends a message, if it can; tells how many slots it keeps, if that is news. */
+void hand_send(struct hand *hand, struct slice head, struct slice body);
+void hand_tell_slots(struct hand *hand);
+
+/* What it is told: a number, which must be there; a text, for the caller to
+ * free. */
+int64_t hand_int(const struct wire *wire, const char *name);
+char *hand_text(const struct wire *wire, const char *name);
 
 #endif

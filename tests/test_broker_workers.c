@@ -25,150 +25,13 @@ tear_down(void)
     bench_fini(&bench);
 }
 
-/* A sealed batch of `count` drafts whose groups wait for nobody. */
-static void
-submit(const char *key, int count, char batch[BENCH_UUID_BYTES])
-{
-    struct buf lines = { 0 };
-
-    for (int i = 0; i < count; i++)
-        buf_addf(&lines, "{'id':'%d','text':'%s %d'}\n", i, key, i);
-    bench_submit(&bench, key, NULL, lines.data, batch);
-    buf_fini(&lines);
-    bench_advance(&bench, bench.conf.group_window_ms);
-}
-
-static void
-start_all(void)
-{
-    for (size_t i = 0; i < bench.hand_count; i++)
-        hand_start(bench.hands[i]);
-}
-
-static int64_t
-slots_of_all(void)
-{
-    int64_t sum = 0;
-
-    for (size_t i = 0; i < bench.hand_count; i++)
-        sum += bench.hands[i]->is_alive ? bench.hands[i]->slots : 0;
-    return sum;
-}
-
-Test(broker_workers, slots_are_shared_and_never_exceed_the_limit,
-     .init = set_up, .fini = tear_down)
-{
-    struct hand *first = hand_new(&bench, 64), *second, *third;
-
-    submit("k", 60, uuid);
-    cr_expect_eq(first->slots, 5);
-    cr_expect_eq(first->slip_count, (size_t)5 + 8);
-    start_all();
-    cr_expect_eq(bench.in_flight, 5);
-    /* The others have to wait until the first one gives slots back. */
-    second = hand_new(&bench, 1);
-    third = hand_new(&bench, 64);
-    bench_run(&bench);
-    cr_expect_eq(first->slots, 2);
-    cr_expect_eq(second->slots + third->slots, 0);
-    start_all();
-    cr_expect_eq(bench.in_flight, 5);
-    for (int i = 0; i < 3; i++) {
-        hand_answer(first, hand_slip(first, SLIP_RUNNING, 0), "answer");
-        bench_run(&bench);
-        start_all();
-    }
-    cr_expect_eq(bench.in_flight, 5);
-    cr_expect_eq(second->slots, 1, "its capacity");
-    cr_expect_eq(slots_of_all(), 5);
-    /* Two go, in their ways; all is the third one's. */
-    while (hand_slip(first, SLIP_RUNNING, 0))
-        hand_answer(first, hand_slip(first, SLIP_RUNNING, 0), "answer");
-    bench_run(&bench);
-    hand_bye(first);
-    while (first->slip_count)
-        hand_forget(first, &first->slips[0]);
-    first->slots = 0;
-    hand_kill(second);
-    bench_run(&bench);
-    cr_expect_eq(third->slots, 5);
-    bench_work(&bench);
-    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
-    cr_expect_eq(bench.in_flight_most, 5);
-    cr_expect_eq(bench_stat(&bench, "slots_lent"), 5);
-}
-
-Test(broker_workers, few_drafts_are_spread_over_all_workers, .init = set_up,
-     .fini = tear_down)
-{
-    struct hand *first = hand_new(&bench, 5), *second = hand_new(&bench, 5);
-
-    bench_run(&bench);
-    submit("k", 5, uuid);
-    cr_expect_eq(first->slip_count, 3);
-    cr_expect_eq(second->slip_count, 2);
-}
-
-/* Nothing is heard of it any more: until its calls must have ended, its slots
- * are nobody else's. */
-Test(broker_workers, a_lost_worker_keeps_its_slots_until_its_calls_have_ended,
-     .init = set_up, .fini = tear_down)
-{
-    struct hand *lost = hand_new(&bench, 5), *next;
-    int64_t call_ms = bench.conf.upstreams[0].request_timeout_ms;
-
-    submit("k", 3, uuid);
-    start_all();
-    cr_assert_eq(bench.in_flight, 3);
-    hand_beat(lost);
-    bench_run(&bench);
-    hand_disconnect(lost);
-    next = hand_new(&bench, 5);
-    bench_advance(&bench, call_ms - bench.conf.lease_ms);
-    cr_expect_eq(next->slots, 0);
-    cr_expect_eq(next->slip_count, 0);
-    bench_advance(&bench, bench.conf.lease_ms * 2);
-    cr_expect_eq(next->slots, 5);
-    cr_expect_eq(next->slip_count, 3);
-    cr_expect_gt(next->slips[0].fence, 1);
-    bench_work(&bench);
-    cr_expect_eq(bench.call_count, 6);
-    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
-    cr_expect_eq(bench_stat(&bench, "leases_lost"), 3);
-}
-
-Test(broker_workers, a_dead_worker_frees_its_slots_at_once, .init = set_up,
-     .fini = tear_down)
-{
-    struct hand *dead = hand_new(&bench, 5), *next;
-    struct worker_view view;
-
-    submit("k", 3, uuid);
-    start_all();
-    next = hand_new(&bench, 5);
-    bench_run(&bench);
-    cr_assert(broker_worker_at(bench.broker, 0, &view));
-    cr_expect(view.is_here);
-    cr_expect(view.is_online);
-    cr_expect_eq(view.pid, (uint32_t)dead->number);
-    cr_expect_str_eq(view.own, BENCH_OWN);
-    hand_kill(dead);
-    cr_expect_eq(next->slots, 5);
-    cr_expect_eq(next->slip_count, 3);
-    cr_expect_eq(next->slips[0].fence, 2);
-    bench_work(&bench);
-    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
-    cr_assert(broker_worker_at(bench.broker, 0, &view));
-    cr_expect_not(broker_worker_at(bench.broker, 1, &view));
-}
-
 Test(broker_workers, a_lease_that_beats_leave_out_is_lost, .init = set_up,
      .fini = tear_down)
 {
     struct hand *hand = hand_new(&bench, 5);
     int64_t request;
 
-    submit("k", 1, uuid);
+    bench_submit_many(&bench, "k", 1, uuid);
     cr_assert_eq(hand->slip_count, 1);
     request = hand->slips[0].request;
     hand_forget(hand, &hand->slips[0]);
@@ -187,7 +50,7 @@ Test(broker_workers, beats_keep_a_lease_for_as_long_as_one_may_last,
     struct hand *hand = hand_new(&bench, 5);
     int64_t most_ms = bench.conf.lease_run_max_ms;
 
-    submit("k", 1, uuid);
+    bench_submit_many(&bench, "k", 1, uuid);
     hand_start(hand);
     bench_advance(&bench, most_ms - 1000);
     cr_expect_eq(hand_count(hand, SLIP_RUNNING), 1);
@@ -208,7 +71,7 @@ Test(broker_workers, a_restart_does_not_make_a_lease_young_again,
     struct hand *hand = hand_new(&bench, 5);
     int64_t most_ms = bench.conf.lease_run_max_ms;
 
-    submit("k", 1, uuid);
+    bench_submit_many(&bench, "k", 1, uuid);
     hand_start(hand);
     bench_advance(&bench, most_ms / 2);
     bench_restart(&bench);
@@ -236,7 +99,7 @@ Test(broker_workers,
     struct hand *frozen = hand_new(&bench, 5), *next;
     int64_t lease_ms = bench.conf.upstreams[0].request_timeout_ms + 15000;
 
-    submit("k", 8, uuid);
+    bench_submit_many(&bench, "k", 8, uuid);
     cr_assert_eq(hand_start(frozen), 5);
     hand_beat(frozen);
     bench_run(&bench);
@@ -274,8 +137,8 @@ Test(broker_workers, a_late_success_is_accepted, .init = set_up,
 {
     struct hand *lost = hand_new(&bench, 5), *next;
 
-    submit("k", 2, uuid);
-    start_all();
+    bench_submit_many(&bench, "k", 2, uuid);
+    bench_start_calls(&bench);
     hand_disconnect(lost);
     for (int i = 0; i < 2; i++)
         hand_answer(lost, hand_slip(lost, SLIP_RUNNING, 0), "late");
@@ -314,7 +177,7 @@ Test(broker_workers, a_turn_is_taken_part_by_part, .init = set_up,
     struct buf head = { 0 };
     const struct slip *slips[4];
 
-    submit("k", 4, uuid);
+    bench_submit_many(&bench, "k", 4, uuid);
     for (size_t i = 0; i < 4; i++) {
         slips[i] = hand_slip(hand, SLIP_WAITING, i);
         cr_assert_not_null(slips[i]);
@@ -354,7 +217,7 @@ Test(broker_workers, a_turn_tells_of_starts_first, .init = set_up,
     struct hand *hand = hand_new(&bench, 5);
     const struct slip *one, *two;
 
-    submit("k", 2, uuid);
+    bench_submit_many(&bench, "k", 2, uuid);
     one = hand_slip(hand, SLIP_WAITING, 0);
     two = hand_slip(hand, SLIP_WAITING, 1);
     cr_assert(one && two);
@@ -379,7 +242,7 @@ Test(broker_workers, old_fences_may_bring_answers_but_no_failures,
     int64_t requests[3];
     uint64_t confirms;
 
-    submit("k", 3, uuid);
+    bench_submit_many(&bench, "k", 3, uuid);
     hand_start(old);
     for (size_t i = 0; i < 3; i++) {
         char text[16];
@@ -425,7 +288,7 @@ Test(broker_workers, a_restart_repeats_no_call, .init = set_up,
     struct hand *hand = hand_new(&bench, 5);
     size_t leases;
 
-    submit("k", 30, uuid);
+    bench_submit_many(&bench, "k", 30, uuid);
     hand_start(hand);
     leases = hand->slip_count;
     /* Some end while there is no broker, some go on. */
@@ -450,7 +313,7 @@ Test(broker_workers, a_result_that_was_stored_is_not_asked_for_again,
 {
     struct hand *hand = hand_new(&bench, 5);
 
-    submit("k", 1, uuid);
+    bench_submit_many(&bench, "k", 1, uuid);
     hand_start(hand);
     hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
     bench.is_slow = true;
@@ -462,109 +325,6 @@ Test(broker_workers, a_result_that_was_stored_is_not_asked_for_again,
     bench_work(&bench);
     cr_expect_eq(hand->slip_count, 0);
     cr_expect_eq(bench.call_count, 1);
-    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
-}
-
-Test(broker_workers, after_a_restart_slots_wait_for_the_workers_that_had_them,
-     .init = set_up, .fini = tear_down)
-{
-    struct hand *gone = hand_new(&bench, 5), *next;
-
-    submit("k", 5, uuid);
-    hand_start(gone);
-    bench_restart(&bench);
-    next = hand_new(&bench, 5);
-    bench_advance(&bench, 300000);
-    cr_expect_eq(next->slots, 0);
-    bench_advance(&bench, 400000);
-    cr_expect_eq(next->slots, 5);
-    bench_work(&bench);
-    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
-}
-
-/* It comes back when its slots are another one's: it must stop starting. */
-Test(broker_workers, a_worker_that_comes_back_takes_no_slots_that_were_lent,
-     .init = set_up, .fini = tear_down)
-{
-    struct hand *lost = hand_new(&bench, 5), *next;
-
-    submit("k", 40, uuid);
-    hand_disconnect(lost);
-    next = hand_new(&bench, 5);
-    bench_advance(&bench, 700000);
-    cr_assert_eq(next->slots, 5);
-    hand_start(next);
-    lost->slots = 5; /* as it remembers */
-    hand_hello(lost);
-    bench_run(&bench);
-    start_all();
-    cr_expect_eq(bench.in_flight, 5);
-    bench_work(&bench);
-    cr_expect_eq(bench.in_flight_most, 5);
-    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
-    cr_expect_eq(slots_of_all(), 5);
-}
-
-/* A worker's answer to an earlier word says nothing about a later one. */
-Test(broker_workers, words_that_cross_lend_nothing_twice, .init = set_up,
-     .fini = tear_down)
-{
-    struct hand *first = hand_new(&bench, 5), *second, *third;
-
-    submit("k", 40, uuid);
-    cr_assert_eq(first->slots, 5);
-    bench.is_slow = true;
-    second = hand_new(&bench, 5);
-    bench_turn(&bench); /* the first is to keep 3 */
-    hand_read(second);
-    hand_bye(second);
-    bench_turn(&bench); /* and may have all again */
-    third = hand_new(&bench, 5);
-    bench_turn(&bench); /* or not */
-    for (int i = 0; i < 10 && first->slots == 5; i++)
-        hand_read_one(first);
-    cr_assert_eq(first->slots, 3);
-    bench_turn(&bench);
-    hand_read(third);
-    bench_turn(&bench);
-    hand_read(third);
-    hand_start(third);
-    hand_read_one(first);
-    hand_start(first);
-    hand_read(first);
-    bench.is_slow = false;
-    bench_work(&bench);
-    cr_expect_eq(bench.in_flight_most, 5);
-    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
-}
-
-Test(broker_workers, slots_survive_commits_that_fail, .init = set_up,
-     .fini = tear_down)
-{
-    struct hand *first = hand_new(&bench, 5), *second;
-
-    submit("k", 40, uuid);
-    hand_start(first);
-    /* What was lent before the start is still lent. */
-    bench_restart(&bench);
-    bench.fails = true;
-    second = hand_new(&bench, 5);
-    bench_advance(&bench, 5000);
-    cr_expect_eq(second->slots, 0);
-    hand_hello(first);
-    bench_run(&bench);
-    cr_expect_eq(first->slots, 3);
-    /* What was lent, and never told, is told again. */
-    for (int i = 0; i < 2; i++)
-        hand_forget(first, hand_slip(first, SLIP_RUNNING, 0));
-    bench.fails = true;
-    first->slots_told = 3;
-    hand_say(first, "{'verb':'slots','count':3}");
-    bench_run(&bench);
-    cr_expect_eq(second->slots, 2);
-    bench_advance(&bench, bench.conf.heartbeat_ms * 2);
-    bench_work(&bench);
-    cr_expect_eq(bench.in_flight_most, 5);
     cr_expect_str_eq(bench_state(&bench, uuid), "finished");
 }
 
@@ -580,7 +340,7 @@ Test(broker_workers, a_stranger_is_asked_for_its_name, .init = set_up,
     hand_beat(hand);
     bench_run(&bench);
     cr_expect(hand->is_welcome);
-    submit("k", 1, uuid);
+    bench_submit_many(&bench, "k", 1, uuid);
     cr_expect_eq(hand->slip_count, 1);
 }
 
@@ -589,7 +349,7 @@ Test(broker_workers, released_leases_go_to_others, .init = set_up,
 {
     struct hand *first = hand_new(&bench, 1), *second;
 
-    submit("k", 1, uuid);
+    bench_submit_many(&bench, "k", 1, uuid);
     cr_assert_eq(first->slip_count, 1);
     second = hand_new(&bench, 1);
     bench_run(&bench);
@@ -612,8 +372,8 @@ Test(broker_workers, what_is_cancelled_is_told_to_its_worker, .init = set_up,
 {
     struct hand *hand = hand_new(&bench, 5);
 
-    submit("k", 8, uuid);
-    submit("l", 1, other);
+    bench_submit_many(&bench, "k", 8, uuid);
+    bench_submit_many(&bench, "l", 1, other);
     hand_start(hand);
     cr_assert_eq(hand->slip_count, 9);
     bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", uuid);
@@ -651,7 +411,7 @@ Test(broker_workers, nonsense_is_counted_and_harms_nobody, .init = set_up,
     size_t count = sizeof(words) / sizeof(words[0]);
     struct hand *hand = hand_new(&bench, 5);
 
-    submit("k", 2, uuid);
+    bench_submit_many(&bench, "k", 2, uuid);
     for (size_t i = 0; i < count; i++) {
         hand_say(hand, "%s", words[i]);
         bench_run(&bench);
@@ -679,7 +439,7 @@ Test(broker_workers, a_hello_that_was_overtaken_is_ignored, .init = set_up,
     hand_disconnect(hand);
     hand_hello(hand);
     bench_run(&bench);
-    submit("k", 1, uuid);
+    bench_submit_many(&bench, "k", 1, uuid);
     cr_assert_eq(hand_start(hand), 1);
     now = hand->peer;
     hand->peer = old;
