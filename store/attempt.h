@@ -65,4 +65,21 @@ const char *call_class_name(enum call_class class);
 void attempt_encode(const struct attempt *attempt, struct buf *out);
 int attempt_decode(struct record *record, struct attempt *attempt);
 
+/* ---- in a store's transaction ---- */
+
+#define STORE_ATTEMPTS_MAX 32 /* calls of a request that are remembered */
+
+struct store;
+
+/* Remembers a call of a request, under the next number, and forgets the oldest
+ * if there are more than STORE_ATTEMPTS_MAX. The texts are not borrowed from the
+ * store, and cut to ATTEMPT_TEXT_BYTES_MAX. */
+void store_attempt_add(struct store *store, uint64_t request,
+                       const struct attempt *attempt);
+
+/* The last attempt before a number; UINT32_MAX: the newest one, whose number is
+ * how many there have been. E_CORRUPT also sets its number. */
+int store_attempt_before(struct store *store, uint64_t request, uint32_t number,
+                         struct attempt *attempt);
+
 #endif

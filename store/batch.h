@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/digest.h"
 #include "base/status.h"
 #include "store/record.h"
 
@@ -119,5 +120,49 @@ void batch_encode(const struct batch *batch, struct buf *out);
 int batch_decode(struct record *record, struct batch *batch);
 void spec_encode(const struct spec *spec, struct buf *out);
 int spec_decode(struct record *record, struct spec *spec);
+
+/* ---- in a store's transaction ---- */
+
+struct store;
+
+/* The highest id of a batch so far: newer ones have higher ones. */
+uint64_t store_batch_newest(const struct store *store);
+
+/* Adds an open batch, giving it its id. client_key names it (see
+ * store_client_key()). */
+void store_batch_add(struct store *store, struct batch *batch,
+                     const struct spec *spec);
+
+/* The digest by which a batch is found: of client and key. */
+void store_client_key(struct slice client, struct slice key,
+                      unsigned char digest[DIGEST_BYTES]);
+
+/* Find a batch. */
+int store_batch_get(struct store *store, uint64_t id, struct batch *batch);
+int store_batch_find(struct store *store,
+                     const unsigned char uuid[BATCH_UUID_BYTES],
+                     struct batch *batch);
+int store_batch_find_key(struct store *store,
+                         const unsigned char digest[DIGEST_BYTES],
+                         struct batch *batch);
+
+/* The first batch after an id, or the last one before it. E_NOTFOUND. */
+int store_batch_after(struct store *store, uint64_t id, struct batch *batch);
+int store_batch_before(struct store *store, uint64_t id, struct batch *batch);
+
+/* Writes a batch's record, after a change of state or counters. Moves a sealed
+ * batch that is complete to finished first; true if it did. */
+bool store_batch_put(struct store *store, struct batch *batch, int64_t now_ms);
+
+/* Changes a batch's state, which store_batch_put() writes. A move that the table
+ * of batch.h does not have is a bug. */
+void store_batch_move(struct store *store, struct batch *batch,
+                      enum batch_state to);
+
+/* What was said at its start. */
+int store_spec_get(struct store *store, uint64_t batch, struct spec *spec);
+
+/* Frees a batch's key, so that it can be used for a new one. */
+void store_key_free(struct store *store, uint64_t batch);
 
 #endif

@@ -56,4 +56,18 @@ bool draft_improves(const struct draft *draft, enum status status);
 void draft_encode(const struct draft *draft, struct buf *out);
 int draft_decode(struct record *record, struct draft *draft);
 
+/* ---- in a store's transaction ---- */
+
+struct store;
+
+/* The draft that has an id. E_CORRUPT: one that may have it is damaged. */
+int store_draft_find(struct store *store, uint64_t batch, struct slice id,
+                     struct draft *draft);
+
+/* A draft's record; the bytes of its line, checked. */
+int store_draft_get(struct store *store, uint64_t batch, uint32_t index,
+                    struct draft *draft);
+int store_draft_line(struct store *store, const struct draft *draft,
+                     struct slice *line);
+
 #endif

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "store/record.h"
+#include "store/request.h"
 
 #define OUTCOME_UNKNOWN (-1) /* tokens, cost: not told */
 
@@ -45,5 +46,30 @@ struct outcome {
 /* Fields to bytes and back; decoding reports E_CORRUPT. */
 void outcome_encode(const struct outcome *outcome, struct buf *out);
 int outcome_decode(struct record *record, struct outcome *outcome);
+
+/* ---- in a store's transaction ---- */
+
+struct store;
+
+/* Ends a request: stores the outcome if it is better than what is there, and
+ * gives it to the drafts, at most STORE_SLICE_MAX now and the rest by a timer.
+ * reply: the reply, and the plain text behind it. The request may be in any
+ * state: late answers count. */
+void store_finish(struct store *store, struct request *request,
+                  const struct outcome *outcome, struct slice reply,
+                  int64_t now_ms);
+
+/* The same with a reply that was packed by pack_add(), or by somebody else: the
+ * caller has seen that pack_open() takes it. */
+void store_finish_packed(struct store *store, struct request *request,
+                         const struct outcome *outcome, struct slice packed,
+                         int64_t now_ms);
+
+/* How it ended, and the stored reply with what is behind it, which is borrowed
+ * until the next one is read, too. */
+int store_outcome_get(struct store *store, uint64_t request,
+                      struct outcome *outcome);
+int store_reply_get(struct store *store, uint64_t request,
+                    const struct outcome *outcome, struct slice *reply);
 
 #endif

@@ -22,6 +22,7 @@
 #define STORE_REQUEST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -113,5 +114,53 @@ bool request_is_cached(const struct request *request, int64_t cached_after_ms);
 /* Fields to bytes and back; decoding reports E_CORRUPT. */
 void request_encode(const struct request *request, struct buf *out);
 int request_decode(struct record *record, struct request *request);
+
+/* ---- in a store's transaction ---- */
+
+struct store;
+
+/* The highest id of a request so far: newer ones have higher ones. */
+uint64_t store_request_newest(const struct store *store);
+
+int store_request_get(struct store *store, uint64_t id,
+                      struct request *request);
+
+/* The last deadline of the live batches that wait for a request; INT64_MAX if
+ * one of them has none yet, or nobody waits. */
+int64_t store_request_deadline(struct store *store, uint64_t id);
+
+/* True if a draft of that live batch waits for a request. */
+bool store_request_is_wanted_by(struct store *store, uint64_t id,
+                                uint64_t batch);
+
+/* True if a batch that may run waits for a request. */
+bool store_request_runs(struct store *store, uint64_t id);
+
+/* The first live batch after one that waits for a request; 0 if there is none. */
+uint64_t store_request_wanted(struct store *store, uint64_t id, uint64_t after);
+
+/* How many drafts refer to a request, counted up to `max`. */
+size_t store_request_drafts(struct store *store, uint64_t id, size_t max);
+
+/* Writes a request's counters and flags. Its state is changed by the functions
+ * below alone. */
+void store_request_put(struct store *store, const struct request *request);
+
+/* Gives a request another key, as the configuration has changed: it is found by
+ * the new one, unless that leads to another, and no longer by the old one. The
+ * caller writes it. */
+void store_request_rekey(struct store *store, struct request *request,
+                         const unsigned char key[DIGEST_BYTES]);
+
+/* The first place at or after *place where the batch has ready requests. */
+int store_ready_next(struct store *store, uint64_t batch, struct place *place);
+
+/* The first ready request of a batch at a place. */
+int store_ready_peek(struct store *store, uint64_t batch, struct place place,
+                     struct request *request);
+
+/* How many ready requests of a batch stand before one, counted up to `max`. */
+size_t store_ready_before(struct store *store, uint64_t batch,
+                          const struct request *request, size_t max);
 
 #endif

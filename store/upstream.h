@@ -44,4 +44,13 @@ struct upstream_row {
 void upstream_encode(const struct upstream_row *row, struct buf *out);
 int upstream_decode(struct record *record, struct upstream_row *row);
 
+/* ---- in a store's transaction ---- */
+
+struct store;
+
+/* What is remembered of an upstream, by its name. */
+int store_upstream_get(struct store *store, const char *name,
+                       struct upstream_row *row);
+void store_upstream_put(struct store *store, const struct upstream_row *row);
+
 #endif
