@@ -179,12 +179,14 @@ fan_out(struct store *store, const struct request *request,
     struct fan fan = { .request = request,
                        .outcome = outcome,
                        .now_ms = now_ms };
-    size_t most = store_slice(store);
+    size_t most = SIZE_MAX;
     bool is_more = false;
 
     for (size_t i = 0; store->rc == 0; i++) {
         if (ref_next(store, request, cursor) < 0)
             break;
+        if (i == 1) /* mostly there is one draft, and nothing to measure */
+            most = store_slice(store);
         is_more = i == most;
         if (is_more)
             break;

@@ -254,6 +254,20 @@ lmdb_put(struct engine *engine, enum table table, struct slice key,
 }
 
 static int
+lmdb_add(struct engine *engine, enum table table, struct slice key,
+         struct slice value)
+{
+    MDB_val key_val = val_of(key), value_val = val_of(value);
+    MDB_cursor *cursor;
+    int rc = cursor_of(lmdb_of(engine), table, &cursor);
+
+    note_row(lmdb_of(engine), value);
+    if (rc == 0)
+        rc = mdb_cursor_put(cursor, &key_val, &value_val, MDB_NOOVERWRITE);
+    return rc == MDB_KEYEXIST ? 1 : op_code(lmdb_of(engine), rc);
+}
+
+static int
 lmdb_append(struct engine *engine, enum table table, struct slice key,
             struct slice value)
 {
@@ -672,6 +686,7 @@ engine_open_lmdb(const char *dir, bool is_new, uint64_t map_bytes,
         .abort = lmdb_abort,
         .get = lmdb_get,
         .put = lmdb_put,
+        .add = lmdb_add,
         .append = lmdb_append,
         .del = lmdb_del,
         .seek = lmdb_seek,

@@ -113,40 +113,49 @@ has_id(struct store *store, uint64_t batch, uint32_t index, struct slice id,
     return rc;
 }
 
-/* Looks for an id. *name is where it is, or where it would be: with the same
- * hash as others, the next free one. */
+/* Compares an id with the one that a name leads to: 1 if it is the same, 0 if
+ * not. E_NOTFOUND: there is no such name. */
+static int
+name_is(struct store *store, uint64_t batch, struct name name, struct slice id,
+        struct draft *draft)
+{
+    struct record record;
+    int rc = table_get(store, TABLE_NAME, name_key(batch, name), &record);
+
+    return rc < 0 ? rc
+                  : has_id(store, batch, record_get_u32(&record), id, draft);
+}
+
+/* Looks for an id. *name is where it is: with the same hash as others, in the
+ * next place that is not theirs. */
 static int
 name_find(struct store *store, uint64_t batch, struct slice id,
           struct name *name, struct draft *draft)
 {
-    struct record record;
     int rc;
 
     *name = name_of(store, id);
-    for (;; name->stem++) {
-        rc = table_get(store, TABLE_NAME, name_key(batch, *name), &record);
-        if (rc == 0)
-            rc = has_id(store, batch, record_get_u32(&record), id, draft);
-        if (rc != 0)
-            break;
-    }
+    while ((rc = name_is(store, batch, *name, id, draft)) == 0)
+        name->stem++;
     return rc < 0 ? rc : 0;
 }
 
+/* Mostly the first place is free, so that nothing is looked up before. */
 int
 name_claim(struct store *store, uint64_t batch, uint32_t index, struct slice id)
 {
+    struct name name = name_of(store, id);
     struct draft draft;
-    struct name name;
-    int rc = name_find(store, batch, id, &name, &draft);
+    int rc;
 
-    if (rc == 0)
-        return 1;
-    if (rc != E_NOTFOUND)
-        return rc;
-    record_u32(table_fields(store), index);
-    table_put(store, TABLE_NAME, name_key(batch, name));
-    return 0;
+    for (;; name.stem++) {
+        record_u32(table_fields(store), index);
+        if (table_add(store, TABLE_NAME, name_key(batch, name)))
+            return 0;
+        rc = name_is(store, batch, name, id, &draft);
+        if (rc != 0)
+            return rc;
+    }
 }
 
 int
