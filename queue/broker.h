@@ -14,8 +14,8 @@
  *     ok:     broker_settle, then send the outbox
  *     failed: broker_recover, then throw the outbox away
  *
- * What the core keeps in memory (sessions, open groups, the schedule, the cache's
- * first tier, who waits) is derived from the store or can be lost.
+ * What the core keeps in memory (sessions, open groups, the schedule, the
+ * cache's first tier, who waits) is derived from the store or can be lost.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_BROKER_H
@@ -49,8 +49,8 @@ struct broker *broker_new(const struct broker_env *env);
 void broker_free(struct broker *broker);
 
 /* Makes the state in memory anew from the store: at the start (is_start), and
- * after a transaction that failed. Opens a transaction of its own. At the start,
- * workers that were there are given time to come back. */
+ * after a transaction that failed. Opens a transaction of its own. At the
+ * start, workers that were there are given time to come back. */
 int broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
                    struct err *err) __attribute__((warn_unused_result));
 
@@ -68,22 +68,23 @@ struct message {
     struct gathering *gathered; /* its lines, read ahead; NULL: they were not */
 };
 
-/* Looks at a message before its turn, within a transaction. True if it is a chunk
- * whose lines can be read ahead (gather_ahead()): the batch whose recipe they need,
- * and its options, borrowed until the store changes. What is made of them stays
- * right whatever happens until then. */
+/* Looks at a message before its turn, within a transaction. True if it is a
+ * chunk whose lines can be read ahead (gather_ahead()): the batch whose recipe
+ * they need, and its options, borrowed until the store changes. What is made of
+ * them stays right whatever happens until then. */
 bool broker_may_gather(struct broker *broker, const struct message *message,
                        uint64_t *batch, struct slice *options);
 
-/* Applies one message from a peer, within a transaction. Answers go to the outbox.
- * What was gathered ahead is used up; it makes no difference but in time. */
+/* Applies one message from a peer, within a transaction. Answers go to the
+ * outbox. What was gathered ahead is used up; it makes no difference but in
+ * time. */
 void broker_apply(struct broker *broker, const struct message *message,
                   int64_t now_ms);
 
-/* How long what was applied since the last commit can wait for more of it; 0: not
- * at all. It can while there are results, nobody needs an answer to anything
- * else, calls end often, and the workers have enough to go on with. Until then
- * nothing needs to be looked at but clients. */
+/* How long what was applied since the last commit can wait for more of it; 0:
+ * not at all. It can while there are results, nobody needs an answer to
+ * anything else, calls end often, and the workers have enough to go on with.
+ * Until then nothing needs to be looked at but clients. */
 int64_t broker_patience_ms(const struct broker *broker);
 
 /* Counts a message that was none, so that `stats` shows it. */

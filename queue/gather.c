@@ -68,8 +68,8 @@ gather_refuse(struct gathering *gathering, const struct line_fault *fault)
         (struct gather_fault){ gathering->next++, *fault };
 }
 
-/* The route of the draft that was composed: nearly always that of the one before
- * it. */
+/* The route of the draft that was composed: nearly always that of the one
+ * before it. */
 static const char *
 share_route(struct gathering *gathering)
 {

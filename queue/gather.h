@@ -1,19 +1,19 @@
 /*
  * gather.h - the lines of one chunk, read
  *
- * A chunk comes from a client, or is a slice of a file that a batch is made from.
- * Each of its lines becomes a draft or a fault, by what stands in it, in its
- * batch's options and in the configuration, and by nothing else: neither the
- * store nor the time is asked. So lines can be read before the turn of their chunk
- * has come, and in another thread than it is stored in (stow.h).
+ * A chunk comes from a client, or is a slice of a file that a batch is made
+ * from. Each of its lines becomes a draft or a fault, by what stands in it, in
+ * its batch's options and in the configuration, and by nothing else: neither
+ * the store nor the time is asked. So lines can be read before the turn of
+ * their chunk has come, and in another thread than it is stored in (stow.h).
  *
  *   gather_reset
  *     gather_line, or gather_refuse …    one for each line, in order
  *   stow_gathering
  *   gather_fini, or gather_reset for another chunk
  *
- * Ownership: it owns what it gathered, and lends conf, recipe and line only while
- * lines are read.
+ * Ownership: it owns what it gathered, and lends conf, recipe and line only
+ * while lines are read.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_GATHER_H
@@ -28,14 +28,14 @@ struct gather_fault {
     struct line_fault fault;
 };
 
-/* Zero-initialised is empty. The caller sets what lines are read with; the rest is
- * private to those who read and store it. */
+/* Zero-initialised is empty. The caller sets what lines are read with; the rest
+ * is private to those who read and store it. */
 struct gathering {
     const struct conf *conf;
     struct recipe *recipe; /* of the batch */
     struct line *line;     /* scratch */
-    /* Looks at the line that was read: false if it is to be refused, for *fault.
-     * NULL: all fit. */
+    /* Looks at the line that was read: false if it is to be refused, for
+     * *fault. NULL: all fit. */
     bool (*fits)(void *context, const struct line *line,
                  struct line_fault *fault);
     void *context; /* of fits */
@@ -45,8 +45,8 @@ struct gathering {
     uint64_t
         batch; /* with whose recipe lines were read ahead; 0: with nobody's */
     uint32_t next; /* line to be read */
-    /* Drafts count from the chunk's first line, belong to no batch, and have their
-     * ids one behind the other in `ids`. */
+    /* Drafts count from the chunk's first line, belong to no batch, and have
+     * their ids one behind the other in `ids`. */
     struct new_draft *drafts;
     size_t count, capacity;
     struct gather_fault *faults;
@@ -60,8 +60,8 @@ struct gathering {
 void gather_reset(struct gathering *gathering);
 void gather_fini(struct gathering *gathering);
 
-/* Reads the next line, which lies within the body so far. False: it was refused,
- * as *fault says. */
+/* Reads the next line, which lies within the body so far. False: it was
+ * refused, as *fault says. */
 bool gather_line(struct gathering *gathering, struct slice body,
                  struct slice text, struct line_fault *fault);
 
@@ -72,8 +72,8 @@ void gather_refuse(struct gathering *gathering, const struct line_fault *fault);
 void gather_measure(struct gathering *gathering, struct slice body);
 void gather_lines(struct gathering *gathering, struct slice body);
 
-/* Reads all of a chunk before its turn, for the batch whose recipe is set; of one
- * with too many lines nothing. */
+/* Reads all of a chunk before its turn, for the batch whose recipe is set; of
+ * one with too many lines nothing. */
 void gather_ahead(struct gathering *gathering, struct slice body);
 
 /* True if all lines of the body that was measured were read. */

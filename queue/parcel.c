@@ -57,7 +57,7 @@ parcels_fini(struct parcels *parcels)
     *parcels = (struct parcels){ 0 };
 }
 
-/* The one that was used last comes first: few of them ever have large buffers. */
+/* The one that was used last comes first: few ever have large buffers. */
 static struct parcel *
 open_parcel(struct parcels *parcels)
 {
@@ -87,8 +87,9 @@ parcels_reset(struct parcels *parcels)
     taken->count = taken->items = taken->bytes = 0;
 }
 
-/* What a message weighs in a transaction: its drafts, one a line of its body; or
- * its results, each of which is an object in its header, and not the only one. */
+/* What a message weighs in a transaction: its drafts, one a line of its body;
+ * or its results, each of which is an object in its header, and not the only
+ * one. */
 static size_t
 count_items(const struct parcel *parcel)
 {
@@ -217,8 +218,8 @@ is_sender(const struct parcel *a, const struct parcel *b)
            memcmp(a->peer.id, b->peer.id, a->peer.bytes) == 0;
 }
 
-/* True if it is being read, or comes after one of the first `count` that have to
- * wait. */
+/* True if it is being read, or comes after one of the first `count` that have
+ * to wait. */
 static bool
 must_wait(const struct parcel_row *row, size_t count,
           const struct parcel *parcel)

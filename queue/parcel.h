@@ -1,13 +1,14 @@
 /*
  * parcel.h - messages on their way into transactions
  *
- * Messages are taken from both links and wait, until there is room for them in a
- * transaction, which has a limit for what it writes. As much as one transaction
- * has room for waits beside it: of that, large chunks are given to the reader, so
- * that they have been read when their turn comes. Only the messages of one peer are
- * kept in order: others go past a chunk that is being read.
+ * Messages are taken from both links and wait, until there is room for them in
+ * a transaction, which has a limit for what it writes. As much as one
+ * transaction has room for waits beside it: of that, large chunks are given to
+ * the reader, so that they have been read when their turn comes. Only the
+ * messages of one peer are kept in order: others go past a chunk that is being
+ * read.
  *
- *   links ── parcels_receive ──► waiting ── parcels_take ──► taken ── parcels_reset
+ *   links ─ parcels_receive ─► waiting ─ parcels_take ─► taken ─ parcels_reset
  *                                 │    ▲
  *                 parcels_offer   ▼    │
  *                                 reader
@@ -53,8 +54,8 @@ struct parcels {
 /* A parcel as the core takes it. */
 struct message parcel_message(const struct parcel *parcel);
 
-/* Empty, with room for so many drafts and reports, of so many bytes in all, in a
- * transaction. */
+/* Empty, with room for so many drafts and reports, of so many bytes in all, in
+ * a transaction. */
 void parcels_init(struct parcels *parcels, size_t items_max, size_t bytes_max);
 void parcels_fini(struct parcels *parcels);
 
@@ -68,9 +69,9 @@ bool parcels_are_full(const struct parcels *parcels);
 /* True if more can be received. */
 bool parcels_have_room(const struct parcels *parcels);
 
-/* Lets what has arrived at the links (by side) wait, behind what waits already. Each
- * side is asked first every other time, so that neither keeps the other one out as
- * long as it never rests. Returns how many messages were none. */
+/* Lets what has arrived at the links (by side) wait, behind what waits already.
+ * Each side is asked first every other time, so that neither keeps the other
+ * one out as long as it never rests. Returns how many messages were none. */
 size_t parcels_receive(struct parcels *parcels, struct link *const links[2]);
 
 /* Gives the reader the chunks among those that wait that are worth it, within a
@@ -78,8 +79,8 @@ size_t parcels_receive(struct parcels *parcels, struct link *const links[2]);
 void parcels_offer(struct parcels *parcels, struct reader *reader,
                    struct broker *broker);
 
-/* Takes what waits into the transaction, as far as there is room: but for what is
- * being read, and what its sender has sent after that. */
+/* Takes what waits into the transaction, as far as there is room: but for what
+ * is being read, and what its sender has sent after that. */
 void parcels_take(struct parcels *parcels);
 
 /* What was read of a parcel was used, or is of no use. */

@@ -74,8 +74,8 @@ check(int rc)
 
 /* ---- in the thread ---- */
 
-/* Options that cannot be read leave nothing: when the chunk's turn comes, that is
- * found again, and said. */
+/* Options that cannot be read leave nothing: when the chunk's turn comes, that
+ * is found again, and said. */
 static void
 read_order(struct reader *reader, struct order *order)
 {

@@ -1,19 +1,19 @@
 /*
  * reader.h - reads chunks in a thread of its own, while the loop stores others
  *
- * An order is a chunk to be read: its body, and the options of its batch. The loop
- * fills one in and gives it; the thread reads its lines (gather.h), with recipes of
- * its own; the loop takes it back. Whoever has an order, alone touches it and what
- * it borrows, so nothing is shared but the two queues.
+ * An order is a chunk to be read: its body, and the options of its batch. The
+ * loop fills one in and gives it; the thread reads its lines (gather.h), with
+ * recipes of its own; the loop takes it back. Whoever has an order, alone
+ * touches it and what it borrows, so nothing is shared but the two queues.
  *
  *              reader_open     reader_give        reader_take
  *   free ──────────────► the loop's ─► the thread's ─► the loop's, is_read
  *     ▲                                                     │
  *     └──────────────────── reader_close ───────────────────┘
  *
- * Orders are read in the order in which they are given. The thread knows neither
- * the store nor a socket, logs nothing, and the configuration does not change while
- * it lives.
+ * Orders are read in the order in which they are given. The thread knows
+ * neither the store nor a socket, logs nothing, and the configuration does not
+ * change while it lives.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_READER_H
@@ -38,8 +38,8 @@ struct reader;
 /* Starts the thread; conf is borrowed for its life. NULL with E_IO. */
 struct reader *reader_new(const struct conf *conf, struct err *err);
 
-/* Ends the thread, when it has read what it is at, and frees all orders. What they
- * borrow must still be there. NULL is fine. */
+/* Ends the thread, when it has read what it is at, and frees all orders. What
+ * they borrow must still be there. NULL is fine. */
 void reader_free(struct reader *reader);
 
 /* An order to be filled in; NULL: there are READER_ORDERS_MAX already. */

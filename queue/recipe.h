@@ -26,8 +26,8 @@ struct recipe {
     struct prompt prompt; /* composes drafts with them */
 };
 
-/* Reads options into a zeroed recipe. E_INVALID with *fault. recipe_fini() in any
- * case. */
+/* Reads options into a zeroed recipe. E_INVALID with *fault. recipe_fini() in
+ * any case. */
 int recipe_read(struct recipe *recipe, const struct conf *conf,
                 struct slice text, struct line_fault *fault)
     __attribute__((warn_unused_result));

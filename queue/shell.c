@@ -151,8 +151,8 @@ take_signal(struct shell *shell, int number, int64_t now_ms)
     return true;
 }
 
-/* Waits until something is to be done, or only looks whether there is. False: end
- * at once. */
+/* Waits until something is to be done, or only looks whether there is. False:
+ * end at once. */
 static bool
 wait_for_work(struct shell *shell, bool waits, int64_t now_ms)
 {
@@ -432,8 +432,8 @@ shell_run(struct shell *shell)
             if (home_check(shell->home, &err) < 0)
                 transaction_fail(&err);
         }
-        /* What came during the turn is taken before any waiting; but a signal is
-         * heard also where that never ends. */
+        /* What came during the turn is taken before any waiting; but a signal
+         * is heard also where that never ends. */
         if (!wait_for_work(shell, !is_busy, now_ms))
             return;
     }

@@ -3,9 +3,9 @@
  *
  * It takes what has arrived, applies it in one transaction, commits, and only
  * then sends the answers; while the disk flushes, the next messages arrive and
- * share the next flush, and large chunks among those that wait are read by a thread
- * of their own (reader.h). An error whose outcome is unknown ends the process
- * without a word to any client.
+ * share the next flush, and large chunks among those that wait are read by a
+ * thread of their own (reader.h). An error whose outcome is unknown ends the
+ * process without a word to any client.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_SHELL_H

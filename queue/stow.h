@@ -1,8 +1,8 @@
 /*
  * stow.h - what was gathered of a chunk goes into the store
  *
- * The chunk's body, a record of each draft, a refusal of each line that is none,
- * and the chunk itself, within the transaction at hand.
+ * The chunk's body, a record of each draft, a refusal of each line that is
+ * none, and the chunk itself, within the transaction at hand.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_STOW_H
@@ -22,8 +22,8 @@ struct stowing {
     uint32_t kept_max;          /* refusals of the batch that are stored */
 };
 
-/* Stores a chunk with its lines and drafts, and counts it in the batch, which the
- * caller writes. Drafts with an id that the batch has are refused. What was
+/* Stores a chunk with its lines and drafts, and counts it in the batch, which
+ * the caller writes. Drafts with an id that the batch has are refused. What was
  * gathered is used up, whatever comes of it. */
 int stow_gathering(const struct stowing *stowing, struct gathering *gathering,
                    struct slice body, int64_t now_ms);

@@ -172,10 +172,10 @@ transact_each(struct transaction *transaction, int64_t now_ms)
     (void)commit(transaction, now_ms, broker_relieve, &none);
 }
 
-/* Lets time pass, unless a client has something to say, or a chunk has been read:
- * workers would wake us with each result, and each of them would be read by itself.
- * Where there is no room for what clients say, they would wake us all the time.
- * False if a signal has come. */
+/* Lets time pass, unless a client has something to say, or a chunk has been
+ * read: workers would wake us with each result, and each of them would be read
+ * by itself. Where there is no room for what clients say, they would wake us
+ * all the time. False if a signal has come. */
 static bool
 rest(struct transaction *transaction, int64_t wait_us)
 {
@@ -202,8 +202,8 @@ tend_reader(struct transaction *transaction)
     (void)reader_take(transaction->reader);
 }
 
-/* Takes what waits and can be taken, and applies it; whoever has something written
- * has sent a body. True if more may have come meanwhile. */
+/* Takes what waits and can be taken, and applies it; whoever has something
+ * written has sent a body. True if more may have come meanwhile. */
 static bool
 take_some(struct transaction *transaction, int64_t now_ms)
 {
@@ -219,7 +219,7 @@ take_some(struct transaction *transaction, int64_t now_ms)
         if (parcel->side == SIDE_CLIENTS && parcel->body.bytes > 0)
             muster_note(&transaction->muster, &parcel->peer);
         apply(transaction, parcel, now_ms);
-        /* The reader is not to run out of work meanwhile, nor during the flush. */
+        /* The reader is not to be idle meanwhile, nor during the flush. */
         if (was_read) {
             receive(transaction);
             tend_reader(transaction);
@@ -239,8 +239,8 @@ take(struct transaction *transaction, int64_t now_ms)
         ;
 }
 
-/* Lets chunks that are being read come into the transaction, one by one, as they
- * have been read. Returns the time. */
+/* Lets chunks that are being read come into the transaction, one by one, as
+ * they have been read. Returns the time. */
 static int64_t
 await_reader(struct transaction *transaction, int64_t now_ms)
 {
@@ -280,7 +280,7 @@ await_clients(struct transaction *transaction, int64_t now_ms)
 }
 
 /* Lets more reports come into a transaction while the broker thinks that they
- * will: a flush costs more than all that is written with it. Returns the time. */
+ * will: a flush costs more than what is written with it. Returns the time. */
 static int64_t
 await_more(struct transaction *transaction, int64_t now_ms)
 {

@@ -4,11 +4,11 @@
  *   transaction_receive  what has arrived since
  *   transaction_run      begin; apply, and wait for more; commit; send
  *
- * A transaction takes what waits, as far as it has room. It is held open for chunks
- * that are being read, for clients who are about to write again (muster.h), and for
- * results while the broker is patient. If it fails, what was applied in it is tried
- * message by message. An error whose outcome is unknown ends the process without a
- * word to any client.
+ * A transaction takes what waits, as far as it has room. It is held open for
+ * chunks that are being read, for clients who are about to write again
+ * (muster.h), and for results while the broker is patient. If it fails, what
+ * was applied in it is tried message by message. An error whose outcome is
+ * unknown ends the process without a word to any client.
  *
  * Threads: none; the loop's.
  */
@@ -46,8 +46,8 @@ struct transaction {
 void transaction_init(struct transaction *transaction);
 void transaction_fini(struct transaction *transaction);
 
-/* Reads the clocks, once a turn: the store keeps what they show, and the core is
- * told how far the wall clock is from its time. Returns that. */
+/* Reads the clocks, once a turn: the store keeps what they show, and the core
+ * is told how far the wall clock is from its time. Returns that. */
 int64_t transaction_clock(struct transaction *transaction);
 
 /* Forgets what the last turn took, and lets what has arrived wait. Returns the
