@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_twin.h"
 #include "base/mem.h"
 
 #define TOKENS_FIRST 64 /* room for tokens at first */
-#define PAIRS_MAX    16 /* names compared each with each; more are sorted */
 #define EXCERPT_MAX  64 /* bytes of a key in a reason */
 
 #define BLOCK_BYTES 16 /* looked at at once */
@@ -33,12 +33,6 @@ struct reader {
     struct err *err;
     size_t depth; /* levels in use */
     struct level levels[JSON_DEPTH_MAX];
-};
-
-/* A member's name, decoded. */
-struct name {
-    struct slice text;
-    uint32_t token;
 };
 
 static int
@@ -367,75 +361,6 @@ fail_twice(const struct reader *reader, size_t key)
                    inner.data, bytes < inner.bytes ? "..." : "");
 }
 
-/* Any order will do that brings equal names together. */
-static int
-compare_names(const void *a, const void *b)
-{
-    const struct name *left = a, *right = b;
-    int order;
-
-    if (left->text.bytes != right->text.bytes)
-        return left->text.bytes < right->text.bytes ? -1 : 1;
-    order = memcmp(left->text.data, right->text.data, left->text.bytes);
-    if (order == 0)
-        order = left->token < right->token ? -1 : 1;
-    return order;
-}
-
-/* For few names without escapes: each with each. Returns the first key that
- * was there before, or JSON_NONE. */
-static size_t
-find_twin(const struct json_doc *doc, const struct level *level)
-{
-    struct slice names[PAIRS_MAX];
-    size_t count = 0;
-
-    for (size_t i = level->token + 1; i < doc->count; i = doc->tokens[i].next) {
-        names[count] = json_inner(doc, i);
-        for (size_t j = 0; j < count; j++) {
-            if (slice_equal(names[j], names[count]))
-                return i;
-        }
-        count++;
-    }
-    return JSON_NONE;
-}
-
-/* The same for many names, or names with escapes: decodes and sorts them, for
- * the square of what a hostile file may hold is too much. */
-static size_t
-find_twin_sorted(const struct json_doc *doc, const struct level *level)
-{
-    struct name *names = mem_zalloc(level->members, sizeof(names[0]));
-    struct buf decoded = { 0 };
-    size_t count = 0, twin = JSON_NONE;
-
-    /* Decoding never lengthens: reserved at once, nothing moves later. */
-    buf_reserve(&decoded, doc->tokens[level->token].bytes);
-    for (size_t i = level->token + 1; i < doc->count; i = doc->tokens[i].next) {
-        struct name *name = &names[count++];
-        size_t start = decoded.bytes;
-
-        name->token = (uint32_t)i;
-        name->text = json_inner(doc, i);
-        if (level->has_escapes) {
-            json_decode_inner(name->text, &decoded);
-            name->text.data = decoded.data + start;
-            name->text.bytes = decoded.bytes - start;
-        }
-    }
-    qsort(names, count, sizeof(names[0]), compare_names);
-    for (size_t i = 1; i < count; i++) {
-        if (slice_equal(names[i - 1].text, names[i].text) &&
-            names[i].token < twin) {
-            twin = names[i].token;
-        }
-    }
-    buf_fini(&decoded);
-    free(names);
-    return twin;
-}
-
 /* Ends the innermost array or object; its closing bracket is at hand. */
 static int
 close_level(struct reader *reader)
@@ -453,9 +378,8 @@ close_level(struct reader *reader)
     doc->tokens[level->key].next = (uint32_t)doc->count;
     if (level->members == 1 || reader->mode != JSON_INPUT)
         return 0;
-    twin = level->members > PAIRS_MAX || level->has_escapes
-               ? find_twin_sorted(doc, level)
-               : find_twin(doc, level);
+    twin =
+        json_find_twin(doc, level->token, level->members, level->has_escapes);
     return twin == JSON_NONE ? 0 : fail_twice(reader, twin);
 }
 
