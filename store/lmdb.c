@@ -14,16 +14,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/engine.h"
+#include "store/layout.h"
 #include "store/record.h"
 
-#define FILE_MODE      0600
-#define PAGE_BYTES_MIN 512u
+#define FILE_MODE 0600
 /* Two such rows fill a page. */
 #define RESERVE_ROW_BYTES   1900
 #define RESERVE_ROWS_A_PAGE 2
-#define EXIT_DAMAGED        9    /* the exit code for a damaged store */
-#define BLOCK_BYTES         512  /* of stat() */
-#define LOCK_BYTES          8192 /* of lock.mdb: 126 readers, its default */
+#define EXIT_DAMAGED        9   /* the exit code for a damaged store */
+#define BLOCK_BYTES         512 /* of stat() */
 /* Pages that a row adds, beside those of its own: one on each level of the tree is
  * split, and there is a new root. In 16 TiB, the largest store, there are seven. */
 #define PUT_PAGES_MAX 8
@@ -230,7 +229,7 @@ lmdb_get(struct engine *engine, enum table table, struct slice key,
 static void
 note_row(struct lmdb *lmdb, struct slice value)
 {
-    uint64_t most = PUT_PAGES_MAX + value.bytes / PAGE_BYTES_MIN;
+    uint64_t most = PUT_PAGES_MAX + value.bytes / LAYOUT_PAGE_BYTES_MIN;
 
     lmdb->has_written = true;
     lmdb->is_exact = false;
@@ -485,121 +484,6 @@ on_broken(MDB_env *env, const char *what)
     _exit(EXIT_DAMAGED);
 }
 
-/* The two first pages say how the file is laid out; the one with the newer
- * transaction counts. LMDB checks their magic numbers, but divides by the page
- * size whatever it is, and a file that ends before its last page would kill us
- * with SIGBUS later. */
-#define META_COUNT     2
-#define META_MAGIC     0xBEEFC0DEu
-#define META_MAGIC_AT  16
-#define META_PAGE_AT   40
-#define META_LAST_AT   136 /* the number of the last page */
-#define META_TXN_AT    144
-#define META_BYTES     152
-#define PAGE_BYTES_MAX 65536u
-
-struct layout {
-    uint32_t page_bytes;
-    uint64_t txn, last_page;
-};
-
-static bool
-read_layout(int fd, struct layout *layout)
-{
-    unsigned char meta[META_BYTES];
-    struct layout one = { 0 };
-    uint32_t magic;
-
-    *layout = one;
-    for (int i = 0; i < META_COUNT; i++) {
-        if (pread(fd, meta, sizeof(meta), (off_t)one.page_bytes * i) !=
-            (ssize_t)sizeof(meta)) {
-            return false;
-        }
-        memcpy(&magic, meta + META_MAGIC_AT, sizeof(magic));
-        memcpy(&one.page_bytes, meta + META_PAGE_AT, sizeof(one.page_bytes));
-        memcpy(&one.last_page, meta + META_LAST_AT, sizeof(one.last_page));
-        memcpy(&one.txn, meta + META_TXN_AT, sizeof(one.txn));
-        if (magic != META_MAGIC || one.page_bytes < PAGE_BYTES_MIN ||
-            one.page_bytes > PAGE_BYTES_MAX ||
-            (one.page_bytes & (one.page_bytes - 1))) {
-            return false;
-        }
-        if (i == 0 || one.txn > layout->txn)
-            *layout = one;
-    }
-    return true;
-}
-
-static int
-check_layout(int fd, uint64_t file_bytes, struct err *err)
-{
-    struct layout layout;
-
-    if (file_bytes == 0) {
-        /* LMDB would take it for a new one. */
-        return err_set(err, E_CORRUPT,
-                       "data.mdb is empty; restore it from a backup");
-    }
-    if (!read_layout(fd, &layout)) {
-        return err_set(err, E_CORRUPT,
-                       "data.mdb is damaged, or is not an LMDB file; nothing "
-                       "was changed");
-    }
-    if (file_bytes / layout.page_bytes <= layout.last_page) {
-        return err_set(err, E_CORRUPT,
-                       "data.mdb is cut short: page %llu of %llu is its last; "
-                       "restore it from a backup",
-                       (unsigned long long)(file_bytes / layout.page_bytes),
-                       (unsigned long long)layout.last_page + 1);
-    }
-    return 0;
-}
-
-/* Looks at data.mdb before LMDB does. */
-static int
-check_file(const char *dir, struct err *err)
-{
-    struct buf path = { 0 };
-    struct stat st = { 0 };
-    int fd, rc;
-
-    buf_addf(&path, "%s/data.mdb", dir);
-    fd = open(path.data, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) < 0)
-        rc = err_set(err, E_IO, "open %s: %s", path.data, strerror(errno));
-    else if (!S_ISREG(st.st_mode))
-        rc = err_set(err, E_CORRUPT, "%s is not a file", path.data);
-    else
-        rc = check_layout(fd, (uint64_t)st.st_size, err);
-    if (fd >= 0)
-        close(fd);
-    buf_fini(&path);
-    return rc;
-}
-
-/* LMDB maps this file, and writes to it: without room on the disk that would
- * kill us with SIGBUS. Some file systems cannot say that there is room. */
-static int
-reserve_locks(const char *dir, struct err *err)
-{
-    struct buf path = { 0 };
-    int fd, rc = 0;
-
-    buf_addf(&path, "%s/lock.mdb", dir);
-    fd = open(path.data, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-              FILE_MODE);
-    if (fd < 0 ||
-        (fallocate(fd, 0, 0, LOCK_BYTES) < 0 && errno != EOPNOTSUPP)) {
-        rc = err_set(err, code_of(errno), "make %s: %s", path.data,
-                     strerror(errno));
-    }
-    if (fd >= 0)
-        close(fd);
-    buf_fini(&path);
-    return rc;
-}
-
 /* LMDB opens it without: our children must not inherit it. */
 static int
 close_on_exec(struct lmdb *lmdb, struct err *err)
@@ -647,10 +531,10 @@ open_tables(struct lmdb *lmdb, bool is_new, struct err *err)
 static int
 open_env(struct lmdb *lmdb, const char *dir, bool is_new, struct err *err)
 {
-    int rc = is_new ? 0 : check_file(dir, err), dead = 0;
+    int rc = is_new ? 0 : layout_check(dir, err), dead = 0;
 
     if (rc == 0)
-        rc = reserve_locks(dir, err);
+        rc = layout_reserve(dir, err);
     if (rc < 0)
         return rc;
     rc = mdb_env_create(&lmdb->env);
