@@ -16,7 +16,7 @@
 #define UNPACKED_KEEP_BYTES_MAX 65536
 
 /* Takes the body, which may be packed: then it is stored as it came, so it must be
- * possible to unpack it, whatever the worker is. That takes a fourth of what packing
+ * possible to unpack it, whatever the worker is. That takes a third of what packing
  * takes. *bytes: how long it is when it is not packed. */
 static int
 read_reply(struct call *call, struct report *report, int64_t *bytes)

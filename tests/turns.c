@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/pack.h"
 
 #define RESULT  "{\"verb\":\"result\","
 #define STARTED "{\"verb\":\"started\",\"held\":["
@@ -126,6 +127,7 @@ fold_add(struct fold *fold, struct slice head, struct slice body)
 {
     struct buf *list =
         begins_with(head, RESULT) ? &fold->results : &fold->started;
+    size_t before, bytes;
 
     fold->count++;
     if (list->bytes > 0)
@@ -136,9 +138,16 @@ fold_add(struct fold *fold, struct slice head, struct slice body)
                 head.bytes - strlen(STARTED) - 2);
         return;
     }
-    buf_addf(list, "{\"bytes\":%zu,", body.bytes);
+    before = fold->body.bytes;
+    if (fold->packer)
+        pack_add(fold->packer, body, &fold->body);
+    else
+        buf_add_slice(&fold->body, body);
+    bytes = fold->body.bytes - before;
+    buf_addf(list, "{\"bytes\":%zu,", bytes);
+    if (bytes < body.bytes)
+        buf_addf(list, "\"unpacked_bytes\":%zu,", body.bytes);
     buf_add(list, head.data + strlen(RESULT), head.bytes - strlen(RESULT));
-    buf_add_slice(&fold->body, body);
 }
 
 void

@@ -30,6 +30,8 @@ void turns_fini(struct turns *turns);
 
 /* What is folded into one `turn`; zero-initialised is empty. */
 struct fold {
+    struct packer
+        *packer; /* borrowed; of bodies. NULL: they stay as they are */
     struct buf started, results, body;
     size_t count;
 };

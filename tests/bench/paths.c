@@ -22,15 +22,19 @@
 #include <valgrind/callgrind.h>
 
 #include "base/log.h"
+#include "base/mem.h"
+#include "base/pack.h"
 #include "queue/prompt.h"
 #include "queue/retry.h"
 #include "tests/bench/payload.h"
 #include "tests/broker_fixture.h"
 #include "tests/broker_hand.h"
+#include "tests/turns.h"
 #include "worker/extract.h"
 
 #define DRAFT_BYTES  1024
 #define REPLY_BYTES  1024
+#define ANSWER_BYTES 1400 /* of which the hand takes the text: above 1 KiB */
 #define DRAFTS       800
 #define CHUNK_DRAFTS 200    /* of one message */
 #define BATCHES_MANY DRAFTS /* each of one draft */
@@ -290,19 +294,64 @@ walk_accept(struct walk *walk)
     walk->units = DRAFTS;
 }
 
+/* Makes one message of what the worker has said of its calls, and packs replies,
+ * as sheaf-worker does. What else it has said comes before it. */
+static void
+fold_calls(struct bench *bench, struct fold *fold)
+{
+    struct link_peer peer = { 0 };
+    struct buf head = { 0 };
+    size_t kept = 0;
+
+    buf_reset(&fold->started);
+    buf_reset(&fold->results);
+    buf_reset(&fold->body);
+    fold->count = 0;
+    for (size_t i = 0; i < bench->mail_count; i++) {
+        struct mail mail = bench->mails[i];
+
+        if (fold_takes(buf_slice(&mail.head))) {
+            peer = mail.peer;
+            fold_add(fold, buf_slice(&mail.head), buf_slice(&mail.body));
+        } else {
+            bench->mails[i] = bench->mails[kept];
+            bench->mails[kept++] = mail;
+        }
+    }
+    bench->mail_count = kept;
+    if (fold->count > 0) {
+        fold_print(fold, &head);
+        bench_post(bench, SIDE_WORKERS, &peer, buf_slice(&head),
+                   buf_slice(&fold->body));
+    }
+    buf_fini(&head);
+}
+
+static void
+answer(struct walk *walk, struct hand *hand, struct slip *slip)
+{
+    struct buf reply = { 0 };
+    struct slice text;
+    char *copy;
+
+    payload_reply(walk->payload, walk->units, ANSWER_BYTES, &reply, &text);
+    copy = mem_dup(text.data, text.bytes);
+    hand_answer(hand, slip, copy);
+    free(copy);
+    buf_fini(&reply);
+}
+
 /* A worker with the usual slots takes all there is and answers it. */
 static void
 work(struct walk *walk, int batches, bool is_counted)
 {
     struct bench *bench = &walk->bench;
-    struct buf text = { 0 };
+    struct fold fold = { .packer = packer_new() };
     struct hand *hand;
 
     bench_start(&walk->bench);
     submit(walk, batches, false);
     bench_advance(bench, bench->conf.group_window_ms);
-    for (int i = 0; i < REPLY_BYTES; i++)
-        buf_add_char(&text, (char)('a' + i % 26));
     if (is_counted)
         CALLGRIND_START_INSTRUMENTATION;
     hand = hand_new(bench, (uint32_t)bench->conf.slots_max);
@@ -310,19 +359,22 @@ work(struct walk *walk, int batches, bool is_counted)
         struct slip *slip;
         long before = walk->units;
 
+        fold_calls(bench, &fold);
         bench_run(bench);
         hand_start(hand);
         while ((slip = hand_slip(hand, SLIP_RUNNING, 0))) {
-            hand_answer(hand, slip, text.data);
+            answer(walk, hand, slip);
             walk->units++;
         }
         if (walk->units == before)
             log_fatal("event=path_failed what=work error=\"nothing leased\"");
     }
+    fold_calls(bench, &fold);
     bench_run(bench);
     if (is_counted)
         CALLGRIND_STOP_INSTRUMENTATION;
-    buf_fini(&text);
+    packer_free(fold.packer);
+    fold_fini(&fold);
 }
 
 static void
