@@ -83,6 +83,9 @@ lru_new(size_t max, size_t key_bytes, size_t entry_bytes)
     lru->buckets = mem_zalloc(buckets, sizeof(lru->buckets[0]));
     lru->nodes = mem_zalloc(max, sizeof(lru->nodes[0]));
     lru->entries = mem_zalloc(max, lru->entry_bytes);
+    /* Memory is there when it was written to: all of it is now, and does not
+     * grow for as long as it takes to fill the list. */
+    memset(lru->entries, 0, max * lru->entry_bytes);
     lru_reset(lru);
     return lru;
 }

@@ -2,8 +2,8 @@
  * lru.h - a bounded map that forgets the oldest
  *
  * Entries of a fixed size whose first bytes are their key. All memory is
- * allocated at the start; an entry that is added to a full map takes the place
- * of the oldest. Age is the order of adding and of lru_touch().
+ * there from the start; an entry that is added to a full map takes the place of
+ * the oldest. Age is the order of adding and of lru_touch().
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef BASE_LRU_H

@@ -48,10 +48,9 @@ SLOTS = 10
 REPEATED_MAX = SLOTS  # by a killed worker: it had them, or their answers
 SAMPLES = 900  # of a run; but not more often than each SAMPLE_S_MIN
 SAMPLE_S_MIN = 0.5
-# The broker keeps so many recent request keys in memory (RECENT_MAX of
-# store/keybook.c) before it works them in. A new one is filled up with drafts that
-# are never sent, each with a key of its own: more than that.
-FILL_DRAFTS, FILL_DRAFTS_S = 140000, 400  # at most; for each second of the run
+# A new broker is handed drafts that are never sent, so that the buffers of its
+# messages and transactions have the size that they have under load.
+FILL_DRAFTS, FILL_DRAFTS_S = 20000, 400  # at most; for each second of the run
 PATIENCE_S = 180  # of a client with all of a batch
 TTL_MS_MIN, TTL_MS_MAX = 15000, 60000  # of results and answers
 AGAIN = (5, 6)  # exit codes: no broker, draining
