@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 
-#include "store/table.h"
+#include "store/rows.h"
 
 #define NUMBER_AT 8 /* place in the key */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 
-#include "store/table.h"
+#include "store/rows.h"
 
 static int
 batch_found(int rc, struct slice found, struct record *record,

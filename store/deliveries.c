@@ -2,7 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "store/table.h"
+#include "store/rows.h"
 
 /* A webhook's name is what the operator chose, so it is hashed. */
 static struct key

@@ -2,7 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "store/table.h"
+#include "store/rows.h"
 
 /* A part of a chunk, with its seal and what LMDB adds, fills eight pages. In one
  * piece, a chunk of 1 MiB would need as much unbroken space in the file, which

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 
-#include "store/table.h"
+#include "store/rows.h"
 
 int
 store_outcome_get(struct store *store, uint64_t request,

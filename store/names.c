@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "store/table.h"
+#include "store/rows.h"
 
 #define DIGITS_MAX 18 /* of a number that surely fits into 64 bits */
 #define FORM_BYTES 3

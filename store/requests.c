@@ -2,7 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "store/table.h"
+#include "store/rows.h"
 
 struct key
 key_ready(uint64_t batch, struct place place, uint64_t request)

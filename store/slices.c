@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 
-#include "store/table.h"
+#include "store/rows.h"
 
 /* What one slice does with each draft. */
 struct sweep {

@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "store/table.h"
+#include "store/rows.h"
 
 #define PATH_BYTES_MAX 4096
 

@@ -8,7 +8,7 @@
 #ifndef STORE_VERIFY_ROWS_H
 #define STORE_VERIFY_ROWS_H
 
-#include "store/table.h"
+#include "store/rows.h"
 #include "store/verify.h"
 
 typedef unsigned long long llu;

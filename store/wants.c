@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 
-#include "store/table.h"
+#include "store/rows.h"
 
 /* A batch of which this many drafts of one request wait for it no more is taken
  * to want it without looking at the others: a call too many beats a sweep that

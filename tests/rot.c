@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "store/delivery.h"
 #include "store/filing.h"
+#include "store/rows.h"
 #include "tests/store_expect.h"
 
 #define LATER_MS 86400000 /* nothing comes to that */

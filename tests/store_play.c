@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 #include "store/copy.h"
-#include "store/table.h"
+#include "store/rows.h"
 
 #define START_MS    1000000
 #define LIFETIME_MS 3600000

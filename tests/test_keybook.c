@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/table.h"
+#include "store/rows.h"
 #include "tests/rot.h"
 #include "tests/store_play.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 
-#include "store/table.h"
+#include "store/rows.h"
 #include "tests/store_play.h"
 
 TestSuite(store_late, .timeout = 60);

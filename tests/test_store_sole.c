@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 
+#include "store/rows.h"
 #include "store/verify.h"
 #include "tests/rot.h"
 

@@ -1,0 +1,158 @@
+/*
+ * rows.h - what hangs together among the rows of a store
+ *
+ * Private to store/: what its files do for each other, so that a row and the rows
+ * by which it is found, or counted, are written together.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_ROWS_H
+#define STORE_ROWS_H
+
+#include "store/table.h"
+
+/* ---- requests (requests.c) ---- */
+
+/* Writes a request's record. */
+void request_put(struct store *store, const struct request *request);
+
+/* Changes a request's state, which request_put() writes. */
+void request_change(struct store *store, struct request *request,
+                    enum request_state to);
+
+/* Lets a request that has ended start anew, with all its attempts (slices.c).
+ * Its rows in the ready index are the caller's. */
+void request_revive(struct store *store, struct request *request);
+
+/* Takes a request out of what its state put it into: ready index, timer, or
+ * lease. */
+void request_unplace(struct store *store, const struct request *request);
+
+/* The newest request of a key. E_NOTFOUND, E_CORRUPT. */
+int key_lookup(struct store *store, const unsigned char key[DIGEST_BYTES],
+               struct request *request);
+void key_point(struct store *store, const unsigned char key[DIGEST_BYTES],
+               uint64_t request);
+
+/* ---- batches (batches.c) ----
+ *
+ * Results of one batch come one after another, and each changes its counters: its
+ * row is written when another batch's is, or all are looked through, or the
+ * transaction ends. Until then it is late; store_batch_get() knows. Nothing is
+ * borrowed from this table, so that no reader is in its way. */
+
+/* Writes a batch's record as it is: one that is complete does not end by that. It
+ * is late. */
+void batch_put(struct store *store, const struct batch *batch);
+
+/* Writes the row that is late, if there is one. */
+void batch_catch_up(struct store *store);
+
+/* Removes a batch's row. */
+void batch_remove(struct store *store, uint64_t id);
+
+/* ---- who wants a request (wants.c) ----
+ *
+ * A ref joins a draft to the request it waits for, and to the one that gave its
+ * result. A request that has had one draft only is sole, and has no row for it: its
+ * record says which. A batch wants a request if it is live and one of its drafts waits for
+ * it; then, and only then, has a ready request a row in the ready index for it.
+ */
+
+/* Adds a further draft's; a request that was sole is so no more, and written. */
+void ref_add(struct store *store, struct request *request, uint64_t batch,
+             uint32_t index);
+
+/* True if a draft has a ref to a request. */
+bool ref_is_there(struct store *store, const struct request *request,
+                  uint64_t batch, uint32_t index);
+
+/* The first ref of a request at or after *cursor. */
+int ref_next(struct store *store, const struct request *request,
+             struct cursor *cursor);
+
+/* True if a batch wants the request. */
+bool request_is_wanted(struct store *store, const struct request *request);
+
+/* Adds the request's rows in the ready index, one for each batch that wants it;
+ * removes those of all batches; the same for one batch. */
+void ready_put_all(struct store *store, const struct request *request);
+void ready_del_all(struct store *store, const struct request *request);
+void ready_put(struct store *store, const struct request *request,
+               uint64_t batch);
+void ready_del(struct store *store, const struct request *request,
+               uint64_t batch);
+
+/* Chooses another draft to render the request from, and to pay for it; none if
+ * there is none. Writes it. */
+void request_repoint(struct store *store, struct request *request);
+
+/* Cancels a request that is not done if nobody wants it. True if it did. */
+bool request_let_go(struct store *store, struct request *request);
+
+/* Removes a request that no draft refers to. Worth keeping without one: what is
+ * being called; and an answer, for the cache, as long as those are kept. True if
+ * it is gone. */
+bool request_forget(struct store *store, const struct request *request);
+
+/* Takes a draft's ref away, and what follows: a request may lose its source, be
+ * wanted by nobody, or be forgotten. The draft's record was changed before. */
+void request_leave(struct store *store, uint64_t id, const struct draft *draft);
+
+/* Removes all attempts of a request (attempts.c). */
+void attempts_drop(struct store *store, uint64_t request);
+
+/* Removes what was kept of a request's reply (finish.c). Before its outcome. */
+void reply_drop(struct store *store, uint64_t request);
+
+/* ---- deliveries (deliveries.c) ---- */
+
+#define DELIVERY_STEM_BYTES 8 /* of a webhook's digest, in the index */
+
+/* The place of a delivery among those that wait; its timer. */
+struct key key_pending(const struct delivery *delivery);
+struct timer delivery_timer(const struct delivery *delivery);
+
+/* Writes the rows by which a delivery is found when it is due. */
+void delivery_place(struct store *store, const struct delivery *delivery);
+
+/* ---- drafts and results ---- */
+
+/* Writes a draft's record. */
+void draft_put(struct store *store, const struct draft *draft);
+
+/* Claims an id within a batch for the draft at `index` (names.c). 1: it is
+ * taken. E_CORRUPT: by a draft that is damaged. */
+int name_claim(struct store *store, uint64_t batch, uint32_t index,
+               struct slice id);
+
+/* Where the name of a draft's id stands: its key. E_NOTFOUND: nowhere;
+ * E_CORRUPT: the draft's line is damaged, or a draft that may have its id. */
+int name_place(struct store *store, const struct draft *draft, struct key *key);
+
+/* Gives a draft its name again, if its id can be read and is not taken. */
+void name_restore(struct store *store, const struct draft *draft);
+
+/* The first draft of a batch at or after an index. E_CORRUPT also sets its
+ * index. */
+int draft_next(struct store *store, uint64_t batch, uint32_t index,
+               struct draft *draft);
+
+/* Gives a draft the result of draft->request, or one of its own if it is
+ * cancelled or expired (results.c): its record, its place in the order of
+ * completion, and its batch's counters, which the caller writes. */
+void result_give(struct store *store, struct batch *batch, struct draft *draft,
+                 enum status status, int64_t now_ms);
+
+/* Writes a result's rows in the order of completion. */
+void result_order(struct store *store, const struct draft *draft);
+
+/* Removes a draft's result from the order of completion. */
+void result_remove(struct store *store, const struct draft *draft);
+
+/* Tells a draft that a request has ended (finish.c): gives it the result if it
+ * is better than its own, and ends its waiting. The caller writes the batch. */
+void hand_over(struct store *store, const struct request *request,
+               const struct outcome *outcome, struct batch *batch,
+               struct draft *draft, int64_t now_ms);
+
+#endif
