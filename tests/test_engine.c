@@ -2,7 +2,6 @@
 #include "store/engine.h"
 
 #include <criterion/criterion.h>
-#include <criterion/parameterized.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,67 +10,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "tests/scratch.h"
+#include "tests/engine_fixture.h"
 
-#define MAP_BYTES (64u << 20)
-#define KEYS      200 /* of the model */
-#define STEPS     20000
-#define TABLES    3    /* that the model uses */
 #define VALUE_MAX 9000 /* some on pages of their own */
 #define BIG_BYTES (3u << 20)
 #define FD_MAX    64
-
-enum kind { LMDB, MEMORY, KIND_COUNT };
-
-/* An engine, and the directory it may have. */
-struct fixture {
-    struct engine *engine;
-    const struct engine_ops *ops;
-    struct scratch scratch;
-    enum kind kind;
-};
-
-static struct fixture
-open_fixture(enum kind kind)
-{
-    struct fixture fixture = { .kind = kind };
-    struct err err = { 0 };
-
-    if (kind == MEMORY) {
-        fixture.engine = engine_open_memory(MAP_BYTES);
-    } else {
-        fixture.scratch = scratch_make();
-        fixture.engine =
-            engine_open_lmdb(fixture.scratch.path, true, MAP_BYTES, &err);
-    }
-    cr_assert_not_null(fixture.engine, "%s", err.msg);
-    fixture.ops = fixture.engine->ops;
-    return fixture;
-}
-
-static void
-close_fixture(struct fixture *fixture)
-{
-    fixture->ops->close(fixture->engine);
-    if (fixture->kind == LMDB)
-        scratch_remove(&fixture->scratch);
-}
-
-static void
-begin(struct fixture *fixture)
-{
-    struct err err = { 0 };
-
-    cr_assert_eq(fixture->ops->begin(fixture->engine, &err), 0, "%s", err.msg);
-}
-
-static void
-commit(struct fixture *fixture)
-{
-    struct err err = { 0 };
-
-    cr_assert_eq(fixture->ops->commit(fixture->engine, &err), 0, "%s", err.msg);
-}
 
 static void
 put(struct fixture *fixture, const char *key, const char *value)
@@ -124,26 +67,9 @@ expect_before(struct fixture *fixture, const char *key, const char *want)
     expect_row(rc, found, want);
 }
 
-/* Both engines must pass every claim. */
-#define CLAIM(name)                                    \
-    static void name(struct fixture *fixture);         \
-    Test(engine_lmdb, name)                            \
-    {                                                  \
-        struct fixture fixture = open_fixture(LMDB);   \
-        name(&fixture);                                \
-        close_fixture(&fixture);                       \
-    }                                                  \
-    Test(engine_memory, name)                          \
-    {                                                  \
-        struct fixture fixture = open_fixture(MEMORY); \
-        name(&fixture);                                \
-        close_fixture(&fixture);                       \
-    }                                                  \
-    static void name(struct fixture *fixture)
-
 CLAIM(get_gives_what_put_left)
 {
-    begin(fixture);
+    fixture_begin(fixture);
     expect_get(fixture, "a", NULL);
     put(fixture, "a", "1");
     put(fixture, "b", "");
@@ -153,12 +79,12 @@ CLAIM(get_gives_what_put_left)
     expect_get(fixture, "a", "22");
     cr_expect_eq(fixture->ops->rows(fixture->engine, TABLE_DRAFT), 2);
     cr_expect_eq(fixture->ops->rows(fixture->engine, TABLE_REQUEST), 0);
-    commit(fixture);
+    fixture_commit(fixture);
 }
 
 CLAIM(del_removes_once)
 {
-    begin(fixture);
+    fixture_begin(fixture);
     put(fixture, "a", "1");
     cr_expect_eq(fixture->ops->del(fixture->engine, TABLE_DRAFT, slice_of("a")),
                  0);
@@ -166,12 +92,12 @@ CLAIM(del_removes_once)
                  E_NOTFOUND);
     expect_get(fixture, "a", NULL);
     cr_expect_eq(fixture->ops->rows(fixture->engine, TABLE_DRAFT), 0);
-    commit(fixture);
+    fixture_commit(fixture);
 }
 
 CLAIM(seek_and_before_go_by_byte_order)
 {
-    begin(fixture);
+    fixture_begin(fixture);
     expect_seek(fixture, "", NULL);
     expect_before(fixture, "x", NULL);
     put(fixture, "b", "");
@@ -190,12 +116,12 @@ CLAIM(seek_and_before_go_by_byte_order)
     expect_before(fixture, "d", "bb");
     expect_before(fixture, "e", "d");
     expect_before(fixture, "\xff\xff", "\xff");
-    commit(fixture);
+    fixture_commit(fixture);
 }
 
 CLAIM(seek_stays_in_its_table)
 {
-    begin(fixture);
+    fixture_begin(fixture);
     cr_assert_eq(fixture->ops->put(fixture->engine, TABLE_DRAFT + 1,
                                    slice_of("z"), slice_of("")),
                  0);
@@ -204,28 +130,28 @@ CLAIM(seek_stays_in_its_table)
                  0);
     expect_seek(fixture, "", NULL);
     expect_before(fixture, "zz", NULL);
-    commit(fixture);
+    fixture_commit(fixture);
 }
 
 CLAIM(abort_forgets_all_of_it)
 {
-    begin(fixture);
+    fixture_begin(fixture);
     put(fixture, "kept", "old");
     put(fixture, "lost", "old");
-    commit(fixture);
-    begin(fixture);
+    fixture_commit(fixture);
+    fixture_begin(fixture);
     put(fixture, "kept", "new");
     put(fixture, "kept", "newer");
     put(fixture, "more", "new");
     cr_assert_eq(
         fixture->ops->del(fixture->engine, TABLE_DRAFT, slice_of("lost")), 0);
     fixture->ops->abort(fixture->engine);
-    begin(fixture);
+    fixture_begin(fixture);
     expect_get(fixture, "kept", "old");
     expect_get(fixture, "lost", "old");
     expect_get(fixture, "more", NULL);
     cr_expect_eq(fixture->ops->rows(fixture->engine, TABLE_DRAFT), 2);
-    commit(fixture);
+    fixture_commit(fixture);
 }
 
 CLAIM(big_values_come_back_whole)
@@ -236,12 +162,12 @@ CLAIM(big_values_come_back_whole)
     cr_assert_not_null(big);
     for (size_t i = 0; i < BIG_BYTES; i++)
         big[i] = (char)(i * 31 >> 3);
-    begin(fixture);
+    fixture_begin(fixture);
     cr_assert_eq(fixture->ops->put(fixture->engine, TABLE_BODY, slice_of("k"),
                                    (struct slice){ big, BIG_BYTES }),
                  0);
-    commit(fixture);
-    begin(fixture);
+    fixture_commit(fixture);
+    fixture_begin(fixture);
     cr_assert_eq(
         fixture->ops->get(fixture->engine, TABLE_BODY, slice_of("k"), &value),
         0);
@@ -264,15 +190,15 @@ append(struct fixture *fixture, unsigned number, struct slice value)
 
 CLAIM(append_puts_each_row_where_it_belongs)
 {
-    begin(fixture);
+    fixture_begin(fixture);
     append(fixture, 2, slice_of("two"));
     append(fixture, 4, slice_of("four"));
     append(fixture, 1, slice_of("one"));
     append(fixture, 3, slice_of("three"));
     append(fixture, 4, slice_of("four again"));
     append(fixture, 5, slice_of("five"));
-    commit(fixture);
-    begin(fixture);
+    fixture_commit(fixture);
+    fixture_begin(fixture);
     expect_seek(fixture, "", "000001");
     expect_seek(fixture, "0000011", "000002");
     expect_seek(fixture, "0000021", "000003");
@@ -286,7 +212,7 @@ CLAIM(add_leaves_a_row_that_is_there)
 {
     const struct engine_ops *ops = fixture->ops;
 
-    begin(fixture);
+    fixture_begin(fixture);
     cr_expect_eq(
         ops->add(fixture->engine, TABLE_DRAFT, slice_of("b"), slice_of("one")),
         0);
@@ -298,8 +224,8 @@ CLAIM(add_leaves_a_row_that_is_there)
                  0);
     expect_get(fixture, "b", "one");
     expect_get(fixture, "a", "three");
-    commit(fixture);
-    begin(fixture);
+    fixture_commit(fixture);
+    fixture_begin(fixture);
     cr_expect_eq(
         ops->add(fixture->engine, TABLE_DRAFT, slice_of("a"), slice_of("four")),
         1);
@@ -313,7 +239,7 @@ CLAIM(appended_rows_fill_their_pages)
     static char value[1000];
     struct engine_usage usage;
 
-    begin(fixture);
+    fixture_begin(fixture);
     for (unsigned row = 0; row < ROWS; row++)
         append(fixture, row, (struct slice){ value, sizeof(value) });
     fixture->ops->usage(fixture->engine, true, &usage);
@@ -326,20 +252,20 @@ CLAIM(usage_falls_when_rows_go)
     struct engine_usage before, filled, after;
     char *big = calloc(1, BIG_BYTES);
 
-    begin(fixture);
+    fixture_begin(fixture);
     fixture->ops->usage(fixture->engine, true, &before);
-    cr_expect_eq(before.bytes_max, MAP_BYTES);
+    cr_expect_eq(before.bytes_max, FIXTURE_MAP_BYTES);
     fixture->ops->put(fixture->engine, TABLE_BODY, slice_of("k"),
                       (struct slice){ big, BIG_BYTES });
-    commit(fixture);
-    begin(fixture);
+    fixture_commit(fixture);
+    fixture_begin(fixture);
     fixture->ops->usage(fixture->engine, true, &filled);
     cr_expect_geq(filled.bytes, before.bytes + BIG_BYTES);
     cr_assert_eq(fixture->ops->del(fixture->engine, TABLE_BODY, slice_of("k")),
                  0);
-    commit(fixture);
+    fixture_commit(fixture);
     /* What a transaction frees is free for the next one. */
-    begin(fixture);
+    fixture_begin(fixture);
     fixture->ops->usage(fixture->engine, true, &after);
     cr_expect_lt(after.bytes, before.bytes + BIG_BYTES / 10);
     if (fixture->kind == LMDB)
@@ -379,15 +305,15 @@ CLAIM(usage_that_is_not_exact_is_never_too_low)
     uint64_t committed;
     char key[16];
 
-    begin(fixture);
+    fixture_begin(fixture);
     (void)compare_usage(fixture, "empty");
     for (unsigned row = 0; row < ROWS; row += STEP) {
         put_many(fixture, row, row + STEP);
         (void)compare_usage(fixture, "filled");
     }
     put_many(fixture, ROWS, ROWS + 1);
-    commit(fixture);
-    begin(fixture);
+    fixture_commit(fixture);
+    fixture_begin(fixture);
     committed = compare_usage(fixture, "committed");
     for (unsigned row = 0; row < ROWS; row++) {
         (void)snprintf(key, sizeof(key), "%06u", row);
@@ -396,180 +322,9 @@ CLAIM(usage_that_is_not_exact_is_never_too_low)
     }
     cr_assert_lt(compare_usage(fixture, "emptied"), committed / 2);
     fixture->ops->abort(fixture->engine);
-    begin(fixture);
+    fixture_begin(fixture);
     cr_assert_eq(compare_usage(fixture, "forgotten"), committed);
     fixture->ops->abort(fixture->engine);
-}
-
-/* ---- the model: a sorted array ---- */
-
-struct row {
-    char key[16];
-    char *value; /* NULL: no such row */
-    size_t bytes;
-};
-
-struct model {
-    struct row rows[TABLES][KEYS]; /* by key, in order */
-};
-
-static void
-model_copy(struct model *to, const struct model *from)
-{
-    for (int table = 0; table < TABLES; table++) {
-        for (int i = 0; i < KEYS; i++) {
-            const struct row *row = &from->rows[table][i];
-
-            free(to->rows[table][i].value);
-            to->rows[table][i] = *row;
-            if (!row->value)
-                continue;
-            to->rows[table][i].value = malloc(row->bytes + 1);
-            memcpy(to->rows[table][i].value, row->value, row->bytes);
-        }
-    }
-}
-
-static void
-model_init(struct model *model)
-{
-    memset(model, 0, sizeof(*model));
-    for (int table = 0; table < TABLES; table++) {
-        for (int i = 0; i < KEYS; i++)
-            snprintf(model->rows[table][i].key, 16, "key-%06d", i * 7);
-    }
-}
-
-static void
-model_fini(struct model *model)
-{
-    for (int table = 0; table < TABLES; table++) {
-        for (int i = 0; i < KEYS; i++)
-            free(model->rows[table][i].value);
-    }
-}
-
-/* The first row at or after i, or the last one before it. */
-static struct row *
-model_find(struct model *model, int table, int i, bool is_before)
-{
-    if (is_before) {
-        for (i--; i >= 0; i--) {
-            if (model->rows[table][i].value)
-                return &model->rows[table][i];
-        }
-        return NULL;
-    }
-    for (; i < KEYS; i++) {
-        if (model->rows[table][i].value)
-            return &model->rows[table][i];
-    }
-    return NULL;
-}
-
-static void
-expect_same(int rc, struct slice key, struct slice value, const struct row *row)
-{
-    if (!row || !row->value) {
-        cr_assert_eq(rc, E_NOTFOUND);
-        return;
-    }
-    cr_assert_eq(rc, 0);
-    if (key.data)
-        cr_assert(slice_is(key, row->key), "got %.*s, want %s", (int)key.bytes,
-                  key.data, row->key);
-    cr_assert(slice_equal(value, (struct slice){ row->value, row->bytes }));
-}
-
-static void
-change(struct fixture *fixture, struct model *model, int table, int i)
-{
-    struct row *row = &model->rows[table][i];
-    struct slice key = slice_of(row->key);
-    int rc;
-
-    if (rand() % 3 == 0) {
-        rc = fixture->ops->del(fixture->engine, table, key);
-        cr_assert_eq(rc, row->value ? 0 : E_NOTFOUND);
-        free(row->value);
-        row->value = NULL;
-        return;
-    }
-    free(row->value);
-    row->bytes = (size_t)(rand() % 10 ? rand() % 100 : rand() % VALUE_MAX);
-    row->value = malloc(row->bytes + 1);
-    memset(row->value, rand(), row->bytes);
-    rc = fixture->ops->put(fixture->engine, table, key,
-                           (struct slice){ row->value, row->bytes });
-    cr_assert_eq(rc, 0);
-}
-
-static void
-look(struct fixture *fixture, struct model *model, int table, int i)
-{
-    const char *key = model->rows[table][i].key;
-    struct slice found = { 0 }, value = { 0 };
-    int rc;
-
-    switch (rand() % 3) {
-    case 0:
-        rc = fixture->ops->get(fixture->engine, table, slice_of(key), &value);
-        expect_same(rc, found, value, &model->rows[table][i]);
-        break;
-    case 1:
-        rc = fixture->ops->seek(fixture->engine, table, slice_of(key), &found,
-                                &value);
-        expect_same(rc, found, value, model_find(model, table, i, false));
-        break;
-    default:
-        rc = fixture->ops->before(fixture->engine, table, slice_of(key), &found,
-                                  &value);
-        expect_same(rc, found, value, model_find(model, table, i, true));
-    }
-}
-
-CLAIM(random_histories_agree_with_a_sorted_array)
-{
-    static struct model now, committed;
-
-    srand(1);
-    model_init(&now);
-    model_init(&committed);
-    begin(fixture);
-    for (int step = 0; step < STEPS; step++) {
-        int table = rand() % TABLES, i = rand() % KEYS;
-
-        if (rand() % 2)
-            change(fixture, &now, table, i);
-        else
-            look(fixture, &now, table, i);
-        if (rand() % 50 == 0) {
-            if (rand() % 3) {
-                commit(fixture);
-                model_copy(&committed, &now);
-            } else {
-                fixture->ops->abort(fixture->engine);
-                model_copy(&now, &committed);
-            }
-            begin(fixture);
-        }
-        /* From full to empty and back, now and then. */
-        if (step % 5000 == 4999) {
-            for (int k = 0; k < KEYS; k++) {
-                fixture->ops->del(fixture->engine, table,
-                                  slice_of(now.rows[table][k].key));
-                free(now.rows[table][k].value);
-                now.rows[table][k].value = NULL;
-            }
-        }
-    }
-    for (int table = 0; table < TABLES; table++) {
-        for (int i = 0; i < KEYS; i++)
-            look(fixture, &now, table, i);
-    }
-    fixture->ops->abort(fixture->engine);
-    model_fini(&now);
-    model_fini(&committed);
 }
 
 Test(engine_memory, put_beyond_its_size_is_full_and_abort_makes_room)
@@ -593,22 +348,22 @@ Test(engine_memory, put_beyond_its_size_is_full_and_abort_makes_room)
 
 Test(engine_lmdb, what_was_committed_is_there_when_it_is_opened_again)
 {
-    struct fixture fixture = open_fixture(LMDB);
+    struct fixture fixture = fixture_open(LMDB);
     struct err err = { 0 };
 
-    begin(&fixture);
+    fixture_begin(&fixture);
     put(&fixture, "a", "1");
-    commit(&fixture);
-    begin(&fixture);
+    fixture_commit(&fixture);
+    fixture_begin(&fixture);
     put(&fixture, "b", "1");
     fixture.ops->close(fixture.engine); /* in the middle of it */
     fixture.engine =
-        engine_open_lmdb(fixture.scratch.path, false, MAP_BYTES, &err);
+        engine_open_lmdb(fixture.scratch.path, false, FIXTURE_MAP_BYTES, &err);
     cr_assert_not_null(fixture.engine, "%s", err.msg);
-    begin(&fixture);
+    fixture_begin(&fixture);
     expect_get(&fixture, "a", "1");
     expect_get(&fixture, "b", NULL);
-    close_fixture(&fixture);
+    fixture_close(&fixture);
 }
 
 static int
@@ -617,7 +372,7 @@ put_big(struct fixture *fixture, struct err *err)
     char *big = calloc(1, BIG_BYTES);
 
     cr_assert_not_null(big);
-    begin(fixture);
+    fixture_begin(fixture);
     cr_assert_eq(fixture->ops->put(fixture->engine, TABLE_DRAFT, slice_of("b"),
                                    (struct slice){ big, BIG_BYTES }),
                  0);
@@ -628,26 +383,26 @@ put_big(struct fixture *fixture, struct err *err)
 /* The file may grow into the pages of a row, and no further. */
 Test(engine_lmdb, write_that_is_cut_short_is_full_and_changes_nothing)
 {
-    struct fixture fixture = open_fixture(LMDB);
+    struct fixture fixture = fixture_open(LMDB);
     struct rlimit limit, former;
     struct err err = { 0 };
 
     (void)signal(SIGXFSZ, SIG_IGN);
-    begin(&fixture);
+    fixture_begin(&fixture);
     put(&fixture, "a", "1");
-    commit(&fixture);
+    fixture_commit(&fixture);
     cr_assert_eq(getrlimit(RLIMIT_FSIZE, &former), 0);
     limit = former;
     limit.rlim_cur = BIG_BYTES / 2;
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     cr_expect_eq(put_big(&fixture, &err), E_FULL, "%s", err.msg);
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &former), 0);
-    begin(&fixture);
+    fixture_begin(&fixture);
     expect_get(&fixture, "a", "1");
     expect_get(&fixture, "b", NULL);
     fixture.ops->abort(fixture.engine);
     cr_expect_eq(put_big(&fixture, &err), 0, "%s", err.msg);
-    close_fixture(&fixture);
+    fixture_close(&fixture);
 }
 
 Test(engine_lmdb, no_file_is_left_open_for_children)
@@ -658,7 +413,7 @@ Test(engine_lmdb, no_file_is_left_open_for_children)
 
     for (int fd = 0; fd < FD_MAX; fd++)
         was_open[fd] = fcntl(fd, F_GETFD) >= 0;
-    fixture = open_fixture(LMDB);
+    fixture = fixture_open(LMDB);
     for (int fd = 0; fd < FD_MAX; fd++) {
         int flags = fcntl(fd, F_GETFD);
 
@@ -668,5 +423,5 @@ Test(engine_lmdb, no_file_is_left_open_for_children)
         cr_expect(flags & FD_CLOEXEC, "descriptor %d", fd);
     }
     cr_expect_geq(count, 3, "data.mdb twice, and lock.mdb");
-    close_fixture(&fixture);
+    fixture_close(&fixture);
 }
