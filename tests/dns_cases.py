@@ -3,7 +3,8 @@
 #   python3 dns_cases.py BIN [CASE…]
 #
 # To be run where 127.0.0.1 is the name server and nothing listens there yet:
-# see e2e/nameless.sh. Each function case_* is one claim, as in worker_cases.py.
+# see e2e/nameless.sh. Each function case_* is one claim, as worker_stage.py has
+# it.
 #
 # SPDX-License-Identifier: MIT
 import os
@@ -11,7 +12,7 @@ import signal
 import time
 
 from silence import bring_up_loopback, listen_in_silence
-from worker_cases import chat, check, check_that, main
+from worker_stage import chat, check, check_that, main
 
 GAP_S_MAX = 1.0     # what one thing may hold up another
 HEARTBEAT_S = 0.1   # as the fake broker asks for

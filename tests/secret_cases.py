@@ -2,7 +2,7 @@
 #
 #   python3 secret_cases.py BIN [CASE…]
 #
-# Each function case_* is one claim, as in worker_cases.py.
+# Each function case_* is one claim, as worker_stage.py has it.
 #
 # SPDX-License-Identifier: MIT
 import gzip
@@ -13,7 +13,7 @@ import ssl
 import warnings
 
 from fake_server import Authority, answer_well
-from worker_cases import CANARY, chat, check, check_that, keyed_conf, main
+from worker_stage import CANARY, chat, check, check_that, keyed_conf, main
 
 
 def case_keys_are_read_anew_on_sighup(stage):

@@ -2,7 +2,7 @@
 #
 #   python3 token_cases.py BIN [CASE…]
 #
-# Each function case_* is one claim, as in worker_cases.py.
+# Each function case_* is one claim, as worker_stage.py has it.
 #
 # SPDX-License-Identifier: MIT
 import base64
@@ -13,7 +13,7 @@ import threading
 import time
 
 from fake_server import Authority, answer_well
-from worker_cases import chat, check, check_that, keyed_conf, main
+from worker_stage import chat, check, check_that, keyed_conf, main
 
 CLIENT = "client-1"
 SECRET = "client-secret-0123456789"

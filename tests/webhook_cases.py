@@ -2,7 +2,7 @@
 #
 #   python3 webhook_cases.py BIN [CASE…]
 #
-# Each function case_* is one claim, as in worker_cases.py. Signatures are
+# Each function case_* is one claim, as worker_stage.py has it. Signatures are
 # checked with Python's own hmac.
 #
 # SPDX-License-Identifier: MIT
@@ -14,7 +14,7 @@ import signal
 import time
 
 from fake_server import Authority
-from worker_cases import check, check_that, main
+from worker_stage import check, check_that, main
 
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
