@@ -24,6 +24,7 @@ answer_stored(struct call *call, const struct batch *batch,
     wire_add_int(head, "accepted", chunk->accepted);
     wire_add_int(head, "joined", chunk->joined);
     wire_add_int(head, "cached", chunk->cached);
+    wire_add_int(head, "window_bytes", core_window(call->broker, call->now_ms));
     list = wire_add_array(head, "refused");
     /* As many as fit into a header for certain; `refusals` has them all. */
     while (listed++ < LISTED_MAX &&
@@ -176,6 +177,7 @@ take_chunk(struct call *call)
     if ((uint64_t)batch.draft_count + chunk.draft_count > UINT32_MAX)
         return err_set(call->err, E_FULL, "a batch has at most 2^32 drafts");
     chunk.index_first = batch.draft_count;
+    senders_note(&call->broker->senders, batch.id, call->now_ms);
     call->broker->is_at_once = is_at_once;
     rc = store_chunk(call, &batch, &chunk);
     call->broker->is_at_once = false;

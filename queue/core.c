@@ -138,6 +138,14 @@ core_batch_even_purged(struct call *call, struct batch *batch)
     return 0;
 }
 
+int64_t
+core_window(const struct broker *broker, int64_t now_ms)
+{
+    return senders_share(&broker->senders,
+                         broker->env.conf->chunk_bytes_max * CORE_WINDOW_CHUNKS,
+                         now_ms);
+}
+
 int
 core_options(struct broker *broker, uint64_t batch)
 {

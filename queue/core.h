@@ -34,6 +34,7 @@
 #include "queue/retain.h"
 #include "queue/retry.h"
 #include "queue/schedule.h"
+#include "queue/senders.h"
 #include "queue/session.h"
 #include "queue/stage.h"
 #include "queue/upkeep.h"
@@ -46,7 +47,7 @@
 #include "store/file.h"
 
 #define CORE_UUID_TEXT_BYTES 37
-#define CORE_WINDOW_CHUNKS   4 /* chunks that a client may send ahead */
+#define CORE_WINDOW_CHUNKS   4 /* chunks that may be sent ahead, by all clients */
 #define CORE_PARKED_MAX      64
 #define CORE_CLAIM_MAX       64 /* leases of one claim */
 
@@ -58,6 +59,7 @@ struct broker {
     struct sessions *sessions;
     struct cache *cache;
     struct recipes *recipes;
+    struct senders senders;
     struct waiter *waiters;
     size_t waiter_count; /* those that are committed to */
     size_t waiter_fresh; /* behind them: of the running transaction */
@@ -149,6 +151,9 @@ void core_uuid_text(const unsigned char uuid[16],
  * told it since the start. */
 const char *core_worker_name(const struct session *session,
                              char text[CORE_UUID_TEXT_BYTES]);
+
+/* What a client may send ahead now, in bytes: senders.h. */
+int64_t core_window(const struct broker *broker, int64_t now_ms);
 
 /* Lets broker->recipe be that of a batch, which is read once for many drafts. */
 int core_options(struct broker *broker, uint64_t batch);

@@ -146,9 +146,12 @@ read_opening(struct call *call, struct opening *opening)
 static void
 answer_opened(struct call *call, const struct batch *batch, bool is_new)
 {
-    const struct conf *conf = call->broker->env.conf;
     char uuid[CORE_UUID_TEXT_BYTES];
     cJSON *head = core_answer(call, "opened");
+
+    /* Its first chunks are on their way as soon as it knows. */
+    if (batch->state == BATCH_OPEN)
+        senders_note(&call->broker->senders, batch->id, call->now_ms);
 
     core_uuid_text(batch->uuid, uuid);
     wire_add_str(head, "batch", uuid);
@@ -156,8 +159,7 @@ answer_opened(struct call *call, const struct batch *batch, bool is_new)
     wire_add_bool(head, "created", is_new);
     wire_add_int(head, "next_chunk", batch->chunk_next);
     wire_add_int(head, "drafts", batch->draft_count);
-    wire_add_int(head, "window_bytes",
-                 conf->chunk_bytes_max * CORE_WINDOW_CHUNKS);
+    wire_add_int(head, "window_bytes", core_window(call->broker, call->now_ms));
     core_send(call, head);
 }
 
@@ -325,6 +327,7 @@ answer_sealed(struct call *call, const struct batch *batch, const char *state)
 static void
 drop(struct broker *broker, struct batch *batch, bool is_whole, int64_t now_ms)
 {
+    senders_drop(&broker->senders, batch->id);
     store_batch_move(broker->env.store, batch, BATCH_ABANDONED);
     batch->finished_ms = now_ms;
     store_batch_put(broker->env.store, batch, now_ms);
@@ -348,6 +351,7 @@ intake_close(struct broker *broker, struct batch *batch, int64_t now_ms)
 {
     const struct conf *conf = broker->env.conf;
 
+    senders_drop(&broker->senders, batch->id);
     store_timer_drop(
         broker->env.store,
         &(struct timer){ .due_ms = batch->created_ms + conf->open_ttl_ms,

@@ -14,9 +14,10 @@
 #define CHUNKS_MAX  64    /* on their way at one time, whatever their size */
 #define CHUNK_BYTES 65536 /* a chunk is sent when another line exceeds it */
 /* On their way, if the broker allows as many: one commit of a thousand drafts,
- * and the next thousand beside it, as long as they have 1 KiB. With less, the
- * broker flushes what little has arrived, and its disk decides the rate. */
-#define WINDOW_BYTES 2097152
+ * the next thousand, which are read meanwhile, and another thousand behind them,
+ * as long as they have 1 KiB. With less, the broker flushes what little has been
+ * read, and its disk decides the rate. */
+#define WINDOW_BYTES 3145728
 #define TICK_MS      100
 
 /* Where a line of a chunk comes from. */
@@ -150,7 +151,10 @@ take_stored(struct sheaf_upload *upload, struct chunk *chunk,
         wire_int(wire, "joined", wire_range_or(0, WIRE_INT_MAX, 0), &joined,
                  err) ||
         wire_int(wire, "cached", wire_range_or(0, WIRE_INT_MAX, 0), &cached,
-                 err)) {
+                 err) ||
+        wire_int(wire, "window_bytes",
+                 wire_range_or(1, WIRE_INT_MAX, upload->limits.window_bytes),
+                 &upload->limits.window_bytes, err)) {
         return err->code;
     }
     refused = lines - accepted;

@@ -1,0 +1,41 @@
+/*
+ * senders.h - batches whose chunks come in now, and what each may send ahead
+ *
+ * What is sent ahead keeps the broker at work while answers are on their way.
+ * More than that does not make it faster: it waits in memory, and pushes out of
+ * the caches what is being worked on. So batches that are sent at the same time
+ * share the window that one alone has.
+ *
+ * Time: the caller's. Threads: none.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef QUEUE_SENDERS_H
+#define QUEUE_SENDERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SENDERS_MAX       64   /* that are told apart; more share as many do */
+#define SENDERS_MS        1000 /* one that was silent for so long has stopped */
+#define SENDERS_BYTES_MIN 65536 /* of a share: a chunk of the usual size */
+
+struct senders {
+    struct sender {
+        uint64_t batch; /* 0: nobody's place */
+        int64_t seen_ms;
+    } list[SENDERS_MAX];
+};
+
+/* The batch was opened, or a chunk of it has come. */
+void senders_note(struct senders *senders, uint64_t batch, int64_t now_ms);
+
+/* No more will come. */
+void senders_drop(struct senders *senders, uint64_t batch);
+
+/* The share of window_bytes that each of those has who send now: all of it, if
+ * it is one or none; at least SENDERS_BYTES_MIN, or the whole window if that is
+ * smaller. */
+int64_t senders_share(const struct senders *senders, int64_t window_bytes,
+                      int64_t now_ms);
+
+#endif
