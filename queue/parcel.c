@@ -124,7 +124,10 @@ parcels_are_full(const struct parcels *parcels)
 bool
 parcels_have_room(const struct parcels *parcels)
 {
-    return !is_full(parcels, &parcels->waiting);
+    const struct parcel_row *waiting = &parcels->waiting;
+
+    return waiting->count < parcels->items_max &&
+           waiting->bytes < parcels->bytes_max;
 }
 
 static void
@@ -233,16 +236,20 @@ must_wait(const struct parcel_row *row, size_t count,
     return false;
 }
 
-void
-parcels_take(struct parcels *parcels)
+/* Takes what there is room for of one sender, or what no reader has had of all
+ * of them. */
+static void
+take_of(struct parcels *parcels, const struct parcel *sender)
 {
     struct parcel_row *row = &parcels->waiting;
     size_t kept = 0;
 
     for (size_t i = 0; i < row->count; i++) {
         struct parcel *parcel = row->list[i];
+        bool is_wanted = sender ? is_sender(sender, parcel) : !parcel->order;
 
-        if (parcels_are_full(parcels) || must_wait(row, kept, parcel)) {
+        if (!is_wanted || parcels_are_full(parcels) ||
+            must_wait(row, kept, parcel)) {
             row->list[kept++] = parcel;
             continue;
         }
@@ -251,4 +258,26 @@ parcels_take(struct parcels *parcels)
         add(&parcels->taken, parcel);
     }
     row->count = kept;
+}
+
+/* The first that can be taken; NULL: none. */
+static const struct parcel *
+first_ready(const struct parcel_row *row)
+{
+    for (size_t i = 0; i < row->count; i++) {
+        if (!must_wait(row, i, row->list[i]))
+            return row->list[i];
+    }
+    return NULL;
+}
+
+void
+parcels_take(struct parcels *parcels)
+{
+    const struct parcel *first;
+
+    take_of(parcels, NULL);
+    while (!parcels_are_full(parcels) &&
+           (first = first_ready(&parcels->waiting)))
+        take_of(parcels, first);
 }

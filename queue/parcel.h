@@ -2,11 +2,15 @@
  * parcel.h - messages on their way into transactions
  *
  * Messages are taken from both links and wait, until there is room for them in
- * a transaction, which has a limit for what it writes. As much as one
- * transaction has room for waits beside it: of that, large chunks are given to
- * the reader, so that they have been read when their turn comes. Only the
- * messages of one peer are kept in order: others go past a chunk that is being
- * read.
+ * a transaction, which has a limit for what it writes. As many messages and bytes
+ * wait beside it: of these, large chunks are given to the reader, so that they
+ * have been read when their turn comes. Only the messages of one peer are kept in
+ * order: others go past a chunk that is being read.
+ *
+ * Small messages come first. Of chunks that were read, all that the first sender
+ * has waiting, then all of the next: whose come in one by one write each
+ * transaction to the last pages of every batch, and who had a turn comes behind
+ * the others with what is sent then.
  *
  *   links ─ parcels_receive ─► waiting ─ parcels_take ─► taken ─ parcels_reset
  *                                 │    ▲
@@ -44,8 +48,10 @@ struct parcel_row {
 
 struct parcels {
     struct parcel_row waiting, taken;
-    size_t items_max, bytes_max; /* of each; one message goes beyond at most */
-    struct parcel *all;          /* private, as is the rest */
+    /* What is taken has room for so much, and one message beyond; what waits for
+     * so many messages, and as many bytes. */
+    size_t items_max, bytes_max;
+    struct parcel *all; /* private, as is the rest */
     struct parcel **spare;
     size_t used_count, spare_count;
     bool is_workers_turn; /* to be asked first */
@@ -55,7 +61,7 @@ struct parcels {
 struct message parcel_message(const struct parcel *parcel);
 
 /* Empty, with room for so many drafts and reports, of so many bytes in all, in
- * a transaction. */
+ * a transaction: at least one. */
 void parcels_init(struct parcels *parcels, size_t items_max, size_t bytes_max);
 void parcels_fini(struct parcels *parcels);
 
@@ -79,8 +85,8 @@ size_t parcels_receive(struct parcels *parcels, struct link *const links[2]);
 void parcels_offer(struct parcels *parcels, struct reader *reader,
                    struct broker *broker);
 
-/* Takes what waits into the transaction, as far as there is room: but for what
- * is being read, and what its sender has sent after that. */
+/* Takes what waits into the transaction, in the order told above, as far as there
+ * is room: but for what is being read, and what its sender has sent after that. */
 void parcels_take(struct parcels *parcels);
 
 /* What was read of a parcel was used, or is of no use. */

@@ -77,16 +77,16 @@ Test(parcel, takes_as_many_items_as_a_transaction_may_have, .init = set_up,
      .fini = tear_down)
 {
     parcels_init(&parcels, ITEMS_MAX, 1000);
-    say(client, 7, "a\nb");
-    receive(3);
+    say(client, 9, "a\nb");
+    receive(5);
     cr_expect_not(parcels_have_room(&parcels));
     cr_expect_not(parcels_are_full(&parcels));
     parcels_take(&parcels);
     cr_expect_eq(parcels.taken.count, 3);
     cr_expect_eq(parcels.taken.items, 6);
     cr_expect(parcels_are_full(&parcels));
-    /* As much again waits beside it, and no more. */
-    receive(3);
+    /* As many messages wait beside it, and no more. */
+    receive(5);
     cr_expect_not(parcels_have_room(&parcels));
     parcels_take(&parcels);
     cr_expect_eq(parcels.taken.count, 3, "there is no room");
@@ -94,8 +94,8 @@ Test(parcel, takes_as_many_items_as_a_transaction_may_have, .init = set_up,
     cr_expect_not(parcels_are_full(&parcels));
     parcels_take(&parcels);
     cr_expect_eq(parcels.taken.count, 3);
-    cr_expect_eq(parcels.waiting.count, 0);
-    receive(1);
+    cr_expect_eq(parcels.waiting.count, 2);
+    receive(3);
     cr_expect(parcels_have_room(&parcels));
 }
 
@@ -135,6 +135,8 @@ Test(parcel, takes_as_many_bytes_as_a_transaction_may_have, .init = set_up,
     parcels_take(&parcels);
     cr_expect_eq(parcels.taken.count, 2);
     cr_expect(parcels_are_full(&parcels));
+    receive(2);
+    cr_expect_not(parcels_have_room(&parcels));
 }
 
 /* Results, and signs of life, would else wait for as long as drafts come in. */
@@ -166,6 +168,37 @@ give_to_reader(size_t nth)
 {
     order = (struct order){ .batch = 1 };
     parcels.waiting.list[nth]->order = &order;
+}
+
+/* Pages are written once for all of them, and in the order in which they were
+ * sent. Nobody waits twice: who was first has its next ones behind the others. */
+Test(parcel, takes_chunks_by_senders_behind_small_messages, .init = set_up,
+     .fini = tear_down)
+{
+    parcels_init(&parcels, ITEMS_MAX, 1000);
+    say(client, 1, "1a\n");
+    receive(1);
+    say(other, 1, "2a");
+    receive(2);
+    say(client, 1, "1b");
+    receive(3);
+    for (size_t i = 0; i < 3; i++)
+        give_to_reader(i);
+    order.is_read = true;
+    say(client, 1, "behind it");
+    receive(4);
+    say(worker, 1, "small");
+    receive(5);
+    parcels_take(&parcels);
+    cr_assert_eq(parcels.taken.count, 4);
+    expect_taken(0, "small");
+    expect_taken(1, "1a\n");
+    expect_taken(2, "1b");
+    expect_taken(3, "behind it");
+    cr_expect_eq(parcels.waiting.count, 1);
+    for (size_t i = 1; i < 3; i++)
+        parcels.taken.list[i]->order = NULL;
+    parcels.waiting.list[0]->order = NULL;
 }
 
 Test(parcel, goes_past_what_is_read_but_for_its_sender, .init = set_up,
