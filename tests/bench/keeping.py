@@ -293,35 +293,45 @@ DISK = Section(
 
 # ---- growth ----
 
+GROWTH_BATCHES = 10
 GROWTH_SLICES = 3
 GROWTH_ROWS = {
-    "submit": "time to submit a draft while many wait",
+    "submit": "time to submit a draft while many wait in ten batches",
     "submit-cpu": "processor time of the broker for that",
-    "complete": "time to complete a draft while many wait",
+    "complete": "time to complete a draft while many wait in ten batches",
     "complete-cpu": "processor time of the broker for that",
 }
 
 
-def sheaf_growth(bench):
-    """The time of a draft when so many wait, and the broker's processor time:
-    medians of three slices."""
+def growth_slices(bench, broker, first):
+    """What three slices take: each is handed in as a batch of its own, and as
+    many drafts are answered, of all batches in turn."""
     count = bench.size("growth slice")
+    slices = {"submit": [], "complete": []}
+    for at in range(first, first + GROWTH_SLICES * count, count):
+        slices["submit"].append(broker.put(count, first=at))
+        slices["complete"].append(broker.answer(count))
+    return {
+        what + suffix: statistics.median(each[key] for each in figures)
+        / count
+        * 1e6
+        for what, figures in slices.items()
+        for suffix, key in (("", "seconds"), ("-cpu", "cpu"))
+    }
+
+
+def sheaf_growth(bench):
+    """The time of a draft when so many wait, and the broker's processor time.
+
+    Batches take turns, so that a commit writes pages of as many of them as it
+    meets. Each mark has a new broker, and as many batches as the others: what
+    grows is their size alone."""
     found = {f"growth-{what}": {} for what in GROWTH_ROWS}
-    first = 0
-    with Broker(bench.scratch, slots_max=8 * SLOTS) as broker:
-        for mark in MARKS[bench.scale]:
-            waiting = broker.stat("requests_ready")
-            first = bench.fill(broker, mark - waiting, first)
-            slices = {"submit": [], "complete": []}
-            for _ in range(GROWTH_SLICES):
-                slices["submit"].append(broker.put(count, first=first))
-                slices["complete"].append(broker.answer(count))
-                first += count
-            for what, figures in slices.items():
-                for suffix, key in (("", "seconds"), ("-cpu", "cpu")):
-                    median = statistics.median(each[key] for each in figures)
-                    row = found[f"growth-{what}{suffix}"]
-                    row[f"Sheaf, {mark:,} waiting"] = median / count * 1e6
+    for mark in MARKS[bench.scale]:
+        with Broker(bench.scratch, slots_max=8 * SLOTS) as broker:
+            first = bench.fill(broker, mark, part_max=mark // GROWTH_BATCHES)
+            for what, value in growth_slices(bench, broker, first).items():
+                found[f"growth-{what}"][f"Sheaf, {mark:,} waiting"] = value
     return found
 
 

@@ -48,10 +48,10 @@ class Bench:
     def size(self, name):
         return SIZES[name][SCALES.index(self.scale)]
 
-    def fill(self, broker, count, first=0):
-        """Has drafts wait. Returns the number of the next one."""
+    def fill(self, broker, count, first=0, part_max=BATCH_DRAFTS_MAX):
+        """Has drafts wait, in batches. Returns the number of the next one."""
         while count > 0:
-            part = min(count, BATCH_DRAFTS_MAX)
+            part = min(count, part_max)
             broker.put(part, first=first)
             first += part
             count -= part
