@@ -9,6 +9,9 @@
  * smaller rows have long taken pages out of: the file grew with every chunk. */
 #define PART_BYTES (8 * 4096 - 16 - RECORD_SEAL_BYTES)
 
+/* How many drafts before its own a key is told of. */
+#define KEYS_AHEAD 4
+
 /* Takes the next part off a body: whole lines, as many as fit, one at least. An
  * empty body has an empty part. */
 static struct slice
@@ -364,8 +367,11 @@ store_drafts_add(struct store *store, struct batch *batch, struct chunk *chunk,
 {
     int rc = 0;
 
-    for (size_t i = 0; i < count && rc == 0; i++)
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        if (count - i > KEYS_AHEAD)
+            keybook_expect(store, drafts[i + KEYS_AHEAD].key);
         rc = add_draft(store, batch, chunk, &drafts[i], intake);
+    }
     return rc;
 }
 

@@ -143,6 +143,15 @@ keybook_find(struct store *store, const unsigned char key[DIGEST_BYTES])
 }
 
 void
+keybook_expect(const struct store *store, const unsigned char key[DIGEST_BYTES])
+{
+    uint64_t prefix = key_entry_prefix(key);
+
+    keypool_expect(store->keybook->recent, prefix);
+    keyset_expect(store->keyset, prefix);
+}
+
+void
 keybook_set(struct store *store, const unsigned char key[DIGEST_BYTES],
             uint64_t request)
 {

@@ -53,6 +53,11 @@ void keybook_load(struct store *store);
 uint64_t keybook_find(struct store *store,
                       const unsigned char key[DIGEST_BYTES]);
 
+/* A key will be looked for soon. Its places in memory are as good as chance, and
+ * would be waited for one after another. */
+void keybook_expect(const struct store *store,
+                    const unsigned char key[DIGEST_BYTES]);
+
 /* Sets the request of a key; 0 removes it. */
 void keybook_set(struct store *store, const unsigned char key[DIGEST_BYTES],
                  uint64_t request);

@@ -29,6 +29,10 @@ size_t keypool_count(const struct keypool *pool);
 /* The entry of a prefix, or NULL. Borrowed until the next one is added. */
 struct key_entry *keypool_find(const struct keypool *pool, uint64_t prefix);
 
+/* The entry of a prefix will be looked for soon: fetches what leads to it into the
+ * processor's cache. */
+void keypool_expect(const struct keypool *pool, uint64_t prefix);
+
 /* Adds an entry; its prefix must not be there. Removes that of a prefix. */
 void keypool_add(struct keypool *pool, struct key_entry entry);
 void keypool_drop(struct keypool *pool, uint64_t prefix);

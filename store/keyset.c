@@ -115,6 +115,12 @@ keyset_find(struct store *store, uint64_t prefix, uint64_t *request)
             key_entry_find(row, prefix, request));
 }
 
+void
+keyset_expect(const struct keyset *set, uint64_t prefix)
+{
+    keysieve_expect(set->sieve, prefix);
+}
+
 bool
 keyset_hides(struct store *store, uint64_t prefix)
 {

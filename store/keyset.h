@@ -37,6 +37,9 @@ void keyset_load(struct store *store);
 /* True if there is an entry for the prefix; sets *request. */
 bool keyset_find(struct store *store, uint64_t prefix, uint64_t *request);
 
+/* A prefix will be looked for soon. */
+void keyset_expect(const struct keyset *set, uint64_t prefix);
+
 /* True if an entry of the cell's own row stands before one of the set. */
 bool keyset_hides(struct store *store, uint64_t prefix);
 

@@ -10,7 +10,7 @@
 #define WORD_BITS  64
 #define LINE_WORDS ((size_t)8) /* a cache line */
 #define LINE_BITS  (LINE_WORDS * WORD_BITS)
-#define CELL_LINES ((size_t)8)
+#define CELL_LINES ((size_t)16)
 #define CELL_WORDS (CELL_LINES * LINE_WORDS)
 
 struct keysieve {
@@ -126,4 +126,12 @@ keysieve_passes(const struct keysieve *sieve, uint64_t prefix)
         return true;
     return (line[bits[0] / WORD_BITS] & mask_of(bits[0])) &&
            (line[bits[1] / WORD_BITS] & mask_of(bits[1]));
+}
+
+void
+keysieve_expect(const struct keysieve *sieve, uint64_t prefix)
+{
+    unsigned bits[2];
+
+    __builtin_prefetch(line_of(sieve, prefix, bits));
 }

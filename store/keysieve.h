@@ -1,12 +1,12 @@
 /*
  * keysieve.h - which prefixes a cell of the index of request keys may have
  *
- * Most keys that are looked for are new. So there is half a KiB of bits for each
+ * Most keys that are looked for are new. So there is one KiB of bits for each
  * cell, in which each prefix sets two that it chooses: where one of them is not
  * set, the prefix is not there, and nothing is read. (A Bloom filter; the bits of
  * a prefix lie in one cache line.) Of the prefixes that are not there it lets
- * through one in a hundred with a million keys in all cells, one in eleven with
- * three, and one in two with ten millions.
+ * through one in 280 with a million keys in all cells, one in 37
+ * with three, and one in five with ten millions.
  *
  * It forgets no prefix, but is started anew for a cell whenever all of that is
  * read. Nothing of it is stored: of a cell that was not read yet nothing is
@@ -38,5 +38,8 @@ bool keysieve_knows(const struct keysieve *sieve, unsigned cell);
 /* Lets a prefix through from now on. True if one gets through: it may be there. */
 void keysieve_add(struct keysieve *sieve, uint64_t prefix);
 bool keysieve_passes(const struct keysieve *sieve, uint64_t prefix);
+
+/* A prefix will be looked at soon: fetches its bits into the processor's cache. */
+void keysieve_expect(const struct keysieve *sieve, uint64_t prefix);
 
 #endif

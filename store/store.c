@@ -338,9 +338,9 @@ store_reserve(struct store *store, size_t drafts, struct err *err)
     assert(!store->is_open);
     keybook_reserve(store->keybook, drafts);
     keyset_reserve(store->keyset);
-    /* Its id lies on a page of its own, wherever chance puts that; what is
-     * beside it is less. */
-    return store->engine->ops->reserve(store->engine, drafts * 3 / 2, err);
+    /* Three times what is written where ids are counted. Each of those made by
+     * chance lies on a page of its own: those take half as many again. */
+    return store->engine->ops->reserve(store->engine, drafts * 3 / 4, err);
 }
 
 void
