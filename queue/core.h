@@ -50,6 +50,7 @@
 #define CORE_WINDOW_CHUNKS   4 /* chunks that may be sent ahead, by all clients */
 #define CORE_PARKED_MAX      64
 #define CORE_CLAIM_MAX       64 /* leases of one claim */
+#define CORE_LOOKS           64 /* batches whose looks are remembered */
 
 struct broker {
     struct broker_env env;
@@ -101,6 +102,7 @@ struct broker {
     struct choice sticky_choice;
     uint64_t parked[CORE_PARKED_MAX]; /* batches that wait for a call to end */
     size_t parked_count;
+    struct look looks[CORE_LOOKS]; /* by batch; one may lose its to another */
     bool has_moved;  /* a lease ended: what is parked is looked at again */
     int64_t look_ms; /* when to look again for something to lease */
     struct alone alone;

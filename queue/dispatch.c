@@ -8,7 +8,8 @@
 #include "queue/core.h"
 #include "queue/window.h"
 
-#define LOOKS_MAX 64 /* batches whose upstream has no room, in one go */
+#define LOOKS_MAX  64 /* batches whose upstream has no room, in one go */
+#define PLACES_MAX 64 /* places of each: its first ones, and behind them */
 
 struct wait
 dispatch_upstream_wait(struct broker *broker, const struct request *request,
@@ -178,31 +179,92 @@ ends_with_a_call(struct wait wait)
            (wait.cause == WAIT_BREAKER && wait.until_ms == SCHEDULE_NEVER);
 }
 
-/* Finds the first place of a batch that may be dispatched now, and where it goes.
- * Else the wait that ends first; WAIT_LANE, if a call's end may be even earlier. */
+static bool
+is_behind(struct place place, struct place other)
+{
+    return place.lead > other.lead ||
+           (place.lead == other.lead && place.group > other.group);
+}
+
+/* What find_place() knows of a batch so far. */
+struct search {
+    uint64_t batch;
+    struct place place;
+    struct choice choice;
+    struct wait first; /* that ends first */
+    bool is_parked;
+};
+
+enum found { FOUND_PLACE, FOUND_END, FOUND_NOTHING };
+
+/* Looks on through the places of a batch. Where some wait for room at their
+ * upstream, it stops after so many: they are looked at again in a moment, with each
+ * call that ends, and a batch may have a hundred thousand. */
+static enum found
+look_on(struct broker *broker, struct search *search, int64_t now_ms)
+{
+    bool is_short = false;
+
+    for (int i = 0; !is_short || i < PLACES_MAX; i++) {
+        struct wait wait;
+
+        if (store_ready_next(broker->env.store, search->batch, &search->place) <
+            0)
+            return FOUND_END;
+        wait = place_wait(broker, search->batch, search->place, &search->choice,
+                          now_ms);
+        if (wait.cause == WAIT_NOTHING)
+            return FOUND_PLACE;
+        is_short |= upstreams_is_short(wait.cause);
+        search->is_parked |= ends_with_a_call(wait);
+        if (wait.until_ms < search->first.until_ms)
+            search->first = wait;
+        search->place.group++;
+    }
+    return FOUND_NOTHING;
+}
+
+/* The same, behind the first places, from where that ended the last time: one that
+ * another upstream could take, or another model's, is found some time. */
+static enum found
+look_behind(struct broker *broker, struct search *search, int64_t now_ms)
+{
+    struct look *look = &broker->looks[search->batch % CORE_LOOKS];
+    enum found found;
+
+    if (look->batch == search->batch && is_behind(look->place, search->place))
+        search->place = look->place;
+    found = look_on(broker, search, now_ms);
+    *look =
+        (struct look){ found == FOUND_END ? 0 : search->batch, search->place };
+    return found;
+}
+
+/* Finds a place of a batch that may be dispatched now, the first one, if its
+ * upstreams have room, and where it goes. Else the wait that ends first; WAIT_LANE,
+ * if a call's end may be even earlier. */
 static struct wait
 find_place(struct broker *broker, uint64_t batch, struct place *place,
            struct choice *choice, int64_t now_ms)
 {
     struct wait wait = dispatch_batch_wait(broker, batch, now_ms);
-    struct wait first = { WAIT_SWEEP, SCHEDULE_NEVER };
-    bool is_parked = false;
+    struct search search = { .batch = batch,
+                             .first = { WAIT_SWEEP, SCHEDULE_NEVER } };
+    enum found found;
 
     if (wait.cause != WAIT_NOTHING)
         return wait;
-    *place = (struct place){ 0 };
-    while (store_ready_next(broker->env.store, batch, place) == 0) {
-        wait = place_wait(broker, batch, *place, choice, now_ms);
-        if (wait.cause == WAIT_NOTHING)
-            return wait;
-        is_parked |= ends_with_a_call(wait);
-        if (wait.until_ms < first.until_ms)
-            first = wait;
-        place->group++;
+    found = look_on(broker, &search, now_ms);
+    if (found == FOUND_NOTHING)
+        found = look_behind(broker, &search, now_ms);
+    if (found == FOUND_PLACE) {
+        *place = search.place;
+        *choice = search.choice;
+        return wait;
     }
-    if (is_parked)
-        first.cause = WAIT_LANE;
-    return first;
+    if (search.is_parked)
+        search.first.cause = WAIT_LANE;
+    return search.first;
 }
 
 /* The group that is being dispatched: it goes on now, or soon, or not. */

@@ -25,6 +25,13 @@ struct spot {
     struct choice choice;
 };
 
+/* How far a batch was looked through for what may go, behind its first places,
+ * while upstreams have no room. */
+struct look {
+    uint64_t batch; /* 0: none */
+    struct place place;
+};
+
 /* A request that runs alone, on a worker that gets nothing else. */
 struct alone {
     uint64_t session; /* 0: there is none */

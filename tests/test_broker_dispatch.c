@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "queue/lane.h"
 #include "tests/broker_fixture.h"
 #include "tests/broker_hand.h"
 
@@ -371,4 +372,78 @@ Test(broker_dispatch, urgent_batches_go_first, .init = set_up,
     pass_window();
     bench_work(&bench);
     cr_expect_str_eq(bench_call_order(&bench), "CEADB");
+}
+
+/* Calls under way whose body has a text; with `first`, the first of them. */
+static size_t
+calls_with(const char *text, struct slip **first)
+{
+    struct slip *slip;
+    size_t count = 0;
+
+    for (size_t i = 0; (slip = hand_slip(hand, SLIP_RUNNING, i)); i++) {
+        if (!strstr(slip->body, text))
+            continue;
+        if (first && count == 0)
+            *first = slip;
+        count++;
+    }
+    return count;
+}
+
+/* Behind so many places of a model whose lane is full, one of another. */
+static void
+submit_behind(int places)
+{
+    struct buf lines = { 0 };
+
+    for (int i = 0; i < places; i++) {
+        buf_addf(&lines, "{'id':'%d','goal':'g%d','text':'t','model':'one'}\n",
+                 i, i);
+    }
+    buf_addf(&lines, "{'id':'%d','goal':'g','text':'behind','model':'two'}\n",
+             places);
+    bench_submit(&bench, "k", NULL, lines.data, uuid);
+    buf_fini(&lines);
+    pass_window();
+    hand_start(hand);
+}
+
+static void
+restart_with_slots(int slots)
+{
+    bench.conf.slots_max = slots;
+    bench_restart(&bench);
+    hand = hand_new(&bench, (uint32_t)slots);
+    bench_run(&bench);
+}
+
+Test(broker_dispatch, another_model_goes_past_a_lane_that_is_full,
+     .init = set_up, .fini = tear_down)
+{
+    restart_with_slots(4 * LANE_WINDOW_FIRST);
+    submit_behind(LANE_WINDOW_FIRST + 40);
+    cr_expect_eq(calls_with("one", NULL), LANE_WINDOW_FIRST);
+    cr_expect_eq(calls_with("behind", NULL), 1);
+}
+
+/* A hundred thousand of them would hold up the broker with each call that ends. */
+Test(broker_dispatch, few_places_are_looked_at_in_one_go_and_all_in_time,
+     .init = set_up, .fini = tear_down)
+{
+    int ends = 0;
+
+    restart_with_slots(4 * LANE_WINDOW_FIRST);
+    submit_behind(LANE_WINDOW_FIRST + 500);
+    cr_expect_eq(calls_with("one", NULL), LANE_WINDOW_FIRST);
+    cr_expect_eq(calls_with("behind", NULL), 0, "it looked at all places");
+    for (; ends < 40 && calls_with("behind", NULL) == 0; ends++) {
+        struct slip *slip = NULL;
+
+        cr_assert_gt(calls_with("one", &slip), 0);
+        hand_end(hand, slip, "retryable", 503, 0);
+        bench_run(&bench);
+        hand_start(hand);
+    }
+    cr_expect_lt(ends, 10, "it was not looked for behind the first places");
 }
