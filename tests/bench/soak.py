@@ -13,8 +13,10 @@ killed, in four quarters of the run:
     third    the broker: what do the workers, and the client?
     fourth   none
 
-A broker that starts is given so much to do that what it keeps up to a limit is
-full, and not taken for a leak.
+The first broker is given so much to do, before anything is looked at, that its
+buffers have the size that they have under load, and the store's file the room that
+the run needs. Later ones are not: each time that stood beside what the clients had
+waiting by then, and the file grew by it.
 
 DIRECTORY gets the tables of soak_slopes.py, which judges them. This judges what
 must hold at the end of any run: each draft has one result, and the right one; no
@@ -48,8 +50,7 @@ SLOTS = 10
 REPEATED_MAX = SLOTS  # by a killed worker: it had them, or their answers
 SAMPLES = 900  # of a run; but not more often than each SAMPLE_S_MIN
 SAMPLE_S_MIN = 0.5
-# A new broker is handed drafts that are never sent, so that the buffers of its
-# messages and transactions have the size that they have under load.
+# The first broker is handed drafts that are never sent.
 FILL_DRAFTS, FILL_DRAFTS_S = 20000, 400  # at most; for each second of the run
 PATIENCE_S = 180  # of a client with all of a batch
 TTL_MS_MIN, TTL_MS_MAX = 15000, 60000  # of results and answers
@@ -275,7 +276,6 @@ class Soak:
         self.scratch.wait_for(
             lambda: self.stats()["workers"] > 0, "sheafd", self.broker
         )
-        self.fill()
 
     def start_second(self):
         self.second = self.scratch.start(
@@ -316,13 +316,12 @@ class Soak:
         return 0
 
     def fill(self):
-        """Lets a new broker come to the size that it has after some time."""
+        """Lets broker and store come to the size that they have after a time."""
         drafts = int(min(FILL_DRAFTS, self.seconds * FILL_DRAFTS_S))
         path = self.scratch.root / "fill.jsonl"
         with open(path, "w", encoding="ascii") as file:
             for number in range(drafts):
-                text = f"fill-{self.broker.pid}-{number}"
-                file.write(f'{{"id":"{number}","text":"{text}"}}\n')
+                file.write(f'{{"id":"{number}","text":"fill-{number}"}}\n')
         uuid = self.scratch.run(
             [BIN / "sheaf", "submit", "--not-before", "+1d", path]
         ).output.strip()
@@ -433,6 +432,7 @@ class Soak:
         events = [(at * self.seconds, event) for at, event in self.EVENTS]
         every_s = max(SAMPLE_S_MIN, self.seconds / SAMPLES)
         self.start_broker()
+        self.fill()
         self.start_second()
         self.start_load()
         clients = [Client(self, number) for number in range(CLIENTS)]
