@@ -468,16 +468,29 @@ link_give(struct link *link, const struct link_peer *peer, struct slice head,
     return rc < 0 ? rc : send_given(link, body);
 }
 
-int
-link_fd(const struct link *link)
+static int
+fd_of(void *socket)
 {
     int fd = -1;
     size_t bytes = sizeof(fd);
-    int rc = zmq_getsockopt(link->socket, ZMQ_FD, &fd, &bytes);
+    int rc = zmq_getsockopt(socket, ZMQ_FD, &fd, &bytes);
 
     assert(rc == 0);
     (void)rc;
     return fd;
+}
+
+int
+link_fd(const struct link *link)
+{
+    return fd_of(link->socket);
+}
+
+int
+link_sign_fd(const struct link *link)
+{
+    assert(!link->is_bound);
+    return fd_of(link->monitor);
 }
 
 bool

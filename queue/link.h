@@ -97,6 +97,10 @@ int link_fd(const struct link *link);
  * that the caller can say hello again. */
 bool link_was_connected(struct link *link);
 
+/* On a connected link: the descriptor to poll for that, which link_fd() does not
+ * show. Edge-triggered: before a poll, link_was_connected() must have said no. */
+int link_sign_fd(const struct link *link);
+
 /* A peer as hexadecimal, for logs. */
 void link_peer_text(const struct link_peer *peer,
                     char text[2 * LINK_PEER_BYTES_MAX + 1]);

@@ -14,7 +14,6 @@
 #define ANSWER_MS   30000
 #define PATIENCE_MS 60000
 #define TICK_MS     100 /* the connection is looked at this often */
-#define TICK_NEW_MS 10  /* while it is being made */
 #define QUEUE_MAX   1000
 
 /* A page holds at least one result, whose reply may have been of the greatest
@@ -152,6 +151,21 @@ call_idle(struct sheaf *sheaf, int64_t now_ms, struct err *err)
     return err_set(err, SHEAF_E_STOPPED, "stopped");
 }
 
+/* Until there is a message, or the sign that the connection was made: it comes a
+ * moment after the connection, and the first message cannot go before it. */
+static int
+rest(const struct sheaf *sheaf, int wait_ms, struct err *err)
+{
+    struct pollfd fds[] = {
+        { .fd = link_fd(sheaf->link), .events = POLLIN },
+        { .fd = link_sign_fd(sheaf->link), .events = POLLIN },
+    };
+
+    if (poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms) < 0 && errno != EINTR)
+        return err_set(err, E_IO, "wait: %s", strerror(errno));
+    return 0;
+}
+
 int
 connection_wait(struct sheaf *sheaf, int wait_ms, int64_t extra_ms,
                 struct wire *wire, struct err *err)
@@ -160,7 +174,6 @@ connection_wait(struct sheaf *sheaf, int wait_ms, int64_t extra_ms,
 
     wire->head = NULL;
     for (;;) {
-        struct pollfd fd = { .fd = link_fd(sheaf->link), .events = POLLIN };
         int64_t now_ms = clock_mono_ms(), tick_ms = end_ms - now_ms;
         int rc = receive(sheaf, wire, err);
 
@@ -178,10 +191,9 @@ connection_wait(struct sheaf *sheaf, int wait_ms, int64_t extra_ms,
             return 1;
         if (tick_ms > TICK_MS)
             tick_ms = TICK_MS;
-        if (sheaf->made_count == 0 && tick_ms > TICK_NEW_MS)
-            tick_ms = TICK_NEW_MS;
-        if (poll(&fd, 1, (int)tick_ms) < 0 && errno != EINTR)
-            return err_set(err, E_IO, "wait: %s", strerror(errno));
+        rc = rest(sheaf, (int)tick_ms, err);
+        if (rc < 0)
+            return rc;
     }
 }
 

@@ -115,3 +115,33 @@ Test(link, keeps_what_an_unknown_peer_was_to_be_given)
     close_pair(&pair);
     buf_fini(&body);
 }
+
+/* Whoever has nothing to receive yet waits for the sign alone, and is not left to
+ * look again and again. */
+Test(link, shows_that_its_connection_was_made)
+{
+    struct link_limits limits = { .frame_bytes_max = LARGE_BYTES,
+                                  .queue_max = 10 };
+    struct link_context *context = link_context_new();
+    struct buf endpoint = { 0 };
+    struct slice none = { 0 };
+    struct err err = { 0 };
+    struct link *bound, *connected;
+    struct pollfd sign = { .events = POLLIN };
+
+    bound = link_bind(context, "tcp://127.0.0.1:*", limits, &err);
+    cr_assert_not_null(bound, "%s", err.msg);
+    link_endpoint(bound, &endpoint);
+    connected = link_connect(context, endpoint.data, limits, &err);
+    cr_assert_not_null(connected, "%s", err.msg);
+    sign.fd = link_sign_fd(connected);
+    cr_expect_neq(sign.fd, link_fd(connected));
+    while (!link_was_connected(connected))
+        cr_assert_eq(poll(&sign, 1, PATIENCE_MS), 1, "no sign was given");
+    cr_expect_eq(link_send(connected, NULL, slice_of("hello"), none), 0,
+                 "it was given before there was a connection");
+    link_close(connected, 0);
+    link_close(bound, 0);
+    link_context_free(context);
+    buf_fini(&endpoint);
+}
