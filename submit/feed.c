@@ -184,7 +184,6 @@ fill(struct feed *feed, struct sheaf_upload *upload, struct err *err)
 int
 feed_run(struct feed *feed, struct err *err)
 {
-    struct sheaf_welcome welcome;
     struct sheaf_upload *upload;
     struct sheaf_error error;
     int rc;
@@ -192,13 +191,12 @@ feed_run(struct feed *feed, struct err *err)
     feed->drafts = 0;
     feed->refused = 0;
     feed->batch[0] = '\0';
-    if (sheaf_hello(feed->command->sheaf, &welcome, &error) < 0)
-        return fail(feed, &error, err);
-    input_limit(feed->input, (size_t)welcome.line_bytes_max);
     upload = sheaf_upload_open(feed->command->sheaf, &feed->submission->sheaf,
                                count_refusal, feed, &error);
     if (!upload)
         return fail(feed, &error, err);
+    input_limit(feed->input,
+                (size_t)sheaf_upload_welcome(upload)->line_bytes_max);
     memcpy(feed->batch, sheaf_upload_batch(upload), sizeof(feed->batch));
     rc = fill(feed, upload, err);
     feed->tally = sheaf_upload_tally(upload);

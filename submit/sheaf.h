@@ -219,6 +219,11 @@ void sheaf_upload_free(struct sheaf_upload *upload);
 const char *sheaf_upload_batch(const struct sheaf_upload *upload);
 const char *sheaf_upload_state(const struct sheaf_upload *upload);
 
+/* What the broker said of itself when it was opened; a hello of the caller's own
+ * would only be one more. Lent while the upload lives. */
+const struct sheaf_welcome *
+sheaf_upload_welcome(const struct sheaf_upload *upload);
+
 /* How many drafts the batch had when it was opened: a caller that resumes
  * leaves out as many lines of the same input. */
 int64_t sheaf_upload_stored(const struct sheaf_upload *upload);

@@ -456,6 +456,12 @@ sheaf_upload_free(struct sheaf_upload *upload)
     free(upload);
 }
 
+const struct sheaf_welcome *
+sheaf_upload_welcome(const struct sheaf_upload *upload)
+{
+    return &upload->limits;
+}
+
 const char *
 sheaf_upload_batch(const struct sheaf_upload *upload)
 {
