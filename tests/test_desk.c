@@ -336,6 +336,38 @@ Test(desk, starts_nothing_while_unconfirmed_results_are_too_large)
     desk_free(desk);
 }
 
+/* What is unconfirmed is counted as it is kept: packed, once it is. */
+Test(desk, packs_each_result_once)
+{
+    struct desk *desk = fresh();
+    struct packer *packer = packer_new();
+    struct desk_lease *none = desk_add(desk, 1, 1, 0, 0);
+    struct desk_lease *large = desk_add(desk, 2, 1, 0, 0);
+    struct desk_lease *gone = desk_add(desk, 3, 1, 0, 0);
+    struct buf room = { 0 };
+    size_t bytes;
+
+    large->result.is_loose = gone->result.is_loose = true;
+    finish(desk, none, 5000);
+    finish(desk, large, DESK_UNCONFIRMED_BYTES);
+    finish(desk, gone, 5000);
+    (void)desk_add(desk, 4, 1, 0, 0);
+    cr_expect_null(first_waiting(desk));
+    desk_remove(desk, gone);
+    desk_pack(desk, packer, &room);
+    cr_expect_not_null(first_waiting(desk));
+    cr_expect_eq(large->result.unpacked_bytes, DESK_UNCONFIRMED_BYTES);
+    cr_expect_eq(none->result.body.bytes, 5000, "it had no body of a reply");
+    bytes = large->result.body.bytes;
+    cr_expect_lt(bytes, DESK_UNCONFIRMED_BYTES / 100);
+    desk_pack(desk, packer, &room);
+    cr_expect_eq(large->result.body.bytes, bytes);
+    desk_remove(desk, large);
+    packer_free(packer);
+    buf_fini(&room);
+    desk_free(desk);
+}
+
 Test(desk, keeps_a_running_call_under_a_new_fence)
 {
     struct desk *desk = fresh();

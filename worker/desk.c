@@ -17,6 +17,7 @@ struct desk {
     size_t size;
     size_t counts[DESK_STATE_COUNT];
     size_t unconfirmed_bytes;
+    size_t loose; /* results that are not packed yet */
     int64_t lease_ms;
     int64_t run_max_ms;
 
@@ -238,6 +239,24 @@ desk_finish(struct desk *desk, struct desk_lease *lease)
     lease->call = NULL;
     lease->resend_ms = 0;
     desk->unconfirmed_bytes += lease->result.body.bytes;
+    desk->loose += lease->result.is_loose;
+}
+
+void
+desk_pack(struct desk *desk, struct packer *packer, struct buf *room)
+{
+    for (size_t i = 0; desk->loose > 0; i++) {
+        struct result *result;
+
+        assert(i < desk->size);
+        result = &desk->order[i]->result;
+        if (!result->is_loose)
+            continue;
+        desk->unconfirmed_bytes -= result->body.bytes;
+        result_pack(result, packer, room);
+        desk->unconfirmed_bytes += result->body.bytes;
+        desk->loose--;
+    }
 }
 
 void
@@ -252,6 +271,7 @@ desk_remove(struct desk *desk, struct desk_lease *lease)
     if (lease->state == DESK_FINISHED) {
         assert(desk->unconfirmed_bytes >= lease->result.body.bytes);
         desk->unconfirmed_bytes -= lease->result.body.bytes;
+        desk->loose -= lease->result.is_loose;
     }
     clear(lease);
     desk->size--;

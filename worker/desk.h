@@ -125,6 +125,9 @@ void desk_again(struct desk *desk, struct desk_lease *lease);
  * is due at once. */
 void desk_finish(struct desk *desk, struct desk_lease *lease);
 
+/* Packs the results that came since the last time; `room` is used on the way. */
+void desk_pack(struct desk *desk, struct packer *packer, struct buf *room);
+
 /* Forgets a lease: confirmed, or not ours any more. */
 void desk_remove(struct desk *desk, struct desk_lease *lease);
 

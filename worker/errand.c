@@ -16,7 +16,6 @@
 #define BYTES_PER_TOKEN      4  /* an estimate */
 #define ATTEMPT_DIGEST_CHARS 32 /* of the body's digest */
 /* A larger buffer is not kept. */
-#define BODIES_KEEP_BYTES_MAX WIRE_TURN_BYTES_MAX
 
 static void
 log_call(const struct desk_lease *lease)
@@ -94,9 +93,6 @@ settle(struct worker *worker, struct desk_lease *lease, struct reply *reply,
     outcome_judge(&input, now_ms, &outcome);
     redact_message(worker, &outcome);
     result_fill(&lease->result, &outcome, extract, reply);
-    result_pack(&lease->result, worker->packer, &worker->bodies);
-    if (worker->bodies.capacity > BODIES_KEEP_BYTES_MAX)
-        buf_fini(&worker->bodies);
     desk_finish(worker->desk, lease);
     if (outcome.class == OUTCOME_THROTTLED || outcome.class == OUTCOME_STOP)
         worker->is_told_to_wait = true;

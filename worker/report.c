@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "queue/wire.h"
 
+#define BODIES_KEEP_BYTES_MAX WIRE_TURN_BYTES_MAX
+
 static int
 say_with(struct worker *worker, cJSON *head, struct slice body)
 {
@@ -231,6 +233,15 @@ send_turn(struct worker *worker, struct load *load, int64_t now_ms)
     return rc;
 }
 
+/* Only now: while the next calls are under way, and not before they are. */
+static void
+pack(struct worker *worker)
+{
+    desk_pack(worker->desk, worker->packer, &worker->bodies);
+    if (worker->bodies.capacity > BODIES_KEEP_BYTES_MAX)
+        buf_fini(&worker->bodies);
+}
+
 int
 report_turn(struct worker *worker, int64_t now_ms)
 {
@@ -238,6 +249,7 @@ report_turn(struct worker *worker, int64_t now_ms)
     struct desk_lease *lease;
     int rc;
 
+    pack(worker);
     load.at = load.count = 0;
     do
         rc = send_turn(worker, &load, now_ms);

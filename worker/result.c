@@ -30,6 +30,7 @@ result_fill(struct result *result, const struct outcome *outcome,
     buf_fini(&result->body);
     result->body = reply->body;
     result->unpacked_bytes = 0;
+    result->is_loose = true;
     reply->body = (struct buf){ 0 };
     result->text_at = extract->text_at;
     result->text_bytes = extract->text_bytes;
@@ -43,6 +44,7 @@ result_pack(struct result *result, struct packer *packer, struct buf *room)
 {
     struct buf *body = &result->body;
 
+    result->is_loose = false;
     if (body->bytes < PACK_BYTES_MIN)
         return;
     buf_reset(room);

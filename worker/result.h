@@ -32,6 +32,7 @@ struct result {
     bool is_sent;        /* bytes of the request left this host */
     struct buf body;
     size_t unpacked_bytes; /* of the body, which is packed; 0: it is not */
+    bool is_loose;         /* nobody has tried to pack it yet */
 };
 
 /* Frees what it owns; it is empty and valid again. */
