@@ -271,20 +271,24 @@ recall(struct store *store, const struct new_draft *draft,
 }
 
 /* Finds the request that serves a draft, if there is one: sets the disposition
- * and *request. A damaged one serves nobody, and is in nobody's way. */
-static void
+ * and *request. A damaged one serves nobody, and is in nobody's way. If there is
+ * none, returns whom the draft's key leads to; 0: to none. */
+static uint64_t
 find_server(struct store *store, struct new_draft *draft,
             const struct intake *intake, struct request *request)
 {
+    uint64_t holder;
+
     draft->disposition = DRAFT_NEW;
     draft->draft.tier = CACHE_NONE;
     if (recall(store, draft, intake, request)) {
         draft->disposition = DRAFT_CACHED;
         draft->draft.tier = CACHE_MEMORY;
-        return;
+        return 0;
     }
-    if (key_lookup(store, draft->key, request) < 0)
-        return;
+    holder = keybook_find(store, draft->key);
+    if (key_open(store, draft->key, holder, request) < 0)
+        return holder;
     if (request_is_joinable(request)) {
         draft->disposition = DRAFT_JOINED;
         draft->draft.tier = CACHE_JOINED;
@@ -292,10 +296,11 @@ find_server(struct store *store, struct new_draft *draft,
         draft->disposition = DRAFT_CACHED;
         draft->draft.tier = CACHE_STORE;
     }
+    return holder;
 }
 
 static void
-make_request(struct store *store, struct new_draft *draft,
+make_request(struct store *store, struct new_draft *draft, uint64_t holder,
              const struct intake *intake, struct request *request)
 {
     assert(strlen(draft->route) < sizeof(request->route));
@@ -313,8 +318,8 @@ make_request(struct store *store, struct new_draft *draft,
     };
     memcpy(request->key, draft->key, sizeof(request->key));
     memcpy(request->route, draft->route, strlen(draft->route) + 1);
+    key_claim(store, request, holder);
     request_put(store, request);
-    keybook_set(store, request->key, request->id);
 }
 
 static int
@@ -323,6 +328,7 @@ add_draft(struct store *store, struct batch *batch, struct chunk *chunk,
 {
     struct draft *draft = &fresh->draft;
     struct request request = { 0 };
+    uint64_t holder;
     int rc;
 
     draft->batch = batch->id;
@@ -333,9 +339,9 @@ add_draft(struct store *store, struct batch *batch, struct chunk *chunk,
         fresh->disposition = DRAFT_DUPLICATE_ID;
         return 0;
     }
-    find_server(store, fresh, intake, &request);
+    holder = find_server(store, fresh, intake, &request);
     if (fresh->disposition == DRAFT_NEW)
-        make_request(store, fresh, intake, &request);
+        make_request(store, fresh, holder, intake, &request);
     else
         ref_add(store, &request, batch->id, draft->index);
     draft->request = request.id;

@@ -226,7 +226,7 @@ finish(struct store *store, struct request *request,
         request->status = outcome->status;
         request->done_ms = now_ms;
         if (outcome->status == STATUS_OK)
-            key_point(store, request->key, request->id);
+            key_point(store, request);
     } else {
         outcome_of_drafts(store, request, &former);
         outcome = &former;

@@ -6,7 +6,9 @@
 
 #include "base/err.h"
 
-#define FLAG_SOLE 8u /* in the record, among the flags; since format 5 */
+/* In the record, among the flags; since format 5. */
+#define FLAG_SOLE  8u
+#define FLAG_KEYED 16u
 
 static const struct {
     const char *name;
@@ -58,7 +60,8 @@ request_encode(const struct request *request, struct buf *out)
 {
     record_u8(out, request->state);
     record_u8(out, request->kind);
-    record_u8(out, request->flags | (request->is_sole ? FLAG_SOLE : 0));
+    record_u8(out, request->flags | (request->is_sole ? FLAG_SOLE : 0) |
+                       (request->is_keyed ? FLAG_KEYED : 0));
     record_u8(out, request->status);
     record_u32(out, request->fence);
     record_u64(out, request->place.lead);
@@ -100,8 +103,9 @@ request_decode(struct record *record, struct request *request)
     unsigned state = record_get_u8(record), kind = record_get_u8(record);
     unsigned flags = record_get_u8(record), status;
 
-    request->flags = flags & ~FLAG_SOLE;
+    request->flags = flags & ~(FLAG_SOLE | FLAG_KEYED);
     request->is_sole = (flags & FLAG_SOLE) != 0;
+    request->is_keyed = (flags & FLAG_KEYED) != 0;
     status = record_get_u8(record);
     if (state >= REQUEST_STATE_COUNT || kind > REQUEST_RAW ||
         status >= STATUS_COUNT) {

@@ -81,7 +81,8 @@ struct request {
     uint64_t batch; /* a draft from which it is rendered, and which pays for it;
                        0: all that wanted it were dropped */
     uint32_t index;
-    bool is_sole; /* that draft is the only one: it needs no ref (wants.c) */
+    bool is_sole;  /* that draft is the only one: it needs no ref (wants.c) */
+    bool is_keyed; /* it is found by its key; if not set, it may be (rows.h) */
     uint32_t attempts;               /* exchanges with an upstream */
     uint32_t failures;               /* those that count */
     uint32_t lost;                   /* leases lost while its call ran */

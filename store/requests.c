@@ -55,11 +55,10 @@ store_request_put(struct store *store, const struct request *request)
 }
 
 int
-key_lookup(struct store *store, const unsigned char key[DIGEST_BYTES],
-           struct request *request)
+key_open(struct store *store, const unsigned char key[DIGEST_BYTES],
+         uint64_t holder, struct request *request)
 {
-    uint64_t id = keybook_find(store, key);
-    int rc = id ? store_request_get(store, id, request) : E_NOTFOUND;
+    int rc = holder ? store_request_get(store, holder, request) : E_NOTFOUND;
 
     /* Another's, that begins with the same bits; or it was changed since, with
      * the configuration. */
@@ -68,13 +67,34 @@ key_lookup(struct store *store, const unsigned char key[DIGEST_BYTES],
     return rc;
 }
 
-void
-key_point(struct store *store, const unsigned char key[DIGEST_BYTES],
-          uint64_t request)
+int
+key_lookup(struct store *store, const unsigned char key[DIGEST_BYTES],
+           struct request *request)
 {
-    /* It mostly is. */
-    if (keybook_find(store, key) != request)
-        keybook_set(store, key, request);
+    return key_open(store, key, keybook_find(store, key), request);
+}
+
+void
+key_claim(struct store *store, struct request *request, uint64_t holder)
+{
+    struct request other;
+
+    request->is_keyed = true;
+    if (holder == request->id)
+        return;
+    if (holder != 0 && store_request_get(store, holder, &other) == 0 &&
+        other.is_keyed) {
+        other.is_keyed = false;
+        request_put(store, &other);
+    }
+    keybook_set(store, request->key, request->id);
+}
+
+void
+key_point(struct store *store, struct request *request)
+{
+    if (!request->is_keyed)
+        key_claim(store, request, keybook_find(store, request->key));
 }
 
 void
@@ -86,8 +106,9 @@ store_request_rekey(struct store *store, struct request *request,
     if (key_lookup(store, request->key, &other) == 0 && other.id == request->id)
         keybook_set(store, request->key, 0);
     memcpy(request->key, key, DIGEST_BYTES);
+    request->is_keyed = false;
     if (key_lookup(store, key, &other) == E_NOTFOUND)
-        key_point(store, key, request->id);
+        key_point(store, request);
 }
 
 static struct timer

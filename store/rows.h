@@ -27,11 +27,19 @@ void request_revive(struct store *store, struct request *request);
  * lease. */
 void request_unplace(struct store *store, const struct request *request);
 
-/* The newest request of a key. E_NOTFOUND, E_CORRUPT. */
+/* The newest request of a key, found in the index, or known to be `holder`, that
+ * the index leads to (0: to none). E_NOTFOUND, E_CORRUPT. */
 int key_lookup(struct store *store, const unsigned char key[DIGEST_BYTES],
                struct request *request);
-void key_point(struct store *store, const unsigned char key[DIGEST_BYTES],
-               uint64_t request);
+int key_open(struct store *store, const unsigned char key[DIGEST_BYTES],
+             uint64_t holder, struct request *request);
+
+/* Lets the index lead to a request by its key, and no more to `holder`, that it led
+ * to (0: to none). Both know: nobody need look in the index for that, which a
+ * twentieth of the time of each answer went to. The caller writes the request. The
+ * second does nothing for one that knows already. */
+void key_claim(struct store *store, struct request *request, uint64_t holder);
+void key_point(struct store *store, struct request *request);
 
 /* ---- batches (batches.c) ----
  *

@@ -169,8 +169,8 @@ request_revive(struct store *store, struct request *request)
     request->throttled = 0;
     request->uncertain = 0;
     request->flags = 0;
+    key_point(store, request);
     request_put(store, request);
-    key_point(store, request->key, request->id);
 }
 
 /* The batch was put back while the sweep that ended it was under way: drafts

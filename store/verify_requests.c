@@ -86,16 +86,24 @@ compare_orphan(struct check *check, const struct request *request)
         (void)request_forget(check->store, request);
 }
 
+/* Lets a request be found by its key, whatever it knows of that. */
+static void
+find_again(struct check *check, struct request *request)
+{
+    key_claim(check->store, request, keybook_find(check->store, request->key));
+    request_put(check->store, request);
+}
+
 /* What an answer may lack without being wrong: another with the same key may
  * have been forgotten, and the time to live have been another. Repair lets it
  * be found, and be forgotten in time. */
 static void
-keep(struct check *check, const struct request *request, bool has_refs)
+keep(struct check *check, struct request *request, bool has_refs)
 {
     struct request newest;
 
     if (key_lookup(check->store, request->key, &newest) == E_NOTFOUND) {
-        key_point(check->store, request->key, request->id);
+        find_again(check, request);
         check->mended++;
     }
     if (!has_refs &&
@@ -183,18 +191,21 @@ compare_placed(struct check *check, struct request *request)
 }
 
 /* What may be joined has a key that leads somewhere: to itself, or to a later one
- * that has been answered, or was made when that answer was too old. */
+ * that has been answered, or was made when that answer was too old. To itself, if
+ * it is said so. */
 static void
-compare_key(struct check *check, const struct request *request)
+compare_key(struct check *check, struct request *request)
 {
+    uint64_t holder = keybook_find(check->store, request->key);
+
     /* One whose key begins with the same bits may stand in its place. */
     if (MEND(check,
-             !request_is_joinable(request) ||
-                 leads_to_key(check, keybook_find(check->store, request->key),
-                              key_entry_prefix(request->key)),
+             (!request_is_joinable(request) ||
+              leads_to_key(check, holder, key_entry_prefix(request->key))) &&
+                 (!request->is_keyed || holder == request->id),
              "%s, and not found by its key",
              request_state_name(request->state))) {
-        key_point(check->store, request->key, request->id);
+        find_again(check, request);
     }
 }
 

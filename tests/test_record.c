@@ -283,6 +283,7 @@ write_request(struct buf *out)
                                       .batch = 4,
                                       .index = 5,
                                       .is_sole = true,
+                                      .is_keyed = true,
                                       .attempts = 6,
                                       .failures = 7,
                                       .lost = 8,
