@@ -35,9 +35,9 @@ int key_open(struct store *store, const unsigned char key[DIGEST_BYTES],
              uint64_t holder, struct request *request);
 
 /* Lets the index lead to a request by its key, and no more to `holder`, that it led
- * to (0: to none). Both know: nobody need look in the index for that, which a
- * twentieth of the time of each answer went to. The caller writes the request. The
- * second does nothing for one that knows already. */
+ * to (0: to none). Both know (is_keyed); the caller writes the request. The second
+ * finds the holder by itself, if the request is not known to be it: an answer mostly
+ * need not look in the index, which took a twentieth of its time. */
 void key_claim(struct store *store, struct request *request, uint64_t holder);
 void key_point(struct store *store, struct request *request);
 
