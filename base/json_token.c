@@ -322,15 +322,19 @@ count_followers(struct slice text)
 {
     size_t count = 0, at = 0;
 
+    typedef signed char block_t __attribute__((vector_size(BLOCK_BYTES)));
+    typedef unsigned char counts_t __attribute__((vector_size(BLOCK_BYTES)));
+
     while (text.bytes - at >= BLOCK_BYTES) {
-        signed char __attribute__((vector_size(BLOCK_BYTES))) block,
-            counts = { 0 };
+        block_t block;
+        counts_t counts = { 0 };
         unsigned char sums[BLOCK_BYTES];
         size_t left = (text.bytes - at) / BLOCK_BYTES;
 
         for (size_t i = 0; i < left && i < BLOCKS_MAX; i++, at += BLOCK_BYTES) {
             memcpy(&block, text.data + at, BLOCK_BYTES);
-            counts -= block < -0x40; /* which is -1 where it is true */
+            /* Less than that is -1, of all ones. */
+            counts -= (counts_t)(block < -0x40);
         }
         memcpy(sums, &counts, BLOCK_BYTES);
         for (size_t i = 0; i < BLOCK_BYTES; i++)
