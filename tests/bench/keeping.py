@@ -23,6 +23,7 @@ from whole import check_answers
 
 FIRST_CALL_S = 600  # the longest that a restart may take
 LOOK_S = 0.003  # between two looks at the memory
+FEW_TIMES_MAX = 10
 TEXT_BYTES = 960
 TEXT_FOLDERS = ("/usr/share/doc", "/usr/share/common-licenses")
 
@@ -59,24 +60,32 @@ class Peaks(threading.Thread):
         self.join()
 
 
-def sheaf_memory(size):
+def sheaf_memory(bench, count):
     """Drafts go through: handed in, answered by calls, fetched."""
+    drafts = bench.scratch.root / "drafts.jsonl"
+    results = bench.scratch.root / "results.jsonl"
+    write_drafts(drafts, count)
+    with Upstream(bench.scratch) as upstream:
+        with Broker(bench.scratch, 1, upstream.base) as broker:
+            with Peaks(bench.scratch, broker) as peaks:
+                handed = broker.command("submit", "--wait", drafts)
+                batch = handed.output.strip()
+                broker.command("results", "-o", results, batch)
+    check_answers(results, count)
+    return {f"memory-{who}": kib / 1024 for who, kib in peaks.most.items()}
 
-    def measure(bench):
-        count = bench.size(size)
-        drafts = bench.scratch.root / "drafts.jsonl"
-        results = bench.scratch.root / "results.jsonl"
-        write_drafts(drafts, count)
-        with Upstream(bench.scratch) as upstream:
-            with Broker(bench.scratch, 1, upstream.base) as broker:
-                with Peaks(bench.scratch, broker) as peaks:
-                    handed = broker.command("submit", "--wait", drafts)
-                    batch = handed.output.strip()
-                    broker.command("results", "-o", results, batch)
-        check_answers(results, count)
-        return {f"memory-{who}": kib / 1024 for who, kib in peaks.most.items()}
 
-    return measure
+def sheaf_memory_many(bench):
+    return sheaf_memory(bench, bench.size("memory"))
+
+
+def sheaf_memory_few(bench):
+    """The most of several times, with as many drafts in all: the command is over
+    so soon that a few looks at it miss its peak by a sixth."""
+    count = bench.size("memory few")
+    times = min(FEW_TIMES_MAX, bench.size("memory") // count)
+    found = [sheaf_memory(bench, count) for _ in range(times)]
+    return {row: max(each[row] for each in found) for row in found[0]}
 
 
 def peer_memory(peer):
@@ -117,8 +126,8 @@ MEMORY = Section(
         "memory-client": memory_row("client", 24, 12),
     },
     contestants={
-        SHEAF: sheaf_memory("memory"),
-        "Sheaf, few drafts": sheaf_memory("memory few"),
+        SHEAF: sheaf_memory_many,
+        "Sheaf, few drafts": sheaf_memory_few,
         "beanstalkd": peer_memory(peers.BeanstalkdLazy),
         "Redis": peer_memory(peers.RedisLazy),
         "NATS JetStream": peer_memory(peers.Nats),
