@@ -4,7 +4,7 @@
  * Up to the first line feed the input is a header of the reply and its status,
  * "503 retry-after: 7"; the rest is the body. Whatever comes, the span lies
  * within the body and is the inside of a string, messages are UTF-8 and within
- * their bounds, and the report is a header that the broker reads.
+ * their bounds, and the report stands in a header that the broker reads.
  */
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
@@ -59,12 +59,25 @@ static void
 check_report(const struct result *result)
 {
     struct buf head = { 0 };
-    struct wire wire;
+    struct wire wire, item;
+    struct wire_list list;
     int rc;
 
+    wire_begin(&head, "turn");
+    wire_put_name(&head, "results");
+    buf_add_char(&head, '[');
     result_print(result, 1, 1, "one", &head);
-    rc = wire_parse(&wire, buf_slice(&head), buf_slice(&result->body), NULL);
+    buf_add_char(&head, ']');
+    wire_end(&head);
+    rc = wire_read(&wire, buf_slice(&head), buf_slice(&result->body), NULL);
     assert(rc == 0);
+    rc = wire_list(&wire, "results", &list, NULL);
+    assert(rc == 0);
+    rc = wire_next_part(&list, &item, NULL);
+    assert(rc == 0);
+    assert(slice_equal(item.body, buf_slice(&result->body)));
+    rc = wire_next_part(&list, &item, NULL);
+    assert(rc == 1);
     wire_fini(&wire);
     buf_fini(&head);
 }
