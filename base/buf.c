@@ -135,3 +135,16 @@ slice_is(struct slice slice, const char *str)
 {
     return slice_equal(slice, slice_of(str));
 }
+
+struct slice
+slice_take_line(struct slice *rest)
+{
+    const char *end = memchr(rest->data, '\n', rest->bytes);
+    struct slice line = { rest->data,
+                          end ? (size_t)(end - rest->data) : rest->bytes };
+    size_t taken = line.bytes + (end ? 1 : 0);
+
+    rest->data += taken;
+    rest->bytes -= taken;
+    return line;
+}

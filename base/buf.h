@@ -122,4 +122,7 @@ bool slice_equal(struct slice a, struct slice b);
 /* True if the slice holds just this string. */
 bool slice_is(struct slice slice, const char *str);
 
+/* Takes the first line off the rest, with its end; returns it without. */
+struct slice slice_take_line(struct slice *rest);
+
 #endif

@@ -291,7 +291,7 @@ intake_check(struct call *call)
     head = core_answer(call, "checked");
     trial.refused = wire_add_array(head, "refused");
     while (rest.bytes)
-        check_line(&trial, gather_next_line(&rest));
+        check_line(&trial, slice_take_line(&rest));
     wire_add_int(head, "accepted",
                  (int64_t)trial.count - cJSON_GetArraySize(trial.refused));
     buf_add_slice(core_send(call, head), buf_slice(&trial.out));

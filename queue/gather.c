@@ -162,7 +162,7 @@ gather_lines(struct gathering *gathering, struct slice body)
 
     assert(gathering->next == 0);
     while (rest.bytes) {
-        struct slice text = gather_next_line(&rest);
+        struct slice text = slice_take_line(&rest);
         struct line_fault fault;
 
         if (text.bytes == 0)
@@ -189,26 +189,13 @@ gather_is_whole(const struct gathering *gathering)
            gathering->next == gathering->line_count;
 }
 
-struct slice
-gather_next_line(struct slice *rest)
-{
-    const char *end = memchr(rest->data, '\n', rest->bytes);
-    struct slice line = { rest->data,
-                          end ? (size_t)(end - rest->data) : rest->bytes };
-    size_t taken = line.bytes + (end ? 1 : 0);
-
-    rest->data += taken;
-    rest->bytes -= taken;
-    return line;
-}
-
 size_t
 gather_count_lines(struct slice body)
 {
     size_t count = 0;
 
     while (body.bytes) {
-        (void)gather_next_line(&body);
+        (void)slice_take_line(&body);
         count++;
     }
     return count;

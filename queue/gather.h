@@ -79,8 +79,7 @@ void gather_ahead(struct gathering *gathering, struct slice body);
 /* True if all lines of the body that was measured were read. */
 bool gather_is_whole(const struct gathering *gathering);
 
-/* Takes the next line off the rest of a body; counts those that it has. */
-struct slice gather_next_line(struct slice *rest);
+/* Counts the lines that a body has. */
 size_t gather_count_lines(struct slice body);
 
 #endif

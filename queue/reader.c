@@ -31,7 +31,7 @@ struct reader {
      * something. */
     pthread_mutex_t lock;
     pthread_cond_t given;
-    struct row todo, done;
+    struct row unread, done;
     bool is_ending;
     int fd;
 };
@@ -97,10 +97,10 @@ next_order(struct reader *reader)
     struct order *order = NULL;
 
     check(pthread_mutex_lock(&reader->lock));
-    while (!reader->is_ending && !reader->todo.first)
+    while (!reader->is_ending && !reader->unread.first)
         check(pthread_cond_wait(&reader->given, &reader->lock));
     if (!reader->is_ending)
-        order = row_pull(&reader->todo);
+        order = row_pull(&reader->unread);
     check(pthread_mutex_unlock(&reader->lock));
     return order;
 }
@@ -140,7 +140,7 @@ reader_new(const struct conf *conf, struct err *err)
     reader->recipes = recipes_new();
     for (size_t i = 0; i < READER_ORDERS_MAX; i++)
         reader_close(reader, &reader->orders[i]);
-    row_reset(&reader->todo);
+    row_reset(&reader->unread);
     row_reset(&reader->done);
     check(pthread_mutex_init(&reader->lock, NULL));
     check(pthread_cond_init(&reader->given, NULL));
@@ -206,7 +206,7 @@ void
 reader_give(struct reader *reader, struct order *order)
 {
     check(pthread_mutex_lock(&reader->lock));
-    row_push(&reader->todo, order);
+    row_push(&reader->unread, order);
     check(pthread_cond_signal(&reader->given));
     check(pthread_mutex_unlock(&reader->lock));
 }

@@ -227,7 +227,7 @@ next_line(struct reading *reading, struct slice *rest, struct slice *text)
 
     if (!end && !reading->is_end && rest->bytes <= most + 1)
         return false; /* with one for the \r that may end it */
-    *text = gather_next_line(rest);
+    *text = slice_take_line(rest);
     if (!end && !reading->is_end)
         reading->filing.is_skipping = true;
     if (text->bytes > 0 && text->data[text->bytes - 1] == '\r')
@@ -414,7 +414,7 @@ count_lines(const struct reading *reading)
     size_t count = 0;
 
     while (rest.bytes > 0 && count < most) {
-        (void)gather_next_line(&rest);
+        (void)slice_take_line(&rest);
         count++;
     }
     return count;

@@ -112,20 +112,6 @@ store_chunk_get(struct store *store, uint64_t batch, uint32_t n,
     return record_end(&record);
 }
 
-/* Takes a line off the rest of a part. */
-static struct slice
-next_line(struct slice *rest)
-{
-    const char *end = memchr(rest->data, '\n', rest->bytes);
-    struct slice line = { rest->data,
-                          end ? (size_t)(end - rest->data) : rest->bytes };
-    size_t taken = line.bytes + (end ? 1 : 0);
-
-    rest->data += taken;
-    rest->bytes -= taken;
-    return line;
-}
-
 int
 store_chunk_line(struct store *store, uint64_t batch, const struct chunk *chunk,
                  uint32_t n, struct slice *line)
@@ -140,7 +126,7 @@ store_chunk_line(struct store *store, uint64_t batch, const struct chunk *chunk,
             return rc;
         rest = (struct slice){ (const char *)record.at, record.left };
         while (rest.bytes > 0) {
-            *line = next_line(&rest);
+            *line = slice_take_line(&rest);
             if (--n == 0)
                 return 0;
         }

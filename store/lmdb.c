@@ -237,49 +237,48 @@ note_row(struct lmdb *lmdb, struct slice value)
     lmdb->pages_new += most;
 }
 
-/* The others in the same way. */
+/* For the three that follow. Returns LMDB's own code. */
+static int
+put_row(struct lmdb *lmdb, enum table table, struct slice key,
+        struct slice value, unsigned flags)
+{
+    MDB_val key_val = val_of(key), value_val = val_of(value);
+    MDB_cursor *cursor;
+    int rc = cursor_of(lmdb, table, &cursor);
+
+    note_row(lmdb, value);
+    return rc == 0 ? mdb_cursor_put(cursor, &key_val, &value_val, flags) : rc;
+}
+
 static int
 lmdb_put(struct engine *engine, enum table table, struct slice key,
          struct slice value)
 {
-    MDB_val key_val = val_of(key), value_val = val_of(value);
-    MDB_cursor *cursor;
-    int rc = cursor_of(lmdb_of(engine), table, &cursor);
+    struct lmdb *lmdb = lmdb_of(engine);
 
-    note_row(lmdb_of(engine), value);
-    if (rc == 0)
-        rc = mdb_cursor_put(cursor, &key_val, &value_val, 0);
-    return op_code(lmdb_of(engine), rc);
+    return op_code(lmdb, put_row(lmdb, table, key, value, 0));
 }
 
 static int
 lmdb_add(struct engine *engine, enum table table, struct slice key,
          struct slice value)
 {
-    MDB_val key_val = val_of(key), value_val = val_of(value);
-    MDB_cursor *cursor;
-    int rc = cursor_of(lmdb_of(engine), table, &cursor);
+    struct lmdb *lmdb = lmdb_of(engine);
+    int rc = put_row(lmdb, table, key, value, MDB_NOOVERWRITE);
 
-    note_row(lmdb_of(engine), value);
-    if (rc == 0)
-        rc = mdb_cursor_put(cursor, &key_val, &value_val, MDB_NOOVERWRITE);
-    return rc == MDB_KEYEXIST ? 1 : op_code(lmdb_of(engine), rc);
+    return rc == MDB_KEYEXIST ? 1 : op_code(lmdb, rc);
 }
 
 static int
 lmdb_append(struct engine *engine, enum table table, struct slice key,
             struct slice value)
 {
-    MDB_val key_val = val_of(key), value_val = val_of(value);
-    MDB_cursor *cursor;
-    int rc = cursor_of(lmdb_of(engine), table, &cursor);
+    struct lmdb *lmdb = lmdb_of(engine);
+    int rc = put_row(lmdb, table, key, value, MDB_APPEND);
 
-    note_row(lmdb_of(engine), value);
-    if (rc == 0)
-        rc = mdb_cursor_put(cursor, &key_val, &value_val, MDB_APPEND);
     if (rc == MDB_KEYEXIST) /* its place is not at the end */
-        rc = mdb_cursor_put(cursor, &key_val, &value_val, 0);
-    return op_code(lmdb_of(engine), rc);
+        rc = put_row(lmdb, table, key, value, 0);
+    return op_code(lmdb, rc);
 }
 
 static int

@@ -193,8 +193,8 @@ Test(gather, takes_lines_off_a_body)
     struct slice rest = slice_of("a\n\nbc");
 
     cr_expect_eq(gather_count_lines(rest), 3);
-    cr_expect(slice_is(gather_next_line(&rest), "a"));
-    cr_expect(slice_is(gather_next_line(&rest), ""));
-    cr_expect(slice_is(gather_next_line(&rest), "bc"));
+    cr_expect(slice_is(slice_take_line(&rest), "a"));
+    cr_expect(slice_is(slice_take_line(&rest), ""));
+    cr_expect(slice_is(slice_take_line(&rest), "bc"));
     cr_expect_eq(rest.bytes, 0);
 }
