@@ -80,10 +80,14 @@ class Gateway:
         return sock
 
     def is_closed(self):
+        """Whether nobody listens. A connection that was in the queue of
+        a listener as it closed is reset: the next one tells."""
         try:
             socket.create_connection((self.host, self.port), SECONDS).close()
         except ConnectionRefusedError:
             return True
+        except ConnectionResetError:
+            pass
         return False
 
     def files(self):
