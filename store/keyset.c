@@ -260,24 +260,29 @@ merge_into_set(struct store *store, unsigned cell, const struct list *list)
 static void
 sift(struct store *store, unsigned cell)
 {
-    struct keysieve *sieve = store->keyset->sieve;
-    const struct list *own = &store->keyset->cell;
+    struct keyset *set = store->keyset;
+    struct list *all = &set->row;
     struct key at = key_id(key_entry_first(cell));
     struct slice found;
     struct record row;
     int rc;
 
-    keysieve_start(sieve, cell);
-    for (size_t i = 0; i < own->count; i++)
-        keysieve_add(sieve, own->entries[i].prefix);
+    all->count = 0;
+    for (size_t i = 0; i < set->cell.count; i++)
+        add(all, set->cell.entries[i]);
     while ((rc = table_seek(store, TABLE_KEY_SET, at, 0, &found, &row)) == 0 &&
            key_entry_cell(key_get_u64(found, 0)) == cell) {
         at = key_u8(key_id(key_get_u64(found, 0)), 0);
         while (row.left >= KEY_ENTRY_BYTES)
-            keysieve_add(sieve, key_entry_get(&row).prefix);
+            add(all, key_entry_get(&row));
     }
-    if (rc < 0 && rc != E_NOTFOUND)
-        keysieve_forget(sieve, cell);
+    if (rc < 0 && rc != E_NOTFOUND) {
+        keysieve_forget(set->sieve, cell);
+        return;
+    }
+    keysieve_start(set->sieve, cell, all->count);
+    for (size_t i = 0; i < all->count; i++)
+        keysieve_add(set->sieve, all->entries[i].prefix);
 }
 
 /* Cells that had all the same room would all be merged in the same round. */
