@@ -468,6 +468,55 @@ link_give(struct link *link, const struct link_peer *peer, struct slice head,
     return rc < 0 ? rc : send_given(link, body);
 }
 
+struct link_body {
+    zmq_msg_t frame; /* libzmq counts who has its bytes */
+};
+
+struct link_body *
+link_body_new(struct buf *text)
+{
+    struct link_body *body = mem_zalloc(1, sizeof(*body));
+    size_t bytes = text->bytes;
+
+    if (zmq_msg_init_data(&body->frame, buf_take(text), bytes, free_given,
+                          NULL) < 0) {
+        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+    }
+    return body;
+}
+
+void
+link_body_free(struct link_body *body)
+{
+    if (!body)
+        return;
+    zmq_msg_close(&body->frame);
+    free(body);
+}
+
+struct slice
+link_body_text(const struct link_body *body)
+{
+    zmq_msg_t *frame = (zmq_msg_t *)&body->frame; /* only looked at */
+
+    return (struct slice){ zmq_msg_data(frame), zmq_msg_size(frame) };
+}
+
+int
+link_share(struct link *link, const struct link_peer *peer, struct slice head,
+           struct link_body *body)
+{
+    int rc = send_front(link, peer, head, true);
+    zmq_msg_t frame;
+
+    if (rc < 0)
+        return rc;
+    zmq_msg_init(&frame);
+    if (zmq_msg_copy(&frame, &body->frame) < 0)
+        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+    return send_frame(link, &frame, 0);
+}
+
 static int
 fd_of(void *socket)
 {

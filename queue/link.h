@@ -90,6 +90,21 @@ int link_give(struct link *link, const struct link_peer *peer,
               struct slice head, struct buf *body)
     __attribute__((warn_unused_result));
 
+/* A body that may be sent several times, and is not copied for that: it takes the
+ * buffer's content, which is there until it is freed and the last of the messages
+ * is on its way. To be freed with link_body_free(); NULL is fine. */
+struct link_body;
+struct link_body *link_body_new(struct buf *text);
+void link_body_free(struct link_body *body);
+
+/* What it has, lent. */
+struct slice link_body_text(const struct link_body *body);
+
+/* As link_send(), with such a body. */
+int link_share(struct link *link, const struct link_peer *peer,
+               struct slice head, struct link_body *body)
+    __attribute__((warn_unused_result));
+
 /* The descriptor to poll for reading. */
 int link_fd(const struct link *link);
 

@@ -84,6 +84,14 @@ connection_send(struct sheaf *sheaf, struct slice head, struct slice body)
     return link_send(sheaf->link, NULL, head, body) == 0;
 }
 
+bool
+connection_share(struct sheaf *sheaf, struct slice head, struct link_body *body)
+{
+    notice(sheaf);
+    sheaf->sent_count = sheaf->made_count;
+    return link_share(sheaf->link, NULL, head, body) == 0;
+}
+
 /* Takes one message if there is one. 1: none. */
 static int
 receive(struct sheaf *sheaf, struct wire *wire, struct err *err)

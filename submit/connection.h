@@ -62,6 +62,8 @@ void connection_begin(struct sheaf *sheaf);
 /* Sends a message. True if it is on its way; false: there is no connection now,
  * or it is congested: try again after connection_wait(). */
 bool connection_send(struct sheaf *sheaf, struct slice head, struct slice body);
+bool connection_share(struct sheaf *sheaf, struct slice head,
+                      struct link_body *body);
 
 /* Takes the next message: 0, and *wire is the caller's, its body lent until the
  * next wait. 1: nothing came in wait_ms, or the connection was made anew since

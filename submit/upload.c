@@ -30,10 +30,12 @@ struct place {
  * refused of it is known. The queue is a ring in order of n. */
 struct chunk {
     int64_t n;
-    int64_t first;  /* index of its first draft */
-    size_t count;   /* lines */
-    size_t empties; /* of them, refused by the caller */
-    struct buf body;
+    int64_t first;          /* index of its first draft */
+    size_t count;           /* lines */
+    size_t empties;         /* of them, refused by the caller */
+    struct buf text;        /* while it is filled */
+    struct link_body *body; /* then */
+    size_t bytes;
     struct place *places; /* drafts_max of them */
     int64_t re;   /* of the last message; an older one's answer is stale */
     int64_t made; /* made_count at that time; -1: it was not sent */
@@ -164,8 +166,9 @@ take_stored(struct sheaf_upload *upload, struct chunk *chunk,
     upload->tally.refused += refused;
     if (upload->tally.drafts < chunk->first + (int64_t)chunk->count)
         upload->tally.drafts = chunk->first + (int64_t)chunk->count;
-    upload->window_bytes -= chunk->body.bytes;
-    buf_fini(&chunk->body);
+    upload->window_bytes -= chunk->bytes;
+    link_body_free(chunk->body);
+    chunk->body = NULL;
     chunk->is_stored = true;
     /* A header is limited: of many, the rest is asked for page by page. */
     chunk->is_short = count_listed(chunk, list) < refused;
@@ -276,6 +279,7 @@ settle(struct sheaf_upload *upload, struct err *err)
 static bool
 send_chunk(struct sheaf_upload *upload, struct chunk *chunk)
 {
+    struct slice body = link_body_text(chunk->body);
     cJSON *head = wire_new("chunk");
     unsigned char digest[DIGEST_BYTES];
     char hex[DIGEST_HEX_BYTES];
@@ -285,15 +289,14 @@ send_chunk(struct sheaf_upload *upload, struct chunk *chunk)
     /* A new number for each time, so that the answer to an earlier one, a gap
      * perhaps, is not taken for the answer to this one. */
     chunk->re = ++upload->sheaf->re_last;
-    digest_of(chunk->body.data, chunk->body.bytes, digest);
+    digest_of(body.data, body.bytes, digest);
     digest_hex(digest, hex);
     wire_add_int(head, "re", chunk->re);
     wire_add_str(head, "batch", upload->batch);
     wire_add_int(head, "n", chunk->n);
     wire_add_str(head, "digest", hex);
     wire_print(head, &text);
-    is_sent = connection_send(upload->sheaf, buf_slice(&text),
-                              buf_slice(&chunk->body));
+    is_sent = connection_share(upload->sheaf, buf_slice(&text), chunk->body);
     buf_fini(&text);
     chunk->made = is_sent ? upload->sheaf->made_count : -1;
     chunk->sent_ms = clock_mono_ms();
@@ -357,8 +360,8 @@ close_chunk(struct sheaf_upload *upload, struct err *err)
         return 0;
     if (upload->limits.window_bytes < WINDOW_BYTES)
         window_bytes = (size_t)upload->limits.window_bytes;
-    if (window_bytes > chunk->body.bytes)
-        others = window_bytes - chunk->body.bytes;
+    if (window_bytes > chunk->text.bytes)
+        others = window_bytes - chunk->text.bytes;
     /* Room first: for its bytes in the window, and for one more in the ring,
      * where the chunk to be filled next stands. */
     int rc = pump(upload, CHUNKS_MAX - 2, others, err);
@@ -367,7 +370,9 @@ close_chunk(struct sheaf_upload *upload, struct err *err)
         return rc;
     chunk->n = upload->n_next++;
     chunk->made = -1;
-    upload->window_bytes += chunk->body.bytes;
+    chunk->bytes = chunk->text.bytes;
+    chunk->body = link_body_new(&chunk->text);
+    upload->window_bytes += chunk->bytes;
     upload->count++;
     return pump(upload, CHUNKS_MAX - 1, window_bytes, err);
 }
@@ -450,7 +455,8 @@ sheaf_upload_free(struct sheaf_upload *upload)
         return;
     upload->sheaf->stray = NULL;
     for (size_t i = 0; i < CHUNKS_MAX; i++) {
-        buf_fini(&upload->ring[i].body);
+        link_body_free(upload->ring[i].body);
+        buf_fini(&upload->ring[i].text);
         free(upload->ring[i].places);
     }
     free(upload);
@@ -502,7 +508,7 @@ add(struct sheaf_upload *upload, struct slice line, uint64_t place,
         bytes_max = (size_t)upload->limits.chunk_bytes_max;
     /* A longer line makes a chunk of its own. */
     if (chunk->count == drafts_max ||
-        (chunk->count > 0 && chunk->body.bytes + line.bytes + 1 > bytes_max)) {
+        (chunk->count > 0 && chunk->text.bytes + line.bytes + 1 > bytes_max)) {
         int rc = close_chunk(upload, err);
 
         if (rc < 0)
@@ -514,13 +520,13 @@ add(struct sheaf_upload *upload, struct slice line, uint64_t place,
     if (chunk->count == 0) {
         chunk->first = upload->index_next;
         chunk->empties = 0;
-        buf_reserve(&chunk->body, bytes_max);
+        buf_reserve(&chunk->text, bytes_max);
     }
     chunk->places[chunk->count++] =
         (struct place){ .place = place, .is_empty = line.bytes == 0 };
     chunk->empties += line.bytes == 0;
-    buf_add_slice(&chunk->body, line);
-    buf_add_char(&chunk->body, '\n');
+    buf_add_slice(&chunk->text, line);
+    buf_add_char(&chunk->text, '\n');
     upload->index_next++;
     return 0;
 }

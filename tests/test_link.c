@@ -98,6 +98,38 @@ Test(link, gives_bodies_of_all_sizes_whole)
     buf_fini(&want);
 }
 
+/* It is there for each message, also when its owner has let go of it. */
+Test(link, shares_a_body_with_several_messages)
+{
+    static const size_t sizes[] = { 1, 65536, LARGE_BYTES };
+    struct buf body = { 0 }, want = { 0 };
+    struct pair pair;
+
+    open_pair(&pair);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct link_body *shared;
+
+        fill(&body, sizes[i]);
+        fill(&want, sizes[i]);
+        shared = link_body_new(&body);
+        cr_expect_null(body.data, "it was copied");
+        for (int j = 0; j < 2; j++)
+            cr_assert_eq(
+                link_share(pair.bound, &pair.peer, slice_of("head"), shared),
+                0);
+        cr_expect(slice_equal(link_body_text(shared), buf_slice(&want)));
+        link_body_free(shared);
+        for (int j = 0; j < 2; j++) {
+            receive(&pair, pair.connected, NULL);
+            cr_expect(slice_equal(buf_slice(&pair.body), buf_slice(&want)),
+                      "got %zu bytes, want %zu", pair.body.bytes, want.bytes);
+        }
+    }
+    close_pair(&pair);
+    buf_fini(&body);
+    buf_fini(&want);
+}
+
 /* What was given is freed by libzmq, also if nobody ever takes it. */
 Test(link, keeps_what_an_unknown_peer_was_to_be_given)
 {
