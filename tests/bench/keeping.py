@@ -344,9 +344,31 @@ def sheaf_growth(bench):
     return found
 
 
+def lmdb_growth(bench):
+    """What disk and page cache have of it: the same rows, nothing looked for."""
+    count = bench.size("growth slice")
+    found = {f"growth-{what}": {} for what in ("submit", "complete")}
+    for mark in MARKS[bench.scale]:
+        with peers.Lmdb(bench.scratch) as server:
+            server.drive("put", count=mark)
+            slices = {"submit": [], "complete": []}
+            for at in range(mark, mark + GROWTH_SLICES * count, count):
+                put = server.drive("put", count=count, first=at)
+                slices["submit"].append(put["seconds"])
+                take = server.drive("take", count=count, first=at - mark)
+                slices["complete"].append(take["seconds"])
+            for what, seconds in slices.items():
+                found[f"growth-{what}"][f"LMDB alone, {mark:,} waiting"] = (
+                    statistics.median(seconds) / count * 1e6
+                )
+    return found
+
+
 def last_of_first():
     def value(medians):
-        values = list(medians.values())
+        values = [
+            value for name, value in medians.items() if name.startswith(SHEAF)
+        ]
         return values[-1] / values[0]
 
     return Target("of the time with few", value, False, 1.3, None)
@@ -357,6 +379,6 @@ GROWTH = Section(
         f"growth-{key}": Row(title, "µs", False, 1, (last_of_first(),))
         for key, title in GROWTH_ROWS.items()
     },
-    contestants={SHEAF: sheaf_growth},
+    contestants={SHEAF: sheaf_growth, "LMDB alone": lmdb_growth},
     is_long=True,
 )
