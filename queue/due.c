@@ -198,7 +198,7 @@ due_retry(struct broker *broker, const struct timer *timer, int64_t now_ms)
 static void
 due_drop(struct broker *broker, const struct timer *timer, int64_t now_ms)
 {
-    uint32_t index = timer->cursor.index;
+    struct timer next = *timer;
     struct ending ending = { .status = STATUS_CANCELLED,
                              .now_ms = now_ms,
                              .context = broker,
@@ -207,10 +207,10 @@ due_drop(struct broker *broker, const struct timer *timer, int64_t now_ms)
 
     if (store_batch_get(broker->env.store, timer->id, &batch) < 0)
         return;
-    if (store_drop_drafts(broker->env.store, &batch, &index,
+    if (store_drop_drafts(broker->env.store, &batch, &next.cursor,
                           timer->argument & DROP_WHOLE,
                           timer->argument & DROP_CANCELS ? &ending : NULL)) {
-        go_on(broker, timer, index, now_ms);
+        go_on(broker, &next, next.cursor.index, now_ms);
     }
 }
 

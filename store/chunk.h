@@ -23,7 +23,9 @@ struct chunk {
     unsigned char digest[DIGEST_BYTES];
     uint32_t index_first;
     uint32_t draft_count, accepted, joined, cached, refused;
-    uint32_t part_first, part_count; /* that its lines lie in */
+    uint64_t
+        part_first; /* that its lines lie in: number of the first (part.h) */
+    uint32_t part_count;
 };
 
 /* Stores a chunk's lines byte for byte, in parts that end with a line, which

@@ -2,12 +2,14 @@
 #include <assert.h>
 #include <string.h>
 
+#include "store/part.h"
 #include "store/rows.h"
 
-/* A part of a chunk, with its seal and what LMDB adds, fills eight pages. In one
- * piece, a chunk of 1 MiB would need as much unbroken space in the file, which
+/* A part of a chunk, with whose it is, its seal and what LMDB adds, fills eight pages.
+ * In one piece, a chunk of 1 MiB would need as much unbroken space in the file, which
  * smaller rows have long taken pages out of: the file grew with every chunk. */
-#define PART_BYTES (8 * 4096 - 16 - RECORD_SEAL_BYTES)
+#define PART_BYTES (8 * 4096 - 16 - HEAD_BYTES - RECORD_SEAL_BYTES)
+#define HEAD_BYTES 12 /* of a part: whose it is */
 
 /* Takes the next part off a body: whole lines, as many as fit, one at least. An
  * empty body has an empty part. */
@@ -31,19 +33,6 @@ next_part(struct slice *rest)
     return part;
 }
 
-/* The number behind that of the batch's last part. */
-static uint32_t
-new_part(struct store *store, uint64_t batch)
-{
-    struct slice found;
-
-    if (table_before(store, TABLE_BODY, key_draft(batch, UINT32_MAX), 8, &found,
-                     NULL) < 0) {
-        return 1;
-    }
-    return key_get_u32(found, 8) + 1;
-}
-
 void
 store_body_put(struct store *store, uint64_t batch, struct chunk *chunk,
                struct slice body, struct new_draft *drafts, size_t count)
@@ -51,15 +40,19 @@ store_body_put(struct store *store, uint64_t batch, struct chunk *chunk,
     struct slice rest = body;
     size_t i = 0;
 
-    chunk->part_first = new_part(store, batch);
+    chunk->part_first = store->ids.part + 1;
     chunk->part_count = 0;
     do {
-        uint32_t number = chunk->part_first + chunk->part_count++;
+        uint64_t number = ++store->ids.part;
         struct slice part = next_part(&rest);
         size_t from = (size_t)(part.data - body.data);
+        struct buf *out = table_fields(store);
 
-        record_bytes(table_fields(store), part.data, part.bytes);
-        table_put(store, TABLE_BODY, key_draft(batch, number));
+        record_u64(out, batch);
+        record_u32(out, chunk->n);
+        record_bytes(out, part.data, part.bytes);
+        table_append(store, TABLE_PART, key_id(number));
+        chunk->part_count++;
         for (; i < count && drafts[i].draft.at < from + part.bytes; i++) {
             assert(drafts[i].draft.at >= from);
             drafts[i].draft.part = number;
@@ -81,9 +74,30 @@ store_chunk_put(struct store *store, uint64_t batch, const struct chunk *chunk)
     record_u32(out, chunk->joined);
     record_u32(out, chunk->cached);
     record_u32(out, chunk->refused);
-    record_u32(out, chunk->part_first);
-    record_u32(out, chunk->part_count);
+    part_encode(chunk->part_first, chunk->part_count, out);
     table_put(store, TABLE_CHUNK, key_draft(batch, chunk->n));
+}
+
+/* A chunk's fields; its number is in the key. */
+static int
+decode(struct record *record, uint32_t n, struct chunk *chunk)
+{
+    *chunk = (struct chunk){ .n = n };
+    record_get_bytes(record, chunk->digest, sizeof(chunk->digest));
+    chunk->index_first = record_get_u32(record);
+    chunk->draft_count = record_get_u32(record);
+    chunk->accepted = record_get_u32(record);
+    chunk->joined = record_get_u32(record);
+    chunk->cached = record_get_u32(record);
+    chunk->refused = record_get_u32(record);
+    if (record->left) {
+        chunk->part_first = part_decode(record, &chunk->part_count);
+    } else {
+        /* In formats 1 and 2 a chunk was one part, of its own number. */
+        chunk->part_first = PART_OF_BATCH | n;
+        chunk->part_count = 1;
+    }
+    return record_end(record);
 }
 
 int
@@ -93,20 +107,68 @@ store_chunk_get(struct store *store, uint64_t batch, uint32_t n,
     struct record record;
     int rc = table_get(store, TABLE_CHUNK, key_draft(batch, n), &record);
 
+    return rc < 0 ? rc : decode(&record, n, chunk);
+}
+
+int
+chunk_first(struct store *store, uint64_t batch, struct chunk *chunk)
+{
+    struct slice found;
+    struct record record;
+    int rc =
+        table_seek(store, TABLE_CHUNK, key_draft(batch, 0), 8, &found, &record);
+
+    if (rc == 0 || rc == E_CORRUPT)
+        *chunk = (struct chunk){ .n = key_get_u32(found, 8) };
+    return rc < 0 ? rc : decode(&record, chunk->n, chunk);
+}
+
+/* The table that a part is in, and its key there. */
+static enum table
+part_row(uint64_t batch, uint64_t part, struct key *key)
+{
+    if (part & PART_OF_BATCH) {
+        *key = key_draft(batch, (uint32_t)part);
+        return TABLE_BODY;
+    }
+    *key = key_id(part);
+    return TABLE_PART;
+}
+
+int
+part_get(struct store *store, uint64_t batch, uint32_t n, uint64_t part,
+         struct record *lines)
+{
+    struct key key;
+    enum table table = part_row(batch, part, &key);
+    int rc = table_get(store, table, key, lines);
+    uint64_t its_batch;
+    uint32_t its_n;
+
+    if (rc < 0 || table == TABLE_BODY)
+        return rc;
+    its_batch = record_get_u64(lines);
+    its_n = record_get_u32(lines);
+    rc = record_end(lines);
+    return rc == 0 && (its_batch != batch || its_n != n) ? E_NOTFOUND : rc;
+}
+
+int
+part_peek(struct store *store, uint64_t batch, uint64_t part,
+          struct slice *lines)
+{
+    struct key key;
+    enum table table = part_row(batch, part, &key);
+    size_t head = table == TABLE_PART ? HEAD_BYTES : 0;
+    int rc = table_get_raw(store, table, key, lines);
+
     if (rc < 0)
         return rc;
-    *chunk = (struct chunk){ .n = n };
-    record_get_bytes(&record, chunk->digest, sizeof(chunk->digest));
-    chunk->index_first = record_get_u32(&record);
-    chunk->draft_count = record_get_u32(&record);
-    chunk->accepted = record_get_u32(&record);
-    chunk->joined = record_get_u32(&record);
-    chunk->cached = record_get_u32(&record);
-    chunk->refused = record_get_u32(&record);
-    /* In formats 1 and 2 a chunk was one part, of its own number. */
-    chunk->part_first = record.left ? record_get_u32(&record) : n;
-    chunk->part_count = record.left ? record_get_u32(&record) : 1;
-    return record_end(&record);
+    if (lines->bytes < head + RECORD_SEAL_BYTES)
+        return E_CORRUPT;
+    lines->data += head;
+    lines->bytes -= head + RECORD_SEAL_BYTES;
+    return 0;
 }
 
 int
@@ -116,8 +178,8 @@ store_chunk_line(struct store *store, uint64_t batch, const struct chunk *chunk,
     for (uint32_t i = 0; i < chunk->part_count; i++) {
         struct record record;
         struct slice rest;
-        int rc = table_get(store, TABLE_BODY,
-                           key_draft(batch, chunk->part_first + i), &record);
+        int rc =
+            part_get(store, batch, chunk->n, chunk->part_first + i, &record);
 
         if (rc < 0)
             return rc;

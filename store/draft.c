@@ -5,6 +5,7 @@
 
 #include "base/digest.h"
 #include "base/err.h"
+#include "store/part.h"
 
 static const char *const tier_names[CACHE_TIER_COUNT] = {
     [CACHE_NONE] = "none",
@@ -42,8 +43,7 @@ draft_encode(const struct draft *draft, struct buf *out)
 {
     record_u64(out, draft->request);
     record_u64(out, draft->answered_by);
-    record_u32(out, draft->part);
-    record_u32(out, draft->at);
+    part_encode(draft->part, draft->at, out);
     record_u32(out, draft->bytes);
     record_u32(out, draft->line_check);
     record_u32(out, draft->id_at);
@@ -66,8 +66,7 @@ draft_decode(struct record *record, struct draft *draft)
 
     draft->request = record_get_u64(record);
     draft->answered_by = record_get_u64(record);
-    draft->part = record_get_u32(record);
-    draft->at = record_get_u32(record);
+    draft->part = part_decode(record, &draft->at);
     draft->bytes = record_get_u32(record);
     draft->line_check = record_get_u32(record);
     draft->id_at = record_get_u32(record);

@@ -26,8 +26,8 @@ struct draft {
     uint64_t request;     /* that it waits for, or waited for last */
     uint64_t answered_by; /* whose outcome its result is; 0: it has none, or one
                              of its own (cancelled, expired) */
-    uint32_t part;        /* its line: number of the part, place and length in
-                             it */
+    uint64_t part;        /* its line: number of the part (part.h), place and
+                             length in it */
     uint32_t at;
     uint32_t bytes;
     uint32_t line_check;          /* low half of XXH3 of the line */

@@ -47,17 +47,14 @@ store_draft_line(struct store *store, const struct draft *draft,
                  struct slice *line)
 {
     struct slice part;
-    int rc = table_get_raw(store, TABLE_BODY,
-                           key_draft(draft->batch, draft->part), &part);
+    int rc = part_peek(store, draft->batch, draft->part, &part);
 
     if (rc < 0)
         return rc;
     /* The line's own checksum: checking the whole part's for each of its lines
      * would read it as often as it has lines. */
-    if (part.bytes < RECORD_SEAL_BYTES ||
-        (uint64_t)draft->at + draft->bytes > part.bytes - RECORD_SEAL_BYTES) {
+    if ((uint64_t)draft->at + draft->bytes > part.bytes)
         return E_CORRUPT;
-    }
     *line = (struct slice){ part.data + draft->at, draft->bytes };
     if (draft_line_check(*line) != draft->line_check ||
         (uint64_t)draft->id_at + draft->id_bytes > line->bytes ||

@@ -56,7 +56,8 @@
     X(KEY_LOG, "key_log")       \
     X(KEY_SET, "key_set")       \
     X(ANSWER, "answer")         \
-    X(KEY_CELL, "key_cell")
+    X(KEY_CELL, "key_cell")     \
+    X(PART, "part")
 
 #define TABLES_OF_FORMAT_1 22 /* later ones are added to an older store */
 

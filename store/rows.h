@@ -123,6 +123,18 @@ struct timer delivery_timer(const struct delivery *delivery);
 /* Writes the rows by which a delivery is found when it is due. */
 void delivery_place(struct store *store, const struct delivery *delivery);
 
+/* ---- chunks and their parts (chunks.c) ---- */
+
+/* The first chunk that a batch has left. E_CORRUPT also sets its n. */
+int chunk_first(struct store *store, uint64_t batch, struct chunk *chunk);
+
+/* The lines in a part of a batch's nth chunk. E_NOTFOUND also if it is another's. The
+ * second takes them as they are, without its seal. */
+int part_get(struct store *store, uint64_t batch, uint32_t n, uint64_t part,
+             struct record *lines);
+int part_peek(struct store *store, uint64_t batch, uint64_t part,
+              struct slice *lines);
+
 /* ---- drafts and results ---- */
 
 /* Writes a draft's record. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 
+#include "store/part.h"
 #include "store/rows.h"
 
 /* What one slice does with each draft. */
@@ -266,19 +267,95 @@ drop_rows(struct store *store, enum table table, uint64_t batch)
     return false;
 }
 
+/* Removes a chunk's parts, of as many rows as are left to the slice. True: there are
+ * more. Those in `body` are gone by now. */
+static bool
+drop_parts(struct store *store, const struct chunk *chunk, size_t *left)
+{
+    uint64_t part = chunk->part_first, end = part + chunk->part_count;
+    struct slice found;
+
+    if (part & PART_OF_BATCH)
+        return false;
+    for (; store->rc == 0 && part < end; part++) {
+        if (table_seek(store, TABLE_PART, key_id(part), 0, &found, NULL) < 0)
+            break;
+        part = key_get_u64(found, 0);
+        if (part >= end)
+            break;
+        if (*left == 0)
+            return true;
+        --*left;
+        table_del(store, TABLE_PART, key_id(part));
+    }
+    return false;
+}
+
+/* Of a chunk that is damaged it is not known which parts it has: among all of the
+ * store, from *part on, those of its batch are looked for. A part that is damaged
+ * too stays. */
+static bool
+drop_lost_parts(struct store *store, uint64_t batch, uint64_t *part,
+                size_t *left)
+{
+    struct record record;
+    struct slice found;
+    int rc;
+
+    while (store->rc == 0) {
+        rc = table_seek(store, TABLE_PART, key_id(*part), 0, &found, &record);
+        if (rc < 0 && rc != E_CORRUPT)
+            break;
+        if (*left == 0)
+            return true;
+        --*left;
+        *part = key_get_u64(found, 0);
+        if (rc == 0 && record_get_u64(&record) == batch)
+            table_del(store, TABLE_PART, key_id(*part));
+        ++*part;
+    }
+    return false;
+}
+
+/* Removes one slice of a batch's chunks. Nothing else tells of a chunk's parts: its
+ * row goes after them. True: there are more. */
+static bool
+drop_chunks(struct store *store, uint64_t batch, uint64_t *part)
+{
+    size_t left = store_slice(store);
+    struct chunk chunk;
+    int rc;
+
+    while (store->rc == 0) {
+        rc = chunk_first(store, batch, &chunk);
+        if (rc < 0 && rc != E_CORRUPT)
+            break;
+        if (rc == 0 ? drop_parts(store, &chunk, &left)
+                    : drop_lost_parts(store, batch, part, &left)) {
+            return true;
+        }
+        if (left == 0)
+            return true;
+        left--;
+        table_del(store, TABLE_CHUNK, key_draft(batch, chunk.n));
+    }
+    return false;
+}
+
 bool
-store_drop_drafts(struct store *store, struct batch *batch, uint32_t *index,
-                  bool is_whole, const struct ending *ending)
+store_drop_drafts(struct store *store, struct batch *batch,
+                  struct cursor *cursor, bool is_whole,
+                  const struct ending *ending)
 {
     static const enum table tables[] = {
-        TABLE_DRAFT, TABLE_ESSENCE, TABLE_NAME,  TABLE_REFUSAL,
-        TABLE_DONE,  TABLE_READY,   TABLE_CHUNK, TABLE_BODY,
+        TABLE_DRAFT, TABLE_ESSENCE, TABLE_NAME, TABLE_REFUSAL,
+        TABLE_DONE,  TABLE_READY,   TABLE_BODY,
     };
     struct sweep sweep = { .batch = batch,
                            .terms = ending,
                            .visit = drop_draft };
 
-    if (run_sweep(store, &sweep, index))
+    if (run_sweep(store, &sweep, &cursor->index))
         return true;
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         /* Why it failed is what is left of it. */
@@ -287,6 +364,8 @@ store_drop_drafts(struct store *store, struct batch *batch, uint32_t *index,
         if (drop_rows(store, tables[i], batch->id))
             return true;
     }
+    if (drop_chunks(store, batch->id, &cursor->batch))
+        return true;
     if (is_whole) {
         store_key_free(store, batch->id);
         table_del(store, TABLE_UUID,

@@ -40,6 +40,7 @@ ids_put(struct store *store)
     record_u64(out, store->ids.file);
     record_u64(out, store->ids.delivery);
     record_u64(out, store->ids.answer);
+    record_u64(out, store->ids.part);
     table_put(store, TABLE_META, meta_key("ids"));
 }
 
@@ -69,6 +70,7 @@ ids_get(struct store *store)
     }
     /* The first stores of format 4 had no numbers of answers. */
     store->ids.answer = record.left ? record_get_u64(&record) : 0;
+    store->ids.part = record.left ? record_get_u64(&record) : 0; /* format 6 */
     store->committed = store->ids;
     return record_end(&record);
 }

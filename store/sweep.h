@@ -56,12 +56,12 @@ bool store_retry_drafts(struct store *store, struct batch *batch,
 bool store_forget(struct store *store, uint64_t request, bool at_once);
 
 /* Removes a slice of an abandoned or purged batch's drafts. True: there are
- * more. When it is the last and is_whole, the batch goes too. `ending` is that of
+ * more, from *cursor on. When it is the last and is_whole, the batch goes too. `ending` is that of
  * a cancel which may not be through with them, or NULL: calls that are in flight
  * go on. A timer for a request that goes with them may still come: it finds no
  * request. */
 bool store_drop_drafts(struct store *store, struct batch *batch,
-                       uint32_t *index, bool is_whole,
+                       struct cursor *cursor, bool is_whole,
                        const struct ending *ending);
 
 #endif

@@ -20,7 +20,7 @@
 
 struct ids {
     /* the last ones given out */
-    uint64_t batch, request, seq, group, file, delivery, answer;
+    uint64_t batch, request, seq, group, file, delivery, answer, part;
     int64_t latest_ms;
     struct clock_mark mark; /* of that time */
 };

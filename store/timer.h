@@ -12,7 +12,8 @@
 
 struct store;
 
-/* Where a slice goes on: a draft. */
+/* Where a slice goes on: a draft. Where a batch is removed, which the timer names, it
+ * is a draft's index, and a part in place of the batch. */
 struct cursor {
     uint64_t batch;
     uint32_t index;

@@ -13,7 +13,7 @@ compare_line(struct check *check, const struct draft *draft)
     struct slice line;
 
     EXPECT(check, store_draft_line(check->store, draft, &line) == 0,
-           "its line in part %u is damaged", draft->part);
+           "its line in part %llu is damaged", part_shown(draft->part));
     if (find_chunk(check, draft->batch, draft->part, &chunk) < 0)
         return;
     EXPECT(check,

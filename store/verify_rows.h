@@ -83,12 +83,17 @@ bool is_swept(const struct check *check, uint64_t batch);
 bool has_timer(struct check *check, int64_t due_ms, enum timer_kind kind,
                uint64_t id);
 
-/* Batches and what belongs to them (verify_batches.c). */
-row_fn verify_batch, verify_spec, verify_uuid, verify_client_key, verify_chunk,
-    verify_body;
+/* Batches and by what they are found (verify_batches.c). */
+row_fn verify_batch, verify_spec, verify_uuid, verify_client_key;
+
+/* Their chunks, and the parts of these (verify_chunks.c). */
+row_fn verify_chunk, verify_body, verify_part;
+
+/* A part's number as people read it: those of one batch count from 1 on. */
+llu part_shown(uint64_t part);
 
 /* The chunk in which a part lies. E_NOTFOUND; E_CORRUPT if that cannot be told. */
-int find_chunk(struct check *check, uint64_t batch, uint32_t part,
+int find_chunk(struct check *check, uint64_t batch, uint64_t part,
                struct chunk *chunk);
 
 /* Drafts and results (verify_drafts.c). */

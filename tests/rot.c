@@ -123,6 +123,7 @@ rot_furnish(struct play *play)
     cr_assert_eq(play_claim(play, batch, ids, 3), 3);
     play_delay(play, ids[0], play->now_ms + 1000);
     furnish_files(play, batch);
+    play_make_older(play, batch);
     batch = play_batch(play, "k3", "p q");
     play_expire(play, batch);
     play_due(play, 10);

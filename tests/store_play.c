@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "store/copy.h"
+#include "store/part.h"
 #include "store/rows.h"
 
 #define START_MS    1000000
@@ -237,6 +238,51 @@ play_add(struct play *play, uint64_t id, struct play_draft *drafts,
     buf_fini(&body);
     free(fresh);
     return chunk.n;
+}
+
+/* Moves a part to where it is counted over its batch. */
+static void
+move_part(struct play *play, uint64_t batch, uint32_t n, uint64_t part,
+          uint64_t to)
+{
+    struct record record;
+    struct buf lines = { 0 };
+
+    cr_assert_eq(part_get(play->store, batch, n, part, &record), 0);
+    record_bytes(&lines, record.at, record.left);
+    buf_add_slice(table_fields(play->store), buf_slice(&lines));
+    table_put(play->store, TABLE_BODY, key_draft(batch, (uint32_t)to));
+    table_del(play->store, TABLE_PART, key_id(part));
+    buf_fini(&lines);
+}
+
+void
+play_make_older(struct play *play, uint64_t batch)
+{
+    uint64_t next = PART_OF_BATCH | 1;
+    struct draft draft;
+    struct chunk chunk;
+
+    play_begin(play);
+    for (uint32_t n = 1;
+         store_chunk_get(play->store, batch, n, &chunk) != E_NOTFOUND; n++) {
+        uint64_t first = chunk.part_first;
+
+        for (uint32_t i = 0; i < chunk.part_count; i++)
+            move_part(play, batch, n, first + i, next + i);
+        for (uint32_t i = 0; i < chunk.draft_count; i++) {
+            uint32_t index = chunk.index_first + i;
+
+            if (store_draft_get(play->store, batch, index, &draft) < 0)
+                continue;
+            draft.part = next + (draft.part - first);
+            draft_put(play->store, &draft);
+        }
+        chunk.part_first = next;
+        store_chunk_put(play->store, batch, &chunk);
+        next += chunk.part_count;
+    }
+    play_commit(play);
 }
 
 void

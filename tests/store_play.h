@@ -64,6 +64,9 @@ struct intake play_intake(struct play *play);
 uint32_t play_add(struct play *play, uint64_t batch, struct play_draft *drafts,
                   size_t count);
 
+/* Moves a batch's lines to where a store of format 3 to 5 has them. */
+void play_make_older(struct play *play, uint64_t batch);
+
 /* Opens, fills and seals a batch of one chunk with ids "0", "1", …; the words
  * are separated by blanks. */
 uint64_t play_batch(struct play *play, const char *key, const char *words);

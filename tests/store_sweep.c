@@ -134,7 +134,7 @@ drop_slice(struct play *play, struct timer *timer)
     struct batch batch;
 
     return store_batch_get(play->store, timer->id, &batch) == 0 &&
-           store_drop_drafts(play->store, &batch, &timer->cursor.index,
+           store_drop_drafts(play->store, &batch, &timer->cursor,
                              timer->argument & DROP_WHOLE, NULL);
 }
 

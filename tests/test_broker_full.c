@@ -207,8 +207,9 @@ take_all(uint64_t but)
 
     cr_assert_eq(store_begin(bench.store, bench.now_ms, &err), 0);
     usage = store_usage(bench.store);
-    /* The engine has as much again; a row has a key and a checksum. */
-    bytes = (size_t)(2 * usage.bytes_max - usage.bytes - but - 16);
+    /* The engine has as much again; a row has a key, says whose it is, and has a
+     * checksum. */
+    bytes = (size_t)(2 * usage.bytes_max - usage.bytes - but - 24);
     body = calloc(1, bytes);
     store_body_put(bench.store, 1000, &chunk, (struct slice){ body, bytes },
                    NULL, 0);

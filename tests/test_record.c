@@ -10,6 +10,7 @@
 #include "store/batch.h"
 #include "store/draft.h"
 #include "store/outcome.h"
+#include "store/part.h"
 #include "store/request.h"
 #include "store/upstream.h"
 
@@ -458,6 +459,38 @@ Test(record, every_kind_is_refused_when_it_is_cut_short)
         }
         buf_fini(&written);
         buf_fini(&again);
+    }
+}
+
+/* What was written before format 6, and since. */
+Test(record, a_part_is_counted_over_its_batch_or_over_the_store)
+{
+    static const struct {
+        uint64_t part;
+        uint32_t beside;
+        char bytes[9];
+    } cases[] = {
+        { PART_OF_BATCH | 1, 0, "\0\0\0\1\0\0\0\0" },
+        { PART_OF_BATCH | 0x1020304, 1048575,
+          "\x01\x02\x03\x04\x00\x0f\xff\xff" },
+        { 1, 0, "\x80\0\0\0\0\1\0\0" },
+        { 0x60708090a0b, 0x7ffe, "\x86\x07\x08\x09\x0a\x0b\x7f\xfe" },
+        { PART_MAX, PART_BESIDE_MAX, "\xff\xff\xff\xff\xff\xff\xff\xff" },
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct buf written = { 0 };
+        struct record record;
+        uint32_t beside;
+
+        part_encode(cases[i].part, cases[i].beside, &written);
+        cr_assert_eq(written.bytes, 8);
+        cr_expect_eq(memcmp(written.data, cases[i].bytes, 8), 0, "case %zu", i);
+        record = record_of(&written, written.bytes);
+        cr_expect_eq(part_decode(&record, &beside), cases[i].part, "case %zu",
+                     i);
+        cr_expect_eq(beside, cases[i].beside, "case %zu", i);
+        buf_fini(&written);
     }
 }
 

@@ -143,7 +143,7 @@ CLAIM(chunk_lies_in_parts_of_whole_lines)
     store_body_put(play->store, batch, &chunk, buf_slice(&body), drafts, count);
     store_chunk_put(play->store, batch, &chunk);
     for (size_t i = 0; i < count; i++) {
-        uint32_t last = i > 0 ? drafts[i - 1].draft.part : 1;
+        uint64_t last = i > 0 ? drafts[i - 1].draft.part : 1;
 
         cr_assert_eq(store_draft_line(play->store, &drafts[i].draft, &line), 0);
         cr_expect_eq(line.data[0], (char)('a' + i % 26));

@@ -417,11 +417,11 @@ CLAIM(dropped_draft_leaves_both_its_requests)
     struct joined joined = join_newer(play);
     struct batch batch = play_get_batch(play, joined.one);
     struct request request;
-    uint32_t index = 0;
+    struct cursor cursor = { 0 };
 
     batch.state = BATCH_ABANDONED;
     play_begin(play);
-    cr_expect_not(store_drop_drafts(play->store, &batch, &index, true, NULL));
+    cr_expect_not(store_drop_drafts(play->store, &batch, &cursor, true, NULL));
     cr_expect_eq(store_request_get(play->store, joined.old, &request),
                  E_NOTFOUND);
     play_commit(play);

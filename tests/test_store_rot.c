@@ -173,6 +173,7 @@ sweep_all(struct play *play)
 
     for (int rc; (rc = store_batch_after(play->store, batch.id, &batch)) !=
                  E_NOTFOUND;) {
+        struct cursor cursor = { 0 };
         uint32_t index = 0;
 
         if (rc < 0)
@@ -184,8 +185,7 @@ sweep_all(struct play *play)
         (void)store_end_drafts(play->store, &batch, &index, &ending);
         store_batch_put(play->store, &batch, play->now_ms);
         batch.state = BATCH_ABANDONED;
-        index = 0;
-        (void)store_drop_drafts(play->store, &batch, &index, true, NULL);
+        (void)store_drop_drafts(play->store, &batch, &cursor, true, NULL);
     }
 }
 

@@ -229,6 +229,7 @@ try_rows(struct slice fields)
     must(store_begin(store, 1, NULL) == 0);
     put_row(store, TABLE_CHUNK, key_draft(1, 1), fields);
     put_row(store, TABLE_BODY, key_draft(1, 1), fields);
+    put_row(store, TABLE_PART, key_id(1), fields);
     put_row(store, TABLE_REFUSAL, key_draft(1, 1), fields);
     put_row(store, TABLE_DRAFT, key_draft(1, 1), fields);
     put_row(store, TABLE_ESSENCE, key_draft(1, 1), fields);

@@ -30,7 +30,7 @@
 
 #include "base/log.h"
 #include "queue/core.h"
-#include "store/table.h"
+#include "store/rows.h"
 #include "store/verify.h"
 
 #define MAP_BYTES (1u << 28)
@@ -91,7 +91,7 @@ print_chunk(struct store *store, uint64_t batch, const struct chunk *chunk,
 {
     char hex[DIGEST_HEX_BYTES];
     struct record body = { 0 };
-    int rc = table_get(store, TABLE_BODY, key_draft(batch, chunk->n), &body);
+    int rc = part_get(store, batch, chunk->n, chunk->part_first, &body);
 
     if (rc < 0)
         print_fault("a chunk's body", rc);

@@ -1,0 +1,258 @@
+/* The parts of chunks: where they lie, how they are found, and how they go. */
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "store/part.h"
+#include "store/rows.h"
+#include "store/verify.h"
+#include "tests/rot.h"
+#include "tests/store_expect.h"
+
+#define PAGE_BYTES 4096
+
+static uint64_t
+rows_of(struct play *play, enum table table)
+{
+    uint64_t rows;
+
+    play_begin(play);
+    rows = play->store->engine->ops->rows(play->store->engine, table);
+    store_abort(play->store);
+    return rows;
+}
+
+/* Adds a chunk of one draft, whose id and word are made of these. */
+static void
+add_one(struct play *play, uint64_t batch, const char *id)
+{
+    struct play_draft draft = { .id = id, .word = id };
+
+    play_add(play, batch, &draft, 1);
+    cr_assert_eq(draft.disposition, DRAFT_NEW, "%s", id);
+}
+
+/* The line of a draft is that of its id. */
+static void
+expect_line(struct play *play, uint64_t batch, uint32_t index, const char *id)
+{
+    struct draft draft = play_get_draft(play, batch, index);
+    char want[64];
+    struct slice line;
+
+    snprintf(want, sizeof(want), "{\"id\":\"%s\",\"word\":\"%s\"}\n", id, id);
+    play_begin(play);
+    cr_assert_eq(store_draft_line(play->store, &draft, &line), 0, "%s", id);
+    cr_expect(slice_is(line, want), "got %.*s, want %s", (int)line.bytes,
+              line.data, want);
+    store_abort(play->store);
+}
+
+/* Adds so many chunks without drafts to each of two batches, in turns, at once. */
+static void
+add_chunks(struct play *play, const uint64_t ids[2], uint32_t count)
+{
+    struct batch batch;
+
+    play_begin(play);
+    for (uint32_t n = 1; n <= count; n++) {
+        for (int i = 0; i < 2; i++) {
+            struct chunk chunk = { .n = n };
+            char line[32];
+            int bytes = snprintf(line, sizeof(line), "%d of %u\n", i, n);
+
+            digest_of(line, (size_t)bytes, chunk.digest);
+            store_body_put(play->store, ids[i], &chunk,
+                           (struct slice){ line, (size_t)bytes }, NULL, 0);
+            store_chunk_put(play->store, ids[i], &chunk);
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(store_batch_get(play->store, ids[i], &batch), 0);
+        batch.chunk_next = count + 1;
+        store_batch_put(play->store, &batch, play->now_ms);
+    }
+    play_commit(play);
+}
+
+/* All chunks that add_chunks() gave to the second batch are whole. */
+static void
+expect_chunks(struct play *play, uint64_t batch, uint32_t count)
+{
+    struct chunk chunk;
+    struct slice line;
+    char want[32];
+
+    play_begin(play);
+    for (uint32_t n = 1; n <= count; n++) {
+        cr_assert_eq(store_chunk_get(play->store, batch, n, &chunk), 0);
+        cr_assert_eq(store_chunk_line(play->store, batch, &chunk, 1, &line), 0,
+                     "chunk %u", n);
+        snprintf(want, sizeof(want), "1 of %u", n);
+        cr_assert(slice_is(line, want), "chunk %u: %.*s", n, (int)line.bytes,
+                  line.data);
+    }
+    store_abort(play->store);
+}
+
+/* Eight batches get a line of a kilobyte in each commit: three fill a page, whose
+ * ever they are. */
+Test(store_parts, parts_of_all_batches_share_pages, .timeout = 60)
+{
+    enum { BATCHES = 8, ROUNDS = 120, LINE_BYTES = 1000, A_PAGE = 3 };
+    char line[LINE_BYTES];
+    struct play play;
+    uint64_t before, after;
+    uint64_t most = BATCHES * ROUNDS / A_PAGE + BATCHES * ROUNDS / 100;
+
+    memset(line, 'x', sizeof(line));
+    play_start(&play, PLAY_LMDB);
+    play_begin(&play);
+    before = store_bytes(play.store);
+    store_abort(play.store);
+    for (uint32_t n = 1; n <= ROUNDS; n++) {
+        play_begin(&play);
+        for (uint64_t batch = 1; batch <= BATCHES; batch++) {
+            struct chunk chunk = { .n = n };
+
+            store_body_put(play.store, batch, &chunk,
+                           (struct slice){ line, sizeof(line) }, NULL, 0);
+        }
+        play_commit(&play);
+    }
+    play_begin(&play);
+    after = store_bytes(play.store);
+    store_abort(play.store);
+    cr_expect_leq(after - before, most * PAGE_BYTES, "%llu pages",
+                  (unsigned long long)(after - before) / PAGE_BYTES);
+    store_close(play.store);
+    scratch_remove(&play.scratch);
+}
+
+/* An open batch of an older store gets more drafts, results and its end. */
+CLAIM(lines_of_an_older_store_are_read_and_their_batch_goes_on)
+{
+    uint64_t batch = play_open(play, "k"), other = play_open(play, "l");
+
+    add_one(play, batch, "a");
+    add_one(play, other, "x");
+    add_one(play, batch, "b");
+    play_make_older(play, batch);
+    cr_assert_eq(rows_of(play, TABLE_BODY), 2);
+    cr_assert_eq(rows_of(play, TABLE_PART), 1);
+    cr_expect(play_get_draft(play, batch, 0).part & PART_OF_BATCH);
+    play_check(play);
+    play_reopen(play);
+    add_one(play, other, "y");
+    add_one(play, batch, "c");
+    play_check(play);
+    play_finish(play, play_find(play, "b"), STATUS_OK, "of b");
+    play_finish(play, play_find(play, "c"), STATUS_OK, "of c");
+    expect_line(play, batch, 0, "a");
+    expect_line(play, batch, 1, "b");
+    expect_line(play, batch, 2, "c");
+    expect_line(play, other, 0, "x");
+    expect_line(play, other, 1, "y");
+    play_check(play);
+    play_abort(play, batch, true);
+    play_due(play, 10);
+    cr_expect_eq(rows_of(play, TABLE_BODY), 0);
+    cr_expect_eq(rows_of(play, TABLE_PART), 2);
+    cr_expect_eq(rows_of(play, TABLE_CHUNK), 2);
+    expect_line(play, other, 0, "x");
+    expect_line(play, other, 1, "y");
+}
+
+/* Stopped behind any slice, what is left hangs together. */
+CLAIM(removal_takes_the_parts_of_one_batch_slice_by_slice)
+{
+    enum { CHUNKS = 2 * STORE_SLICE_MAX };
+    uint64_t ids[2], rows, left;
+    int slices = 0;
+
+    ids[0] = play_open(play, "k");
+    ids[1] = play_open(play, "l");
+    add_chunks(play, ids, CHUNKS);
+    play_abort(play, ids[0], true);
+    rows = rows_of(play, TABLE_PART) + rows_of(play, TABLE_CHUNK);
+    while (play_due(play, 1) == 1) {
+        left = rows_of(play, TABLE_PART) + rows_of(play, TABLE_CHUNK);
+        cr_expect_leq(rows - left, STORE_SLICE_MAX);
+        rows = left;
+        slices++;
+        play_check(play);
+        play_reopen(play);
+    }
+    cr_expect_geq(slices, 4);
+    cr_expect_eq(rows_of(play, TABLE_PART), CHUNKS);
+    cr_expect_eq(rows_of(play, TABLE_CHUNK), CHUNKS);
+    expect_chunks(play, ids[1], CHUNKS);
+}
+
+/* Where its chunks do not say which parts it has, these do. */
+CLAIM(removal_finds_the_parts_of_a_damaged_chunk)
+{
+    enum { CHUNKS = STORE_SLICE_MAX };
+    uint64_t ids[2];
+
+    ids[0] = play_open(play, "k");
+    ids[1] = play_open(play, "l");
+    add_chunks(play, ids, CHUNKS);
+    cr_assert(rot_row(play->store, TABLE_CHUNK, 10, ROT_FLIP, 3));
+    cr_assert(rot_row(play->store, TABLE_CHUNK, CHUNKS - 2, ROT_FLIP, 99));
+    play_abort(play, ids[0], true);
+    while (play_due(play, 1) == 1)
+        play_reopen(play);
+    cr_expect_eq(rows_of(play, TABLE_PART), CHUNKS);
+    cr_expect_eq(rows_of(play, TABLE_CHUNK), CHUNKS);
+    expect_chunks(play, ids[1], CHUNKS);
+}
+
+/* A number that was forgotten would be given out again, and its lines lost. */
+CLAIM(number_of_a_part_is_raised_to_what_is_in_use)
+{
+    uint64_t batch = play_open(play, "k");
+    struct buf report = { 0 };
+    struct verify verify = { .report = &report };
+
+    add_one(play, batch, "a");
+    add_one(play, batch, "b");
+    play_begin(play);
+    play->store->ids.part = 0;
+    play->store->is_dirty = true;
+    play_commit(play);
+    cr_assert_eq(store_repair(play->store, &verify, NULL), 0);
+    cr_expect_eq(verify.mended, 2, "%s", report.data);
+    cr_expect_eq(verify.findings, 0, "%s", report.data);
+    add_one(play, batch, "c");
+    expect_line(play, batch, 0, "a");
+    expect_line(play, batch, 1, "b");
+    expect_line(play, batch, 2, "c");
+    buf_fini(&report);
+}
+
+/* A part says whose it is: a chunk that names another's has lost its own. */
+CLAIM(part_of_another_chunk_is_not_taken_for_its_own)
+{
+    uint64_t batch = play_open(play, "k");
+    struct buf report = { 0 };
+    struct verify verify = { .report = &report };
+    struct chunk chunk;
+    struct slice line;
+
+    add_one(play, batch, "a");
+    add_one(play, batch, "b");
+    play_begin(play);
+    cr_assert_eq(store_chunk_get(play->store, batch, 2, &chunk), 0);
+    chunk.part_first = 1;
+    store_chunk_put(play->store, batch, &chunk);
+    cr_expect_eq(store_chunk_line(play->store, batch, &chunk, 1, &line),
+                 E_NOTFOUND);
+    cr_assert_eq(store_verify(play->store, &verify, NULL), 0);
+    cr_expect_not_null(strstr(report.data, "chunk 1/2: no part 1"), "%s",
+                       report.data);
+    cr_expect_not_null(strstr(report.data, "part 2: not one of chunk 1/2"),
+                       "%s", report.data);
+    store_abort(play->store);
+    buf_fini(&report);
+}
