@@ -3,9 +3,14 @@
 #include <string.h>
 
 #include "store/rows.h"
+#include "store/wedge.h"
 
 /* How many drafts before its own a key is told of. */
 #define KEYS_AHEAD 4
+
+/* Drafts that a batch begins with to have pages of its own: their rows fill a
+ * third of one. */
+#define APART_MIN 32
 
 void
 draft_put(struct store *store, const struct draft *draft)
@@ -191,13 +196,19 @@ store_drafts_add(struct store *store, struct batch *batch, struct chunk *chunk,
                  struct new_draft *drafts, size_t count,
                  const struct intake *intake)
 {
+    bool is_apart =
+        intake->is_crowded && batch->draft_count == 0 && count >= APART_MIN;
     int rc = 0;
 
+    if (is_apart)
+        wedge_drive(store, batch->id);
     for (size_t i = 0; i < count && rc == 0; i++) {
         if (count - i > KEYS_AHEAD)
             keybook_expect(store, drafts[i + KEYS_AHEAD].key);
         rc = add_draft(store, batch, chunk, &drafts[i], intake);
     }
+    if (is_apart)
+        wedge_pull(store, batch->id);
     return rc;
 }
 

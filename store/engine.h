@@ -72,6 +72,8 @@ struct engine {
     const struct engine_ops *ops;
     const char *reason; /* of the last failure, in the engine's own words; NULL
                            if it has none */
+    size_t row_bytes_max; /* of a key and its value, of which two share a page,
+                             and fill it; 0: it has no pages */
 };
 
 struct engine_usage {

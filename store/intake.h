@@ -8,6 +8,7 @@
 #ifndef STORE_INTAKE_H
 #define STORE_INTAKE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,7 @@ struct new_draft {
 struct intake {
     int64_t now_ms;
     int64_t cached_after_ms; /* answers not older than this are served */
+    bool is_crowded;         /* other batches may come in at the same time */
     void *context;
     /* Looks in the memory tier: the request that answered key, or 0. One that
      * is not there any more, or is no answer, is not used. */

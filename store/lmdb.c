@@ -21,8 +21,11 @@
 /* Two such rows fill a page. */
 #define RESERVE_ROW_BYTES   1900
 #define RESERVE_ROWS_A_PAGE 2
-#define EXIT_DAMAGED        9   /* the exit code for a damaged store */
-#define BLOCK_BYTES         512 /* of stat() */
+/* What LMDB takes for itself of a page, and of it for each row. */
+#define PAGE_HEAD_BYTES 16
+#define ROW_HEAD_BYTES  10
+#define EXIT_DAMAGED    9   /* the exit code for a damaged store */
+#define BLOCK_BYTES     512 /* of stat() */
 /* Pages that a row adds, beside those of its own: one on each level of the tree is
  * split, and there is a new root. In 16 TiB, the largest store, there are seven. */
 #define PUT_PAGES_MAX 8
@@ -531,6 +534,7 @@ static int
 open_env(struct lmdb *lmdb, const char *dir, bool is_new, struct err *err)
 {
     int rc = is_new ? 0 : layout_check(dir, err), dead = 0;
+    MDB_stat stat;
 
     if (rc == 0)
         rc = layout_reserve(dir, err);
@@ -556,6 +560,9 @@ open_env(struct lmdb *lmdb, const char *dir, bool is_new, struct err *err)
     rc = mdb_reader_check(lmdb->env, &dead);
     if (rc)
         return lmdb_err(err, rc, "look for dead readers");
+    (void)mdb_env_stat(lmdb->env, &stat); /* fails only without one */
+    lmdb->engine.row_bytes_max =
+        (stat.ms_psize - PAGE_HEAD_BYTES) / 2 - ROW_HEAD_BYTES;
     return open_tables(lmdb, is_new, err);
 }
 

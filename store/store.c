@@ -380,6 +380,7 @@ store_begin(struct store *store, int64_t now_ms, struct err *err)
         return rc;
     store->is_open = true;
     store->is_dirty = false;
+    store->wedged = 0;
     store->rc = 0;
     store->now_ms = now_ms;
     if (now_ms > store->ids.latest_ms)
@@ -393,6 +394,7 @@ store_commit(struct store *store, struct err *err)
     int rc;
 
     assert(store->is_open);
+    assert(!store->wedged);
     batch_catch_up(store);
     if (store->rc == 0 && store->is_dirty)
         keybook_write(store);

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "store/wedge.h"
+
 /* Bytes of a table's keys, all being of one length; 0: names. */
 static const size_t key_widths[TABLE_COUNT] = {
     [TABLE_META] = 0,
@@ -115,6 +117,7 @@ find(struct store *store, enum table table, struct key key, size_t prefix,
     int rc;
 
     assert(store->is_open);
+    assert(!wedge_is_in(store, table));
     assert(prefix <= key.count);
     rc = (is_before ? ops->before : ops->seek)(
         store->engine, table, key_slice(&key), &found[0], &found[1]);

@@ -32,6 +32,7 @@ struct store {
     unsigned soft_percent, hard_percent; /* of it, for what is new */
     bool is_open;                        /* in a transaction */
     bool is_dirty;                       /* something was written in it */
+    uint64_t wedged;                     /* a bit for each table: wedge.h */
     int64_t now_ms;                      /* when it began */
     struct clock_mark mark;              /* what the clocks showed then */
     int rc;                 /* the first failure of the transaction */

@@ -116,6 +116,7 @@ play_intake(struct play *play)
 {
     return (struct intake){ .now_ms = play->now_ms,
                             .cached_after_ms = play->cached_after_ms,
+                            .is_crowded = play->is_crowded,
                             .context = play,
                             .recall = recall,
                             .place = place };

@@ -23,6 +23,7 @@ struct play {
     struct scratch scratch;
     int64_t now_ms;
     int64_t cached_after_ms; /* of the intake */
+    bool is_crowded;         /* this too */
     /* A memory tier that is told what to say: keys and requests. */
     unsigned char keys[PLAY_MEMORY_MAX][DIGEST_BYTES];
     uint64_t requests[PLAY_MEMORY_MAX];
