@@ -106,6 +106,27 @@ batch_encode(const struct batch *batch, struct buf *out)
     record_i64(out, batch->cost_nano);
     for (enum status status = STATUS_OK; status < STATUS_COUNT; status++)
         record_u32(out, batch->status_count[status]);
+    record_u64(out, batch->tail.first.stem);
+    record_u64(out, batch->tail.first.number);
+    record_u32(out, batch->tail.index);
+    record_u32(out, batch->tail.count);
+    record_u64(out, batch->tail_limit);
+}
+
+/* Before format 6 there was none: each name was a row. */
+static int
+get_tail(struct record *record, struct batch *batch)
+{
+    batch->tail = (struct run){ 0 };
+    batch->tail_limit = 0;
+    if (record->left == 0)
+        return 0;
+    batch->tail.first.stem = record_get_u64(record);
+    batch->tail.first.number = record_get_u64(record);
+    batch->tail.index = record_get_u32(record);
+    batch->tail.count = record_get_u32(record);
+    batch->tail_limit = record_get_u64(record);
+    return run_fits(&batch->tail) ? 0 : E_CORRUPT;
 }
 
 int
@@ -145,6 +166,8 @@ batch_decode(struct record *record, struct batch *batch)
     batch->status_count[STATUS_NONE] = 0;
     for (enum status status = STATUS_OK; status < STATUS_COUNT; status++)
         batch->status_count[status] = record_get_u32(record);
+    if (get_tail(record, batch) < 0)
+        return E_CORRUPT;
     return record_end(record);
 }
 

@@ -25,6 +25,7 @@
 #include "base/digest.h"
 #include "base/status.h"
 #include "store/record.h"
+#include "store/run.h"
 
 #define BATCH_UUID_BYTES   16
 #define BATCH_PRIORITY_MAX 3
@@ -76,6 +77,9 @@ struct batch {
     uint64_t prompt_tokens, completion_tokens, total_tokens;
     int64_t cost_nano;                   /* USD; BATCH_COST_UNKNOWN */
     uint32_t status_count[STATUS_COUNT]; /* drafts by current status */
+    struct run tail;     /* the newest names of its drafts (names.c) */
+    uint64_t tail_limit; /* the tail ends before this number, which a row may
+                            have; 0: not looked for yet */
 };
 
 /* What was said at the start. The strings are borrowed from the caller, or from

@@ -157,7 +157,7 @@ add_draft(struct store *store, struct batch *batch, struct chunk *chunk,
     int rc;
 
     draft->batch = batch->id;
-    rc = name_claim(store, batch->id, draft->index, fresh->id);
+    rc = name_claim(store, batch, draft->index, fresh->id);
     if (rc < 0)
         return rc;
     if (rc == 1) {
@@ -209,6 +209,8 @@ store_drafts_add(struct store *store, struct batch *batch, struct chunk *chunk,
     }
     if (is_apart)
         wedge_pull(store, batch->id);
+    if (rc < 0)
+        name_keep(store, batch);
     return rc;
 }
 

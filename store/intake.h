@@ -58,8 +58,9 @@ struct intake {
 };
 
 /* Adds drafts to a batch, deduplicating each against all requests, and those
- * before it in the array. Counts are added to *batch and *chunk, which the
- * caller writes. E_CORRUPT: a draft that may have the same id is damaged. */
+ * before it in the array. Counts are added to *batch and *chunk, and names to the
+ * tail of *batch, which the caller writes. E_CORRUPT: a draft that may have the
+ * same id is damaged, or what leads to it. */
 int store_drafts_add(struct store *store, struct batch *batch,
                      struct chunk *chunk, struct new_draft *drafts,
                      size_t count, const struct intake *intake);

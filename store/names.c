@@ -7,12 +7,6 @@
 #define DIGITS_MAX 18 /* of a number that surely fits into 64 bits */
 #define FORM_BYTES 3
 
-/* An id in two parts: the last number in it, and what is around it. */
-struct name {
-    uint64_t stem; /* a hash */
-    uint64_t number;
-};
-
 static bool
 is_digit(char c)
 {
@@ -75,12 +69,6 @@ name_of(struct store *store, struct slice id)
     return name;
 }
 
-static struct key
-name_key(uint64_t batch, struct name name)
-{
-    return key_u64(key_u64(key_id(batch), name.stem), name.number);
-}
-
 /* Decodes the id that a stored draft has. E_CORRUPT. */
 static int
 read_id(struct store *store, const struct draft *draft, struct buf *id)
@@ -113,84 +101,177 @@ has_id(struct store *store, uint64_t batch, uint32_t index, struct slice id,
     return rc;
 }
 
-/* Compares an id with the one that a name leads to: 1 if it is the same, 0 if
- * not. E_NOTFOUND: there is no such name. */
+/* The run in which a name is: the batch's tail, or a row. */
 static int
-name_is(struct store *store, uint64_t batch, struct name name, struct slice id,
-        struct draft *draft)
+find_run(struct store *store, const struct batch *batch, struct name name,
+         struct run *run)
 {
-    struct record record;
-    int rc = table_get(store, TABLE_NAME, name_key(batch, name), &record);
-
-    return rc < 0 ? rc
-                  : has_id(store, batch, record_get_u32(&record), id, draft);
+    if (!run_has(&batch->tail, name))
+        return run_find(store, batch->id, name, run);
+    *run = batch->tail;
+    return 0;
 }
 
-/* Looks for an id. *name is where it is: with the same hash as others, in the
- * next place that is not theirs. */
+/* Looks for an id, from a name on. *name is where it is: with the same hash as
+ * others, in the next place that is not theirs. E_NOTFOUND: it is nowhere, and
+ * *name is the first place that is free. */
 static int
-name_find(struct store *store, uint64_t batch, struct slice id,
-          struct name *name, struct draft *draft)
+name_find(struct store *store, const struct batch *batch, struct slice id,
+          struct name *name, struct run *run, struct draft *draft)
 {
     int rc;
 
-    *name = name_of(store, id);
-    while ((rc = name_is(store, batch, *name, id, draft)) == 0)
-        name->stem++;
-    return rc < 0 ? rc : 0;
-}
-
-/* Mostly the first place is free, so that nothing is looked up before. */
-int
-name_claim(struct store *store, uint64_t batch, uint32_t index, struct slice id)
-{
-    struct name name = name_of(store, id);
-    struct draft draft;
-    int rc;
-
-    for (;; name.stem++) {
-        record_u32(table_fields(store), index);
-        if (table_add(store, TABLE_NAME, name_key(batch, name)))
-            return 0;
-        rc = name_is(store, batch, name, id, &draft);
+    for (;; name->stem++) {
+        rc = find_run(store, batch, *name, run);
+        if (rc == 0) {
+            rc = has_id(store, batch->id, run_index(run, *name), id, draft);
+        }
         if (rc != 0)
-            return rc;
+            return rc < 0 ? rc : 0;
     }
 }
 
-int
-store_draft_find(struct store *store, uint64_t batch, struct slice id,
-                 struct draft *draft)
+/* Lets the tail of a batch have the next name, if that is free: 1 then. Where
+ * the tail ends at the latest was looked for when it got its second name, and
+ * no other run has been written since. */
+static int
+go_on(struct store *store, struct batch *batch, struct name name,
+      uint32_t index)
 {
-    struct name name;
+    int rc;
 
-    return name_find(store, batch, id, &name, draft);
+    if (!run_goes_on(&batch->tail, name, index))
+        return 0;
+    if (batch->tail_limit == 0) {
+        rc = run_limit(store, batch->id, name, &batch->tail_limit);
+        if (rc < 0)
+            return rc;
+    }
+    if (name.number >= batch->tail_limit)
+        return 0;
+    batch->tail.count++;
+    return 1;
+}
+
+static void
+begin(struct store *store, struct batch *batch, struct name name,
+      uint32_t index)
+{
+    if (batch->tail.count > 0)
+        run_put(store, batch->id, &batch->tail);
+    batch->tail = (struct run){ .first = name, .index = index, .count = 1 };
+    batch->tail_limit = 0;
+}
+
+/* A counted id is mostly the next one of the tail: nothing is looked up. */
+int
+name_claim(struct store *store, struct batch *batch, uint32_t index,
+           struct slice id)
+{
+    struct name name = name_of(store, id);
+    struct draft draft;
+    struct run run;
+    int rc = go_on(store, batch, name, index);
+
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = name_find(store, batch, id, &name, &run, &draft);
+    if (rc == E_NOTFOUND) {
+        begin(store, batch, name, index);
+        return 0;
+    }
+    return rc < 0 ? rc : 1;
 }
 
 void
-name_restore(struct store *store, const struct draft *draft)
+name_keep(struct store *store, const struct batch *batch)
 {
-    struct buf id = { 0 };
+    struct batch stored;
 
-    if (read_id(store, draft, &id) == 0)
-        (void)name_claim(store, draft->batch, draft->index, buf_slice(&id));
-    buf_fini(&id);
+    if (store_batch_get(store, batch->id, &stored) < 0)
+        return;
+    stored.tail = batch->tail;
+    stored.tail_limit = batch->tail_limit;
+    batch_put(store, &stored);
+}
+
+void
+name_drop_tail(struct store *store, struct batch *batch)
+{
+    batch->tail = (struct run){ 0 };
+    batch->tail_limit = 0;
+    batch_put(store, batch);
 }
 
 int
-name_place(struct store *store, const struct draft *draft, struct key *key)
+store_draft_find(struct store *store, uint64_t id, struct slice draft_id,
+                 struct draft *draft)
+{
+    struct name name = name_of(store, draft_id);
+    struct batch batch;
+    struct run run;
+    int rc = store_batch_get(store, id, &batch);
+
+    return rc < 0 ? rc : name_find(store, &batch, draft_id, &name, &run, draft);
+}
+
+int
+name_place(struct store *store, const struct batch *batch,
+           const struct draft *draft, struct run *run)
 {
     struct buf id = { 0 };
     struct draft holder = { 0 };
     struct name name;
     int rc = read_id(store, draft, &id);
 
-    if (rc == 0)
-        rc = name_find(store, draft->batch, buf_slice(&id), &name, &holder);
+    if (rc == 0) {
+        name = name_of(store, buf_slice(&id));
+        rc = name_find(store, batch, buf_slice(&id), &name, run, &holder);
+    }
     if (rc == 0 && holder.index != draft->index)
         rc = E_NOTFOUND;
-    if (rc == 0)
-        *key = name_key(draft->batch, name);
     buf_fini(&id);
     return rc;
+}
+
+/* Gives a name that is free a row: its own, or that of the run which ends before
+ * it, so that what was lost of a run becomes one again. */
+static void
+add_row(struct store *store, struct batch *batch, struct name name,
+        uint32_t index)
+{
+    struct name last = { name.stem, name.number - 1 };
+    struct run run;
+
+    if (name.number > 0 && run_find(store, batch->id, last, &run) == 0 &&
+        run_goes_on(&run, name, index)) {
+        run.count++;
+    } else {
+        run = (struct run){ .first = name, .index = index, .count = 1 };
+    }
+    run_put(store, batch->id, &run);
+    if (batch->tail_limit != 0 && batch->tail.first.stem == name.stem) {
+        batch->tail_limit = 0;
+        batch_put(store, batch);
+    }
+}
+
+void
+name_restore(struct store *store, const struct draft *draft)
+{
+    struct buf id = { 0 };
+    struct draft holder;
+    struct batch batch;
+    struct name name;
+    struct run run;
+
+    if (read_id(store, draft, &id) == 0 &&
+        store_batch_get(store, draft->batch, &batch) == 0) {
+        name = name_of(store, buf_slice(&id));
+        if (name_find(store, &batch, buf_slice(&id), &name, &run, &holder) ==
+            E_NOTFOUND) {
+            add_row(store, &batch, name, draft->index);
+        }
+    }
+    buf_fini(&id);
 }

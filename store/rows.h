@@ -140,16 +140,26 @@ int part_peek(struct store *store, uint64_t batch, uint64_t part,
 /* Writes a draft's record. */
 void draft_put(struct store *store, const struct draft *draft);
 
-/* Claims an id within a batch for the draft at `index` (names.c). 1: it is
- * taken. E_CORRUPT: by a draft that is damaged. */
-int name_claim(struct store *store, uint64_t batch, uint32_t index,
+/* Claims an id within a batch for the draft at `index` (names.c), in the batch's
+ * tail, which the caller writes with it. 1: it is taken. E_CORRUPT: it may be, by
+ * a draft that is damaged, or what led to it is. */
+int name_claim(struct store *store, struct batch *batch, uint32_t index,
                struct slice id);
 
-/* Where the name of a draft's id stands: its key. E_NOTFOUND: nowhere;
- * E_CORRUPT: the draft's line is damaged, or a draft that may have its id. */
-int name_place(struct store *store, const struct draft *draft, struct key *key);
+/* Writes the tail of a batch, of which nothing else is to be written: names that
+ * were claimed before one could not be. */
+void name_keep(struct store *store, const struct batch *batch);
 
-/* Gives a draft its name again, if its id can be read and is not taken. */
+/* Forgets the tail of a batch, and writes that: its names are rows, or gone. */
+void name_drop_tail(struct store *store, struct batch *batch);
+
+/* The run by which a draft is found by its id. E_NOTFOUND: there is none;
+ * E_CORRUPT: the draft's line is damaged, or what may lead to it. */
+int name_place(struct store *store, const struct batch *batch,
+               const struct draft *draft, struct run *run);
+
+/* Gives a draft its name again, in a row, if its id can be read and is not
+ * taken. */
 void name_restore(struct store *store, const struct draft *draft);
 
 /* The first draft of a batch at or after an index. E_CORRUPT also sets its

@@ -276,6 +276,15 @@ turn_over(struct check *check, struct err *err)
     return rc < 0 ? rc : store_begin(check->store, check->store->now_ms, err);
 }
 
+void
+ask(struct check *check, uint64_t nth)
+{
+    const struct verify *verify = check->verify;
+
+    if ((nth + 1) % VERIFY_STEP_ROWS == 0 && verify->go_on)
+        check->is_ended |= !verify->go_on(verify->context, verify);
+}
+
 /* After each row. 0 to go on. */
 static int
 step(struct check *check, struct err *err)
@@ -286,6 +295,8 @@ step(struct check *check, struct err *err)
         return err_set(err, check->store->rc == E_FULL ? E_FULL : E_IO, "%s",
                        check->store->err.msg);
     }
+    if (check->is_ended)
+        return 1;
     if (check->mended >= REPAIR_SLICE_MAX) {
         int rc = turn_over(check, err);
 

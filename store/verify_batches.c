@@ -124,16 +124,19 @@ compare_counters(struct check *check, struct batch *batch,
 /* Of a dropped batch the record stays, with the counts that it had, and rows of
  * others only while they are being removed. */
 static void
-compare_dropped(struct check *check, const struct batch *batch)
+compare_dropped(struct check *check, struct batch *batch)
 {
-    bool is_purged = batch->state == BATCH_PURGED;
+    bool is_purged = batch->state == BATCH_PURGED, is_empty;
     struct draft draft;
 
     if (has_work(check, TIMER_DROP, batch->id))
         return;
-    if (MEND(check,
-             !is_purged &&
-                 draft_next(check->store, batch->id, 0, &draft) == E_NOTFOUND,
+    is_empty = draft_next(check->store, batch->id, 0, &draft) == E_NOTFOUND;
+    if (MEND(check, is_purged || !is_empty || batch->tail.count == 0,
+             "%s, and has names of drafts", batch_state_name(batch->state))) {
+        name_drop_tail(check->store, batch);
+    }
+    if (MEND(check, !is_purged && is_empty,
              "%s, and nothing removes what it has",
              batch_state_name(batch->state))) {
         store_timer_set(
@@ -206,6 +209,7 @@ compare_drafts(struct check *check, struct batch *batch)
     EXPECT(check, batch->state != BATCH_FINISHED || batch_is_complete(batch),
            "finished, but not complete");
     compare_ended(check, batch, &tally);
+    compare_tail(check, batch);
 }
 
 /* What ends a batch some day, and goes on with it. */

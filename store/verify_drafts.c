@@ -23,17 +23,6 @@ compare_line(struct check *check, const struct draft *draft)
            chunk.draft_count, chunk.index_first);
 }
 
-static void
-compare_name(struct check *check, const struct draft *draft)
-{
-    struct key place;
-
-    if (MEND(check, name_place(check->store, draft, &place) != E_NOTFOUND,
-             "not found by its id")) {
-        name_restore(check->store, draft);
-    }
-}
-
 static bool
 is_in_result(struct check *check, const struct draft *draft)
 {
@@ -212,29 +201,6 @@ verify_draft(struct check *check, struct slice key, struct record *record)
 }
 
 /* ---- rows that lead to a draft ---- */
-
-void
-verify_name(struct check *check, struct slice key, struct record *record)
-{
-    uint64_t batch = key_get_u64(key, 0);
-    uint32_t index = record_get_u32(record);
-    struct draft draft;
-    struct key place;
-    int rc = record_end(record);
-
-    if (has_work(check, TIMER_DROP, batch))
-        return; /* drafts go first */
-    if (rc == 0)
-        rc = store_draft_get(check->store, batch, index, &draft);
-    if (rc == 0)
-        rc = name_place(check->store, &draft, &place);
-    if (MEND(check,
-             rc == E_CORRUPT ||
-                 (rc == 0 && slice_equal(key_slice(&place), key)),
-             "draft %u has another, or is not there", index)) {
-        drop_row(check);
-    }
-}
 
 void
 verify_refusal(struct check *check, struct slice key, struct record *record)

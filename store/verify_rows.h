@@ -28,6 +28,7 @@ struct check {
     struct slice key; /* its own, whatever is written meanwhile */
     bool is_mending;
     bool has_lost; /* a draft or a batch that is damaged was found */
+    bool is_ended; /* go_on() has said so, while a row was looked at */
     size_t mended; /* in this transaction */
 };
 
@@ -66,6 +67,10 @@ void set_work(struct check *check, enum timer_kind kind, uint64_t id);
 /* Lets the last number given out be at least this one. */
 void raise_number(struct check *check, uint64_t *number, uint64_t to);
 
+/* For what is long within one row: asks whether to go on, after the nth step, now
+ * and then. */
+void ask(struct check *check, uint64_t nth);
+
 /* True if there is such a row, whole. */
 bool has_row(struct check *check, enum table table, struct key key);
 
@@ -97,8 +102,13 @@ int find_chunk(struct check *check, uint64_t batch, uint64_t part,
                struct chunk *chunk);
 
 /* Drafts and results (verify_drafts.c). */
-row_fn verify_draft, verify_name, verify_refusal, verify_result, verify_done,
-    verify_essence;
+row_fn verify_draft, verify_refusal, verify_result, verify_done, verify_essence;
+
+/* Names (verify_names.c): a row of them, the tail of a batch that has not been
+ * dropped, and the one of a draft. */
+row_fn verify_name;
+void compare_tail(struct check *check, struct batch *batch);
+void compare_name(struct check *check, const struct draft *draft);
 
 /* Requests (verify_requests.c). */
 row_fn verify_request, verify_key, verify_ref, verify_ready, verify_lease,

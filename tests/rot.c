@@ -108,9 +108,11 @@ keep_as_before(struct play *play, uint64_t request)
 void
 rot_furnish(struct play *play)
 {
-    struct play_draft drafts[] = { { .id = "a", .word = "x" },
-                                   { .id = NULL },
-                                   { .id = "b", .word = "y" } };
+    struct play_draft drafts[] = {
+        { .id = "a", .word = "x" }, { .id = NULL },
+        { .id = "b", .word = "y" }, { .id = "7", .word = "z" },
+        { .id = "8", .word = "u" }, { .id = "c", .word = "v" }
+    };
     uint64_t batch, open, ids[3];
 
     play_start(play, PLAY_MEMORY);
@@ -128,7 +130,7 @@ rot_furnish(struct play *play)
     play_expire(play, batch);
     play_due(play, 10);
     open = play_open(play, "k4");
-    play_add(play, open, drafts, 3);
+    play_add(play, open, drafts, 6);
     play_begin(play);
     store_worker_put(play->store,
                      &(struct worker_row){ .host = slice_of("host") });

@@ -195,7 +195,9 @@ write_batch(struct buf *out)
                            .prompt_tokens = 16,
                            .completion_tokens = 17,
                            .total_tokens = 18,
-                           .cost_nano = -1 };
+                           .cost_nano = -1,
+                           .tail = { { 19, 20 }, 21, 22 },
+                           .tail_limit = 23 };
 
     for (enum status status = STATUS_OK; status < STATUS_COUNT; status++)
         batch.status_count[status] = 100 + status;
@@ -408,7 +410,7 @@ upstream_again(struct record *record, struct buf *out)
 }
 
 static const struct kind kinds[] = {
-    { "batch", write_batch, batch_again, { 0 } },
+    { "batch", write_batch, batch_again, { 32 } },
     { "spec", write_spec, spec_again, { 0 } },
     { "draft", write_draft, draft_again, { 0 } },
     { "request", write_request, request_again, { 18, 14 } },

@@ -136,8 +136,15 @@ act(struct scene *scene, struct err *err)
 static void
 set_scene(struct scene *scene)
 {
+    /* Ids that are not counted have rows of their own. */
+    struct play_draft drafts[] = { { .id = "one", .word = "a" },
+                                   { .id = "two", .word = "b" },
+                                   { .id = "three", .word = "b" } };
+
     play_start(&scene->play, PLAY_LMDB);
-    scene->batch = play_batch(&scene->play, "k", "a b b");
+    scene->batch = play_open(&scene->play, "k");
+    play_add(&scene->play, scene->batch, drafts, 3);
+    play_seal(&scene->play, scene->batch);
     scene->leased = claim_one(&scene->play, scene->batch);
     play_digest(&scene->play, scene->before);
 }

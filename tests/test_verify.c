@@ -210,7 +210,8 @@ Test(verify, a_finding_says_where_it_stands)
     play_end(&play);
 }
 
-/* A batch of so many drafts, of which nothing is left in an index. */
+/* A batch of so many drafts, of which nothing is left in an index. Counted
+ * downwards, each id has a row of its own. */
 static void
 lose_index(struct play *play, uint32_t count, enum table table)
 {
@@ -221,7 +222,7 @@ lose_index(struct play *play, uint32_t count, enum table table)
     play_start(play, PLAY_LMDB);
     batch = play_open(play, "many");
     for (uint32_t i = 0; i < count; i++) {
-        snprintf(ids[i], sizeof(ids[i]), "%u", i);
+        snprintf(ids[i], sizeof(ids[i]), "%u", count - i);
         drafts[i] = (struct play_draft){ .id = ids[i], .word = ids[i] };
     }
     play_add(play, batch, drafts, count);

@@ -10,6 +10,8 @@
 #define TEXTS      8 /* so few that drafts meet */
 #define LINES      5 /* of a chunk, on most days */
 #define HURRIED    3 /* steps at once, on a busy day */
+#define BACK_EVERY 4 /* plans: one of them has ids that come again */
+#define BACK_STEP  2 /* numbers between where its chunks begin */
 
 static struct client *
 client_of(struct world *world, const struct plan *plan)
@@ -103,10 +105,36 @@ add_line(struct world *world, const struct plan *plan, struct buf *lines)
         buf_add_str(lines, ",\"max_tokens\":100");
 }
 
+/* The number in the id of a chunk's line. Of some plans each chunk begins below the
+ * one before it, and comes to what is there. */
+static long
+number_of(const struct world *world, const struct plan *plan, long n, int line)
+{
+    if (world->is_busy || plan->number % BACK_EVERY != BACK_EVERY - 1)
+        return n * WORLD_LINES + line;
+    return (WORLD_CHUNKS - 1 - n) * BACK_STEP + line;
+}
+
+/* True if a draft of an earlier chunk has a number. */
+static bool
+is_taken(const struct world *world, const struct plan *plan, long n,
+         long number)
+{
+    for (long k = 0; k < n; k++) {
+        for (int i = 0; i < plan->chunks[k].line_count; i++) {
+            if (plan->chunks[k].is_good[i] &&
+                number_of(world, plan, k, i) == number) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void
 make_chunk(struct world *world, struct plan *plan, struct sent_chunk *chunk)
 {
-    long first = (chunk - plan->chunks) * WORLD_LINES;
+    long n = chunk - plan->chunks;
     int64_t most = world->is_busy ? WORLD_LINES : LINES;
     struct dice *dice = &world->dice;
     struct buf lines = { 0 };
@@ -114,12 +142,15 @@ make_chunk(struct world *world, struct plan *plan, struct sent_chunk *chunk)
     *chunk =
         (struct sent_chunk){ .line_count = (int)dice_between(dice, 1, most) };
     for (int i = 0; i < chunk->line_count; i++) {
-        chunk->is_good[i] = !dice_once_in(dice, 15);
-        if (!chunk->is_good[i]) {
+        long number = number_of(world, plan, n, i);
+        bool is_draft = !dice_once_in(dice, 15);
+
+        chunk->is_good[i] = is_draft && !is_taken(world, plan, n, number);
+        if (!is_draft) {
             buf_add_str(&lines, "no draft\n");
             continue;
         }
-        buf_addf(&lines, "{\"id\":\"%ld\"", first + i);
+        buf_addf(&lines, "{\"id\":\"%ld\"", number);
         add_line(world, plan, &lines);
         buf_add_str(&lines, "}\n");
     }
