@@ -45,6 +45,10 @@ struct link {
     size_t place_count;
     void *monitor; /* connected links only: events of the connection */
     bool is_bound;
+    /* libzmq had nothing when it was asked last, and nothing was sent since that
+     * could have brought something to light. */
+    bool is_drained, is_sign_drained;
+    bool is_still, is_sign_still; /* nor has a poll shown anything since */
 };
 
 struct link_context *
@@ -355,6 +359,13 @@ recv_peer(struct link *link, struct link_peer *peer, bool *more)
     return 0;
 }
 
+static int
+found_nothing(struct link *link)
+{
+    link->is_drained = true;
+    return 1;
+}
+
 int
 link_recv(struct link *link, struct link_peer *peer, struct buf *head,
           struct buf *body)
@@ -364,16 +375,22 @@ link_recv(struct link *link, struct link_peer *peer, struct buf *head,
 
     buf_reset(head);
     buf_reset(body);
+    if (link->is_still) {
+        link->is_still = false;
+        return 1;
+    }
+    link->is_drained = false; /* unless nothing is found */
     if (link->is_bound) {
         assert(peer);
         if (recv_peer(link, peer, &more) == 1)
-            return 1;
+            return found_nothing(link);
         is_whole = peer->bytes <= sizeof(peer->id);
     }
     for (int i = 0; more; i++) {
         /* The frames of a message arrive together: none can be missing. */
-        if (recv_frame(link, i < FRAMES_MAX ? frames[i] : NULL, &more) == 1)
-            return i == 0 && !link->is_bound ? 1 : E_PROTOCOL;
+        if (recv_frame(link, i < FRAMES_MAX ? frames[i] : NULL, &more) == 1) {
+            return i == 0 && !link->is_bound ? found_nothing(link) : E_PROTOCOL;
+        }
         if (i >= FRAMES_MAX)
             is_whole = false;
     }
@@ -386,6 +403,8 @@ send_frame(struct link *link, zmq_msg_t *frame, int flags)
 {
     int rc;
 
+    link->is_drained = false;
+    link->is_still = false;
     do
         rc = zmq_msg_send(frame, link->socket, ZMQ_DONTWAIT | flags);
     while (rc < 0 && errno == EINTR);
@@ -542,6 +561,13 @@ link_sign_fd(const struct link *link)
     return fd_of(link->monitor);
 }
 
+void
+link_polled(struct link *link, bool has_mail, bool has_sign)
+{
+    link->is_still = link->is_drained && !has_mail;
+    link->is_sign_still = link->is_sign_drained && !has_sign;
+}
+
 bool
 link_was_connected(struct link *link)
 {
@@ -549,6 +575,11 @@ link_was_connected(struct link *link)
 
     if (!link->monitor)
         return false;
+    if (link->is_sign_still) {
+        link->is_sign_still = false;
+        return false;
+    }
+    link->is_sign_drained = true; /* when this has ended */
     for (;;) {
         zmq_msg_t frame;
         int rc;

@@ -116,6 +116,11 @@ bool link_was_connected(struct link *link);
  * show. Edge-triggered: before a poll, link_was_connected() must have said no. */
 int link_sign_fd(const struct link *link);
 
+/* Tells what a poll of the two has shown, that of a bound link's only one: where
+ * there was nothing, link_recv() and link_was_connected() believe it once. They
+ * ask libzmq else, and with it the kernel. */
+void link_polled(struct link *link, bool has_mail, bool has_sign);
+
 /* A peer as hexadecimal, for logs. */
 void link_peer_text(const struct link_peer *peer,
                     char text[2 * LINK_PEER_BYTES_MAX + 1]);

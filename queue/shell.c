@@ -171,6 +171,11 @@ wait_for_work(struct shell *shell, bool waits, int64_t now_ms)
             log_fatal("event=poll_failed reason=\"%s\"", strerror(errno));
         return true;
     }
+    /* When nothing has woken us, libzmq is asked all the same. */
+    link_polled(shell->links[SIDE_CLIENTS],
+                rc == 0 || fds[POLL_CLIENTS].revents, false);
+    link_polled(shell->links[SIDE_WORKERS],
+                rc == 0 || fds[POLL_WORKERS].revents, false);
     if (fds[POLL_SIGNALS].revents) {
         struct signalfd_siginfo info;
 

@@ -177,3 +177,73 @@ Test(link, shows_that_its_connection_was_made)
     link_context_free(context);
     buf_fini(&endpoint);
 }
+
+static void
+wait_readable(const struct link *link)
+{
+    struct pollfd fd = { .fd = link_fd(link), .events = POLLIN };
+
+    cr_assert_eq(poll(&fd, 1, PATIENCE_MS), 1, "nothing has come");
+}
+
+/* Whoever polls need not have libzmq look as well. */
+Test(link, believes_a_poll_that_shows_nothing_once)
+{
+    struct pair pair;
+
+    open_pair(&pair);
+    cr_assert_eq(link_recv(pair.connected, NULL, &pair.head, &pair.body), 1);
+    link_polled(pair.connected, false, false);
+    cr_assert_eq(link_send(pair.bound, &pair.peer, slice_of("news"),
+                           (struct slice){ 0 }),
+                 0);
+    wait_readable(pair.connected);
+    cr_expect_eq(link_recv(pair.connected, NULL, &pair.head, &pair.body), 1,
+                 "it was looked for in spite of the poll");
+    receive(&pair, pair.connected, NULL);
+    cr_expect(slice_is(buf_slice(&pair.head), "news"));
+    close_pair(&pair);
+}
+
+/* A send takes what the descriptor shows. */
+Test(link, believes_no_poll_after_a_send)
+{
+    struct slice none = { 0 };
+    struct pair pair;
+
+    open_pair(&pair);
+    cr_assert_eq(link_recv(pair.connected, NULL, &pair.head, &pair.body), 1);
+    cr_assert_eq(link_send(pair.bound, &pair.peer, slice_of("news"), none), 0);
+    wait_readable(pair.connected);
+    cr_assert_eq(link_send(pair.connected, NULL, slice_of("word"), none), 0);
+    link_polled(pair.connected, false, false);
+    cr_expect_eq(link_recv(pair.connected, NULL, &pair.head, &pair.body), 0,
+                 "it is hidden");
+    close_pair(&pair);
+}
+
+/* Behind the first of them, the descriptor shows nothing of the others. */
+Test(link, believes_no_poll_before_all_messages_are_taken)
+{
+    int64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+    int taken = 0;
+    struct pair pair;
+
+    open_pair(&pair);
+    cr_assert_eq(link_recv(pair.connected, NULL, &pair.head, &pair.body), 1);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(link_send(pair.bound, &pair.peer, slice_of("news"),
+                               (struct slice){ 0 }),
+                     0);
+    }
+    while (taken < 3) {
+        struct pollfd fd = { .fd = link_fd(pair.connected), .events = POLLIN };
+        int count = poll(&fd, 1, 1);
+
+        cr_assert_lt(clock_mono_ms(), end_ms, "%d of 3 have come", taken);
+        link_polled(pair.connected, count > 0, false);
+        if (link_recv(pair.connected, NULL, &pair.head, &pair.body) == 0)
+            taken++;
+    }
+    close_pair(&pair);
+}
