@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +15,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/url.h"
+#include "worker/sockets.h"
 
-#define WAIT_FDS_MAX     8
 #define CONNECTION_AGE_S 45L /* idle ones are not reused; servers close at 60 */
 #define RECEIVE_BYTES    65536L
 #define RESOLVER_OPTIONS \
     "timeout:2 attempts:2" /* seconds; see resolv.conf(5) */
-/* libcurl's timers and ours are looked at after so long, whatever else goes on. */
-#define QUIET_US_MAX 50000
-#define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
+#define LOOK_US  50000     /* between looks at how fast replies come */
+#define US_A_MS  1000
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 struct call {
     CURL *easy; /* made with the first use, then kept */
@@ -47,12 +46,11 @@ struct call {
 struct calls {
     size_t max;
     size_t running;
-    bool has_ended;   /* one did, and was not taken yet */
-    bool is_quiet;    /* nothing has happened to any of them, as far as the last
-                           wait has shown */
-    int64_t quiet_us; /* since then */
-    const char *proxy;             /* borrowed; NULL: none */
-    CURLM *multi;                  /* NULL before the first call */
+    bool has_ended;         /* one did, and was not taken yet */
+    bool has_slow;          /* so is one that is to be ended */
+    int64_t look_us;        /* when the next look at their speed is due */
+    const char *proxy;      /* borrowed; NULL: none */
+    struct sockets sockets; /* closed before the first call */
     const char *ca_file, *ca_path; /* the system's, of the library; or NULL */
     struct call *items;
 };
@@ -160,34 +158,6 @@ take_header(char *data, size_t size, size_t count, void *user)
     return bytes;
 }
 
-/* Called by libcurl all the time, at least with each calls_perform(). Its own
- * limit of speed would count the time before the first byte as well. */
-static int
-watch_speed(void *user, curl_off_t to_come, curl_off_t came, curl_off_t to_send,
-            curl_off_t sent)
-{
-    struct call *call = user;
-    size_t bytes = call->header_bytes + call->reply.body.bytes;
-    curl_off_t now_us = 0;
-
-    (void)to_come;
-    (void)came;
-    (void)to_send;
-    (void)sent;
-    if (!call->has_begun || call->low_speed_ms == 0)
-        return 0;
-    (void)curl_easy_getinfo(call->easy, CURLINFO_TOTAL_TIME_T, &now_us);
-    if (call->mark_us > 0) {
-        if (now_us - call->mark_us < call->low_speed_ms * 1000)
-            return 0;
-        call->is_too_slow =
-            (int64_t)(bytes - call->mark_bytes) < call->low_speed_bytes;
-    }
-    call->mark_us = now_us > 0 ? now_us : 1;
-    call->mark_bytes = bytes;
-    return call->is_too_slow ? 1 : 0; /* not 0 ends the call */
-}
-
 static curl_socket_t
 open_socket(void *user, curlsocktype type, struct curl_sockaddr *address)
 {
@@ -247,9 +217,6 @@ new_easy(const struct calls *calls, struct call *call)
     SET(easy, CURLOPT_HEADERDATA, call);
     SET(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     SET(easy, CURLOPT_ERRORBUFFER, call->error);
-    SET(easy, CURLOPT_XFERINFOFUNCTION, watch_speed);
-    SET(easy, CURLOPT_XFERINFODATA, call);
-    SET(easy, CURLOPT_NOPROGRESS, 0L);
     SET(easy, CURLOPT_PRIVATE, call);
     SET(easy, CURLOPT_POST, 1L);
     return easy;
@@ -269,19 +236,13 @@ calls_new(size_t max, const char *proxy)
 static int
 load(struct calls *calls, struct err *err)
 {
-    if (calls->multi)
+    if (calls->sockets.multi)
         return 0;
     if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
         return err_set(err, E_IO, "libcurl cannot be initialised");
     calls->ca_file = curl_version_info(CURLVERSION_NOW)->cainfo;
     calls->ca_path = curl_version_info(CURLVERSION_NOW)->capath;
-    calls->multi = curl_multi_init();
-    if (!calls->multi)
-        log_fatal("event=curl_failed reason=\"no multi handle\"");
-    if (curl_multi_setopt(calls->multi, CURLMOPT_MAXCONNECTS,
-                          (long)calls->max) != CURLM_OK) {
-        log_fatal("event=curl_failed reason=\"no limit of connections\"");
-    }
+    sockets_open(&calls->sockets, calls->max);
     return 0;
 }
 
@@ -299,10 +260,7 @@ free_headers(struct call *call)
 static void
 retire(struct calls *calls, struct call *call)
 {
-    CURLMcode code = curl_multi_remove_handle(calls->multi, call->easy);
-
-    assert(code == CURLM_OK);
-    (void)code;
+    sockets_must(curl_multi_remove_handle(calls->sockets.multi, call->easy));
     free_headers(call);
     call->is_running = false;
     calls->running--;
@@ -311,6 +269,8 @@ retire(struct calls *calls, struct call *call)
 void
 calls_free(struct calls *calls)
 {
+    bool is_loaded;
+
     if (!calls)
         return;
     for (size_t i = 0; i < calls->max; i++) {
@@ -322,10 +282,10 @@ calls_free(struct calls *calls)
             curl_easy_cleanup(call->easy);
         buf_fini(&call->reply.body);
     }
-    if (calls->multi) {
-        curl_multi_cleanup(calls->multi);
+    is_loaded = calls->sockets.multi != NULL;
+    sockets_close(&calls->sockets);
+    if (is_loaded)
         curl_global_cleanup();
-    }
     free(calls->items);
     free(calls);
 }
@@ -444,11 +404,10 @@ calls_start(struct calls *calls, const struct call_order *order,
         rc = load(calls, err);
     if (rc == 0) {
         prepare(calls, free_call, order, url.data);
-        if (curl_multi_add_handle(calls->multi, free_call->easy) != CURLM_OK)
-            log_fatal("event=curl_failed reason=\"a call is not taken\"");
+        sockets_must(
+            curl_multi_add_handle(calls->sockets.multi, free_call->easy));
         free_call->is_running = true;
         calls->running++;
-        calls->is_quiet = false;
         *call = free_call;
     }
     buf_fini(&url);
@@ -495,43 +454,95 @@ fill_reply(struct call *call, CURLcode code, struct reply *reply)
     }
 }
 
+/* Finds out whether a reply that has begun comes too slowly. libcurl's own limit
+ * would count the time before the first byte as well. */
+static void
+look(struct call *call, int64_t now_us)
+{
+    size_t bytes = call->header_bytes + call->reply.body.bytes;
+
+    if (!call->has_begun || call->low_speed_ms == 0)
+        return;
+    if (call->mark_us > 0) {
+        if (now_us - call->mark_us < call->low_speed_ms * US_A_MS)
+            return;
+        call->is_too_slow =
+            (int64_t)(bytes - call->mark_bytes) < call->low_speed_bytes;
+    }
+    call->mark_us = now_us;
+    call->mark_bytes = bytes;
+}
+
+/* The first call that is too slow; or NULL. */
+static struct call *
+find_slow(struct calls *calls)
+{
+    for (size_t i = 0; i < calls->max; i++) {
+        if (calls->items[i].is_running && calls->items[i].is_too_slow)
+            return &calls->items[i];
+    }
+    return NULL;
+}
+
 void
 calls_perform(struct calls *calls)
 {
-    int count;
+    int64_t now_us;
+    int going;
 
-    /* libcurl asks the kernel about each connection, one by one. */
-    if (calls->running == 0 || calls->is_quiet)
+    if (calls->running == 0)
         return;
-    if (curl_multi_perform(calls->multi, &count) != CURLM_OK)
-        log_fatal("event=curl_failed reason=\"calls cannot go on\"");
-    calls->has_ended = (size_t)count < calls->running;
-    calls->is_quiet = true;
-    calls->quiet_us = clock_mono_us();
+    if (sockets_perform(&calls->sockets, &going))
+        calls->has_ended = (size_t)going < calls->running;
+    now_us = clock_mono_us();
+    if (now_us < calls->look_us)
+        return;
+    calls->look_us = now_us + LOOK_US;
+    for (size_t i = 0; i < calls->max; i++) {
+        if (calls->items[i].is_running)
+            look(&calls->items[i], now_us);
+    }
+    calls->has_slow = find_slow(calls) != NULL;
+}
+
+/* The next call of which libcurl says that it has ended, and how; or NULL. */
+static struct call *
+next_ended(struct calls *calls, CURLcode *code)
+{
+    struct call *call = NULL;
+    CURLMsg *message;
+    int count = 0;
+
+    while (!call &&
+           (message = curl_multi_info_read(calls->sockets.multi, &count))) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        must(curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call),
+             "CURLINFO_PRIVATE");
+        *code = message->data.result;
+        call->is_too_slow = false; /* it has come to its end all the same */
+    }
+    calls->has_ended = count > 0;
+    return call;
 }
 
 struct call *
 calls_take(struct calls *calls, struct reply *reply)
 {
-    CURLMsg *message;
-    int count;
+    struct call *call = NULL;
+    CURLcode code = CURLE_OPERATION_TIMEDOUT;
 
-    if (calls->running == 0)
-        return NULL;
-    while ((message = curl_multi_info_read(calls->multi, &count))) {
-        struct call *call = NULL;
-
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        calls->has_ended = count > 0;
-        must(curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call),
-             "CURLINFO_PRIVATE");
-        fill_reply(call, message->data.result, reply);
-        retire(calls, call);
-        return call;
+    if (calls->has_ended)
+        call = next_ended(calls, &code);
+    if (!call && calls->has_slow) {
+        call = find_slow(calls);
+        calls->has_slow = call != NULL;
     }
-    calls->has_ended = false;
-    return NULL;
+    if (call) {
+        fill_reply(call, code, reply);
+        retire(calls, call);
+    }
+    return call;
 }
 
 void
@@ -541,45 +552,17 @@ calls_abort(struct calls *calls, struct call *call)
     retire(calls, call);
 }
 
-static bool
-is_any(const struct curl_waitfd *waits, size_t count)
+bool
+calls_have_ended(const struct calls *calls)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (waits[i].revents)
-            return true;
-    }
-    return false;
+    return calls->has_ended || calls->has_slow;
 }
 
-void
-calls_wait(struct calls *calls, const int *fds, size_t fd_count, int timeout_ms)
+bool
+calls_wait(struct calls *calls, struct pollfd *fds, size_t fd_count,
+           int timeout_ms)
 {
-    struct curl_waitfd waits[WAIT_FDS_MAX] = { 0 };
-    struct pollfd polls[WAIT_FDS_MAX] = { 0 };
-    int ready = 0;
-
-    assert(fd_count <= WAIT_FDS_MAX);
-    if (calls->has_ended) /* libcurl will not wake us for it */
+    if (calls_have_ended(calls)) /* nothing will wake us for it */
         timeout_ms = 0;
-    for (size_t i = 0; i < fd_count; i++) {
-        waits[i] =
-            (struct curl_waitfd){ .fd = fds[i], .events = CURL_WAIT_POLLIN };
-        polls[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-    }
-    if (calls->running == 0) {
-        if (poll(polls, fd_count, timeout_ms) < 0 && errno != EINTR)
-            log_fatal("event=poll_failed reason=\"%s\"", strerror(errno));
-        return;
-    }
-    if (curl_multi_poll(calls->multi, waits, (unsigned)fd_count, timeout_ms,
-                        &ready) != CURLM_OK) {
-        log_fatal("event=curl_failed reason=\"calls cannot be waited for\"");
-    }
-    for (size_t i = 0; i < fd_count; i++)
-        ready -= waits[i].revents != 0;
-    /* Nothing at all: the time was up, perhaps libcurl's. */
-    if (ready != 0 || !is_any(waits, fd_count) ||
-        clock_mono_us() - calls->quiet_us >= QUIET_US_MAX) {
-        calls->is_quiet = false;
-    }
+    return sockets_wait(&calls->sockets, fds, fd_count, timeout_ms);
 }

@@ -1,7 +1,7 @@
 /*
  * call.h - calls to upstreams over HTTP, several at a time
  *
- * The one place that knows libcurl. A call is one POST, on a connection that is
+ * With sockets.h all that knows libcurl. A call is one POST, on a connection that is
  * kept for the next one. libcurl is loaded with the first call: a worker whose
  * only upstream is `local` never needs it.
  *
@@ -16,6 +16,8 @@
 #ifndef WORKER_CALL_H
 #define WORKER_CALL_H
 
+#include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -66,10 +68,12 @@ int calls_start(struct calls *calls, const struct call_order *order,
                 struct call **call, struct err *err)
     __attribute__((warn_unused_result));
 
-/* Does what can be done for all calls without waiting; nothing, if the last wait
- * has shown that there is nothing and none was started since. Has to be called
- * between waits. */
+/* Does what can be done for all calls without waiting. Has to be called between
+ * waits. */
 void calls_perform(struct calls *calls);
+
+/* True if calls_take() has one to give. */
+bool calls_have_ended(const struct calls *calls);
 
 /* Takes out one call that has ended, with its reply (which owns its body then).
  * NULL: none has ended. The returned call only names which one it was. */
@@ -78,9 +82,10 @@ struct call *calls_take(struct calls *calls, struct reply *reply);
 /* Ends a call at once; it is never taken. */
 void calls_abort(struct calls *calls, struct call *call);
 
-/* Waits until something happens to a call, a descriptor is readable, or
- * timeout_ms has passed: 0 only looks. A call that has ended is not waited for. */
-void calls_wait(struct calls *calls, const int *fds, size_t fd_count,
+/* Waits until something happens to a call, what is asked for happens at a
+ * descriptor (as poll() says in them), or timeout_ms has passed: 0 only looks. A
+ * call that has ended is not waited for. False: nothing has happened. */
+bool calls_wait(struct calls *calls, struct pollfd *fds, size_t fd_count,
                 int timeout_ms);
 
 #endif

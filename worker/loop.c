@@ -14,6 +14,7 @@
 
 #define GO_ON       (-1) /* no exit code yet */
 #define AT_RISK_MIN 10   /* for a worker of few slots */
+#define ROUNDS_MAX  2    /* of calls, in one turn */
 
 void
 worker_drain(struct worker *worker, const char *reason, int64_t now_ms)
@@ -81,7 +82,6 @@ collect(struct worker *worker, int64_t now_ms)
     const struct call *call;
     struct reply reply;
 
-    calls_perform(worker->calls);
     while ((call = calls_take(worker->calls, &reply))) {
         if (!tokens_end(worker->tokens, call, &reply, now_ms) &&
             !courier_end(worker->courier, call, &reply)) {
@@ -260,8 +260,6 @@ watch_parent(struct worker *worker, int parent_fd, int64_t now_ms)
     char ignored[64];
     ssize_t bytes;
 
-    if (parent_fd == LOOP_NO_FD)
-        return LOOP_NO_FD;
     do
         bytes = read(parent_fd, ignored, sizeof(ignored));
     while (bytes > 0);
@@ -306,6 +304,25 @@ wait_ms(const struct worker *worker, int64_t now_ms)
     return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
 }
 
+/* Takes what has ended and starts what may start. What ends meanwhile comes into
+ * the same report, once: there may be no end to it. True if the next turn is to
+ * follow at once. */
+static bool
+go_on(struct worker *worker, int64_t now_ms)
+{
+    bool is_busy = false;
+
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        collect(worker, now_ms);
+        end_leases(worker, now_ms);
+        is_busy = start(worker, now_ms);
+        calls_perform(worker->calls);
+        if (is_busy || !calls_have_ended(worker->calls))
+            break;
+    }
+    return is_busy;
+}
+
 /* One turn. True if the next one is to follow at once. */
 static bool
 turn(struct worker *worker, int64_t now_ms)
@@ -314,35 +331,47 @@ turn(struct worker *worker, int64_t now_ms)
 
     (void)inbox_take(worker, now_ms);
     introduce(worker, now_ms);
-    collect(worker, now_ms);
-    end_leases(worker, now_ms);
-    is_busy = start(worker, now_ms);
     calls_perform(worker->calls);
+    is_busy = go_on(worker, now_ms);
     speak(worker, now_ms);
     /* A send may have eaten the edge that says that messages are there. */
     return inbox_take(worker, now_ms) > 0 || is_busy;
 }
 
+enum { FD_LINK, FD_SIGN, FD_SIGNALS, FD_PARENT, FD_COUNT };
+
 int
 loop_run(struct worker *worker, int signal_fd, int parent_fd)
 {
+    struct pollfd fds[FD_COUNT] = {
+        [FD_LINK] = { link_fd(worker->link), POLLIN, 0 },
+        [FD_SIGN] = { link_sign_fd(worker->link), POLLIN, 0 },
+        [FD_SIGNALS] = { signal_fd, POLLIN, 0 },
+        [FD_PARENT] = { parent_fd, POLLIN, 0 },
+    };
+
     worker->heard_ms = clock_now_ms(&worker->clock);
     for (;;) {
         int64_t now_ms = clock_now_ms(&worker->clock);
-        int fds[3] = { link_fd(worker->link), signal_fd, parent_fd };
-        bool is_busy = turn(worker, now_ms);
-        int code = take_signals(worker, signal_fd, now_ms);
+        bool is_busy = turn(worker, now_ms), is_woken;
+        int code = GO_ON;
 
+        if (fds[FD_SIGNALS].revents)
+            code = take_signals(worker, signal_fd, now_ms);
         if (code != GO_ON)
             return code;
-        parent_fd = watch_parent(worker, parent_fd, now_ms);
+        if (fds[FD_PARENT].revents)
+            fds[FD_PARENT].fd = watch_parent(worker, parent_fd, now_ms);
         if (worker->is_broken)
             return leave(worker, "version", LOOP_EXIT_VERSION);
         if (is_drained(worker, now_ms))
             return leave(worker, "drained", 0);
         if (is_orphan(worker, now_ms))
             return leave(worker, "orphaned", LOOP_EXIT_UNREACHABLE);
-        calls_wait(worker->calls, fds, parent_fd == LOOP_NO_FD ? 2 : 3,
-                   is_busy ? 0 : wait_ms(worker, now_ms));
+        is_woken = calls_wait(worker->calls, fds, FD_COUNT,
+                              is_busy ? 0 : wait_ms(worker, now_ms));
+        /* When nothing has woken us, libzmq is asked all the same. */
+        link_polled(worker->link, !is_woken || fds[FD_LINK].revents,
+                    !is_woken || fds[FD_SIGN].revents);
     }
 }
