@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/redact.h"
 #include "base/stopwords.h"
+#include "base/utf8.h"
 
 #define SLOT_COUNT (ESSENCE_CANDIDATES_MAX * 2) /* a power of two */
 
@@ -84,7 +85,7 @@ is_inside_sentence(struct slice gap)
     unsigned lines = 0;
     int32_t c;
 
-    while ((c = text_next(&gap)) != TEXT_END) {
+    while ((c = utf8_next(&gap)) != UTF8_END) {
         lines += c == '\n';
         if (!text_is_blank(c) && (c >= 0x80 || !strchr(",;-/()&'", (char)c)))
             return false;
@@ -98,7 +99,7 @@ has_capital(struct slice token)
 {
     int32_t c;
 
-    while ((c = text_next(&token)) != TEXT_END) {
+    while ((c = utf8_next(&token)) != UTF8_END) {
         if (text_is_upper(c))
             return true;
     }
@@ -109,10 +110,10 @@ has_capital(struct slice token)
 static bool
 is_meaningful(struct slice token)
 {
-    int32_t c = text_first(token);
+    int32_t c = utf8_first(token);
 
     return token.bytes <= ESSENCE_TOKEN_BYTES_MAX &&
-           (text_count(token) > 1 || text_is_digit(c) || text_is_wide(c));
+           (utf8_count(token) > 1 || text_is_digit(c) || text_is_wide(c));
 }
 
 static void
@@ -125,7 +126,7 @@ collect(struct candidates *all, struct text_rules *rules, struct slice text,
     const char *end;
     bool is_first = true;
 
-    text = text_cut(text, ESSENCE_TEXT_BYTES_MAX);
+    text = utf8_cut(text, ESSENCE_TEXT_BYTES_MAX);
     end = text.data;
     languages = stopwords_guess(rules, text);
     text_words_begin(rules, text);
@@ -160,7 +161,7 @@ weigh(const struct candidate *word)
     bool is_remarkable;
     int32_t c;
 
-    while ((c = text_next(&rest)) != TEXT_END) {
+    while ((c = utf8_next(&rest)) != UTF8_END) {
         length += text_is_wide(c) ? LENGTH_WIDE : 1;
         digits += text_is_digit(c);
     }
@@ -244,17 +245,17 @@ void
 essence_error(const char *status, struct slice message, struct buf *out)
 {
     struct buf clean = { 0 }, safe = { 0 };
-    struct slice rest = text_cut(message, ESSENCE_TEXT_BYTES_MAX);
+    struct slice rest = utf8_cut(message, ESSENCE_TEXT_BYTES_MAX);
     int32_t c;
 
-    while ((c = text_next(&rest)) != TEXT_END)
-        text_add(&clean, text_is_blank(c) ? ' ' : c);
+    while ((c = utf8_next(&rest)) != UTF8_END)
+        utf8_add(&clean, text_is_blank(c) ? ' ' : c);
     redact(text_trim(buf_slice(&clean)), &safe);
     buf_reset(&clean);
     buf_addf(&clean, "[%s] ", status);
     buf_add_slice(&clean, buf_slice(&safe));
     buf_add_slice(
-        out, text_trim(text_cut(buf_slice(&clean), ESSENCE_ERROR_BYTES_MAX)));
+        out, text_trim(utf8_cut(buf_slice(&clean), ESSENCE_ERROR_BYTES_MAX)));
     buf_fini(&clean);
     buf_fini(&safe);
 }

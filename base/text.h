@@ -1,11 +1,10 @@
 /*
  * text.h - text by the rules of Unicode
  *
- * Words, sentences, case and code points of UTF-8, for every script: ICU's
+ * Words, sentences, case and classes of code points, for every script: ICU's
  * rules and its dictionaries (Chinese, Japanese, Thai and their like) say where
  * a word ends. Nothing here depends on the locale of the process. Bytes that
- * are no UTF-8 count as U+FFFD, one for each ill-formed sequence; they never
- * stop a walk.
+ * are no UTF-8 count as U+FFFD, as in utf8.h; they never stop a walk.
  *
  * A walk lends slices of the text it walks over, which must stay in place until
  * it ends. A struct text_rules holds one walk over words and one over sentences
@@ -23,9 +22,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define TEXT_BYTES_MAX   ((size_t)1 << 30) /* a walk sees no more of a text */
-#define TEXT_END         (-1)
-#define TEXT_REPLACEMENT 0xFFFD
+#define TEXT_BYTES_MAX ((size_t)1 << 30) /* a walk sees no more of a text */
 
 struct text_rules;
 
@@ -54,28 +51,8 @@ bool text_sentence_next(struct text_rules *rules, struct slice *sentence);
  * most the first TEXT_BYTES_MAX / 8 bytes, valid UTF-8 in any case. */
 void text_fold(struct text_rules *rules, struct slice text, struct buf *out);
 
-/* The number of code points. */
-size_t text_count(struct slice text);
-
-/* True if the bytes are well-formed UTF-8. */
-bool text_is_utf8(struct slice text);
-
-/* The longest beginning of at most `bytes_max` bytes that splits no code
- * point. */
-struct slice text_cut(struct slice text, size_t bytes_max);
-
 /* The text without the blanks and control characters around it. */
 struct slice text_trim(struct slice text);
-
-/* Takes the first code point off the rest. TEXT_END if nothing is left. */
-int32_t text_next(struct slice *rest);
-
-/* The first and the last code point; TEXT_END if the text is empty. */
-int32_t text_first(struct slice text);
-int32_t text_last(struct slice text);
-
-/* Adds a code point as UTF-8. */
-void text_add(struct buf *buf, int32_t c);
 
 /* Classes of code points. A letter is anything alphabetic, an ideograph too; a
  * blank is white space or a control character; a symbol is a picture such as an

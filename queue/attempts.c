@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/utf8.h"
 #include "queue/core.h"
 
 static struct slice
 cut(const char *text)
 {
-    return text_cut(slice_of(text), ATTEMPT_TEXT_BYTES_MAX);
+    return utf8_cut(slice_of(text), ATTEMPT_TEXT_BYTES_MAX);
 }
 
 void

@@ -7,7 +7,7 @@
 #include <uuid/uuid.h>
 
 #include "base/log.h"
-#include "base/text.h"
+#include "base/utf8.h"
 #include "queue/core.h"
 
 #define JITTER_PERCENT 10 /* of a wait, at most, on top */
@@ -342,7 +342,7 @@ note(struct delivery *delivery, uint32_t http_status, const char *code,
      const char *message)
 {
     struct slice kept =
-        text_cut(slice_of(message), sizeof(delivery->message) - 1);
+        utf8_cut(slice_of(message), sizeof(delivery->message) - 1);
 
     delivery->http_status = http_status;
     (void)snprintf(delivery->code, sizeof(delivery->code), "%s", code);

@@ -7,14 +7,14 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/text.h"
+#include "base/utf8.h"
 
 #define EXACT_TIMES 2 /* replies leave less than so many rounds: mind it */
 
 void
 upstreams_set_text(char *out, size_t size, const char *text)
 {
-    struct slice cut = text_cut(slice_of(text), size - 1);
+    struct slice cut = utf8_cut(slice_of(text), size - 1);
 
     memset(out, 0, size);
     memcpy(out, cut.data, cut.bytes);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/text.h"
+#include "base/utf8.h"
 #include "submit/command.h"
 #include "submit/output.h"
 
@@ -63,7 +63,7 @@ add_row(const cJSON *item, struct buf *out)
              next);
     output_escape_line(slice_of(code), out);
     buf_add_str(out, *code && *message ? ": " : "");
-    output_escape_line(text_cut(slice_of(message), REASON_BYTES), out);
+    output_escape_line(utf8_cut(slice_of(message), REASON_BYTES), out);
     buf_add_char(out, '\n');
 }
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/text.h"
+#include "base/utf8.h"
 #include "submit/output.h"
 
 #define SECOND_MS    INT64_C(1000)
@@ -399,7 +399,7 @@ next_part(struct slice *rest, struct slice *part)
 static void
 add_shortened(struct buf *out, struct slice text)
 {
-    struct slice start = text_cut(text, EXPLANATION_TEXT_MAX / 2);
+    struct slice start = utf8_cut(text, EXPLANATION_TEXT_MAX / 2);
     size_t at = text.bytes - EXPLANATION_TEXT_MAX / 2;
 
     if (text.bytes <= EXPLANATION_TEXT_MAX) {

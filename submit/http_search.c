@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "submit/http_gateway.h"
 #include "submit/http_ui.h"
 
@@ -111,7 +112,7 @@ write_text(struct search *search, size_t text)
     buf_reset(&search->decoded);
     json_decode(&search->doc, text, &search->decoded);
     whole = buf_slice(&search->decoded);
-    shown = text_cut(whole, HTTP_SEARCH_SHOWN_BYTES);
+    shown = utf8_cut(whole, HTTP_SEARCH_SHOWN_BYTES);
     json_write_string(&search->found, shown.data, shown.bytes);
     buf_addf(&search->found, ",\"text_bytes\":%zu", whole.bytes);
 }

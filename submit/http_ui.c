@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/text.h"
+#include "base/utf8.h"
 #include "submit/http_board.h"
 #include "submit/http_gateway.h"
 
@@ -313,7 +313,7 @@ compose_why(const struct asking *asking, const struct wire *wire,
             struct buf *out, struct err *err)
 {
     struct slice rendered = last_part(wire->body);
-    struct slice shown = text_cut(rendered, HTTP_UI_RENDERED_BYTES_MAX);
+    struct slice shown = utf8_cut(rendered, HTTP_UI_RENDERED_BYTES_MAX);
 
     if (compose_head(asking, wire, out, err) < 0)
         return err->code;

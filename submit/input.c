@@ -13,7 +13,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/text.h"
+#include "base/utf8.h"
 
 #define LINE_BITS   40 /* of a place; the file's index stands above them */
 #define LINE_MAX_NO ((UINT64_C(1) << LINE_BITS) - 1)
@@ -229,11 +229,11 @@ make_draft(struct input *input, const char *path, struct input_draft *draft)
         text.data += BOM_BYTES;
         text.bytes -= BOM_BYTES;
     }
-    if (!text_is_utf8(slice_of(path))) {
+    if (!utf8_is_valid(slice_of(path))) {
         refuse(input, 0, "invalid_utf8", "the file's name is not UTF-8", draft);
         return false;
     }
-    if (!text_is_utf8(text)) {
+    if (!utf8_is_valid(text)) {
         refuse(input, 0, "invalid_utf8", "the content is not UTF-8", draft);
         return false;
     }

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/text.h"
+#include "base/utf8.h"
 
 static void
 add_name(struct buf *out, const char *name)
@@ -113,9 +113,9 @@ check_texts(const struct options *options, struct err *err)
         if (specs[i].kind == OPTIONS_LIST)
             items = list->count;
         if (specs[i].kind == OPTIONS_TEXT && *text)
-            is_text = text_is_utf8(slice_of(*text));
+            is_text = utf8_is_valid(slice_of(*text));
         for (size_t j = 0; j < items; j++)
-            is_text = is_text && text_is_utf8(slice_of(list->items[j]));
+            is_text = is_text && utf8_is_valid(slice_of(list->items[j]));
         if (!is_text)
             return err_set(err, E_USAGE, "--%s: not UTF-8", specs[i].name);
     }

@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "base/stopwords.h"
+#include "base/utf8.h"
 #include "worker/document.h"
 
 #define WORDS_MAX 65536 /* different ones; further ones are passed over */
@@ -32,7 +33,7 @@ stem(struct slice word)
     struct slice rest = word;
 
     for (int i = 0; i < STEM_CHARS && rest.bytes > 0; i++)
-        (void)text_next(&rest);
+        (void)utf8_next(&rest);
     return (struct slice){ word.data, word.bytes - rest.bytes };
 }
 
@@ -65,7 +66,7 @@ add(struct words *words, struct text_rules *rules, struct slice text,
     while (text_word_next(rules, &word)) {
         text_fold(rules, word, &folded);
         word = buf_slice(&folded);
-        if (text_count(word) < 2 && !text_is_wide(text_first(word)))
+        if (utf8_count(word) < 2 && !text_is_wide(utf8_first(word)))
             continue;
         if (stopwords_has(languages, word))
             continue;

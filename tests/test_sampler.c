@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "tests/summary_score.h"
 
 #define LICENCES "/usr/share/common-licenses/*"
@@ -34,7 +35,7 @@ sample(struct text_rules *rules, struct slice text, const char *instruction,
     buf_reserve(out, 0);
     cr_assert_eq(sampler_run(rules, text, slice_of(instruction), out, NULL), 0);
     cr_assert_gt(out->bytes, 0);
-    cr_assert(text_is_utf8(buf_slice(out)));
+    cr_assert(utf8_is_valid(buf_slice(out)));
 }
 
 static size_t
@@ -82,7 +83,7 @@ fold_blanks(struct slice text, struct buf *out)
     int32_t c;
 
     buf_reset(out);
-    while ((c = text_next(&text)) != TEXT_END) {
+    while ((c = utf8_next(&text)) != UTF8_END) {
         if (text_is_blank(c)) {
             has_blank = true;
             continue;
@@ -90,7 +91,7 @@ fold_blanks(struct slice text, struct buf *out)
         if (has_blank && out->bytes)
             buf_add_char(out, ' ');
         has_blank = false;
-        text_add(out, c);
+        utf8_add(out, c);
     }
 }
 
@@ -149,10 +150,10 @@ Test(sampler, obeys_every_limit)
         got = buf_slice(&out);
         cr_expect(count_sentences(rules, got) <= cases[i].sentences &&
                       count_words(rules, got) <= cases[i].words &&
-                      text_count(got) <= cases[i].characters,
+                      utf8_count(got) <= cases[i].characters,
                   "%s: got %zu sentences, %zu words, %zu characters: %s",
                   cases[i].instruction, count_sentences(rules, got),
-                  count_words(rules, got), text_count(got), out.data);
+                  count_words(rules, got), utf8_count(got), out.data);
     }
     buf_fini(&out);
     text_rules_free(rules);

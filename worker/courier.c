@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/redact.h"
-#include "base/text.h"
+#include "base/utf8.h"
 #include "worker/outcome.h"
 #include "worker/signature.h"
 
@@ -92,7 +92,7 @@ finish(struct parcel *parcel, enum parcel_end end, const char *code,
         if (clean.data[i] == '"') /* it is quoted in the log */
             clean.data[i] = '\'';
     }
-    kept = text_cut(buf_slice(&clean), COURIER_MESSAGE_BYTES_MAX);
+    kept = utf8_cut(buf_slice(&clean), COURIER_MESSAGE_BYTES_MAX);
     if (kept.bytes)
         memcpy(parcel->message, kept.data, kept.bytes);
     parcel->message[kept.bytes] = '\0';

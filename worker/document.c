@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/stopwords.h"
+#include "base/utf8.h"
 
 #define SENTENCE_WORDS_MIN 3 /* fewer is a heading or an exclamation */
 #define HEADING_WORDS_MAX  12
@@ -58,7 +59,7 @@ says_something(struct slice line)
 {
     int32_t c;
 
-    while ((c = text_next(&line)) != TEXT_END) {
+    while ((c = utf8_next(&line)) != UTF8_END) {
         if (text_is_letter(c) || text_is_digit(c) || text_is_symbol(c))
             return true;
     }
@@ -70,7 +71,7 @@ has_letter(struct slice text)
 {
     int32_t c;
 
-    while ((c = text_next(&text)) != TEXT_END) {
+    while ((c = utf8_next(&text)) != UTF8_END) {
         if (text_is_letter(c))
             return true;
     }
@@ -90,14 +91,14 @@ static size_t
 bullet_bytes(struct slice line)
 {
     struct slice rest = line;
-    int32_t c = text_next(&rest);
+    int32_t c = utf8_next(&rest);
 
-    while (c == '#' && text_first(rest) == '#')
-        text_next(&rest);
-    if ((c != '#' && !is_bullet(c)) || !text_is_blank(text_first(rest)))
+    while (c == '#' && utf8_first(rest) == '#')
+        utf8_next(&rest);
+    if ((c != '#' && !is_bullet(c)) || !text_is_blank(utf8_first(rest)))
         return 0;
-    while (rest.bytes && text_is_blank(text_first(rest)))
-        text_next(&rest);
+    while (rest.bytes && text_is_blank(utf8_first(rest)))
+        utf8_next(&rest);
     return line.bytes - rest.bytes;
 }
 
@@ -145,9 +146,9 @@ is_title(struct text_rules *rules, struct slice text)
 
     text_words_begin(rules, text);
     while (text_word_next(rules, &word)) {
-        is_capital = text_is_upper(text_first(word));
+        is_capital = text_is_upper(utf8_first(word));
         capitals += is_capital;
-        if (!is_capital && !text_is_digit(text_first(word)) &&
+        if (!is_capital && !text_is_digit(utf8_first(word)) &&
             !stopwords_has(STOPWORDS_ALL, word)) {
             return false;
         }
@@ -169,7 +170,7 @@ is_abbreviated(struct slice text)
         "z.B", "d.h", "bzw", "ca",  "Nr",   "Sr",  "Sra", "Mlle",
     };
     struct slice word = { text.data + text.bytes, 0 };
-    int32_t before = TEXT_END;
+    int32_t before = UTF8_END;
 
     if (text.bytes < 2 || word.data[-1] != '.')
         return false;
@@ -184,14 +185,14 @@ is_abbreviated(struct slice text)
         if (slice_is(word, known[i]))
             return true;
     }
-    if (text_count(word) != 1 || !text_is_upper(text_first(word)))
+    if (utf8_count(word) != 1 || !text_is_upper(utf8_first(word)))
         return false;
     /* The word before an initial is a name: `vitamin C.` ends a sentence. */
     text.bytes = (size_t)(word.data - text.data);
     text = text_trim(text);
     for (size_t at = text.bytes; at > 0 && text.data[at - 1] != ' '; at--)
-        before = text_first(drop(text, at - 1));
-    return before == TEXT_END || text_is_upper(before);
+        before = utf8_first(drop(text, at - 1));
+    return before == UTF8_END || text_is_upper(before);
 }
 
 /* A title may be a line of its own, or what follows an item's number. */
@@ -211,7 +212,7 @@ static bool
 is_sentence(const struct parser *parser, struct slice text, size_t words)
 {
     return words >= SENTENCE_WORDS_MIN && has_letter(text) &&
-           (text_is_closed(text) || text_is_unspaced(text_last(text))) &&
+           (text_is_closed(text) || text_is_unspaced(utf8_last(text))) &&
            !is_heading(parser, text);
 }
 
@@ -281,12 +282,12 @@ add_line(struct parser *parser, struct slice line)
 {
     struct buf *text = &parser->document->text;
     bool has_blank = parser->rows > 0;
-    bool is_join = has_blank && text_is_wide(text_last(buf_slice(text))) &&
-                   text_is_wide(text_first(line));
+    bool is_join = has_blank && text_is_wide(utf8_last(buf_slice(text))) &&
+                   text_is_wide(utf8_first(line));
     int32_t c;
 
     parser->rows++;
-    while ((c = text_next(&line)) != TEXT_END) {
+    while ((c = utf8_next(&line)) != UTF8_END) {
         if (text_is_blank(c)) {
             has_blank = true;
             continue;
@@ -295,7 +296,7 @@ add_line(struct parser *parser, struct slice line)
             buf_add_char(text, ' ');
         is_join = false;
         has_blank = false;
-        text_add(text, c);
+        utf8_add(text, c);
     }
 }
 
@@ -310,7 +311,7 @@ begins_item(const struct parser *parser, struct slice line)
     if (enumerator_bytes(line) == 0)
         return false;
     return parser->is_list || text_is_closed(block) ||
-           text_last(block) == ':' || text_last(block) == ';';
+           utf8_last(block) == ':' || utf8_last(block) == ';';
 }
 
 static void
@@ -355,7 +356,7 @@ document_init(struct document *document, struct text_rules *rules,
 
     *document = (struct document){ 0 };
     parser.lines = mem_zalloc(DOCUMENT_LINES_MAX, sizeof(parser.lines[0]));
-    text = text_cut(text, DOCUMENT_BYTES_MAX);
+    text = utf8_cut(text, DOCUMENT_BYTES_MAX);
     while (text.bytes && document->count < DOCUMENT_SENTENCES_MAX)
         parse_line(&parser, take_line(&text));
     end_block(&parser);
@@ -401,7 +402,7 @@ document_measure(struct text_rules *rules, struct slice text,
     while (text_word_next(rules, &word))
         words++;
     sentence->characters = 0;
-    while ((c = text_next(&text)) != TEXT_END) {
+    while ((c = utf8_next(&text)) != UTF8_END) {
         chunks += !is_chunk && !text_is_blank(c);
         is_chunk = !text_is_blank(c);
         sentence->characters++;

@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/redact.h"
+#include "base/utf8.h"
 #include "queue/wire.h"
 #include "worker/local.h"
 #include "worker/outcome.h"
@@ -46,7 +47,7 @@ redact_message(const struct worker *worker, struct outcome *outcome)
     keys_hide(worker->keys, &known);
     tokens_hide(worker->tokens, &known);
     redact(buf_slice(&known), &clean);
-    kept = text_cut(buf_slice(&clean), OUTCOME_MESSAGE_BYTES_MAX);
+    kept = utf8_cut(buf_slice(&clean), OUTCOME_MESSAGE_BYTES_MAX);
     if (kept.bytes > 0)
         memcpy(outcome->message, kept.data, kept.bytes);
     outcome->message[kept.bytes] = '\0';

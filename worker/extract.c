@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/extract.h"
+#include "base/utf8.h"
 
 #include <assert.h>
 #include <string.h>
 #include <strings.h>
-
-#include "base/text.h"
 
 #define PATHS_MAX       3
 #define PARTS_DEPTH_MAX 2 /* Responses: messages, and the parts of each */
@@ -268,7 +267,7 @@ copy_string(const struct extract *out, size_t from, const char *path,
         json_decode(&out->doc, at, &decoded);
         inner = buf_slice(&decoded);
     }
-    kept = text_cut(inner, bytes_max);
+    kept = utf8_cut(inner, bytes_max);
     if (kept.bytes)
         memcpy(text, kept.data, kept.bytes);
     text[kept.bytes] = '\0';

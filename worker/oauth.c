@@ -8,7 +8,7 @@
 
 #include "base/base64.h"
 #include "base/json.h"
-#include "base/text.h"
+#include "base/utf8.h"
 #include "worker/hint.h"
 
 #define WORD_BYTES_MAX   64  /* of an error's name, or a token's type */
@@ -96,7 +96,7 @@ copy_member(const struct json_doc *doc, const char *name, char *text,
     if (at == JSON_NONE)
         return;
     json_decode(doc, at, &value);
-    kept = text_cut(buf_slice(&value), bytes_max);
+    kept = utf8_cut(buf_slice(&value), bytes_max);
     if (kept.bytes > 0)
         memcpy(text, kept.data, kept.bytes);
     text[kept.bytes] = '\0';

@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "base/err.h"
-#include "base/text.h"
+#include "base/utf8.h"
 
 #define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
 #define DAY_MS     INT64_C(86400000)
@@ -139,7 +139,7 @@ const char *outcome_class_name(enum outcome_class class)
 static void
 copy(char *target, const char *source, size_t bytes_max)
 {
-    struct slice kept = text_cut(slice_of(source), bytes_max);
+    struct slice kept = utf8_cut(slice_of(source), bytes_max);
 
     if (kept.bytes)
         memcpy(target, kept.data, kept.bytes);

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/stopwords.h"
+#include "base/utf8.h"
 #include "worker/limits.h"
 #include "worker/terms.h"
 
@@ -184,7 +185,7 @@ is_noise(const struct sentence *sentence, struct slice text)
     size_t signs = 0;
     int32_t c;
 
-    while ((c = text_next(&text)) != TEXT_END)
+    while ((c = utf8_next(&text)) != UTF8_END)
         signs += c > ' ' && c < 0x7F && !text_is_letter(c) && !text_is_digit(c);
     return signs * 8 > sentence->characters;
 }
@@ -195,7 +196,7 @@ quality(const struct sentence *sentence, struct slice text)
 {
     double left = 1;
 
-    if (text_is_lower(text_first(text)))
+    if (text_is_lower(utf8_first(text)))
         left *= SCORE_FRAGMENT; /* the rest of something */
     if (is_noise(sentence, text))
         left *= SCORE_NOISE;
@@ -331,7 +332,7 @@ write_chosen(const struct sample *sample, struct buf *out)
 
         if (!sample->is_chosen[i])
             continue;
-        if (before.bytes && !text_is_wide(text_last(before)))
+        if (before.bytes && !text_is_wide(utf8_last(before)))
             buf_add_char(out, ' ');
         buf_add_slice(out, text);
         before = text;
@@ -355,7 +356,7 @@ cut_at_word(struct sample *sample, struct slice text, size_t words_max,
         /* Single spaces are all that is left of white space. */
         for (size_t i = 0; i < bytes; i++)
             chunks += at[i] == ' ';
-        characters += text_count((struct slice){ at, bytes });
+        characters += utf8_count((struct slice){ at, bytes });
         if (++words > words_max || chunks > words_max ||
             characters > characters_max) {
             break;
@@ -392,7 +393,7 @@ write_cut(struct sample *sample, size_t index, struct buf *out)
     }
     /* Not even one word: as many of its characters as there may be. */
     for (size_t i = 0; kept.bytes == 0 && i < characters_max && text.bytes; i++)
-        text_add(out, text_next(&text));
+        utf8_add(out, utf8_next(&text));
 }
 
 /* The sentence to cut when none is short enough. */

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/stopwords.h"
+#include "base/utf8.h"
 
 #define STEM_LETTERS   6 /* of a word; what is behind is an ending */
 #define PLURAL_LETTERS 4 /* from here on a final s is one, too */
@@ -141,8 +142,8 @@ hash_stem(struct slice word)
     int32_t c;
 
     for (int i = 0; i < STEM_LETTERS; i++) {
-        c = text_next(&word);
-        if (c == TEXT_END ||
+        c = utf8_next(&word);
+        if (c == UTF8_END ||
             (c == 's' && word.bytes == 0 && i >= PLURAL_LETTERS - 1)) {
             break;
         }
@@ -169,16 +170,16 @@ static void
 each_pair(struct terms *terms, struct slice text, term_action *act)
 {
     struct slice rest;
-    int32_t c, before = TEXT_END;
+    int32_t c, before = UTF8_END;
 
     text_fold(terms->rules, text, &terms->folded);
     rest = buf_slice(&terms->folded);
-    while ((c = text_next(&rest)) != TEXT_END) {
+    while ((c = utf8_next(&rest)) != UTF8_END) {
         bool is_part = text_is_letter(c) || text_is_digit(c);
 
-        if (is_part && before != TEXT_END)
+        if (is_part && before != UTF8_END)
             act(terms, hash_add(hash_add(1, (uint64_t)before), (uint64_t)c));
-        before = is_part ? c : TEXT_END;
+        before = is_part ? c : UTF8_END;
     }
 }
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/token.h"
+#include "base/utf8.h"
 
 #include <assert.h>
 #include <string.h>
-
-#include "base/text.h"
 
 static int64_t
 least(int64_t a, int64_t b)
@@ -100,7 +99,7 @@ void
 token_failed(struct token *token, const char *reason, int64_t wait_ms,
              int64_t now_ms)
 {
-    struct slice kept = text_cut(slice_of(reason), TOKEN_REASON_BYTES_MAX);
+    struct slice kept = utf8_cut(slice_of(reason), TOKEN_REASON_BYTES_MAX);
     int64_t own_ms = TOKEN_BACKOFF_MS;
 
     assert(token->is_fetching);

@@ -50,10 +50,12 @@ test_files() {
     check "no program needs what its layer does not know" "$(
         for program in sheafd sheaf-worker sheaf sheaf-http; do
             needs "$root/usr/bin/$program" |
-                grep -oE 'liblmdb|libcurl|libmicrohttpd|libcriterion' |
-                sed "s/^/$program /"
+                grep -oE 'liblmdb|libcurl|libmicrohttpd|libcriterion|libicuuc' |
+                sort | sed "s/^/$program /"
         done | tr '\n' ' ')" \
-        "sheafd liblmdb sheaf-worker libcurl sheaf-http libmicrohttpd "
+        "sheafd libicuuc sheafd liblmdb $(
+        )sheaf-worker libcurl sheaf-worker libicuuc $(
+        )sheaf-http libicuuc sheaf-http libmicrohttpd "
     for program in sheafd sheaf-worker sheaf sheaf-http; do
         check "$program is hardened" "$({
             readelf -d "$root/usr/bin/$program"

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "base/utf8.h"
 #include "queue/wire.h"
 #include "worker/result.h"
 
@@ -35,11 +35,11 @@ check_text(const struct extract *extract, struct slice body)
         assert(span.data[-1] == '"');
         assert(span.data[span.bytes] == '"');
         assert(json_decode_inner(span, &text) == 0);
-        assert(text_is_utf8(buf_slice(&text)));
+        assert(utf8_is_valid(buf_slice(&text)));
     }
     assert(extract->has_text ==
            (extract->text_bytes > 0 || extract->text.bytes > 0));
-    assert(text_is_utf8(buf_slice(&extract->text)));
+    assert(utf8_is_valid(buf_slice(&extract->text)));
     buf_fini(&text);
 }
 
@@ -51,8 +51,8 @@ check_outcome(const struct outcome *outcome)
     assert(outcome->wait_ms <= DELAY_MAX_MS);
     assert(outcome->class != OUTCOME_THROTTLED || outcome->wait_ms > 0);
     assert(strlen(outcome->message) <= OUTCOME_MESSAGE_BYTES_MAX);
-    assert(text_is_utf8(slice_of(outcome->message)));
-    assert(text_is_utf8(slice_of(outcome->code)));
+    assert(utf8_is_valid(slice_of(outcome->message)));
+    assert(utf8_is_valid(slice_of(outcome->code)));
 }
 
 static void
