@@ -259,3 +259,41 @@ Test(wedge, not_followed_by_rows_leaves_nothing)
     cr_expect_leq(pages(&play), pages_before + 2);
     play_end(&play);
 }
+
+/* Puts a store that is soon full in the place of the roomy one. */
+static void
+make_small(struct play *play)
+{
+    static const unsigned char id[STORE_UUID_BYTES] = "a store of tests";
+    struct err err = { 0 };
+
+    store_close(play->store);
+    play->store = store_open(play->scratch.path, 1u << 20, id, &err);
+    cr_assert_not_null(play->store, "%s", err.msg);
+}
+
+Test(wedge, that_finds_no_room_changes_nothing)
+{
+    unsigned char before[DIGEST_BYTES], after[DIGEST_BYTES];
+    struct growth growth = { .table = TABLE_DRAFT };
+    struct play *play = &growth.play;
+    struct err err = { 0 };
+
+    play_start(play, PLAY_LMDB);
+    make_small(play);
+    play_digest(play, before);
+    play_begin(play);
+    for (uint64_t batch = 1; play->store->rc == 0; batch++) {
+        cr_assert_lt(batch, 10000);
+        wedge_drive(play->store, batch);
+        for (uint32_t i = 0; i < CHUNK; i++)
+            put_row(&growth, batch, i);
+        wedge_pull(play->store, batch);
+    }
+    cr_expect_eq(store_commit(play->store, &err), E_FULL, "%s", err.msg);
+    play_digest(play, after);
+    cr_expect_eq(memcmp(before, after, DIGEST_BYTES), 0);
+    play->is_crowded = true;
+    add_chunk(play, open_batch(play, 0), 0, CHUNK);
+    play_end(play);
+}
