@@ -107,10 +107,6 @@ struct engine_ops {
     int (*put)(struct engine *engine, enum table table, struct slice key,
                struct slice value);
 
-    /* Adds a row, unless there is one with that key, which stays: 1. */
-    int (*add)(struct engine *engine, enum table table, struct slice key,
-               struct slice value);
-
     /* Adds a row behind all others of its table, on pages that are full; one
      * that does not belong there is put where it does. */
     int (*append)(struct engine *engine, enum table table, struct slice key,

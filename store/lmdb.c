@@ -240,7 +240,7 @@ note_row(struct lmdb *lmdb, struct slice value)
     lmdb->pages_new += most;
 }
 
-/* For the three that follow. Returns LMDB's own code. */
+/* For the two that follow. Returns LMDB's own code. */
 static int
 put_row(struct lmdb *lmdb, enum table table, struct slice key,
         struct slice value, unsigned flags)
@@ -260,16 +260,6 @@ lmdb_put(struct engine *engine, enum table table, struct slice key,
     struct lmdb *lmdb = lmdb_of(engine);
 
     return op_code(lmdb, put_row(lmdb, table, key, value, 0));
-}
-
-static int
-lmdb_add(struct engine *engine, enum table table, struct slice key,
-         struct slice value)
-{
-    struct lmdb *lmdb = lmdb_of(engine);
-    int rc = put_row(lmdb, table, key, value, MDB_NOOVERWRITE);
-
-    return rc == MDB_KEYEXIST ? 1 : op_code(lmdb, rc);
 }
 
 static int
@@ -576,7 +566,6 @@ engine_open_lmdb(const char *dir, bool is_new, uint64_t map_bytes,
         .abort = lmdb_abort,
         .get = lmdb_get,
         .put = lmdb_put,
-        .add = lmdb_add,
         .append = lmdb_append,
         .del = lmdb_del,
         .seek = lmdb_seek,

@@ -253,15 +253,6 @@ memory_put(struct engine *engine, enum table table, struct slice key,
 }
 
 static int
-memory_add(struct engine *engine, enum table table, struct slice key,
-           struct slice value)
-{
-    return find(memory_of(engine), table, key)
-               ? 1
-               : memory_put(engine, table, key, value);
-}
-
-static int
 memory_del(struct engine *engine, enum table table, struct slice key)
 {
     struct memory *memory = memory_of(engine);
@@ -386,7 +377,6 @@ engine_open_memory(uint64_t max_bytes)
         .abort = memory_abort,
         .get = memory_get,
         .put = memory_put,
-        .add = memory_add,
         .append = memory_put,
         .del = memory_del,
         .seek = memory_seek,

@@ -176,8 +176,8 @@ table_fields(struct store *store)
     return &store->fields;
 }
 
-/* All ways of writing a row. 1: it was there. */
-static int
+/* Both ways of writing a row. */
+static void
 write_row(struct store *store, enum table table, struct key key,
           int (*write)(struct engine *engine, enum table table,
                        struct slice key, struct slice value))
@@ -186,32 +186,25 @@ write_row(struct store *store, enum table table, struct key key,
 
     assert(store->is_open);
     if (store->rc != 0)
-        return 0;
+        return;
     store->is_dirty = true;
     record_seal(&store->fields, table, key_slice(&key));
     rc =
         write(store->engine, table, key_slice(&key), buf_slice(&store->fields));
     if (rc < 0)
         store_fail(store, rc, table, "write to");
-    return rc == 1;
 }
 
 void
 table_put(struct store *store, enum table table, struct key key)
 {
-    (void)write_row(store, table, key, store->engine->ops->put);
-}
-
-bool
-table_add(struct store *store, enum table table, struct key key)
-{
-    return write_row(store, table, key, store->engine->ops->add) == 0;
+    write_row(store, table, key, store->engine->ops->put);
 }
 
 void
 table_append(struct store *store, enum table table, struct key key)
 {
-    (void)write_row(store, table, key, store->engine->ops->append);
+    write_row(store, table, key, store->engine->ops->append);
 }
 
 void

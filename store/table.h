@@ -103,9 +103,6 @@ struct buf *table_fields(struct store *store);
 /* Seals what is in table_fields() and writes it as a row. */
 void table_put(struct store *store, enum table table, struct key key);
 
-/* The same unless there is a row with that key, which stays: false then. */
-bool table_add(struct store *store, enum table table, struct key key);
-
 /* The same for a row behind all others, of which a page then takes as many as
  * fit: otherwise one in two of a kilobyte leaves half of its page free. */
 void table_append(struct store *store, enum table table, struct key key);

@@ -208,31 +208,6 @@ CLAIM(append_puts_each_row_where_it_belongs)
     fixture->ops->abort(fixture->engine);
 }
 
-CLAIM(add_leaves_a_row_that_is_there)
-{
-    const struct engine_ops *ops = fixture->ops;
-
-    fixture_begin(fixture);
-    cr_expect_eq(
-        ops->add(fixture->engine, TABLE_DRAFT, slice_of("b"), slice_of("one")),
-        0);
-    cr_expect_eq(
-        ops->add(fixture->engine, TABLE_DRAFT, slice_of("b"), slice_of("two")),
-        1);
-    cr_expect_eq(ops->add(fixture->engine, TABLE_DRAFT, slice_of("a"),
-                          slice_of("three")),
-                 0);
-    expect_get(fixture, "b", "one");
-    expect_get(fixture, "a", "three");
-    fixture_commit(fixture);
-    fixture_begin(fixture);
-    cr_expect_eq(
-        ops->add(fixture->engine, TABLE_DRAFT, slice_of("a"), slice_of("four")),
-        1);
-    expect_get(fixture, "a", "three");
-    fixture->ops->abort(fixture->engine);
-}
-
 CLAIM(appended_rows_fill_their_pages)
 {
     enum { ROWS = 400 };
