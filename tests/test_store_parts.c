@@ -189,6 +189,50 @@ CLAIM(removal_takes_the_parts_of_one_batch_slice_by_slice)
     expect_chunks(play, ids[1], CHUNKS);
 }
 
+/* Writes a chunk that is one part, of its own number, as formats 1 and 2 have it. */
+static void
+forget_parts(struct play *play, uint64_t batch, uint32_t n)
+{
+    struct key key = key_draft(batch, n);
+    struct record record;
+    struct buf fields = { 0 };
+
+    play_begin(play);
+    cr_assert_eq(table_get(play->store, TABLE_CHUNK, key, &record), 0);
+    record_bytes(&fields, record.at, record.left - sizeof(uint64_t));
+    buf_add_slice(table_fields(play->store), buf_slice(&fields));
+    table_put(play->store, TABLE_CHUNK, key);
+    play_commit(play);
+    buf_fini(&fields);
+}
+
+CLAIM(chunk_that_names_no_part_is_the_one_of_its_number)
+{
+    uint64_t batch = play_open(play, "k");
+    struct chunk chunk;
+    struct slice line;
+
+    add_one(play, batch, "a");
+    add_one(play, batch, "b");
+    play_make_older(play, batch);
+    forget_parts(play, batch, 1);
+    forget_parts(play, batch, 2);
+    add_one(play, batch, "c");
+    play_begin(play);
+    for (uint32_t n = 1; n <= 3; n++) {
+        cr_assert_eq(store_chunk_get(play->store, batch, n, &chunk), 0);
+        cr_expect_eq(chunk.part_first, n < 3 ? PART_OF_BATCH | n : 3);
+        cr_expect_eq(chunk.part_count, 1);
+        cr_assert_eq(store_chunk_line(play->store, batch, &chunk, 1, &line), 0);
+        cr_expect_eq(line.data[strlen("{\"id\":\"")], "abc"[n - 1]);
+    }
+    store_abort(play->store);
+    play_check(play);
+    play_abort(play, batch, true);
+    play_due(play, 10);
+    cr_expect_eq(rows_of(play, TABLE_BODY) + rows_of(play, TABLE_PART), 0);
+}
+
 /* Where its chunks do not say which parts it has, these do. */
 CLAIM(removal_finds_the_parts_of_a_damaged_chunk)
 {
