@@ -6,6 +6,7 @@
 #include "store/verify.h"
 #include "tests/broker_fixture.h"
 #include "tests/broker_hand.h"
+#include "tests/rot.h"
 
 TestSuite(broker_purge, .timeout = 60);
 
@@ -76,6 +77,45 @@ Test(broker_purge, removes_a_batch_and_all_that_is_its, .init = set_up,
     cr_assert_eq(usage().results, 0);
     cr_assert_eq(usage().requests, 2, "answers stay for the cache");
     cr_assert_str_eq(at_str(ask("purge", uuid), "code"), "not_found");
+}
+
+/* Puts parts of nobody before all others; takes them away. */
+static void
+put_parts(size_t count)
+{
+    struct chunk chunk = { .n = 1 };
+
+    cr_assert_eq(store_begin(bench.store, bench.now_ms, NULL), 0);
+    for (size_t i = 0; i < count; i++)
+        store_body_put(bench.store, UINT64_MAX, &chunk, slice_of("x"), NULL, 0);
+    cr_assert_eq(store_commit(bench.store, NULL), 0);
+}
+
+static void
+take_parts(size_t count)
+{
+    struct engine *engine = bench.store->engine;
+
+    cr_assert_eq(store_begin(bench.store, bench.now_ms, NULL), 0);
+    cr_expect_eq(engine->ops->rows(engine, TABLE_PART), count);
+    for (uint64_t part = 1; part <= count; part++)
+        table_del(bench.store, TABLE_PART, key_id(part));
+    cr_assert_eq(store_commit(bench.store, NULL), 0);
+}
+
+/* It does not tell which they are: more are looked through than fit in a slice. */
+Test(broker_purge, finds_the_parts_of_a_damaged_chunk, .init = set_up,
+     .fini = tear_down)
+{
+    enum { PARTS = 2 * STORE_SLICE_MAX + 1 };
+
+    put_parts(PARTS);
+    submit("k", TWO, uuid);
+    cr_assert(rot_row(bench.store, TABLE_CHUNK, 0, ROT_FLIP, 100));
+    cr_assert_str_eq(at_str(ask("purge", uuid), "verb"), "purged");
+    bench_advance(&bench, 1000);
+    cr_expect_eq(usage().batches, 0);
+    take_parts(PARTS);
 }
 
 Test(broker_purge, refuses_a_live_batch, .init = set_up, .fini = tear_down)
