@@ -118,6 +118,10 @@ struct slice json_raw(const struct json_doc *doc, size_t at);
  * types have none: data is NULL. */
 struct slice json_inner(const struct json_doc *doc, size_t at);
 
+/* A bit for a name: where two have different ones, they are not the same. So a
+ * set of them tells of most names that they are not in it. */
+uint64_t json_name_bit(struct slice name);
+
 /* True if the string at `at`, decoded, is `str`. False for other types. */
 bool json_is(const struct json_doc *doc, size_t at, const char *str);
 

@@ -232,6 +232,18 @@ json_inner(const struct json_doc *doc, size_t at)
     return (struct slice){ raw.data + 1, raw.bytes - 2 };
 }
 
+uint64_t
+json_name_bit(struct slice name)
+{
+    size_t mix = name.bytes;
+
+    if (name.bytes > 0) {
+        mix += 5 * (size_t)(unsigned char)name.data[0];
+        mix += 11 * (size_t)(unsigned char)name.data[name.bytes - 1];
+    }
+    return UINT64_C(1) << mix % 64;
+}
+
 bool
 json_is(const struct json_doc *doc, size_t at, const char *str)
 {

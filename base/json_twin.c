@@ -29,20 +29,25 @@ compare_names(const void *a, const void *b)
     return order;
 }
 
-/* For few names without escapes: each with each. Returns the first key that
- * was there before, or JSON_NONE. */
+/* For few names without escapes: each with each, unless it can be none of them.
+ * Returns the first key that was there before, or JSON_NONE. */
 static size_t
 find_pair(const struct json_doc *doc, size_t object)
 {
     struct slice names[PAIRS_MAX];
+    uint64_t bits = 0;
     size_t count = 0;
 
     for (size_t i = object + 1; i < doc->count; i = doc->tokens[i].next) {
+        uint64_t bit;
+
         names[count] = json_inner(doc, i);
-        for (size_t j = 0; j < count; j++) {
+        bit = json_name_bit(names[count]);
+        for (size_t j = 0; (bits & bit) && j < count; j++) {
             if (slice_equal(names[j], names[count]))
                 return i;
         }
+        bits |= bit;
         count++;
     }
     return JSON_NONE;

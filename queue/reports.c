@@ -95,42 +95,27 @@ read_limits(struct call *call, struct report *report)
     return 0;
 }
 
+/* How the call ended, and what that asks for. */
 static int
-read_report(struct call *call, struct report *report)
+read_end(const struct wire *wire, struct report *report, struct err *err)
 {
-    struct wire *wire = call->wire;
-    struct err *err = call->err;
     const char *class_name;
-    int64_t status, sent;
+    int64_t status;
     int class;
 
-    if (wire_str(wire, "class", CODE_BYTES_MAX, NULL, &class_name, err) < 0 ||
+    if (wire_str(wire, "upstream", REQUEST_UPSTREAM_BYTES - 1, "",
+                 &report->upstream, err) < 0 ||
+        wire_str(wire, "class", CODE_BYTES_MAX, NULL, &class_name, err) < 0 ||
         wire_int(wire, "http_status", wire_range_or(0, HTTP_STATUS_MAX, 0),
                  &status, err) < 0 ||
         wire_str(wire, "code", ERROR_CODE_BYTES_MAX, "", &report->code, err) <
             0 ||
         wire_str(wire, "message", MESSAGE_BYTES_MAX, "", &report->message,
                  err) < 0 ||
-        wire_str(wire, "model", MESSAGE_BYTES_MAX, "", &report->model, err) <
-            0 ||
-        wire_str(wire, "shape", CODE_BYTES_MAX, "", &report->shape, err) < 0 ||
-        wire_str(wire, "finish", MESSAGE_BYTES_MAX, "", &report->finish, err) <
-            0 ||
         wire_int(wire, "wait_ms", wire_range_or(0, WIRE_INT_MAX, 0),
                  &report->end.wait_ms, err) < 0 ||
         wire_str(wire, "wait_from", WAIT_FROM_BYTES_MAX, "", &report->wait_from,
-                 err) < 0 ||
-        wire_int(wire, "prompt_tokens", wire_range_or(-1, WIRE_INT_MAX, -1),
-                 &report->prompt_tokens, err) < 0 ||
-        wire_int(wire, "completion_tokens", wire_range_or(-1, WIRE_INT_MAX, -1),
-                 &report->completion_tokens, err) < 0 ||
-        wire_int(wire, "total_tokens", wire_range_or(-1, WIRE_INT_MAX, -1),
-                 &report->total_tokens, err) < 0 ||
-        wire_int(wire, "latency_ms", wire_range_or(-1, WIRE_INT_MAX, -1),
-                 &report->latency_ms, err) < 0 ||
-        wire_int(wire, "sent", wire_range_or(0, 1, 0), &sent, err) < 0 ||
-        wire_str(wire, "upstream", REQUEST_UPSTREAM_BYTES - 1, "",
-                 &report->upstream, err) < 0) {
+                 err) < 0) {
         return E_INVALID;
     }
     class = retry_class_parse(class_name);
@@ -138,10 +123,47 @@ read_report(struct call *call, struct report *report)
         return err_set(err, E_INVALID, "class: unknown");
     report->end.class = (enum call_class) class;
     report->end.http_status = (uint32_t)status;
-    report->end.was_sent = sent != 0;
-    if (read_limits(call, report) < 0)
+    return 0;
+}
+
+/* What the reply says of itself. */
+static int
+read_usage(const struct wire *wire, struct report *report, struct err *err)
+{
+    const struct wire_range known = wire_range_or(-1, WIRE_INT_MAX, -1);
+
+    if (wire_str(wire, "shape", CODE_BYTES_MAX, "", &report->shape, err) < 0 ||
+        wire_str(wire, "model", MESSAGE_BYTES_MAX, "", &report->model, err) <
+            0 ||
+        wire_str(wire, "finish", MESSAGE_BYTES_MAX, "", &report->finish, err) <
+            0 ||
+        wire_int(wire, "prompt_tokens", known, &report->prompt_tokens, err) <
+            0 ||
+        wire_int(wire, "completion_tokens", known, &report->completion_tokens,
+                 err) < 0 ||
+        wire_int(wire, "total_tokens", known, &report->total_tokens, err) < 0 ||
+        wire_int(wire, "latency_ms", known, &report->latency_ms, err) < 0) {
         return E_INVALID;
-    return read_text_place(call, report);
+    }
+    return 0;
+}
+
+/* In the order in which workers write it, which spares searching. */
+static int
+read_report(struct call *call, struct report *report)
+{
+    int64_t sent;
+
+    if (read_end(call->wire, report, call->err) < 0 ||
+        read_limits(call, report) < 0 ||
+        read_usage(call->wire, report, call->err) < 0 ||
+        read_text_place(call, report) < 0 ||
+        wire_int(call->wire, "sent", wire_range_or(0, 1, 0), &sent, call->err) <
+            0) {
+        return E_INVALID;
+    }
+    report->end.was_sent = sent != 0;
+    return 0;
 }
 
 /* Charges what the call really took, if the upstream told. A failure keeps its

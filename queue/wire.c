@@ -16,8 +16,10 @@
 struct wire_text {
     struct json_doc doc;
     cJSON *tree;   /* NULL until somebody asks for it */
-    size_t at;     /* the object in which a member was found last */
-    size_t behind; /* the token behind that member */
+    size_t at;     /* the object whose members are looked for, or JSON_NONE */
+    size_t behind; /* the token behind the one that was found last */
+    uint64_t bits; /* of their names */
+    bool has_escapes; /* one of the names is written with escapes */
     size_t bytes;
     char text[];
 };
@@ -43,28 +45,64 @@ wire_get(const struct wire *wire, const char *name)
     return cJSON_GetObjectItemCaseSensitive(tree_of(wire), name);
 }
 
+/* Members of this object are looked for from now on. */
+static void
+enter(struct wire_text *text, size_t object)
+{
+    const struct json_token *tokens = text->doc.tokens;
+
+    text->at = object;
+    text->behind = object + 1;
+    text->bits = 0;
+    text->has_escapes = false;
+    if (tokens[object].type != JSON_OBJECT)
+        return;
+    for (size_t i = object + 1; i < tokens[object].next; i = tokens[i].next) {
+        text->bits |= json_name_bit(json_inner(&text->doc, i));
+        text->has_escapes |= !tokens[i].is_plain;
+    }
+}
+
+/* The first of the members from `at` to `end` that has this name, none of which
+ * is written with escapes; or JSON_NONE. */
+static size_t
+find_among(const struct wire_text *text, size_t at, size_t end,
+           struct slice name)
+{
+    const struct json_token *tokens = text->doc.tokens;
+
+    for (; at < end; at = tokens[at].next) {
+        if (tokens[at].bytes == name.bytes + 2 &&
+            memcmp(text->text + tokens[at].start + 1, name.data, name.bytes) ==
+                0) {
+            return at + 1;
+        }
+    }
+    return JSON_NONE;
+}
+
 /* The value of a member, or JSON_NONE. Who writes headers and who reads them have
- * them in the same order, mostly: it is first looked for where the last one
+ * them in the same order, mostly: it is looked for from where the last one
  * ended. */
 static size_t
 place_of(const struct wire *wire, const char *name)
 {
     struct wire_text *text = wire->text;
-    size_t behind = text->behind, bytes = strlen(name), found = JSON_NONE;
-    const struct json_token *tokens = text->doc.tokens;
+    struct slice wanted = slice_of(name);
+    size_t found;
 
-    if (text->at == wire->at && behind < tokens[wire->at].next &&
-        tokens[behind].bytes == bytes + 2 &&
-        memcmp(text->text + tokens[behind].start + 1, name, bytes) == 0 &&
-        !memchr(name, '\\', bytes)) { /* else that is an escape's */
-        found = behind + 1;
-    } else {
-        found = json_member(&text->doc, wire->at, name);
-    }
-    if (found != JSON_NONE) {
-        text->at = wire->at;
-        text->behind = tokens[found].next;
-    }
+    if (text->at != wire->at)
+        enter(text, wire->at);
+    if (text->has_escapes)
+        return json_member(&text->doc, wire->at, name);
+    if (!(text->bits & json_name_bit(wanted)))
+        return JSON_NONE;
+    found =
+        find_among(text, text->behind, text->doc.tokens[wire->at].next, wanted);
+    if (found == JSON_NONE)
+        found = find_among(text, wire->at + 1, text->behind, wanted);
+    if (found != JSON_NONE)
+        text->behind = text->doc.tokens[found].next;
     return found;
 }
 
@@ -213,13 +251,12 @@ wire_read(struct wire *wire, struct slice head, struct slice body,
                        head.bytes, WIRE_HEADER_BYTES_MAX);
     }
     text = mem_grow(NULL, 1, sizeof(*text) + 2 * head.bytes);
-    *text = (struct wire_text){ .bytes = head.bytes };
+    *text = (struct wire_text){ .bytes = head.bytes, .at = JSON_NONE };
     if (head.bytes > 0)
         memcpy(text->text, head.data, head.bytes);
     wire->text = text;
     rc = json_parse(&text->doc, text->text, text->bytes, JSON_INPUT, err);
     assert(rc < 0 || text->doc.tokens);
-    text->behind = 1; /* its first member, if it has any */
     if (rc == 0 && text->doc.tokens[0].type != JSON_OBJECT)
         rc = err_set(err, E_PROTOCOL, "not an object");
     else if (rc == 0 && find_str(wire, "verb", &verb) != 0)
