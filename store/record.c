@@ -1,23 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#define _DEFAULT_SOURCE /* endian.h */
 #include "store/record.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <string.h>
 
 #include "base/digest.h"
 #include "base/err.h"
-
-static uint64_t
-get_be(const unsigned char *in, size_t bytes)
-{
-    uint64_t word = 0;
-
-    assert(bytes > 0 && bytes <= sizeof(word));
-    memcpy(&word, in, bytes);
-    return be64toh(word) >> (64 - 8 * bytes);
-}
 
 /* The lengths are constants: with a body for each, a field is a few instructions. */
 #define FOR_EACH_LENGTH static inline __attribute__((always_inline))
@@ -25,7 +13,7 @@ get_be(const unsigned char *in, size_t bytes)
 FOR_EACH_LENGTH void
 add_be(struct buf *out, uint64_t value, size_t bytes)
 {
-    record_put_be((unsigned char *)buf_reserve(out, bytes), value, bytes);
+    number_put((unsigned char *)buf_reserve(out, bytes), value, bytes);
     buf_commit(out, bytes);
 }
 
@@ -100,88 +88,19 @@ record_open(struct record *record, unsigned table, struct slice key,
     if (value.bytes < RECORD_SEAL_BYTES)
         return E_CORRUPT;
     bytes = value.bytes - RECORD_SEAL_BYTES;
-    if (get_be(data + bytes, RECORD_SEAL_BYTES) !=
-        seal_of(table, key, data, bytes)) {
+    if (number_get32(data + bytes) != seal_of(table, key, data, bytes))
         return E_CORRUPT;
-    }
     *record = (struct record){ .at = data, .left = bytes };
     return 0;
-}
-
-FOR_EACH_LENGTH uint64_t
-take_be(struct record *record, size_t bytes)
-{
-    uint64_t value;
-
-    if (record->left < bytes) {
-        record->is_short = 1;
-        record->left = 0;
-        return 0;
-    }
-    value = get_be(record->at, bytes);
-    record->at += bytes;
-    record->left -= bytes;
-    return value;
-}
-
-unsigned
-record_get_u8(struct record *record)
-{
-    return (unsigned)take_be(record, 1);
-}
-
-unsigned
-record_get_u16(struct record *record)
-{
-    return (unsigned)take_be(record, 2);
-}
-
-uint32_t
-record_get_u32(struct record *record)
-{
-    return (uint32_t)take_be(record, 4);
-}
-
-uint64_t
-record_get_u64(struct record *record)
-{
-    return take_be(record, 8);
-}
-
-int64_t
-record_get_i64(struct record *record)
-{
-    return (int64_t)take_be(record, 8);
-}
-
-void
-record_get_bytes(struct record *record, void *data, size_t bytes)
-{
-    if (record->left < bytes) {
-        record->is_short = 1;
-        record->left = 0;
-        memset(data, 0, bytes);
-        return;
-    }
-    memcpy(data, record->at, bytes);
-    record->at += bytes;
-    record->left -= bytes;
 }
 
 struct slice
 record_get_str(struct record *record)
 {
     size_t bytes = record_get_u32(record);
-    struct slice str = { (const char *)record->at, bytes };
+    const unsigned char *at = record_step(record, bytes);
 
-    if (record->left < bytes) {
-        record->is_short = 1;
-        record->left = 0;
-        return (struct slice){ 0 };
-    }
-    record->at += bytes;
-    record->left -= bytes;
-    return str;
+    return (struct slice){ (const char *)at, at ? bytes : 0 };
 }
 
 int
@@ -203,18 +122,4 @@ int
 record_end(const struct record *record)
 {
     return record->is_short ? E_CORRUPT : 0;
-}
-
-uint32_t
-key_get_u32(struct slice key, size_t at)
-{
-    assert(at + 4 <= key.bytes);
-    return (uint32_t)get_be((const unsigned char *)key.data + at, 4);
-}
-
-uint64_t
-key_get_u64(struct slice key, size_t at)
-{
-    assert(at + 8 <= key.bytes);
-    return get_be((const unsigned char *)key.data + at, 8);
 }
