@@ -14,7 +14,7 @@
 
 #define GO_ON       (-1) /* no exit code yet */
 #define AT_RISK_MIN 10   /* for a worker of few slots */
-#define ROUNDS_MAX  2    /* of calls, in one turn */
+#define LOOKS_MAX   2    /* for calls that have ended, in one turn */
 
 void
 worker_drain(struct worker *worker, const char *reason, int64_t now_ms)
@@ -76,16 +76,24 @@ introduce(struct worker *worker, int64_t now_ms)
     }
 }
 
+/* Takes what has ended. What ends meanwhile comes into the same report, once:
+ * there may be no end to it. Of all these calls the broker knows that they have
+ * started. */
 static void
 collect(struct worker *worker, int64_t now_ms)
 {
     const struct call *call;
     struct reply reply;
 
-    while ((call = calls_take(worker->calls, &reply))) {
-        if (!tokens_end(worker->tokens, call, &reply, now_ms) &&
-            !courier_end(worker->courier, call, &reply)) {
-            errand_end(worker, call, &reply, now_ms);
+    for (int look = 0; look < LOOKS_MAX; look++) {
+        calls_perform(worker->calls);
+        if (!calls_have_ended(worker->calls))
+            return;
+        while ((call = calls_take(worker->calls, &reply))) {
+            if (!tokens_end(worker->tokens, call, &reply, now_ms) &&
+                !courier_end(worker->courier, call, &reply)) {
+                errand_end(worker, call, &reply, now_ms);
+            }
         }
     }
 }
@@ -304,25 +312,6 @@ wait_ms(const struct worker *worker, int64_t now_ms)
     return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
 }
 
-/* Takes what has ended and starts what may start. What ends meanwhile comes into
- * the same report, once: there may be no end to it. True if the next turn is to
- * follow at once. */
-static bool
-go_on(struct worker *worker, int64_t now_ms)
-{
-    bool is_busy = false;
-
-    for (int round = 0; round < ROUNDS_MAX; round++) {
-        collect(worker, now_ms);
-        end_leases(worker, now_ms);
-        is_busy = start(worker, now_ms);
-        calls_perform(worker->calls);
-        if (is_busy || !calls_have_ended(worker->calls))
-            break;
-    }
-    return is_busy;
-}
-
 /* One turn. True if the next one is to follow at once. */
 static bool
 turn(struct worker *worker, int64_t now_ms)
@@ -331,8 +320,10 @@ turn(struct worker *worker, int64_t now_ms)
 
     (void)inbox_take(worker, now_ms);
     introduce(worker, now_ms);
+    collect(worker, now_ms);
+    end_leases(worker, now_ms);
+    is_busy = start(worker, now_ms);
     calls_perform(worker->calls);
-    is_busy = go_on(worker, now_ms);
     speak(worker, now_ms);
     /* A send may have eaten the edge that says that messages are there. */
     return inbox_take(worker, now_ms) > 0 || is_busy;
