@@ -165,17 +165,19 @@ wait_for_work(struct shell *shell, bool waits, int64_t now_ms)
         [POLL_READER] = { reader_fd(shell->reader), POLLIN, 0 },
     };
     int rc = poll(fds, POLL_COUNT, waits ? timeout_ms(shell, now_ms) : 0);
+    bool asks;
 
     if (rc < 0) {
         if (errno != EINTR)
             log_fatal("event=poll_failed reason=\"%s\"", strerror(errno));
         return true;
     }
-    /* When nothing has woken us, libzmq is asked all the same. */
-    link_polled(shell->links[SIDE_CLIENTS],
-                rc == 0 || fds[POLL_CLIENTS].revents, false);
-    link_polled(shell->links[SIDE_WORKERS],
-                rc == 0 || fds[POLL_WORKERS].revents, false);
+    /* After a wait for nothing, libzmq is asked all the same. */
+    asks = waits && rc == 0;
+    link_polled(shell->links[SIDE_CLIENTS], asks || fds[POLL_CLIENTS].revents,
+                false);
+    link_polled(shell->links[SIDE_WORKERS], asks || fds[POLL_WORKERS].revents,
+                false);
     if (fds[POLL_SIGNALS].revents) {
         struct signalfd_siginfo info;
 

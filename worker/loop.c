@@ -344,7 +344,7 @@ loop_run(struct worker *worker, int signal_fd, int parent_fd)
     worker->heard_ms = clock_now_ms(&worker->clock);
     for (;;) {
         int64_t now_ms = clock_now_ms(&worker->clock);
-        bool is_busy = turn(worker, now_ms), is_woken;
+        bool is_busy = turn(worker, now_ms), asks;
         int code = GO_ON;
 
         if (fds[FD_SIGNALS].revents)
@@ -359,10 +359,11 @@ loop_run(struct worker *worker, int signal_fd, int parent_fd)
             return leave(worker, "drained", 0);
         if (is_orphan(worker, now_ms))
             return leave(worker, "orphaned", LOOP_EXIT_UNREACHABLE);
-        is_woken = calls_wait(worker->calls, fds, FD_COUNT,
-                              is_busy ? 0 : wait_ms(worker, now_ms));
-        /* When nothing has woken us, libzmq is asked all the same. */
-        link_polled(worker->link, !is_woken || fds[FD_LINK].revents,
-                    !is_woken || fds[FD_SIGN].revents);
+        asks = !calls_wait(worker->calls, fds, FD_COUNT,
+                           is_busy ? 0 : wait_ms(worker, now_ms)) &&
+               !is_busy;
+        /* After a wait for nothing, libzmq is asked all the same. */
+        link_polled(worker->link, asks || fds[FD_LINK].revents,
+                    asks || fds[FD_SIGN].revents);
     }
 }
