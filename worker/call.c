@@ -26,7 +26,9 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 struct call {
-    CURL *easy; /* made with the first use, then kept */
+    CURL *easy;       /* made with the first use, then kept */
+    struct buf url;   /* where its last call went */
+    CURLU *url_parts; /* the same, taken apart; its own */
     bool is_running;
     struct curl_slist *headers;
     bool is_sent_again; /* it would have been, and was not */
@@ -278,8 +280,9 @@ calls_free(struct calls *calls)
 
         if (call->is_running)
             calls_abort(calls, call);
-        if (call->easy)
-            curl_easy_cleanup(call->easy);
+        curl_easy_cleanup(call->easy); /* NULL is fine */
+        curl_url_cleanup(call->url_parts);
+        buf_fini(&call->url);
         buf_fini(&call->reply.body);
     }
     is_loaded = calls->sockets.multi != NULL;
@@ -351,9 +354,26 @@ make_url(const struct call_order *order, struct buf *url, struct err *err)
     return 0;
 }
 
+/* Most calls go where the last one went: libcurl need not take that apart again.
+ * What it cannot take apart ends as it does there, when the call is made. */
+static void
+aim(struct call *call, const struct buf *url)
+{
+    bool is_parsed;
+
+    if (slice_equal(buf_slice(&call->url), buf_slice(url)))
+        return;
+    buf_reset(&call->url);
+    buf_add_slice(&call->url, buf_slice(url));
+    is_parsed = curl_url_set(call->url_parts, CURLUPART_URL, url->data,
+                             CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
+    SET(call->easy, CURLOPT_URL, url->data);
+    SET(call->easy, CURLOPT_CURLU, is_parsed ? call->url_parts : NULL);
+}
+
 static void
 prepare(struct calls *calls, struct call *call, const struct call_order *order,
-        const char *url)
+        const struct buf *url)
 {
     buf_fini(&call->reply.body);
     call->reply = (struct reply){ 0 };
@@ -367,10 +387,14 @@ prepare(struct calls *calls, struct call *call, const struct call_order *order,
     call->low_speed_bytes = order->low_speed_bytes;
     call->mark_us = 0;
     call->error[0] = '\0';
-    if (!call->easy)
+    if (!call->easy) {
         call->easy = new_easy(calls, call);
+        call->url_parts = curl_url();
+        if (!call->url_parts)
+            log_fatal("event=out_of_memory where=curl");
+    }
     add_headers(call, order);
-    SET(call->easy, CURLOPT_URL, url);
+    aim(call, url);
     SET(call->easy, CURLOPT_HTTPHEADER, call->headers);
     call->is_sent_again = false;
     SET(call->easy, CURLOPT_POSTFIELDS,
@@ -403,7 +427,7 @@ calls_start(struct calls *calls, const struct call_order *order,
     if (rc == 0)
         rc = load(calls, err);
     if (rc == 0) {
-        prepare(calls, free_call, order, url.data);
+        prepare(calls, free_call, order, &url);
         sockets_must(
             curl_multi_add_handle(calls->sockets.multi, free_call->easy));
         free_call->is_running = true;
