@@ -100,6 +100,8 @@ put_pair(struct line *line, const char *pair)
     return pair;
 }
 
+/* Its buffers are set to zero before the first line: whoever calls has seen that
+ * the level is one that is written. */
 static void
 write_line(enum log_level level, const char *fmt, va_list args)
 {
@@ -108,8 +110,6 @@ write_line(enum log_level level, const char *fmt, va_list args)
     const char *rest = message;
     int saved_errno = errno;
 
-    if (level < level_min)
-        return;
     if (vsnprintf(message, sizeof(message), fmt, args) < 0)
         message[0] = '\0';
     clock_text(clock_wall_ms(), time);
@@ -143,6 +143,8 @@ write_line(enum log_level level, const char *fmt, va_list args)
     {                                     \
         va_list args;                     \
                                           \
+        if (level < level_min)            \
+            return;                       \
         va_start(args, fmt);              \
         write_line(level, fmt, args);     \
         va_end(args);                     \

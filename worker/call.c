@@ -375,8 +375,7 @@ static void
 prepare(struct calls *calls, struct call *call, const struct call_order *order,
         const struct buf *url)
 {
-    buf_fini(&call->reply.body);
-    call->reply = (struct reply){ 0 };
+    reply_reset(&call->reply);
     call->reply_bytes_max = order->reply_bytes_max;
     call->header_bytes = 0;
     call->has_begun = false;
@@ -439,8 +438,9 @@ calls_start(struct calls *calls, const struct call_order *order,
 }
 
 static void
-fill_reply(struct call *call, CURLcode code, struct reply *reply)
+fill_reply(struct call *call, CURLcode code)
 {
+    struct reply *reply = &call->reply;
     long status = 0, request_bytes = 0;
     curl_off_t total_us = 0;
     const char *reason = call->error;
@@ -453,8 +453,6 @@ fill_reply(struct call *call, CURLcode code, struct reply *reply)
         reason = curl_easy_strerror(code);
     if (call->is_sent_again)
         reason = "the connection was closed before a reply came";
-    *reply = call->reply;
-    call->reply = (struct reply){ 0 };
     reply->end = call->is_too_large    ? REPLY_TOO_LARGE
                  : call->is_sent_again ? REPLY_CUT
                                        : end_of(code);
@@ -551,7 +549,7 @@ next_ended(struct calls *calls, CURLcode *code)
 }
 
 struct call *
-calls_take(struct calls *calls, struct reply *reply)
+calls_take(struct calls *calls, struct reply **reply)
 {
     struct call *call = NULL;
     CURLcode code = CURLE_OPERATION_TIMEDOUT;
@@ -563,8 +561,9 @@ calls_take(struct calls *calls, struct reply *reply)
         calls->has_slow = call != NULL;
     }
     if (call) {
-        fill_reply(call, code, reply);
+        fill_reply(call, code);
         retire(calls, call);
+        *reply = &call->reply;
     }
     return call;
 }

@@ -75,9 +75,10 @@ void calls_perform(struct calls *calls);
 /* True if calls_take() has one to give. */
 bool calls_have_ended(const struct calls *calls);
 
-/* Takes out one call that has ended, with its reply (which owns its body then).
- * NULL: none has ended. The returned call only names which one it was. */
-struct call *calls_take(struct calls *calls, struct reply *reply);
+/* Takes out one call that has ended. NULL: none has ended. The returned call only
+ * names which one it was. Its reply is lent until another one is started; the body
+ * may be taken out of it. */
+struct call *calls_take(struct calls *calls, struct reply **reply);
 
 /* Ends a call at once; it is never taken. */
 void calls_abort(struct calls *calls, struct call *call);

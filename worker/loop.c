@@ -83,16 +83,16 @@ static void
 collect(struct worker *worker, int64_t now_ms)
 {
     const struct call *call;
-    struct reply reply;
+    struct reply *reply;
 
     for (int look = 0; look < LOOKS_MAX; look++) {
         calls_perform(worker->calls);
         if (!calls_have_ended(worker->calls))
             return;
         while ((call = calls_take(worker->calls, &reply))) {
-            if (!tokens_end(worker->tokens, call, &reply, now_ms) &&
-                !courier_end(worker->courier, call, &reply)) {
-                errand_end(worker, call, &reply, now_ms);
+            if (!tokens_end(worker->tokens, call, reply, now_ms) &&
+                !courier_end(worker->courier, call, reply)) {
+                errand_end(worker, call, reply, now_ms);
             }
         }
     }

@@ -11,7 +11,6 @@ void
 result_fini(struct result *result)
 {
     buf_fini(&result->body);
-    *result = (struct result){ 0 };
 }
 
 void

@@ -35,7 +35,7 @@ struct result {
     bool is_loose;         /* nobody has tried to pack it yet */
 };
 
-/* Frees what it owns; it is empty and valid again. */
+/* Frees what it owns. */
 void result_fini(struct result *result);
 
 /* Takes over what a call has brought: its outcome, what was found in the reply,
