@@ -63,10 +63,8 @@ store_body_put(struct store *store, uint64_t batch, struct chunk *chunk,
 }
 
 void
-store_chunk_put(struct store *store, uint64_t batch, const struct chunk *chunk)
+chunk_encode(const struct chunk *chunk, struct buf *out)
 {
-    struct buf *out = table_fields(store);
-
     record_bytes(out, chunk->digest, sizeof(chunk->digest));
     record_u32(out, chunk->index_first);
     record_u32(out, chunk->draft_count);
@@ -75,10 +73,8 @@ store_chunk_put(struct store *store, uint64_t batch, const struct chunk *chunk)
     record_u32(out, chunk->cached);
     record_u32(out, chunk->refused);
     part_encode(chunk->part_first, chunk->part_count, out);
-    table_put(store, TABLE_CHUNK, key_draft(batch, chunk->n));
 }
 
-/* A chunk's fields; its number is in the key. */
 static int
 decode(struct record *record, uint32_t n, struct chunk *chunk)
 {
@@ -101,12 +97,92 @@ decode(struct record *record, uint32_t n, struct chunk *chunk)
 }
 
 int
+newest_get(struct store *store, uint64_t batch, struct newest *newest)
+{
+    struct record record;
+    uint32_t n, count;
+    int rc = table_get(store, TABLE_NEWEST, key_id(batch), &record);
+
+    newest->count = 0;
+    if (rc < 0)
+        return rc;
+    n = record_get_u32(&record);
+    count = record_get_u32(&record);
+    if (count == 0 || count > NEWEST_MAX)
+        return E_CORRUPT;
+    for (; rc == 0 && newest->count < count; newest->count++)
+        rc = decode(&record, n++, &newest->chunks[newest->count]);
+    return rc;
+}
+
+static void
+put_newest(struct store *store, uint64_t batch, const struct newest *newest)
+{
+    struct buf *out = table_fields(store);
+
+    record_u32(out, newest->chunks[0].n);
+    record_u32(out, (uint32_t)newest->count);
+    for (size_t i = 0; i < newest->count; i++)
+        chunk_encode(&newest->chunks[i], out);
+    table_put(store, TABLE_NEWEST, key_id(batch));
+}
+
+static void
+put_row(struct store *store, uint64_t batch, const struct chunk *chunk)
+{
+    chunk_encode(chunk, table_fields(store));
+    table_put(store, TABLE_CHUNK, key_draft(batch, chunk->n));
+}
+
+void
+store_chunk_put(struct store *store, uint64_t batch, const struct chunk *chunk)
+{
+    struct newest newest;
+    int rc = newest_get(store, batch, &newest);
+
+    /* One that is damaged stays, and is named. */
+    if (rc == E_CORRUPT ||
+        (newest.count > 0 && chunk->n != newest.chunks[0].n + newest.count)) {
+        put_row(store, batch, chunk);
+        return;
+    }
+    if (newest.count == NEWEST_MAX) {
+        for (size_t i = 0; i < newest.count; i++)
+            put_row(store, batch, &newest.chunks[i]);
+        newest.count = 0;
+    }
+    newest.chunks[newest.count++] = *chunk;
+    put_newest(store, batch, &newest);
+}
+
+/* Looks for a chunk that has no row of its own. */
+static int
+find_newest(struct store *store, uint64_t batch, uint32_t n,
+            struct chunk *chunk)
+{
+    struct newest newest;
+    int rc = newest_get(store, batch, &newest);
+
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < newest.count; i++) {
+        if (newest.chunks[i].n == n) {
+            *chunk = newest.chunks[i];
+            return 0;
+        }
+    }
+    return E_NOTFOUND;
+}
+
+int
 store_chunk_get(struct store *store, uint64_t batch, uint32_t n,
                 struct chunk *chunk)
 {
     struct record record;
     int rc = table_get(store, TABLE_CHUNK, key_draft(batch, n), &record);
 
+    if (rc == E_NOTFOUND)
+        return find_newest(store, batch, n, chunk);
     return rc < 0 ? rc : decode(&record, n, chunk);
 }
 

@@ -57,7 +57,8 @@
     X(KEY_SET, "key_set")       \
     X(ANSWER, "answer")         \
     X(KEY_CELL, "key_cell")     \
-    X(PART, "part")
+    X(PART, "part")             \
+    X(NEWEST, "newest")
 
 #define TABLES_OF_FORMAT_1 22 /* later ones are added to an older store */
 

@@ -342,6 +342,24 @@ drop_chunks(struct store *store, uint64_t batch, uint64_t *part)
     return false;
 }
 
+/* The same for those that share a row. */
+static bool
+drop_newest(struct store *store, uint64_t batch, uint64_t *part)
+{
+    size_t left = store_slice(store);
+    struct newest newest;
+    int rc = newest_get(store, batch, &newest);
+
+    if (rc == E_CORRUPT && drop_lost_parts(store, batch, part, &left))
+        return true;
+    for (size_t i = 0; rc == 0 && i < newest.count; i++) {
+        if (drop_parts(store, &newest.chunks[i], &left))
+            return true;
+    }
+    table_del(store, TABLE_NEWEST, key_id(batch));
+    return false;
+}
+
 bool
 store_drop_drafts(struct store *store, struct batch *batch,
                   struct cursor *cursor, bool is_whole,
@@ -364,8 +382,10 @@ store_drop_drafts(struct store *store, struct batch *batch,
         if (drop_rows(store, tables[i], batch->id))
             return true;
     }
-    if (drop_chunks(store, batch->id, &cursor->batch))
+    if (drop_chunks(store, batch->id, &cursor->batch) ||
+        drop_newest(store, batch->id, &cursor->batch)) {
         return true;
+    }
     if (is_whole) {
         store_key_free(store, batch->id);
         table_del(store, TABLE_UUID,

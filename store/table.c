@@ -45,6 +45,7 @@ static const size_t key_widths[TABLE_COUNT] = {
     [TABLE_ANSWER] = 8,
     [TABLE_KEY_CELL] = 8,
     [TABLE_PART] = 8,
+    [TABLE_NEWEST] = 8,
 };
 
 size_t

@@ -26,6 +26,7 @@ static const char *const key_forms[TABLE_COUNT] = {
     [TABLE_PIECE] = "84",    [TABLE_FILING] = "8",     [TABLE_DELIVERY] = "8",
     [TABLE_PENDING] = "888", [TABLE_KEY_LOG] = "8",    [TABLE_KEY_SET] = "8",
     [TABLE_ANSWER] = "8",    [TABLE_KEY_CELL] = "8",   [TABLE_PART] = "8",
+    [TABLE_NEWEST] = "8",
 };
 
 static void
@@ -232,6 +233,7 @@ static const struct {
     [TABLE_ANSWER] = { verify_answer, false },
     [TABLE_KEY_CELL] = { verify_key_cell, true },
     [TABLE_PART] = { verify_part, false },
+    [TABLE_NEWEST] = { verify_newest, false },
 };
 
 static void

@@ -29,27 +29,71 @@ compare_parts(struct check *check, uint64_t batch, const struct chunk *chunk)
            "its lines have another digest");
 }
 
+static void
+compare_chunk(struct check *check, uint64_t batch, const struct chunk *chunk)
+{
+    EXPECT(check, chunk->accepted + chunk->refused == chunk->draft_count,
+           "%u accepted, %u refused, %u in all", chunk->accepted,
+           chunk->refused, chunk->draft_count);
+    if (!has_work(check, TIMER_DROP, batch))
+        compare_parts(check, batch, chunk);
+}
+
+static void
+compare_batch(struct check *check, uint64_t batch)
+{
+    struct slice value;
+
+    EXPECT(check,
+           table_get_raw(check->store, TABLE_BATCH, key_id(batch), &value) == 0,
+           "no batch");
+}
+
 void
 verify_chunk(struct check *check, struct slice key, struct record *record)
 {
     uint64_t batch = key_get_u64(key, 0);
     uint32_t n = key_get_u32(key, 8);
     struct chunk chunk;
-    struct slice value;
 
     (void)record;
-    EXPECT(check,
-           table_get_raw(check->store, TABLE_BATCH, key_id(batch), &value) == 0,
-           "no batch");
-    if (store_chunk_get(check->store, batch, n, &chunk) < 0) {
+    compare_batch(check, batch);
+    if (store_chunk_get(check->store, batch, n, &chunk) < 0)
+        fault(check, "damaged");
+    else
+        compare_chunk(check, batch, &chunk);
+}
+
+/* The number of the last chunk that has a row of its own. */
+static uint32_t
+last_row(struct check *check, uint64_t batch)
+{
+    struct slice found;
+
+    if (table_before(check->store, TABLE_CHUNK, key_draft(batch, UINT32_MAX), 8,
+                     &found, NULL) < 0) {
+        return 0;
+    }
+    return key_get_u32(found, 8);
+}
+
+void
+verify_newest(struct check *check, struct slice key, struct record *record)
+{
+    uint64_t batch = key_get_u64(key, 0);
+    struct newest newest;
+
+    (void)record;
+    compare_batch(check, batch);
+    if (newest_get(check->store, batch, &newest) < 0) {
         fault(check, "damaged");
         return;
     }
-    EXPECT(check, chunk.accepted + chunk.refused == chunk.draft_count,
-           "%u accepted, %u refused, %u in all", chunk.accepted, chunk.refused,
-           chunk.draft_count);
-    if (!has_work(check, TIMER_DROP, batch))
-        compare_parts(check, batch, &chunk);
+    EXPECT(check, last_row(check, batch) < newest.chunks[0].n,
+           "begins with chunk %u, and %u has a row", newest.chunks[0].n,
+           last_row(check, batch));
+    for (size_t i = 0; i < newest.count; i++)
+        compare_chunk(check, batch, &newest.chunks[i]);
 }
 
 llu
@@ -65,17 +109,17 @@ has_part(const struct chunk *chunk, uint64_t part)
            part - chunk->part_first < chunk->part_count;
 }
 
-/* The number of the last chunk that a batch has. */
+/* The number of the last chunk that a batch has; 1 if it has none. */
 static uint32_t
 last_chunk(struct check *check, uint64_t batch)
 {
-    struct slice found;
+    struct newest newest;
+    uint32_t last;
 
-    if (table_before(check->store, TABLE_CHUNK, key_draft(batch, UINT32_MAX), 8,
-                     &found, NULL) < 0) {
-        return 1;
-    }
-    return key_get_u32(found, 8);
+    if (newest_get(check->store, batch, &newest) == 0)
+        return newest.chunks[newest.count - 1].n;
+    last = last_row(check, batch);
+    return last > 0 ? last : 1;
 }
 
 /* Chunks and their parts came in the same order. Those whose parts are counted over

@@ -92,7 +92,7 @@ bool has_timer(struct check *check, int64_t due_ms, enum timer_kind kind,
 row_fn verify_batch, verify_spec, verify_uuid, verify_client_key;
 
 /* Their chunks, and the parts of these (verify_chunks.c). */
-row_fn verify_chunk, verify_body, verify_part;
+row_fn verify_chunk, verify_newest, verify_body, verify_part;
 
 /* A part's number as people read it: those of one batch count from 1 on. */
 llu part_shown(uint64_t part);

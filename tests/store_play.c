@@ -280,9 +280,11 @@ play_make_older(struct play *play, uint64_t batch)
             draft_put(play->store, &draft);
         }
         chunk.part_first = next;
-        store_chunk_put(play->store, batch, &chunk);
+        chunk_encode(&chunk, table_fields(play->store));
+        table_put(play->store, TABLE_CHUNK, key_draft(batch, n));
         next += chunk.part_count;
     }
+    table_del(play->store, TABLE_NEWEST, key_id(batch));
     play_commit(play);
 }
 

@@ -111,7 +111,7 @@ Test(broker_purge, finds_the_parts_of_a_damaged_chunk, .init = set_up,
 
     put_parts(PARTS);
     submit("k", TWO, uuid);
-    cr_assert(rot_row(bench.store, TABLE_CHUNK, 0, ROT_FLIP, 100));
+    cr_assert(rot_row(bench.store, TABLE_NEWEST, 0, ROT_FLIP, 100));
     cr_assert_str_eq(at_str(ask("purge", uuid), "verb"), "purged");
     bench_advance(&bench, 1000);
     cr_expect_eq(usage().batches, 0);

@@ -158,9 +158,19 @@ CLAIM(lines_of_an_older_store_are_read_and_their_batch_goes_on)
     play_due(play, 10);
     cr_expect_eq(rows_of(play, TABLE_BODY), 0);
     cr_expect_eq(rows_of(play, TABLE_PART), 2);
-    cr_expect_eq(rows_of(play, TABLE_CHUNK), 2);
+    cr_expect_eq(rows_of(play, TABLE_CHUNK), 0);
+    cr_expect_eq(rows_of(play, TABLE_NEWEST), 1);
     expect_line(play, other, 0, "x");
     expect_line(play, other, 1, "y");
+}
+
+/* What is left is of one batch, which has so many chunks of a part each. */
+static void
+expect_rows(struct play *play, uint64_t chunks)
+{
+    cr_expect_eq(rows_of(play, TABLE_PART), chunks);
+    cr_expect_eq(rows_of(play, TABLE_CHUNK), chunks - NEWEST_MAX);
+    cr_expect_eq(rows_of(play, TABLE_NEWEST), 1);
 }
 
 /* Stopped behind any slice, what is left hangs together. */
@@ -184,8 +194,7 @@ CLAIM(removal_takes_the_parts_of_one_batch_slice_by_slice)
         play_reopen(play);
     }
     cr_expect_geq(slices, 4);
-    cr_expect_eq(rows_of(play, TABLE_PART), CHUNKS);
-    cr_expect_eq(rows_of(play, TABLE_CHUNK), CHUNKS);
+    expect_rows(play, CHUNKS);
     expect_chunks(play, ids[1], CHUNKS);
 }
 
@@ -243,12 +252,12 @@ CLAIM(removal_finds_the_parts_of_a_damaged_chunk)
     ids[1] = play_open(play, "l");
     add_chunks(play, ids, CHUNKS);
     cr_assert(rot_row(play->store, TABLE_CHUNK, 10, ROT_FLIP, 3));
-    cr_assert(rot_row(play->store, TABLE_CHUNK, CHUNKS - 2, ROT_FLIP, 99));
+    cr_assert(rot_row(play->store, TABLE_CHUNK, CHUNKS - 10, ROT_FLIP, 99));
+    cr_assert(rot_row(play->store, TABLE_NEWEST, 0, ROT_FLIP, 99));
     play_abort(play, ids[0], true);
     while (play_due(play, 1) == 1)
         play_reopen(play);
-    cr_expect_eq(rows_of(play, TABLE_PART), CHUNKS);
-    cr_expect_eq(rows_of(play, TABLE_CHUNK), CHUNKS);
+    expect_rows(play, CHUNKS);
     expect_chunks(play, ids[1], CHUNKS);
 }
 
@@ -299,4 +308,101 @@ CLAIM(part_of_another_chunk_is_not_taken_for_its_own)
                        "%s", report.data);
     store_abort(play->store);
     buf_fini(&report);
+}
+
+/* ---- the newest chunks of a batch ---- */
+
+/* The first chunks of a batch, of a draft each, are there and are themselves. */
+static void
+expect_first(struct play *play, uint64_t batch, const char *ids)
+{
+    struct chunk chunk;
+    struct slice line;
+
+    play_begin(play);
+    for (uint32_t n = 1; n <= strlen(ids); n++) {
+        cr_assert_eq(store_chunk_get(play->store, batch, n, &chunk), 0,
+                     "chunk %u", n);
+        cr_expect_eq(chunk.n, n);
+        cr_expect_eq(chunk.index_first, n - 1);
+        cr_assert_eq(store_chunk_line(play->store, batch, &chunk, 1, &line), 0);
+        cr_expect_eq(line.data[strlen("{\"id\":\"")], ids[n - 1]);
+    }
+    cr_expect_eq(
+        store_chunk_get(play->store, batch, (uint32_t)strlen(ids) + 1, &chunk),
+        E_NOTFOUND);
+    store_abort(play->store);
+}
+
+CLAIM(newest_chunks_share_a_row_until_there_is_no_room)
+{
+    static const char ids[] = "abcdefghi";
+    uint64_t batch = play_open(play, "k"), other = play_open(play, "l");
+    uint64_t rows = 0;
+
+    for (uint32_t count = 1; count < sizeof(ids); count++) {
+        char id[] = { ids[count - 1], '\0' }, known[sizeof(ids)];
+
+        snprintf(known, sizeof(known), "%.*s", (int)count, ids);
+        add_one(play, batch, id);
+        play_reopen(play);
+        if (count > NEWEST_MAX && count % NEWEST_MAX == 1)
+            rows += NEWEST_MAX;
+        cr_expect_eq(rows_of(play, TABLE_CHUNK), rows, "%u", count);
+        cr_expect_eq(rows_of(play, TABLE_NEWEST), 1);
+        expect_first(play, batch, known);
+        play_check(play);
+    }
+    add_one(play, other, "x");
+    cr_expect_eq(rows_of(play, TABLE_NEWEST), 2);
+    expect_first(play, other, "x");
+    expect_first(play, batch, ids);
+}
+
+/* What is damaged is not written over, and stands in nobody's way. */
+Test(store_parts, chunks_go_on_behind_a_damaged_row, .timeout = 60)
+{
+    struct chunk chunk;
+    struct play play;
+    uint64_t batch;
+
+    play_start(&play, PLAY_MEMORY);
+    batch = play_open(&play, "k");
+    add_one(&play, batch, "a");
+    cr_assert(rot_row(play.store, TABLE_NEWEST, 0, ROT_FLIP, 99));
+    add_one(&play, batch, "b");
+    play_begin(&play);
+    cr_expect_eq(store_chunk_get(play.store, batch, 1, &chunk), E_CORRUPT);
+    cr_expect_eq(store_chunk_get(play.store, batch, 2, &chunk), 0);
+    store_abort(play.store);
+    expect_line(&play, batch, 0, "a");
+    expect_line(&play, batch, 1, "b");
+    play_abort(&play, batch, true);
+    play_due(&play, 10);
+    cr_expect_eq(rows_of(&play, TABLE_PART), 0);
+    cr_expect_eq(rows_of(&play, TABLE_CHUNK), 0);
+    play_end(&play);
+}
+
+/* A chunk that is there twice is told of. */
+Test(store_parts, chunk_with_a_row_is_not_among_the_newest, .timeout = 60)
+{
+    struct buf report = { 0 };
+    struct verify verify = { .report = &report };
+    struct chunk chunk;
+    struct play play;
+    uint64_t batch;
+
+    play_start(&play, PLAY_MEMORY);
+    batch = play_open(&play, "k");
+    add_one(&play, batch, "a");
+    play_begin(&play);
+    cr_assert_eq(store_chunk_get(play.store, batch, 1, &chunk), 0);
+    store_chunk_put(play.store, batch, &chunk);
+    cr_assert_eq(store_verify(play.store, &verify, NULL), 0);
+    cr_expect_str_eq(report.data,
+                     "newest 1: begins with chunk 1, and 1 has a row\n");
+    store_abort(play.store);
+    buf_fini(&report);
+    play_end(&play);
 }

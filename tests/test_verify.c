@@ -38,7 +38,7 @@ static const enum makes makes[TABLE_COUNT] = {
     [TABLE_DELIVERY] = MAKES_OTHERS,     [TABLE_PENDING] = MAKES_THE_SAME,
     [TABLE_KEY_LOG] = MAKES_OTHERS,      [TABLE_KEY_SET] = MAKES_OTHERS,
     [TABLE_ANSWER] = MAKES_NOTHING,      [TABLE_KEY_CELL] = MAKES_OTHERS,
-    [TABLE_PART] = MAKES_NOTHING,
+    [TABLE_PART] = MAKES_NOTHING,        [TABLE_NEWEST] = MAKES_NOTHING,
 };
 
 /* Looks at the store as it is. */

@@ -198,6 +198,7 @@ read_rows(struct store *store)
     struct slice text;
 
     (void)store_chunk_get(store, 1, 1, &chunk);
+    (void)store_chunk_get(store, 1, 2, &chunk);
     (void)store_refusal_next(store, 1, 0, &refusal);
     (void)store_lease_after(store, 0, &lease);
     (void)store_timer_first(store, &timer);
@@ -230,6 +231,7 @@ try_rows(struct slice fields)
     put_row(store, TABLE_CHUNK, key_draft(1, 1), fields);
     put_row(store, TABLE_BODY, key_draft(1, 1), fields);
     put_row(store, TABLE_PART, key_id(1), fields);
+    put_row(store, TABLE_NEWEST, key_id(1), fields);
     put_row(store, TABLE_REFUSAL, key_draft(1, 1), fields);
     put_row(store, TABLE_DRAFT, key_draft(1, 1), fields);
     put_row(store, TABLE_ESSENCE, key_draft(1, 1), fields);
