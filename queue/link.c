@@ -51,14 +51,21 @@ struct link {
     bool is_still, is_sign_still; /* nor has a poll shown anything since */
 };
 
+/* What libzmq refuses here, it never should. */
+static void
+must(bool is_done)
+{
+    if (!is_done)
+        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+}
+
 struct link_context *
 link_context_new(void)
 {
     struct link_context *context = mem_zalloc(1, sizeof(*context));
 
     context->zmq = zmq_ctx_new();
-    if (!context->zmq)
-        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+    must(context->zmq != NULL);
     return context;
 }
 
@@ -138,8 +145,7 @@ link_new(struct link_context *context, int type, struct link_limits limits)
     struct link *link = mem_zalloc(1, sizeof(*link));
 
     link->socket = zmq_socket(context->zmq, type);
-    if (!link->socket)
-        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+    must(link->socket != NULL);
     link->is_bound = type == ZMQ_ROUTER;
     set_common(link->socket, limits);
     return link;
@@ -262,8 +268,7 @@ watch(struct link_context *context, struct link *link)
     rc = zmq_socket_monitor(link->socket, name, ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
     assert(rc == 0);
     link->monitor = zmq_socket(context->zmq, ZMQ_PAIR);
-    if (!link->monitor)
-        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+    must(link->monitor != NULL);
     set_int(link->monitor, ZMQ_LINGER, 0);
     rc = zmq_connect(link->monitor, name);
     assert(rc == 0);
@@ -321,8 +326,7 @@ take_frame(struct link *link, zmq_msg_t *frame, bool *more)
     while (rc < 0 && errno == EINTR);
     if (rc < 0) {
         zmq_msg_close(frame);
-        if (errno != EAGAIN)
-            log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+        must(errno == EAGAIN);
         return 1;
     }
     *more = zmq_msg_more(frame) != 0;
@@ -388,9 +392,8 @@ link_recv(struct link *link, struct link_peer *peer, struct buf *head,
     }
     for (int i = 0; more; i++) {
         /* The frames of a message arrive together: none can be missing. */
-        if (recv_frame(link, i < FRAMES_MAX ? frames[i] : NULL, &more) == 1) {
+        if (recv_frame(link, i < FRAMES_MAX ? frames[i] : NULL, &more) == 1)
             return i == 0 && !link->is_bound ? found_nothing(link) : E_PROTOCOL;
-        }
         if (i >= FRAMES_MAX)
             is_whole = false;
     }
@@ -410,8 +413,7 @@ send_frame(struct link *link, zmq_msg_t *frame, int flags)
     while (rc < 0 && errno == EINTR);
     if (rc >= 0)
         return 0;
-    if (errno != EHOSTUNREACH && errno != EAGAIN)
-        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+    must(errno == EHOSTUNREACH || errno == EAGAIN);
     rc = errno == EAGAIN && link->is_bound ? E_FULL : E_UNREACHABLE;
     zmq_msg_close(frame);
     return rc;
@@ -422,8 +424,7 @@ send_bytes(struct link *link, const void *data, size_t bytes, int flags)
 {
     zmq_msg_t frame;
 
-    if (zmq_msg_init_size(&frame, bytes) < 0)
-        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+    must(zmq_msg_init_size(&frame, bytes) == 0);
     if (bytes)
         memcpy(zmq_msg_data(&frame), data, bytes);
     return send_frame(link, &frame, flags);
@@ -437,15 +438,14 @@ free_given(void *data, void *hint)
     free(data);
 }
 
-static int
-send_given(struct link *link, struct buf *body)
+/* Makes a frame of a buffer's content, which is libzmq's then. */
+static void
+give(zmq_msg_t *frame, struct buf *body)
 {
     size_t bytes = body->bytes;
-    zmq_msg_t frame;
 
-    if (zmq_msg_init_data(&frame, buf_take(body), bytes, free_given, NULL) < 0)
-        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
-    return send_frame(link, &frame, 0);
+    must(zmq_msg_init_data(frame, buf_take(body), bytes, free_given, NULL) ==
+         0);
 }
 
 /* Sends all but the body, which follows if there is one. */
@@ -458,10 +458,9 @@ send_front(struct link *link, const struct link_peer *peer, struct slice head,
     assert(link->is_bound == (peer != NULL));
     if (peer)
         rc = send_bytes(link, peer->id, peer->bytes, ZMQ_SNDMORE);
-    if (rc == 0)
-        rc =
-            send_bytes(link, head.data, head.bytes, has_body ? ZMQ_SNDMORE : 0);
-    return rc;
+    return rc < 0 ? rc
+                  : send_bytes(link, head.data, head.bytes,
+                               has_body ? ZMQ_SNDMORE : 0);
 }
 
 int
@@ -479,12 +478,16 @@ int
 link_give(struct link *link, const struct link_peer *peer, struct slice head,
           struct buf *body)
 {
+    zmq_msg_t frame;
     int rc;
 
     if (body->bytes < GIVE_BYTES_MIN)
         return link_send(link, peer, head, buf_slice(body));
     rc = send_front(link, peer, head, true);
-    return rc < 0 ? rc : send_given(link, body);
+    if (rc < 0)
+        return rc;
+    give(&frame, body);
+    return send_frame(link, &frame, 0);
 }
 
 struct link_body {
@@ -495,12 +498,8 @@ struct link_body *
 link_body_new(struct buf *text)
 {
     struct link_body *body = mem_zalloc(1, sizeof(*body));
-    size_t bytes = text->bytes;
 
-    if (zmq_msg_init_data(&body->frame, buf_take(text), bytes, free_given,
-                          NULL) < 0) {
-        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
-    }
+    give(&body->frame, text);
     return body;
 }
 
@@ -516,9 +515,8 @@ link_body_free(struct link_body *body)
 struct slice
 link_body_text(const struct link_body *body)
 {
-    zmq_msg_t *frame = (zmq_msg_t *)&body->frame; /* only looked at */
-
-    return (struct slice){ zmq_msg_data(frame), zmq_msg_size(frame) };
+    return (struct slice){ zmq_msg_data((zmq_msg_t *)&body->frame),
+                           zmq_msg_size(&body->frame) };
 }
 
 int
@@ -531,8 +529,7 @@ link_share(struct link *link, const struct link_peer *peer, struct slice head,
     if (rc < 0)
         return rc;
     zmq_msg_init(&frame);
-    if (zmq_msg_copy(&frame, &body->frame) < 0)
-        log_fatal("event=zmq_failed reason=\"%s\"", zmq_strerror(errno));
+    must(zmq_msg_copy(&frame, &body->frame) == 0);
     return send_frame(link, &frame, 0);
 }
 

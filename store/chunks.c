@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "store/chunk_rows.h"
 #include "store/part.h"
 #include "store/rows.h"
 

@@ -123,32 +123,6 @@ struct timer delivery_timer(const struct delivery *delivery);
 /* Writes the rows by which a delivery is found when it is due. */
 void delivery_place(struct store *store, const struct delivery *delivery);
 
-/* ---- chunks and their parts (chunks.c) ---- */
-
-#define NEWEST_MAX 4
-
-/* The newest chunks of a batch share a row, and those of all batches pages: each
- * commit of a draft from each of eight clients would write a page for each of them.
- * They get rows of their own together, when there is no room for another. */
-struct newest {
-    struct chunk chunks[NEWEST_MAX]; /* one behind the other */
-    size_t count;
-};
-int newest_get(struct store *store, uint64_t batch, struct newest *newest);
-
-/* The first chunk that has a row of its own. E_CORRUPT also sets its n. */
-int chunk_first(struct store *store, uint64_t batch, struct chunk *chunk);
-
-/* A chunk's fields; its number is in the key. */
-void chunk_encode(const struct chunk *chunk, struct buf *out);
-
-/* The lines in a part of a batch's nth chunk. E_NOTFOUND also if it is another's. The
- * second takes them as they are, without its seal. */
-int part_get(struct store *store, uint64_t batch, uint32_t n, uint64_t part,
-             struct record *lines);
-int part_peek(struct store *store, uint64_t batch, uint64_t part,
-              struct slice *lines);
-
 /* ---- drafts and results ---- */
 
 /* Writes a draft's record. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 
+#include "store/chunk_rows.h"
 #include "store/part.h"
 #include "store/rows.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "store/chunk_rows.h"
 #include "store/part.h"
 #include "store/verify_rows.h"
 

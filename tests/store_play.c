@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/chunk_rows.h"
 #include "store/copy.h"
 #include "store/part.h"
 #include "store/rows.h"

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/chunk_rows.h"
 #include "store/part.h"
 #include "store/rows.h"
 #include "store/verify.h"
