@@ -8,7 +8,7 @@
 #include "base/mem.h"
 
 #define WORD_BITS      64
-#define LINE_WORDS     8 /* a cache line */
+#define LINE_WORDS     ((size_t)8) /* a cache line */
 #define LINE_BITS      (LINE_WORDS * WORD_BITS)
 #define LINE_PREFIXES  40 /* lets through one in fifty */
 #define CELL_LINES_MIN 16
