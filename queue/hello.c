@@ -3,6 +3,7 @@
 #include <uuid/uuid.h>
 
 #include "base/log.h"
+#include "base/pack_dictionary.h"
 #include "queue/core.h"
 
 static int
@@ -186,6 +187,7 @@ welcome(struct call *call, struct session *session, int64_t claimed,
     wire_add_int(head, "lease_run_max_ms", conf->lease_run_max_ms);
     wire_add_int(head, "drain_ms", conf->drain_ms);
     wire_add_int(head, "orphan_ttl_ms", conf->orphan_ttl_ms);
+    wire_add_int(head, "dictionary", PACK_DICTIONARY);
     drop = wire_add_array(head, "drop");
     if (match_held(call, session, drop) < 0 || match_posts(call, session) < 0) {
         cJSON_Delete(head);

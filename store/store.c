@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/pack_dictionary.h"
 #include "store/rows.h"
 
 #define PATH_BYTES_MAX 4096
@@ -162,6 +163,7 @@ store_new(struct engine *engine, uint64_t bytes_max)
     store->keybook = keybook_new();
     store->keyset = keyset_new();
     store->packer = packer_new();
+    packer_set_dictionary(store->packer, PACK_DICTIONARY);
     return store;
 }
 

@@ -62,6 +62,7 @@ handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
                struct err *err)
 {
     int64_t protocol, session, heartbeat_ms, lease_ms, run_max_ms, slots, word;
+    int64_t dictionary;
 
     if (wire_int(wire, "protocol", wire_range(WIRE_PROTOCOL, WIRE_PROTOCOL),
                  &protocol, err) < 0 ||
@@ -81,6 +82,8 @@ handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
         wire_int(wire, "orphan_ttl_ms",
                  wire_range_or(0, WIRE_INT_MAX, worker->orphan_ttl_ms),
                  &worker->orphan_ttl_ms, err) < 0 ||
+        wire_int(wire, "dictionary", wire_range_or(0, WIRE_INT_MAX, 0),
+                 &dictionary, err) < 0 ||
         wire_int(wire, "slots", wire_range_or(0, WIRE_INT_MAX, 0), &slots,
                  err) < 0 ||
         wire_int(wire, "word", wire_range_or(0, WIRE_INT_MAX, 0), &word, err) <
@@ -89,6 +92,7 @@ handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
         return E_INVALID;
     }
     desk_set_lease_ms(worker->desk, lease_ms, run_max_ms);
+    packer_set_dictionary(worker->packer, dictionary);
     if (for_each(worker, wire, "drop", drop, err) < 0)
         return E_INVALID;
     desk_beat_answered(worker->desk); /* the hello listed all leases */

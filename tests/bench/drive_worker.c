@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pack.h"
+#include "base/pack_dictionary.h"
 #include "queue/link.h"
 #include "queue/wire.h"
 #include "tests/bench/drive.h"
@@ -332,6 +333,7 @@ run_complete(struct drive_client *client)
     struct err err = { 0 };
     uuid_t uuid;
 
+    packer_set_dictionary(hand.packer, PACK_DICTIONARY);
     uuid_generate(uuid);
     uuid_unparse_lower(uuid, hand.uuid);
     hand.link = link_connect(context, client->drive->target, limits, &err);

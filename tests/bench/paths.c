@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/pack.h"
+#include "base/pack_dictionary.h"
 #include "queue/prompt.h"
 #include "queue/retry.h"
 #include "tests/bench/payload.h"
@@ -349,6 +350,7 @@ work(struct walk *walk, int batches, bool is_counted)
     struct fold fold = { .packer = packer_new() };
     struct hand *hand;
 
+    packer_set_dictionary(fold.packer, PACK_DICTIONARY);
     bench_start(&walk->bench);
     submit(walk, batches, false);
     bench_advance(bench, bench->conf.group_window_ms);

@@ -24,14 +24,21 @@ A recording is read into events, in the order in which they take effect:
 import ctypes
 import json
 import os
+import pathlib
 import re
 
 from broker import Failure
 
 ZSTD = ctypes.CDLL("libzstd.so.1")
-ZSTD.ZSTD_decompress.restype = ctypes.c_size_t
-ZSTD.ZSTD_decompress.argtypes = [ctypes.c_char_p, ctypes.c_size_t,
-                                 ctypes.c_char_p, ctypes.c_size_t]
+ZSTD.ZSTD_createDCtx.restype = ctypes.c_void_p
+ZSTD.ZSTD_decompress_usingDict.restype = ctypes.c_size_t
+ZSTD.ZSTD_decompress_usingDict.argtypes = [
+    ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p,
+    ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+UNPACKING = ZSTD.ZSTD_createDCtx()
+SOURCE = pathlib.Path(__file__).parents[2] / "base/pack_dictionary.c"
+DICTIONARY = bytes(int(byte, 16) for byte in re.findall(
+    "0x([0-9a-f]{2}),", SOURCE.read_text(encoding="ascii")))
 
 # All that could change the store; what is among them and not understood is a
 # failure as soon as it is done to one of its files. Not every machine has all.
@@ -180,7 +187,9 @@ def unpacked(item, body):
     if not size:
         return body
     room = ctypes.create_string_buffer(size)
-    if ZSTD.ZSTD_decompress(room, size, body, len(body)) != size:
+    if ZSTD.ZSTD_decompress_usingDict(
+            UNPACKING, room, size, body, len(body), DICTIONARY,
+            len(DICTIONARY)) != size:
         raise Failure("a result that cannot be unpacked")
     return room.raw
 

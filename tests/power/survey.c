@@ -30,6 +30,7 @@
 
 #include "base/log.h"
 #include "queue/core.h"
+#include "store/chunk_rows.h"
 #include "store/rows.h"
 #include "store/verify.h"
 
