@@ -32,7 +32,7 @@ do for [i = 1:panels] {
 }
 if (has_growth) {
     set border 3
-    set key bottom right
+    set key center right
     set logscale x
     set xtics
     set format x "%.0s %c"
