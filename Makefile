@@ -42,6 +42,8 @@ LIBS_wire = $(call pkg,--libs,libcjson libzmq)
 LIBS_queue = $(call pkg,--libs,icu-i18n uuid) -llmdb
 LIBS_worker = $(call pkg,--libs,libcurl uuid)
 LIBS_submit = $(call pkg,--libs,uuid)
+# What the client library has of them.
+LIBS_client = $(call pkg,--libs,libcjson libzmq libcrypto libxxhash)
 LIBS_http = $(call pkg,--libs,libmicrohttpd)
 
 # Where node is not Debian's, npm comes with it and has no package.
@@ -181,7 +183,7 @@ install: all
 	install -m 644 submit/sheaf.h $(TO_INCLUDE)
 	printf '%s\n' 'Name: sheaf' 'Description: Client of the Sheaf broker' \
 	    'Version: $(VERSION)' 'Cflags: -I$(INCLUDEDIR)' \
-	    'Libs: -L$(LIBDIR) -lsheaf' 'Libs.private: $(LIBS_wire) $(LIBS_base)' >$(TO_LIB)/pkgconfig/sheaf.pc
+	    'Libs: -L$(LIBDIR) -lsheaf' 'Libs.private: $(LIBS_client)' >$(TO_LIB)/pkgconfig/sheaf.pc
 	$(foreach page,$(PAGES),install -D -m 644 -t $(call to_man,$(page)) $(page);)
 	$(foreach file,$(EXAMPLES),install -D -m 644 $(file) $(TO_DOC)/$(file);)
 

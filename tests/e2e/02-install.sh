@@ -113,6 +113,8 @@ END
     $CC ${SAN:+-fsanitize=$SAN} -o "$dir/static-use" "$dir/use.c" \
         $(pkg-config --static --cflags --libs sheaf |
             sed 's/-lsheaf/-l:libsheaf.a/')
+    check "asks for no library that it does not use" \
+        "$(pkg-config --static --libs sheaf | grep -cE 'icu|inih|zstd')" 0
     check "links with the static library" "$("$dir/static-use")" "1 1"
     check "needs the shared library" "$(needs "$dir/shared-use" |
         grep -o libsheaf)" libsheaf
