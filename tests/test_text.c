@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/utf8.h"
+#include "tests/ragged_text.h"
 
 static struct text_rules *
 open_rules(void)
@@ -191,20 +192,6 @@ Test(text, closed_sentences_are_known_by_their_end)
     }
 }
 
-/* Random bytes, with lead and trail bytes likely. */
-static struct slice
-random_bytes(char *bytes, size_t max)
-{
-    static const unsigned char likely[] = { 0x20, 0x41, 0x80, 0x8F, 0x90,
-                                            0x9F, 0xA0, 0xBF, 0xC2, 0xE0,
-                                            0xE4, 0xED, 0xF0, 0xF4, 0xF5 };
-    size_t count = (size_t)rand() % max;
-
-    for (size_t i = 0; i < count; i++)
-        bytes[i] = (char)likely[(size_t)rand() % sizeof(likely)];
-    return (struct slice){ bytes, count };
-}
-
 Test(text, no_bytes_stop_a_walk)
 {
     struct text_rules *rules = open_rules();
@@ -213,7 +200,7 @@ Test(text, no_bytes_stop_a_walk)
 
     srand(2);
     for (int round = 0; round < 3000; round++) {
-        struct slice text = random_bytes(bytes, sizeof(bytes));
+        struct slice text = ragged_text(bytes, sizeof(bytes));
 
         join_words(rules, text, &out);
         join_sentences(rules, text, &out);

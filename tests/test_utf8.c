@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/utf8.h"
+#include "tests/ragged_text.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -35,27 +36,13 @@ Test(utf8, utf8_is_told_from_what_is_none)
     }
 }
 
-/* Random bytes, with lead and trail bytes likely. */
-static struct slice
-random_bytes(char *bytes, size_t max)
-{
-    static const unsigned char likely[] = { 0x20, 0x41, 0x80, 0x8F, 0x90,
-                                            0x9F, 0xA0, 0xBF, 0xC2, 0xE0,
-                                            0xE4, 0xED, 0xF0, 0xF4, 0xF5 };
-    size_t count = (size_t)rand() % max;
-
-    for (size_t i = 0; i < count; i++)
-        bytes[i] = (char)likely[(size_t)rand() % sizeof(likely)];
-    return (struct slice){ bytes, count };
-}
-
 Test(utf8, code_points_agree_with_the_library)
 {
     char bytes[24];
 
     srand(1);
     for (int round = 0; round < 20000; round++) {
-        struct slice text = random_bytes(bytes, sizeof(bytes)), rest = text;
+        struct slice text = ragged_text(bytes, sizeof(bytes)), rest = text;
         UChar units[64];
         UChar32 want[64];
         int32_t count = 0, at = 0, c, last = UTF8_END;
