@@ -79,7 +79,11 @@ class Call:
 
     def finish(self, words, end):
         self.words += words
-        self.words, result = END.match(self.words).groups()
+        match = END.match(self.words)
+        if not match:
+            raise Failure(f"line {end + 1}: {self.name} is not understood: "
+                          f"…{self.words[-200:]}")
+        self.words, result = match.groups()
         self.end = end
         # "?": a kill came while it was made.
         self.result = None if result.startswith("?") else int(
