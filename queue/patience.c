@@ -8,10 +8,13 @@
 #define AHEAD_LAST_US 50000 /* so long a worker's leases are to last */
 #define NAP_MS_MAX    10    /* answers may come faster than it is believed */
 
+/* So long that no answer waits, and a worker gets the usual number. */
+#define GAP_UNKNOWN_US ((int64_t)GAP_MS_MAX * US_A_MS)
+
 void
 patience_init(struct broker *broker)
 {
-    broker->answer_gap_us = (int64_t)GAP_MS_MAX * US_A_MS;
+    broker->answer_gap_us = GAP_UNKNOWN_US;
     broker->answer_gap_before_us = broker->answer_gap_us;
 }
 
@@ -32,10 +35,14 @@ patience_note_answer(struct broker *broker, struct session *session,
     broker->answered++;
     session->answers++;
     gap_ms = now_ms - broker->answered_before_ms;
-    if (gap_ms > GAP_MS_MAX)
-        gap_ms = GAP_MS_MAX;
+    if (gap_ms >= GAP_MS_MAX) {
+        broker->answer_gap_us = GAP_UNKNOWN_US;
+        return;
+    }
     gap_us = gap_ms * US_A_MS / broker->answered;
     share = broker->answered < GAP_SHARE ? broker->answered : GAP_SHARE;
+    if (broker->answer_gap_before_us == GAP_UNKNOWN_US)
+        share = GAP_SHARE;
     broker->answer_gap_us =
         broker->answer_gap_before_us +
         (gap_us - broker->answer_gap_before_us) * share / GAP_SHARE;

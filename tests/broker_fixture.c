@@ -346,7 +346,7 @@ transact(struct bench *bench, struct mail *mails, size_t count,
         gather_fini(&mails[i].gathered);
         mails[i].is_gathered = false;
     }
-    bench->was_patient = broker_patience_ms(bench->broker) > 0;
+    bench->patience_ms = broker_patience_ms(bench->broker);
     work(bench->broker, bench->now_ms);
     if (bench->fails) {
         store_abort(bench->store);

@@ -65,10 +65,10 @@ struct bench {
     struct recipes *recipes; /* the reader's */
     struct line line;
     size_t gathered_count;
-    bool is_slow;     /* hands read only when they are told to */
-    bool fails;       /* the next commit does */
-    int commit_rc;    /* of the newest turn */
-    bool was_patient; /* the broker, before its commit */
+    bool is_slow;        /* hands read only when they are told to */
+    bool fails;          /* the next commit does */
+    int commit_rc;       /* of the newest turn */
+    int64_t patience_ms; /* the broker's, before its commit */
     uint64_t turn_count;
     char **calls; /* bodies, in the order in which they reached upstreams */
     size_t call_count, call_capacity;
