@@ -9,6 +9,8 @@ value made of the medians, with a floor that must hold and an ambition.
 import dataclasses
 import typing
 
+from scratch import touch_memory
+
 SHEAF = "Sheaf"
 SCALES = ("tiny", "normal", "full")
 ROUNDS = {"tiny": 1, "normal": 3, "full": 5}
@@ -29,6 +31,7 @@ SIZES = {  # for each of the scales
     "restart": (2000, 100000, 1000000),
     "restarts": (1, 3, 5),
     "growth slice": (500, 20000, 20000),
+    "touched MiB": (16, 1024, 1024),
 }
 MARKS = {  # drafts that wait when growth is looked at
     "tiny": (1000, 3000),
@@ -47,6 +50,10 @@ class Bench:
 
     def size(self, name):
         return SIZES[name][SCALES.index(self.scale)]
+
+    def touch_memory(self):
+        """Lets whoever comes next have memory that this machine has already."""
+        touch_memory(self.size("touched MiB") << 20)
 
     def fill(self, broker, count, first=0, part_max=BATCH_DRAFTS_MAX):
         """Has drafts wait, in batches. Returns the number of the next one."""
