@@ -330,7 +330,7 @@ add_attempts(struct question *question, const struct why *why)
     for (bytes = size_of(question->head); bytes < room;) {
         cJSON *item;
 
-        rc = store_attempt_before(store, why->request.id, attempt.number,
+        rc = store_attempt_before(store, &why->request, attempt.number,
                                   &attempt);
         if (rc < 0 && rc != E_CORRUPT)
             break;

@@ -8,13 +8,14 @@ cut(const char *text)
     return utf8_cut(slice_of(text), ATTEMPT_TEXT_BYTES_MAX);
 }
 
-void
-attempt_note_report(struct broker *broker, const struct request *request,
-                    const struct report *report,
-                    const struct retry_verdict *verdict, int64_t now_ms)
+bool
+attempt_of_report(const struct request *request, const struct report *report,
+                  const struct retry_verdict *verdict, int64_t now_ms,
+                  struct attempt *attempt)
 {
     bool is_aborted = report->end.class == CLASS_ABORTED;
-    struct attempt attempt = {
+
+    *attempt = (struct attempt){
         .ended_ms = now_ms,
         .class = report->end.class,
         .status = is_aborted ? STATUS_NONE : verdict->status,
@@ -27,15 +28,12 @@ attempt_note_report(struct broker *broker, const struct request *request,
         .upstream = cut(request->upstream),
     };
 
-    /* One that was never made is no call. */
-    if (is_aborted && !report->end.was_sent)
-        return;
     if (verdict->due_ms > now_ms) {
-        attempt.wait_ms = verdict->due_ms - now_ms;
-        attempt.wait_from =
+        attempt->wait_ms = verdict->due_ms - now_ms;
+        attempt->wait_from =
             cut(report->end.wait_ms > 0 ? report->wait_from : ATTEMPT_BACKOFF);
     }
-    store_attempt_add(broker->env.store, request->id, &attempt);
+    return !is_aborted || report->end.was_sent;
 }
 
 void
@@ -53,5 +51,5 @@ attempt_note_lost(struct broker *broker, const struct request *request,
         .upstream = cut(request->upstream),
     };
 
-    store_attempt_add(broker->env.store, request->id, &attempt);
+    store_attempt_add(broker->env.store, request, &attempt);
 }

@@ -49,18 +49,31 @@ has_prices(const struct conf *conf)
     return false;
 }
 
+/* What the call of a draft's answer cost. */
+static int64_t
+cost_of(struct store *store, const struct draft *draft)
+{
+    struct request request;
+    struct outcome outcome;
+
+    if (store_request_get(store, draft->request, &request) < 0 ||
+        store_outcome_get(store, &request, &outcome) < 0) {
+        return OUTCOME_UNKNOWN; /* `verify` names it */
+    }
+    return outcome.cost_nano;
+}
+
 static void
 on_result(void *context, const struct draft *draft)
 {
     struct broker *broker = context;
-    struct outcome outcome = { .cost_nano = OUTCOME_UNKNOWN };
+    int64_t cost_nano = OUTCOME_UNKNOWN;
 
     if (draft->status == STATUS_OK && draft->tier != CACHE_NONE &&
-        has_prices(broker->env.conf) &&
-        store_outcome_get(broker->env.store, draft->request, &outcome) < 0) {
-        outcome.cost_nano = OUTCOME_UNKNOWN; /* `verify` names it */
+        has_prices(broker->env.conf)) {
+        cost_nano = cost_of(broker->env.store, draft);
     }
-    meter_result(&broker->meter, draft->status, draft->tier, outcome.cost_nano);
+    meter_result(&broker->meter, draft->status, draft->tier, cost_nano);
 }
 
 struct broker *

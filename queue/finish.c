@@ -110,10 +110,11 @@ finish_essence(void *context, const struct draft *draft, struct slice line,
     buf_fini(&text);
 }
 
-/* Ends a request with an outcome. */
+/* Ends a request with an outcome. attempt: its last call, or NULL. */
 static void
 end_request(struct broker *broker, struct request *request, enum status status,
-            const struct report *report, int64_t now_ms)
+            const struct report *report, const struct attempt *attempt,
+            int64_t now_ms)
 {
     struct buf essence = { 0 };
     bool has_text = status == STATUS_OK ||
@@ -145,8 +146,8 @@ end_request(struct broker *broker, struct request *request, enum status status,
         outcome.essence = buf_slice(&essence);
         broker->counters.fallbacks++;
     }
-    (report->is_packed ? store_finish_packed : store_finish)(
-        broker->env.store, request, &outcome, report->reply, now_ms);
+    store_finish(broker->env.store, request, &outcome, attempt,
+                 (struct reply){ report->reply, report->is_packed }, now_ms);
     broker->counters.requests_done++;
     broker->has_results = true;
     if (status == STATUS_OK)
@@ -278,7 +279,8 @@ log_retry(const struct request *request, const struct call_end *end,
 /* The sampler's answer ends it, until somebody tries again. */
 static void
 end_locally(struct broker *broker, struct request *request,
-            const struct report *report, int64_t now_ms)
+            const struct report *report, const struct attempt *attempt,
+            int64_t now_ms)
 {
     struct report marked = *report;
 
@@ -286,7 +288,7 @@ end_locally(struct broker *broker, struct request *request,
     marked.message =
         "no upstream could be asked in time: this is the text's own "
         "sentences, chosen by the built-in sampler";
-    end_request(broker, request, STATUS_ERROR, &marked, now_ms);
+    end_request(broker, request, STATUS_ERROR, &marked, attempt, now_ms);
 }
 
 /* Until when another try is of use; nobody asks that of an answer. */
@@ -305,6 +307,7 @@ finish_report(struct broker *broker, struct request *request,
 {
     struct call_end end = report->end;
     struct retry_verdict verdict;
+    struct attempt attempt, *made;
 
     end.can_enlarge =
         end.class == CLASS_TRUNCATED && read_source(broker, request) == 0 &&
@@ -317,13 +320,18 @@ finish_report(struct broker *broker, struct request *request,
     verdict =
         retry_decide(request, &end, broker->env.conf, now_ms,
                      deadline_for(broker, request, &end), core_chance(broker));
-    attempt_note_report(broker, request, report, &verdict, now_ms);
+    made = attempt_of_report(request, report, &verdict, now_ms, &attempt)
+               ? &attempt
+               : NULL;
+    /* Before the request goes on, as it may go with all that belongs to it. */
+    if (made && verdict.action != RETRY_DONE)
+        store_attempt_add(broker->env.store, request, made);
     switch (verdict.action) {
     case RETRY_DONE:
         if (is_local_fallback(request, report))
-            end_locally(broker, request, report, now_ms);
+            end_locally(broker, request, report, made, now_ms);
         else
-            end_request(broker, request, verdict.status, report, now_ms);
+            end_request(broker, request, verdict.status, report, made, now_ms);
         break;
     case RETRY_DELAY:
         store_delay(broker->env.store, request, verdict.due_ms);
@@ -353,7 +361,7 @@ end_uncalled(struct broker *broker, struct request *request, const char *code,
                              .completion_tokens = OUTCOME_UNKNOWN,
                              .total_tokens = OUTCOME_UNKNOWN };
 
-    end_request(broker, request, STATUS_ERROR, &report, now_ms);
+    end_request(broker, request, STATUS_ERROR, &report, NULL, now_ms);
 }
 
 void

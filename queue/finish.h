@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "queue/retry.h"
 #include "queue/session.h"
+#include "store/attempt.h"
 #include "store/draft.h"
 #include "store/outcome.h"
 #include "store/request.h"
@@ -61,11 +62,12 @@ void finish_essence(void *context, const struct draft *draft, struct slice line,
 
 /* ---- attempts.c ---- */
 
-/* Remembers a call that a worker has reported, and what was decided. Before the
- * request goes on, as it may go with all that belongs to it. */
-void attempt_note_report(struct broker *broker, const struct request *request,
-                         const struct report *report,
-                         const struct retry_verdict *verdict, int64_t now_ms);
+/* What a worker's report tells of a call, with what was decided; its texts are
+ * borrowed from the report and the request. False: no call was made. */
+bool attempt_of_report(const struct request *request,
+                       const struct report *report,
+                       const struct retry_verdict *verdict, int64_t now_ms,
+                       struct attempt *attempt);
 
 /* Remembers a call of which nobody will tell: its lease was lost. */
 void attempt_note_lost(struct broker *broker, const struct request *request,

@@ -141,8 +141,10 @@ why_find(struct broker *broker, const struct batch *batch,
 
     *why = (struct why){ .request = why->request, .through = batch->id };
     why->has_request = rc == 0;
-    if (rc == 0)
-        (void)store_attempt_before(store, id, UINT32_MAX, &why->attempt);
+    if (rc == 0) {
+        (void)store_attempt_before(store, &why->request, UINT32_MAX,
+                                   &why->attempt);
+    }
     if (is_done && is_to_be_retried(batch, draft))
         add_cause(why, WAIT_SWEEP);
     if (is_done)

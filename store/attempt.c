@@ -17,6 +17,15 @@ const char *call_class_name(enum call_class class)
     return class_names[class];
 }
 
+bool
+attempt_fits(const struct attempt *attempt)
+{
+    return attempt->wait_from.bytes <= ATTEMPT_TEXT_BYTES_MAX &&
+           attempt->code.bytes <= ATTEMPT_TEXT_BYTES_MAX &&
+           attempt->worker.bytes <= ATTEMPT_TEXT_BYTES_MAX &&
+           attempt->upstream.bytes <= ATTEMPT_TEXT_BYTES_MAX;
+}
+
 void
 attempt_encode(const struct attempt *attempt, struct buf *out)
 {

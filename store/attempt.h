@@ -4,7 +4,8 @@
  * For people who ask why something takes so long: written when a worker reports,
  * and when a lease is lost whose call had started. Nothing is decided by it. The
  * newest STORE_ATTEMPTS_MAX of a request are kept, under numbers that go on, and
- * go when the request goes.
+ * go when the request goes. The one that ended it with what is kept stands in the
+ * row of that (answer.h).
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef STORE_ATTEMPT_H
@@ -65,21 +66,25 @@ const char *call_class_name(enum call_class class);
 void attempt_encode(const struct attempt *attempt, struct buf *out);
 int attempt_decode(struct record *record, struct attempt *attempt);
 
+/* True if no text is longer than ATTEMPT_TEXT_BYTES_MAX. */
+bool attempt_fits(const struct attempt *attempt);
+
 /* ---- in a store's transaction ---- */
 
 #define STORE_ATTEMPTS_MAX 32 /* calls of a request that are remembered */
 
 struct store;
+struct request;
 
 /* Remembers a call of a request, under the next number, and forgets the oldest
  * if there are more than STORE_ATTEMPTS_MAX. The texts are not borrowed from the
  * store, and cut to ATTEMPT_TEXT_BYTES_MAX. */
-void store_attempt_add(struct store *store, uint64_t request,
+void store_attempt_add(struct store *store, const struct request *request,
                        const struct attempt *attempt);
 
 /* The last attempt before a number; UINT32_MAX: the newest one, whose number is
  * how many there have been. E_CORRUPT also sets its number. */
-int store_attempt_before(struct store *store, uint64_t request, uint32_t number,
-                         struct attempt *attempt);
+int store_attempt_before(struct store *store, const struct request *request,
+                         uint32_t number, struct attempt *attempt);
 
 #endif

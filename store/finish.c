@@ -1,71 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 
+#include "store/answer.h"
 #include "store/rows.h"
-
-int
-store_outcome_get(struct store *store, uint64_t request,
-                  struct outcome *outcome)
-{
-    struct record record;
-    int rc = table_get(store, TABLE_OUTCOME, key_id(request), &record);
-
-    return rc < 0 ? rc : outcome_decode(&record, outcome);
-}
-
-void
-reply_drop(struct store *store, uint64_t request)
-{
-    struct outcome outcome;
-
-    if (store_outcome_get(store, request, &outcome) < 0)
-        return;
-    if (outcome.answer)
-        table_del(store, TABLE_ANSWER, key_id(outcome.answer));
-    else
-        table_del(store, TABLE_REPLY, key_id(request));
-}
-
-/* Replies are numbered as they come: rows of that size want to be appended. */
-static void
-outcome_put(struct store *store, const struct request *request,
-            const struct outcome *outcome, struct slice reply, bool is_packed)
-{
-    struct outcome numbered = *outcome;
-    struct buf *out;
-
-    if (request->status != STATUS_NONE) /* a former try has ended */
-        reply_drop(store, request->id);
-    numbered.answer = ++store->ids.answer;
-    outcome_encode(&numbered, table_fields(store));
-    table_put(store, TABLE_OUTCOME, key_id(request->id));
-    out = table_fields(store);
-    record_u64(out, request->id);
-    if (is_packed)
-        buf_add_slice(out, reply);
-    else
-        pack_add(store->packer, reply, out);
-    table_append(store, TABLE_ANSWER, key_id(numbered.answer));
-}
-
-int
-store_reply_get(struct store *store, uint64_t request,
-                const struct outcome *outcome, struct slice *reply)
-{
-    struct record record;
-    int rc =
-        outcome->answer
-            ? table_get(store, TABLE_ANSWER, key_id(outcome->answer), &record)
-            : table_get(store, TABLE_REPLY, key_id(request), &record);
-
-    if (rc == 0 && outcome->answer && record_get_u64(&record) != request)
-        rc = E_CORRUPT;
-    if (rc < 0)
-        return rc;
-    return pack_open(store->packer,
-                     (struct slice){ (const char *)record.at, record.left },
-                     &store->reply, reply);
-}
 
 /* Adds what a call used and cost to the batch that paid for it. */
 static void
@@ -164,7 +101,7 @@ static void
 outcome_of_drafts(struct store *store, const struct request *request,
                   struct outcome *outcome)
 {
-    if (store_outcome_get(store, request->id, outcome) < 0) {
+    if (store_outcome_get(store, request, outcome) < 0) {
         *outcome = (struct outcome){ .prompt_tokens = OUTCOME_UNKNOWN,
                                      .completion_tokens = OUTCOME_UNKNOWN,
                                      .total_tokens = OUTCOME_UNKNOWN,
@@ -207,10 +144,10 @@ store_fan_out(struct store *store, struct request *request,
     return fan_out(store, request, &outcome, cursor, now_ms);
 }
 
-static void
-finish(struct store *store, struct request *request,
-       const struct outcome *outcome, struct slice reply, bool is_packed,
-       int64_t now_ms)
+void
+store_finish(struct store *store, struct request *request,
+             const struct outcome *outcome, const struct attempt *attempt,
+             struct reply reply, int64_t now_ms)
 {
     struct cursor cursor = { 0 };
     struct outcome former;
@@ -222,12 +159,14 @@ finish(struct store *store, struct request *request,
      * that was given out stays the answer. */
     if (request->status == STATUS_NONE ||
         (request->status != STATUS_OK && outcome->status == STATUS_OK)) {
-        outcome_put(store, request, outcome, reply, is_packed);
+        answer_put(store, request, outcome, attempt, reply);
         request->status = outcome->status;
         request->done_ms = now_ms;
         if (outcome->status == STATUS_OK)
             key_point(store, request);
     } else {
+        if (attempt)
+            store_attempt_add(store, request, attempt);
         outcome_of_drafts(store, request, &former);
         outcome = &former;
     }
@@ -240,19 +179,4 @@ finish(struct store *store, struct request *request,
     } else if (request->batch == 0) {
         (void)request_forget(store, request);
     }
-}
-
-void
-store_finish(struct store *store, struct request *request,
-             const struct outcome *outcome, struct slice reply, int64_t now_ms)
-{
-    finish(store, request, outcome, reply, false, now_ms);
-}
-
-void
-store_finish_packed(struct store *store, struct request *request,
-                    const struct outcome *outcome, struct slice packed,
-                    int64_t now_ms)
-{
-    finish(store, request, outcome, packed, true, now_ms);
 }

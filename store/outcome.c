@@ -25,7 +25,6 @@ outcome_encode(const struct outcome *outcome, struct buf *out)
     record_str(out, outcome->upstream);
     record_str(out, outcome->finish);
     record_str(out, outcome->essence);
-    record_u64(out, outcome->answer);
 }
 
 int
@@ -55,7 +54,5 @@ outcome_decode(struct record *record, struct outcome *outcome)
     outcome->upstream = record_get_str(record);
     outcome->finish = record_get_str(record);
     outcome->essence = record_get_str(record);
-    /* Format 3 ended here. */
-    outcome->answer = record->left ? record_get_u64(record) : 0;
     return record_end(record);
 }

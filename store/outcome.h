@@ -9,6 +9,7 @@
 #ifndef STORE_OUTCOME_H
 #define STORE_OUTCOME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -40,7 +41,13 @@ struct outcome {
     struct slice code, message;   /* of the error; empty if there was none */
     struct slice model, upstream, finish;
     struct slice essence;
-    uint64_t answer; /* number of its reply's row; 0: as in format 3 */
+};
+
+/* The reply, and the plain text behind it. */
+struct reply {
+    struct slice text;
+    bool is_packed; /* by pack_add(), or by somebody else: the caller has seen
+                       that pack_open() takes it */
 };
 
 /* Fields to bytes and back; decoding reports E_CORRUPT. */
@@ -50,26 +57,21 @@ int outcome_decode(struct record *record, struct outcome *outcome);
 /* ---- in a store's transaction ---- */
 
 struct store;
+struct attempt;
 
 /* Ends a request: stores the outcome if it is better than what is there, and
- * gives it to the drafts, at most STORE_SLICE_MAX now and the rest by a timer.
- * reply: the reply, and the plain text behind it. The request may be in any
- * state: late answers count. */
+ * gives it to the drafts, at most STORE_SLICE_MAX now and the rest by a timer. The
+ * request may be in any state: late answers count. attempt: the call that came to
+ * it, which is remembered as by store_attempt_add(); NULL if there was none. */
 void store_finish(struct store *store, struct request *request,
-                  const struct outcome *outcome, struct slice reply,
-                  int64_t now_ms);
+                  const struct outcome *outcome, const struct attempt *attempt,
+                  struct reply reply, int64_t now_ms);
 
-/* The same with a reply that was packed by pack_add(), or by somebody else: the
- * caller has seen that pack_open() takes it. */
-void store_finish_packed(struct store *store, struct request *request,
-                         const struct outcome *outcome, struct slice packed,
-                         int64_t now_ms);
-
-/* How it ended, and the stored reply with what is behind it, which is borrowed
- * until the next one is read, too. */
-int store_outcome_get(struct store *store, uint64_t request,
+/* How it ended; the second also gives the stored reply with what is behind it,
+ * which is borrowed until the next one is read, too. */
+int store_outcome_get(struct store *store, const struct request *request,
                       struct outcome *outcome);
-int store_reply_get(struct store *store, uint64_t request,
-                    const struct outcome *outcome, struct slice *reply);
+int store_answer_get(struct store *store, const struct request *request,
+                     struct outcome *outcome, struct slice *reply);
 
 #endif

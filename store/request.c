@@ -10,6 +10,8 @@
 #define FLAG_SOLE  8u
 #define FLAG_KEYED 16u
 
+#define ROUTE_AT 104 /* the fields before it are of one length each */
+
 static const struct {
     const char *name;
     unsigned to;
@@ -80,6 +82,9 @@ request_encode(const struct request *request, struct buf *out)
     record_u32(out, request->tokens);
     record_str(out, slice_of(request->upstream));
     record_u32(out, request->model);
+    /* Also while there is none: a row that grew when it ends would not fit into
+     * its page, which is full, and split it. */
+    record_u64(out, request->answer);
 }
 
 static int
@@ -138,5 +143,21 @@ request_decode(struct record *record, struct request *request)
             return E_CORRUPT;
         request->model = record_get_u32(record);
     }
+    request->answer = record->left ? record_get_u64(record) : 0; /* format 7 */
+    return record_end(record);
+}
+
+int
+request_decode_answer(struct record *record, uint64_t *answer)
+{
+    (void)record_step(record, ROUTE_AT);
+    (void)record_get_str(record); /* route */
+    if (record->left)
+        (void)record_get_u32(record); /* tokens */
+    if (record->left) {
+        (void)record_get_str(record); /* upstream */
+        (void)record_get_u32(record); /* model */
+    }
+    *answer = record->left ? record_get_u64(record) : 0;
     return record_end(record);
 }

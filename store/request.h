@@ -93,7 +93,8 @@ struct request {
     char route[REQUEST_ROUTE_BYTES]; /* the upstreams that it may go to */
     uint32_t tokens; /* that it is thought to take; 0: unknown */
     char upstream[REQUEST_UPSTREAM_BYTES]; /* that its newest lease was for */
-    uint32_t model; /* stands for the model that it names; 0: for none */
+    uint32_t model;  /* stands for the model that it names; 0: for none */
+    uint64_t answer; /* row of its outcome; 0: none, or as before format 7 */
 };
 
 /* The name of a state. */
@@ -115,6 +116,9 @@ bool request_is_cached(const struct request *request, int64_t cached_after_ms);
 /* Fields to bytes and back; decoding reports E_CORRUPT. */
 void request_encode(const struct request *request, struct buf *out);
 int request_decode(struct record *record, struct request *request);
+
+/* The number of its answer alone, a tenth of that work. */
+int request_decode_answer(struct record *record, uint64_t *answer);
 
 /* ---- in a store's transaction ---- */
 

@@ -23,6 +23,22 @@ store_request_get(struct store *store, uint64_t id, struct request *request)
     return request_decode(&record, request);
 }
 
+int
+request_answer(struct store *store, uint64_t id, uint64_t *answer)
+{
+    struct slice value;
+    struct record record;
+    int rc = table_get_raw(store, TABLE_REQUEST, key_id(id), &value);
+
+    if (rc < 0)
+        return rc;
+    if (value.bytes < RECORD_SEAL_BYTES)
+        return E_CORRUPT;
+    record = (struct record){ .at = (const unsigned char *)value.data,
+                              .left = value.bytes - RECORD_SEAL_BYTES };
+    return request_decode_answer(&record, answer);
+}
+
 uint64_t
 store_request_newest(const struct store *store)
 {

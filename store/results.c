@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 
+#include "store/answer.h"
 #include "store/rows.h"
 
 static struct key
@@ -63,11 +64,12 @@ static void
 fill(struct store *store, struct result_row *row)
 {
     struct record record;
+    uint64_t request = row->draft.answered_by, answer;
     struct outcome *outcome = &row->outcome;
 
     if (store_draft_line(store, &row->draft, &row->line) < 0)
         row->line = (struct slice){ 0 };
-    if (row->draft.answered_by == 0) {
+    if (request == 0) {
         if (table_get(store, TABLE_ESSENCE,
                       key_draft(row->draft.batch, row->draft.index),
                       &record) == 0) {
@@ -76,9 +78,8 @@ fill(struct store *store, struct result_row *row)
         return;
     }
     row->has_outcome =
-        store_outcome_get(store, row->draft.answered_by, outcome) == 0 &&
-        store_reply_get(store, row->draft.answered_by, outcome, &row->reply) ==
-            0 &&
+        request_answer(store, request, &answer) == 0 &&
+        answer_get(store, request, answer, outcome, &row->reply) == 0 &&
         outcome->reply_bytes <= row->reply.bytes &&
         (uint64_t)outcome->text_at + outcome->text_bytes <= row->reply.bytes;
 }

@@ -86,7 +86,8 @@ store_usage(struct store *store)
     usage.leases = ops->rows(store->engine, TABLE_LEASE);
     usage.results = ops->rows(store->engine, TABLE_RESULT);
     usage.files = ops->rows(store->engine, TABLE_FILE);
-    usage.outcomes = ops->rows(store->engine, TABLE_OUTCOME);
+    usage.outcomes = ops->rows(store->engine, TABLE_ANSWER) +
+                     ops->rows(store->engine, TABLE_REPLY);
     return usage;
 }
 

@@ -15,6 +15,11 @@
 /* Writes a request's record. */
 void request_put(struct store *store, const struct request *request);
 
+/* The number of a request's answer; 0: its outcome is one of before format 7, or
+ * there is none. The seal is not looked at, as the answer says whose it is: where a
+ * request is damaged, what it came to can mostly be read all the same. */
+int request_answer(struct store *store, uint64_t id, uint64_t *answer);
+
 /* Changes a request's state, which request_put() writes. */
 void request_change(struct store *store, struct request *request,
                     enum request_state to);
@@ -106,11 +111,17 @@ bool request_forget(struct store *store, const struct request *request);
  * wanted by nobody, or be forgotten. The draft's record was changed before. */
 void request_leave(struct store *store, uint64_t id, const struct draft *draft);
 
-/* Removes all attempts of a request (attempts.c). */
-void attempts_drop(struct store *store, uint64_t request);
+/* ---- attempts (attempts.c) ---- */
 
-/* Removes what was kept of a request's reply (finish.c). Before its outcome. */
-void reply_drop(struct store *store, uint64_t request);
+/* The number for a further call of a request: makes room for it. */
+uint32_t attempt_next(struct store *store, const struct request *request);
+
+/* Lets the call in the row of a request's outcome, which is about to go, be an
+ * attempt like the others. */
+void attempt_keep(struct store *store, const struct request *request);
+
+/* Removes all attempts of a request, but for that one. */
+void attempts_drop(struct store *store, uint64_t request);
 
 /* ---- deliveries (deliveries.c) ---- */
 

@@ -205,7 +205,7 @@ retry_draft(struct store *store, struct sweep *sweep, struct draft *draft)
     }
     if (request.state == REQUEST_DONE && request.status == STATUS_OK) {
         /* The answer came late, and is on its way from draft to draft. */
-        if (store_outcome_get(store, request.id, &outcome) == 0) {
+        if (store_outcome_get(store, &request, &outcome) == 0) {
             hand_over(store, &request, &outcome, sweep->batch, draft,
                       retry->intake->now_ms);
         }

@@ -48,9 +48,12 @@ is_in_done(struct check *check, const struct draft *draft)
 static void
 compare_outcome(struct check *check, const struct draft *draft)
 {
-    struct outcome outcome;
-    int rc = store_outcome_get(check->store, draft->answered_by, &outcome);
+    struct request request;
+    struct outcome outcome = { 0 };
+    int rc = store_request_get(check->store, draft->answered_by, &request);
 
+    if (rc == 0)
+        rc = store_outcome_get(check->store, &request, &outcome);
     EXPECT(check, rc != E_NOTFOUND, "no outcome %llu, which answered it",
            (llu)draft->answered_by);
     if (rc < 0 || outcome.status == draft->status ||

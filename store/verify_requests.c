@@ -213,7 +213,7 @@ static void
 compare_outcome(struct check *check, const struct request *request)
 {
     struct outcome outcome = { 0 };
-    int rc = store_outcome_get(check->store, request->id, &outcome);
+    int rc = store_outcome_get(check->store, request, &outcome);
 
     EXPECT(check, rc == E_CORRUPT || outcome.status == request->status,
            "%s, its outcome %s", status_name(request->status),
@@ -246,6 +246,10 @@ verify_request(struct check *check, struct slice key, struct record *record)
              "its group is above the last number given out")) {
         raise_number(check, &ids->group, request.place.group);
         raise_number(check, &ids->group, request.place.lead);
+    }
+    if (MEND(check, request.answer <= ids->answer,
+             "its answer is above the last number given out")) {
+        raise_number(check, &ids->answer, request.answer);
     }
     compare_outcome(check, &request);
     compare_placed(check, &request);
@@ -344,102 +348,4 @@ verify_lease(struct check *check, struct slice key, struct record *record)
              "damaged, or its request is not leased")) {
         drop_row(check);
     }
-}
-
-/* The request of an outcome, a reply or an attempt: E_NOTFOUND if there is none,
- * 0 also if it is damaged. */
-static int
-find_request(struct check *check, uint64_t id)
-{
-    struct slice value;
-
-    return table_get_raw(check->store, TABLE_REQUEST, key_id(id), &value);
-}
-
-void
-verify_outcome(struct check *check, struct slice key, struct record *record)
-{
-    uint64_t id = key_get_u64(key, 0);
-    struct outcome outcome = { 0 };
-    struct slice reply = { 0 };
-    int rc;
-
-    EXPECT(check, find_request(check, id) == 0, "no request");
-    if (outcome_decode(record, &outcome) < 0) {
-        fault(check, "damaged");
-        return;
-    }
-    rc = store_reply_get(check->store, id, &outcome, &reply);
-    EXPECT(check, rc != E_NOTFOUND, "no reply");
-    EXPECT(check,
-           rc < 0 ||
-               (outcome.reply_bytes <= reply.bytes &&
-                (uint64_t)outcome.text_at + outcome.text_bytes <= reply.bytes),
-           "its text is outside of the reply");
-}
-
-/* What is kept of a reply, behind what is told of it. */
-static void
-compare_packed(struct check *check, const struct record *record)
-{
-    struct slice packed = { (const char *)record->at, record->left }, text;
-
-    EXPECT(check,
-           pack_open(check->store->packer, packed, &check->store->reply,
-                     &text) == 0,
-           "it cannot be unpacked");
-}
-
-void
-verify_reply(struct check *check, struct slice key, struct record *record)
-{
-    struct slice value;
-
-    compare_packed(check, record);
-    EXPECT(check,
-           table_get_raw(check->store, TABLE_OUTCOME,
-                         key_id(key_get_u64(key, 0)), &value) == 0,
-           "no outcome");
-}
-
-/* One whose request is gone, or has another reply by now, is of no use. */
-void
-verify_answer(struct check *check, struct slice key, struct record *record)
-{
-    struct ids *ids = &check->store->ids;
-    uint64_t number = key_get_u64(key, 0), request = record_get_u64(record);
-    struct outcome outcome = { 0 };
-    int rc = store_outcome_get(check->store, request, &outcome);
-
-    if (MEND(check, number <= ids->answer, "above the last number given out"))
-        raise_number(check, &ids->answer, number);
-    compare_packed(check, record);
-    if (MEND(check,
-             rc == E_CORRUPT || (rc == 0 && outcome.answer == number) ||
-                 (rc == E_NOTFOUND && find_request(check, request) == 0),
-             "request %llu has another reply, or is not there", (llu)request)) {
-        drop_row(check);
-        return;
-    }
-    EXPECT(check, rc != E_NOTFOUND, "no outcome");
-}
-
-/* What is of no use, or damaged, is removed: nothing is decided by it. */
-void
-verify_attempt(struct check *check, struct slice key, struct record *record)
-{
-    uint64_t id = key_get_u64(key, 0);
-    uint32_t number = key_get_u32(key, 8);
-    struct attempt attempt, newest = { 0 };
-    const char *reason = NULL;
-
-    (void)store_attempt_before(check->store, id, UINT32_MAX, &newest);
-    if (attempt_decode(record, &attempt) < 0)
-        reason = "damaged";
-    else if (find_request(check, id) < 0)
-        reason = "no request";
-    else if (number == 0 || newest.number - number >= STORE_ATTEMPTS_MAX)
-        reason = "more of its request are kept than may be";
-    if (reason && stale(check, "%s", reason))
-        drop_row(check);
 }

@@ -111,8 +111,10 @@ void compare_tail(struct check *check, struct batch *batch);
 void compare_name(struct check *check, const struct draft *draft);
 
 /* Requests (verify_requests.c). */
-row_fn verify_request, verify_key, verify_ref, verify_ready, verify_lease,
-    verify_outcome, verify_reply, verify_answer, verify_attempt;
+row_fn verify_request, verify_key, verify_ref, verify_ready, verify_lease;
+
+/* What they came to, and their calls (verify_answers.c). */
+row_fn verify_outcome, verify_reply, verify_answer, verify_attempt;
 
 /* Files, and what batches have to do with them (verify_files.c). */
 row_fn verify_file, verify_file_uuid, verify_file_key, verify_owned,

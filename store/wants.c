@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 
+#include "store/answer.h"
 #include "store/rows.h"
 
 /* A batch of which this many drafts of one request wait for it no more is taken
@@ -318,8 +319,7 @@ remove_request(struct store *store, const struct request *request)
         keybook_set(store, request->key, 0);
     }
     request_unplace(store, request);
-    reply_drop(store, request->id);
-    table_del(store, TABLE_OUTCOME, key_id(request->id));
+    answer_drop(store, request);
     attempts_drop(store, request->id);
     table_del(store, TABLE_REQUEST, key_id(request->id));
 }

@@ -82,29 +82,6 @@ move_to_old(struct play *play, const char *word)
     play_commit(play);
 }
 
-/* Keeps the reply of a request as an older store does. */
-static void
-keep_as_before(struct play *play, uint64_t request)
-{
-    struct outcome outcome;
-    struct slice reply;
-    struct buf text = { 0 };
-
-    play_begin(play);
-    cr_assert_eq(store_outcome_get(play->store, request, &outcome), 0);
-    cr_assert_eq(store_reply_get(play->store, request, &outcome, &reply), 0);
-    buf_add_slice(&text, reply);
-    reply_drop(play->store, request);
-    cr_assert_eq(store_outcome_get(play->store, request, &outcome), 0);
-    outcome.answer = 0;
-    outcome_encode(&outcome, table_fields(play->store));
-    table_put(play->store, TABLE_OUTCOME, key_id(request));
-    buf_add_slice(table_fields(play->store), buf_slice(&text));
-    table_put(play->store, TABLE_REPLY, key_id(request));
-    play_commit(play);
-    buf_fini(&text);
-}
-
 void
 rot_furnish(struct play *play)
 {
@@ -119,8 +96,10 @@ rot_furnish(struct play *play)
     batch = play_batch(play, "k1", "a b c d e f g");
     cr_assert_eq(play_claim(play, batch, ids, 3), 3);
     play_finish(play, ids[0], STATUS_OK, "the answer");
-    keep_as_before(play, ids[0]);
+    play_answer_older(play, ids[0], 3);
     play_finish(play, ids[1], STATUS_SERVER_ERROR, "the essence");
+    play_finish(play, ids[2], STATUS_OK, "another answer");
+    play_answer_older(play, ids[2], 6);
     batch = play_batch(play, "k2", "a b b c h i");
     cr_assert_eq(play_claim(play, batch, ids, 3), 3);
     play_delay(play, ids[0], play->now_ms + 1000);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/answer.h"
 #include "store/chunk_rows.h"
 #include "store/copy.h"
 #include "store/part.h"
@@ -355,17 +356,15 @@ play_claim(struct play *play, uint64_t batch, uint64_t *ids, size_t max)
     return count;
 }
 
-/* A call has ended, as the broker writes it down. */
-static void
-note(struct play *play, uint64_t request, enum call_class class,
-     enum status status)
+/* A call that has ended, as the broker writes it down. */
+static struct attempt
+call_of(const struct play *play, enum call_class class, enum status status)
 {
-    store_attempt_add(play->store, request,
-                      &(struct attempt){ .ended_ms = play->now_ms,
-                                         .class = class,
-                                         .status = status,
-                                         .was_sent = true,
-                                         .worker = slice_of("w") });
+    return (struct attempt){ .ended_ms = play->now_ms,
+                             .class = class,
+                             .status = status,
+                             .was_sent = true,
+                             .worker = slice_of("w") };
 }
 
 void
@@ -374,6 +373,8 @@ play_finish(struct play *play, uint64_t id, enum status status,
 {
     bool is_ok = status == STATUS_OK;
     struct request request = play_get_request(play, id);
+    struct attempt attempt =
+        call_of(play, is_ok ? CLASS_OK : CLASS_PERMANENT, status);
     struct outcome outcome = {
         .status = status,
         .http_status = is_ok ? 200 : 500,
@@ -390,11 +391,44 @@ play_finish(struct play *play, uint64_t id, enum status status,
     };
 
     play_begin(play);
-    note(play, id, is_ok ? CLASS_OK : CLASS_PERMANENT, status);
-    store_finish(play->store, &request, &outcome, slice_of(text), play->now_ms);
+    store_finish(play->store, &request, &outcome, &attempt,
+                 (struct reply){ .text = slice_of(text) }, play->now_ms);
     play_commit(play);
     if (is_ok)
         play->spent_nano += PLAY_COST;
+}
+
+void
+play_answer_older(struct play *play, uint64_t id, int format)
+{
+    struct request request = play_get_request(play, id);
+    uint64_t number = request.answer;
+    struct buf row = { 0 }, text = { 0 };
+    struct outcome outcome;
+    struct slice reply;
+
+    play_begin(play);
+    attempt_keep(play->store, &request);
+    cr_assert_eq(store_answer_get(play->store, &request, &outcome, &reply), 0);
+    outcome_encode(&outcome, &row);
+    buf_add_slice(&text, reply);
+    answer_drop(play->store, &request);
+    request.answer = 0;
+    store_request_put(play->store, &request);
+    if (format > 3)
+        record_u64(&row, number);
+    buf_add_slice(table_fields(play->store), buf_slice(&row));
+    table_put(play->store, TABLE_OUTCOME, key_id(id));
+    buf_reset(&row);
+    if (format > 3)
+        record_u64(&row, id);
+    buf_add_slice(&row, buf_slice(&text));
+    buf_add_slice(table_fields(play->store), buf_slice(&row));
+    table_put(play->store, format > 3 ? TABLE_ANSWER : TABLE_REPLY,
+              key_id(format > 3 ? number : id));
+    play_commit(play);
+    buf_fini(&row);
+    buf_fini(&text);
 }
 
 void
@@ -411,9 +445,11 @@ void
 play_delay(struct play *play, uint64_t id, int64_t due_ms)
 {
     struct request request = play_get_request(play, id);
+    struct attempt attempt =
+        call_of(play, CLASS_RETRYABLE, STATUS_SERVER_ERROR);
 
     play_begin(play);
-    note(play, id, CLASS_RETRYABLE, STATUS_SERVER_ERROR);
+    store_attempt_add(play->store, &request, &attempt);
     store_delay(play->store, &request, due_ms);
     play_commit(play);
 }

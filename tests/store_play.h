@@ -80,6 +80,10 @@ size_t play_claim(struct play *play, uint64_t batch, uint64_t *requests,
 void play_finish(struct play *play, uint64_t request, enum status status,
                  const char *text);
 
+/* Moves what a request came to to where a store of format 3, or of 4 to 6, has
+ * it. */
+void play_answer_older(struct play *play, uint64_t request, int format);
+
 /* Puts a request back, or delays it. */
 void play_release(struct play *play, uint64_t request);
 void play_delay(struct play *play, uint64_t request, int64_t due_ms);

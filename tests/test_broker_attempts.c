@@ -36,12 +36,15 @@ static const char *
 newest(void)
 {
     static char text[512];
+    struct request request;
     struct attempt attempt;
     struct err err = { 0 };
 
     *text = '\0';
     cr_assert_eq(store_begin(bench.store, bench.now_ms, &err), 0);
-    if (store_attempt_before(bench.store, 1, UINT32_MAX, &attempt) == 0) {
+    if (store_request_get(bench.store, 1, &request) == 0 &&
+        store_attempt_before(bench.store, &request, UINT32_MAX, &attempt) ==
+            0) {
         snprintf(text, sizeof(text),
                  "%u: %s %s %u %.*s, fence %u, sent %d, %lld ms, waits %lld "
                  "by %.*s, %.*s at %.*s",

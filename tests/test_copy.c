@@ -256,13 +256,13 @@ Test(copy, a_backup_of_a_damaged_store_says_so)
     struct scene scene;
 
     set_scene(&scene);
-    cr_assert(rot_row(scene.play.store, TABLE_OUTCOME, 0, ROT_FLIP, 3));
+    cr_assert(rot_row(scene.play.store, TABLE_ANSWER, 0, ROT_FLIP, 3));
     cr_assert_eq(store_backup(scene.play.store, scene.target, &copy, &err), 0,
                  "%s", err.msg);
     cr_expect_eq(copy.verify.findings, 1);
-    cr_expect_str_eq(report.data, "outcome 1: its checksum fails\n");
+    cr_expect_str_eq(report.data, "answer 1: its checksum fails\n");
     cr_expect(exists(scene.target));
-    cr_assert(rot_row(scene.play.store, TABLE_OUTCOME, 0, ROT_FLIP, 3));
+    cr_assert(rot_row(scene.play.store, TABLE_ANSWER, 0, ROT_FLIP, 3));
     buf_fini(&report);
     end_scene(&scene);
 }

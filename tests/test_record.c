@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "store/answer.h"
 #include "store/attempt.h"
 #include "store/batch.h"
 #include "store/draft.h"
@@ -167,7 +168,7 @@ struct kind {
     /* Makes an arbitrary record of that kind; decodes and encodes again. */
     void (*write)(struct buf *out);
     int (*again)(struct record *record, struct buf *out);
-    size_t later[2]; /* bytes that records of older formats do not have */
+    size_t later[3]; /* bytes that records of older formats do not have */
 };
 
 static void
@@ -297,45 +298,57 @@ write_request(struct buf *out)
                                       .route = "azure,openai",
                                       .tokens = 13,
                                       .upstream = "openai",
-                                      .model = 14 },
+                                      .model = 14,
+                                      .answer = 15 },
                    out);
 }
 
 static int
 request_again(struct record *record, struct buf *out)
 {
+    struct record peek = *record;
     struct request request = { 0 };
+    uint64_t answer;
     int rc = request_decode(record, &request);
 
+    /* Both ways of reading it say the same. */
+    cr_expect(rc < 0 || (request_decode_answer(&peek, &answer) == 0 &&
+                         answer == request.answer));
     if (rc == 0)
         request_encode(&request, out);
     return rc;
 }
 
+static struct outcome
+an_outcome(void)
+{
+    return (struct outcome){ .status = STATUS_OK,
+                             .http_status = 200,
+                             .attempts = 1,
+                             .latency_ms = 2,
+                             .prompt_tokens = 3,
+                             .completion_tokens = 4,
+                             .total_tokens = -1,
+                             .completed_ms = 5,
+                             .cost_nano = 6,
+                             .reply_bytes = 7,
+                             .form = OUTCOME_PLAIN_TEXT,
+                             .text_at = 8,
+                             .text_bytes = 9,
+                             .code = text("code"),
+                             .message = text("message"),
+                             .model = text("model"),
+                             .upstream = text("upstream"),
+                             .finish = text("stop"),
+                             .essence = text("essence") };
+}
+
 static void
 write_outcome(struct buf *out)
 {
-    outcome_encode(&(struct outcome){ .status = STATUS_OK,
-                                      .http_status = 200,
-                                      .attempts = 1,
-                                      .latency_ms = 2,
-                                      .prompt_tokens = 3,
-                                      .completion_tokens = 4,
-                                      .total_tokens = -1,
-                                      .completed_ms = 5,
-                                      .cost_nano = 6,
-                                      .reply_bytes = 7,
-                                      .form = OUTCOME_PLAIN_TEXT,
-                                      .text_at = 8,
-                                      .text_bytes = 9,
-                                      .code = text("code"),
-                                      .message = text("message"),
-                                      .model = text("model"),
-                                      .upstream = text("upstream"),
-                                      .finish = text("stop"),
-                                      .essence = text("essence"),
-                                      .answer = 10 },
-                   out);
+    struct outcome outcome = an_outcome();
+
+    outcome_encode(&outcome, out);
 }
 
 static int
@@ -349,22 +362,29 @@ outcome_again(struct record *record, struct buf *out)
     return rc;
 }
 
+static struct attempt
+an_attempt(void)
+{
+    return (struct attempt){ .ended_ms = 1,
+                             .class = CLASS_LOST,
+                             .status = STATUS_SERVER_ERROR,
+                             .http_status = 503,
+                             .fence = 2,
+                             .was_sent = true,
+                             .latency_ms = -1,
+                             .wait_ms = 3,
+                             .wait_from = text("retry-after"),
+                             .code = text("code"),
+                             .worker = text("w1"),
+                             .upstream = text("upstream") };
+}
+
 static void
 write_attempt(struct buf *out)
 {
-    attempt_encode(&(struct attempt){ .ended_ms = 1,
-                                      .class = CLASS_LOST,
-                                      .status = STATUS_SERVER_ERROR,
-                                      .http_status = 503,
-                                      .fence = 2,
-                                      .was_sent = true,
-                                      .latency_ms = -1,
-                                      .wait_ms = 3,
-                                      .wait_from = text("retry-after"),
-                                      .code = text("code"),
-                                      .worker = text("w1"),
-                                      .upstream = text("upstream") },
-                   out);
+    struct attempt attempt = an_attempt();
+
+    attempt_encode(&attempt, out);
 }
 
 static int
@@ -375,6 +395,56 @@ attempt_again(struct record *record, struct buf *out)
 
     if (rc == 0)
         attempt_encode(&attempt, out);
+    return rc;
+}
+
+/* Of a call that tells of itself all that its outcome does. */
+static void
+write_answer(struct buf *out)
+{
+    struct outcome outcome = an_outcome();
+    struct attempt call = { .number = 2,
+                            .ended_ms = outcome.completed_ms,
+                            .class = CLASS_OK,
+                            .status = outcome.status,
+                            .http_status = outcome.http_status,
+                            .fence = 3,
+                            .was_sent = true,
+                            .latency_ms = outcome.latency_ms,
+                            .code = outcome.code,
+                            .worker = text("w1"),
+                            .upstream = outcome.upstream };
+
+    answer_encode(&outcome, &call, out);
+}
+
+static void
+write_answer_of_another_call(struct buf *out)
+{
+    struct outcome outcome = an_outcome();
+    struct attempt call = an_attempt();
+
+    call.number = 2;
+    answer_encode(&outcome, &call, out);
+}
+
+static void
+write_answer_without_a_call(struct buf *out)
+{
+    struct outcome outcome = an_outcome();
+
+    answer_encode(&outcome, &(struct attempt){ 0 }, out);
+}
+
+static int
+answer_again(struct record *record, struct buf *out)
+{
+    struct outcome outcome;
+    struct attempt call;
+    int rc = answer_decode(record, &outcome, &call);
+
+    if (rc == 0)
+        answer_encode(&outcome, &call, out);
     return rc;
 }
 
@@ -413,10 +483,19 @@ static const struct kind kinds[] = {
     { "batch", write_batch, batch_again, { 32 } },
     { "spec", write_spec, spec_again, { 0 } },
     { "draft", write_draft, draft_again, { 0 } },
-    { "request", write_request, request_again, { 18, 14 } },
-    { "outcome", write_outcome, outcome_again, { 8 } },
+    { "request", write_request, request_again, { 26, 22, 8 } },
+    { "outcome", write_outcome, outcome_again, { 0 } },
     { "attempt", write_attempt, attempt_again, { 0 } },
     { "upstream", write_upstream, upstream_again, { 0 } },
+    { "answer", write_answer, answer_again, { 0 } },
+    { "answer of another call",
+      write_answer_of_another_call,
+      answer_again,
+      { 0 } },
+    { "answer without a call",
+      write_answer_without_a_call,
+      answer_again,
+      { 0 } },
 };
 
 static struct record
@@ -452,8 +531,9 @@ Test(record, every_kind_is_refused_when_it_is_cut_short)
         for (size_t bytes = 0; bytes < written.bytes; bytes++) {
             struct record record = record_of(&written, bytes);
             size_t lacking = written.bytes - bytes;
-            bool is_older =
-                lacking == kinds[i].later[0] || lacking == kinds[i].later[1];
+            bool is_older = lacking == kinds[i].later[0] ||
+                            lacking == kinds[i].later[1] ||
+                            lacking == kinds[i].later[2];
 
             cr_expect_eq(kinds[i].again(&record, &again),
                          is_older ? 0 : E_CORRUPT, "%s, %zu bytes",
@@ -539,6 +619,11 @@ Test(record, values_without_a_meaning_are_refused)
         { 6, 3, 65, "length of an upstream's name" },
         { 6, 4 + 6, 255, "a suspension before all time" },
         { 6, 4 + 6 + 16 + 4 + 22 + 7 + 15, 3, "state of a breaker" },
+        { 7, 0, STATUS_COUNT, "status of an answer" },
+        { 7, 129 + 4, 2, "how much an answer tells of its call" },
+        { 7, 129 + 5, CLASS_COUNT, "class of an answer's call" },
+        { 7, 129 + 10, 2, "whether it was sent" },
+        { 8, 129 + 5 + 8, CLASS_COUNT, "class of another call" },
     };
 
     for (size_t i = 0; i < COUNT(cases); i++) {

@@ -125,7 +125,8 @@ act(struct scene *scene, struct err *err)
 
     cr_assert_eq(store_begin(store, scene->play.now_ms + 1, err), 0);
     cr_assert_eq(store_request_get(store, scene->leased, &request), 0);
-    store_finish(store, &request, &outcome, (struct slice){ big, 100000 },
+    store_finish(store, &request, &outcome, NULL,
+                 (struct reply){ .text = { big, 100000 } },
                  scene->play.now_ms + 1);
     store_batch_add(store, &batch, &spec);
     play_abandon_at(&scene->play, &batch);

@@ -125,8 +125,9 @@ finish_long(struct play *play, uint64_t id, struct err *err)
     for (size_t i = 0; i < REPLY_BYTES; i++)
         reply[i] = (char)rand();
     play_begin(play);
-    store_finish(play->store, &request, &outcome,
-                 (struct slice){ reply, REPLY_BYTES }, play->now_ms);
+    store_finish(play->store, &request, &outcome, NULL,
+                 (struct reply){ .text = { reply, REPLY_BYTES } },
+                 play->now_ms);
     free(reply);
     return store_commit(play->store, err);
 }
@@ -238,8 +239,9 @@ CLAIM(what_a_full_store_accepted_can_all_be_answered)
 
         cr_assert(may_lease(play), "after %d results", done);
         play_begin(play);
-        store_finish(play->store, &request, &outcome,
-                     (struct slice){ reply, sizeof(reply) }, play->now_ms);
+        store_finish(play->store, &request, &outcome, NULL,
+                     (struct reply){ .text = { reply, sizeof(reply) } },
+                     play->now_ms);
         cr_assert_eq(store_commit(play->store, &err), 0, "%s", err.msg);
         done++;
     }

@@ -128,8 +128,8 @@ exercise(struct play *play)
             break;
         if (store_request_get(play->store, lease.request, &requests[0]) == 0 &&
             requests[0].state == REQUEST_LEASED) {
-            store_finish(play->store, &requests[0], &outcome,
-                         (struct slice){ 0 }, play->now_ms);
+            store_finish(play->store, &requests[0], &outcome, NULL,
+                         (struct reply){ 0 }, play->now_ms);
         }
     }
     (void)store_timer_first(play->store, &timer);

@@ -213,9 +213,7 @@ print_requests(struct store *store)
         if (rc == E_NOTFOUND)
             continue;
         if (rc == 0 && request.status != STATUS_NONE)
-            rc = store_outcome_get(store, id, &outcome);
-        if (rc == 0 && request.status != STATUS_NONE)
-            rc = store_reply_get(store, id, &outcome, &reply);
+            rc = store_answer_get(store, &request, &outcome, &reply);
         if (rc < 0 && rc != E_NOTFOUND) {
             print_fault("a request", rc);
             continue;
