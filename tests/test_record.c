@@ -576,6 +576,49 @@ Test(record, a_part_is_counted_over_its_batch_or_over_the_store)
     }
 }
 
+/* What an answer does not tell of its call is what the outcome tells. */
+Test(record, an_answer_tells_what_its_call_has_of_its_own)
+{
+    struct outcome outcome = an_outcome(), read;
+    struct attempt same = { .number = 2,
+                            .ended_ms = outcome.completed_ms,
+                            .status = outcome.status,
+                            .http_status = outcome.http_status,
+                            .latency_ms = outcome.latency_ms,
+                            .code = outcome.code,
+                            .upstream = outcome.upstream };
+    struct attempt calls[] = { same, same, same, same, same,
+                               same, same, same, same };
+    struct buf written = { 0 };
+
+    calls[1].ended_ms++;
+    calls[2].status = STATUS_ERROR;
+    calls[3].http_status++;
+    calls[4].latency_ms++;
+    calls[5].code = text("other");
+    calls[6].upstream = text("other");
+    calls[7].wait_ms = 1;
+    calls[8].wait_from = text("retry-after");
+    for (size_t i = 0; i < COUNT(calls); i++) {
+        struct record record;
+        struct attempt call;
+
+        buf_reset(&written);
+        answer_encode(&outcome, &calls[i], &written);
+        record = record_of(&written, written.bytes);
+        cr_assert_eq(answer_decode(&record, &read, &call), 0);
+        cr_expect_eq(call.ended_ms, calls[i].ended_ms);
+        cr_expect_eq(call.status, calls[i].status);
+        cr_expect_eq(call.http_status, calls[i].http_status);
+        cr_expect_eq(call.latency_ms, calls[i].latency_ms);
+        cr_expect(slice_equal(call.code, calls[i].code));
+        cr_expect(slice_equal(call.upstream, calls[i].upstream));
+        cr_expect_eq(call.wait_ms, calls[i].wait_ms);
+        cr_expect(slice_equal(call.wait_from, calls[i].wait_from));
+    }
+    buf_fini(&written);
+}
+
 Test(record, every_kind_may_be_longer_in_a_later_version)
 {
     for (size_t i = 0; i < COUNT(kinds); i++) {

@@ -326,6 +326,26 @@ Test(store_answers, a_damaged_one_keeps_the_status)
     buf_fini(&report);
 }
 
+/* An outcome had a row of its own, and is no less safe since. */
+Test(store_answers, one_is_read_though_its_request_is_damaged)
+{
+    struct buf report = { 0 };
+    struct play play;
+    uint64_t batch;
+
+    play_start(&play, PLAY_MEMORY);
+    batch = play_batch(&play, "k", "ant");
+    play_finish(&play, claim_one(&play, batch), STATUS_OK, "yes");
+    cr_assert(rot_row(play.store, TABLE_REQUEST, 0, ROT_FLIP, 300));
+    expect_text(&play, batch, "yes");
+    cr_expect_eq(repair(&play, &report).mended, 0);
+    cr_expect_str_eq(report.data, "request 1: its checksum fails\n");
+    expect_text(&play, batch, "yes");
+    cr_assert(rot_row(play.store, TABLE_REQUEST, 0, ROT_FLIP, 300));
+    play_end(&play);
+    buf_fini(&report);
+}
+
 Test(store_answers, one_of_another_request_is_left_to_it)
 {
     struct request request;
