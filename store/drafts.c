@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "store/chunk_rows.h"
 #include "store/rows.h"
 #include "store/wedge.h"
@@ -148,9 +150,45 @@ make_request(struct store *store, struct new_draft *draft, uint64_t holder,
     request_put(store, request);
 }
 
+/* The requests of a chunk that are ready for its batch. */
+struct gain {
+    struct spot *spots;
+    size_t count;
+    bool is_mixed; /* they are not in order */
+};
+
+static void
+gain_add(struct gain *gain, const struct request *request)
+{
+    struct spot spot = { request->place, request->id };
+
+    gain->is_mixed |= gain->count > 0 &&
+                      spot_compare(&gain->spots[gain->count - 1], &spot) > 0;
+    gain->spots[gain->count++] = spot;
+}
+
+static int
+compare_spots(const void *one, const void *other)
+{
+    return spot_compare(one, other);
+}
+
+/* Goals that take turns in a chunk are in rows of their own: in order, each row
+ * is written once. */
+static void
+gain_put(struct store *store, uint64_t batch, struct gain *gain)
+{
+    if (gain->is_mixed) {
+        qsort(gain->spots, gain->count, sizeof(gain->spots[0]), compare_spots);
+    }
+    for (size_t i = 0; i < gain->count; i++)
+        ready_add(store, batch, &gain->spots[i]);
+}
+
 static int
 add_draft(struct store *store, struct batch *batch, struct chunk *chunk,
-          struct new_draft *fresh, const struct intake *intake)
+          struct new_draft *fresh, const struct intake *intake,
+          struct gain *gain)
 {
     struct draft *draft = &fresh->draft;
     struct request request = { 0 };
@@ -188,7 +226,7 @@ add_draft(struct store *store, struct batch *batch, struct chunk *chunk,
             request_repoint(store, &request);
     }
     if (request.state == REQUEST_READY)
-        ready_put(store, &request, batch->id);
+        gain_add(gain, &request);
     return 0;
 }
 
@@ -199,6 +237,7 @@ store_drafts_add(struct store *store, struct batch *batch, struct chunk *chunk,
 {
     bool is_apart =
         intake->is_crowded && batch->draft_count == 0 && count >= APART_MIN;
+    struct gain gain = { .spots = mem_zalloc(count, sizeof(gain.spots[0])) };
     int rc = 0;
 
     if (is_apart)
@@ -206,10 +245,12 @@ store_drafts_add(struct store *store, struct batch *batch, struct chunk *chunk,
     for (size_t i = 0; i < count && rc == 0; i++) {
         if (count - i > KEYS_AHEAD)
             keybook_expect(store, drafts[i + KEYS_AHEAD].key);
-        rc = add_draft(store, batch, chunk, &drafts[i], intake);
+        rc = add_draft(store, batch, chunk, &drafts[i], intake, &gain);
     }
     if (is_apart)
         wedge_pull(store, batch->id);
+    gain_put(store, batch->id, &gain);
+    free(gain.spots);
     if (rc < 0)
         name_keep(store, batch);
     return rc;

@@ -4,13 +4,6 @@
 
 #include "store/rows.h"
 
-struct key
-key_ready(uint64_t batch, struct place place, uint64_t request)
-{
-    return key_u64(key_u64(key_u64(key_id(batch), place.lead), place.group),
-                   request);
-}
-
 int
 store_request_get(struct store *store, uint64_t id, struct request *request)
 {
@@ -158,52 +151,6 @@ request_unplace(struct store *store, const struct request *request)
     }
 }
 
-int
-store_ready_next(struct store *store, uint64_t batch, struct place *place)
-{
-    struct slice found;
-    int rc = table_seek(store, TABLE_READY, key_ready(batch, *place, 0), 8,
-                        &found, NULL);
-
-    if (rc < 0)
-        return rc;
-    place->lead = key_get_u64(found, 8);
-    place->group = key_get_u64(found, 16);
-    return 0;
-}
-
-int
-store_ready_peek(struct store *store, uint64_t batch, struct place place,
-                 struct request *request)
-{
-    struct slice found;
-    int rc = table_seek(store, TABLE_READY, key_ready(batch, place, 0), 24,
-                        &found, NULL);
-
-    return rc < 0 ? rc
-                  : store_request_get(store, key_get_u64(found, 24), request);
-}
-
-size_t
-store_ready_before(struct store *store, uint64_t batch,
-                   const struct request *request, size_t max)
-{
-    struct key key = key_id(batch);
-    struct key end = key_ready(batch, request->place, request->id);
-    struct slice found;
-    size_t count = 0;
-
-    for (; count < max; count++) {
-        if (table_seek(store, TABLE_READY, key, 8, &found, NULL) < 0 ||
-            memcmp(found.data, end.bytes, end.count) >= 0) {
-            break;
-        }
-        /* A byte more is the next key there can be. */
-        key = key_u8(key_bytes(key_start(), found.data, found.bytes), 0);
-    }
-    return count;
-}
-
 static void
 lease_put(struct store *store, const struct lease *lease)
 {
@@ -253,24 +200,22 @@ size_t
 store_claim(struct store *store, uint64_t batch, struct place place,
             const struct lease *terms, struct request *requests, size_t max)
 {
+    struct spot spot = { .place = place };
     size_t count = 0;
-    uint64_t from = 0;
 
     while (count < max && store->rc == 0) {
         struct request *request = &requests[count];
         struct lease lease = *terms;
-        struct slice found;
-        int rc = table_seek(store, TABLE_READY, key_ready(batch, place, from),
-                            24, &found, NULL);
 
-        if (rc < 0)
+        if (ready_seek(store, batch, &spot, &spot) < 0 ||
+            spot.place.lead != place.lead || spot.place.group != place.group) {
             break;
-        from = key_get_u64(found, 24);
-        rc = store_request_get(store, from, request);
-        if (rc < 0 || request->state != REQUEST_READY) {
-            /* A row that its request does not confirm is an index gone
-             * wrong: the truth wins. */
-            table_del(store, TABLE_READY, key_ready(batch, place, from));
+        }
+        if (store_request_get(store, spot.request, request) < 0 ||
+            request->state != REQUEST_READY) {
+            /* What its request does not confirm is an index gone wrong: the
+             * truth wins. */
+            ready_cut(store, batch, &spot, 1);
             continue;
         }
         request_unplace(store, request);

@@ -81,7 +81,7 @@ store_usage(struct store *store)
     usage.batches = ops->rows(store->engine, TABLE_BATCH);
     usage.drafts = ops->rows(store->engine, TABLE_DRAFT);
     usage.requests = ops->rows(store->engine, TABLE_REQUEST);
-    usage.ready = ops->rows(store->engine, TABLE_READY);
+    usage.ready = store->ready_count;
     usage.delayed = store->delayed;
     usage.leases = ops->rows(store->engine, TABLE_LEASE);
     usage.results = ops->rows(store->engine, TABLE_RESULT);

@@ -68,7 +68,7 @@ void batch_remove(struct store *store, uint64_t id);
  * A ref joins a draft to the request it waits for, and to the one that gave its
  * result. A request that has had one draft only is sole, and has no row for it: its
  * record says which. A batch wants a request if it is live and one of its drafts waits for
- * it; then, and only then, has a ready request a row in the ready index for it.
+ * it; then, and only then, is a ready request in the ready index for it.
  */
 
 /* Adds a further draft's; a request that was sole is so no more, and written. */
@@ -86,8 +86,8 @@ int ref_next(struct store *store, const struct request *request,
 /* True if a batch wants the request. */
 bool request_is_wanted(struct store *store, const struct request *request);
 
-/* Adds the request's rows in the ready index, one for each batch that wants it;
- * removes those of all batches; the same for one batch. */
+/* Adds the request to the ready index (ready.h) for each batch that wants it;
+ * removes it there for all batches; the same for one batch. */
 void ready_put_all(struct store *store, const struct request *request);
 void ready_del_all(struct store *store, const struct request *request);
 void ready_put(struct store *store, const struct request *request,

@@ -367,8 +367,8 @@ store_drop_drafts(struct store *store, struct batch *batch,
                   const struct ending *ending)
 {
     static const enum table tables[] = {
-        TABLE_DRAFT, TABLE_ESSENCE, TABLE_NAME, TABLE_REFUSAL,
-        TABLE_DONE,  TABLE_READY,   TABLE_BODY,
+        TABLE_DRAFT,   TABLE_ESSENCE, TABLE_NAME,
+        TABLE_REFUSAL, TABLE_DONE,    TABLE_BODY,
     };
     struct sweep sweep = { .batch = batch,
                            .terms = ending,
@@ -383,7 +383,8 @@ store_drop_drafts(struct store *store, struct batch *batch,
         if (drop_rows(store, tables[i], batch->id))
             return true;
     }
-    if (drop_chunks(store, batch->id, &cursor->batch) ||
+    if (ready_drop(store, batch->id) ||
+        drop_chunks(store, batch->id, &cursor->batch) ||
         drop_newest(store, batch->id, &cursor->batch)) {
         return true;
     }

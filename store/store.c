@@ -132,6 +132,8 @@ recognise(struct store *store, struct err *err)
     if (rc == 0)
         rc = ids_get(store);
     if (rc == 0)
+        rc = ready_count(store);
+    if (rc == 0)
         keybook_load(store);
     /* Stays until somebody says what the clocks show. */
     store->mark = store->committed.mark;
@@ -382,7 +384,7 @@ store_begin(struct store *store, int64_t now_ms, struct err *err)
         return rc;
     store->is_open = true;
     store->is_dirty = false;
-    store->wedged = 0;
+    store->is_wedged = false;
     store->rc = 0;
     store->now_ms = now_ms;
     if (now_ms > store->ids.latest_ms)
@@ -396,8 +398,9 @@ store_commit(struct store *store, struct err *err)
     int rc;
 
     assert(store->is_open);
-    assert(!store->wedged);
+    assert(!store->is_wedged);
     batch_catch_up(store);
+    ready_catch_up(store);
     if (store->rc == 0 && store->is_dirty)
         keybook_write(store);
     if (store->rc == 0 && store->is_dirty)
@@ -421,9 +424,11 @@ store_commit(struct store *store, struct err *err)
     if (rc < 0) {
         store->ids = store->committed;
         store->delayed = store->delayed_committed;
+        store->ready_count = store->ready_committed;
     } else {
         store->committed = store->ids;
         store->delayed_committed = store->delayed;
+        store->ready_committed = store->ready_count;
         store->format = STORE_FORMAT;
     }
     return rc;
@@ -442,9 +447,11 @@ store_abort(struct store *store)
     store->engine->ops->abort(store->engine);
     store->is_open = false;
     store->late.id = 0;
+    store->hold.batch = 0;
     keybook_settle(store->keybook, false);
     store->ids = store->committed;
     store->delayed = store->delayed_committed;
+    store->ready_count = store->ready_committed;
 }
 
 int64_t

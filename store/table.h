@@ -15,6 +15,7 @@
 #include "store/file.h"
 #include "store/keybook.h"
 #include "store/keyset.h"
+#include "store/ready.h"
 #include "store/record.h"
 #include "store/store.h"
 
@@ -32,7 +33,7 @@ struct store {
     unsigned soft_percent, hard_percent; /* of it, for what is new */
     bool is_open;                        /* in a transaction */
     bool is_dirty;                       /* something was written in it */
-    uint64_t wedged;                     /* a bit for each table: wedge.h */
+    bool is_wedged;                      /* wedge.h */
     int64_t now_ms;                      /* when it began */
     struct clock_mark mark;              /* what the clocks showed then */
     int rc;                 /* the first failure of the transaction */
@@ -43,6 +44,8 @@ struct store {
     struct ids committed; /* as on disk */
     uint64_t delayed;     /* requests, since they were counted */
     uint64_t delayed_committed;
+    uint64_t ready_count; /* requests in the index, for each batch that waits */
+    uint64_t ready_committed;
     void (*ended)(void *context, const struct batch *batch); /* may be NULL */
     void (*ready)(void *context, uint64_t batch);            /* this too */
     void *ready_context;
@@ -64,6 +67,7 @@ struct store {
     struct packer *packer;
     struct buf reply;  /* the last one that was read, if it was packed */
     struct batch late; /* a row that is still to be written; id 0: none */
+    struct ready_hold hold;
 };
 
 #define STORE_BESIDE \
@@ -122,7 +126,6 @@ struct key key_upstream(const char *name);
 struct key key_owned(const char *client, uint64_t file);
 struct key key_file_key(const struct file *file);
 
-struct key key_ready(uint64_t batch, struct place place, uint64_t request);
 struct key key_ref(uint64_t request, uint64_t batch, uint32_t index);
 
 #endif

@@ -355,6 +355,9 @@ pass(struct check *check, struct err *err)
         check->verify->rows_all += engine->ops->rows(engine, table);
     /* What a transaction has found in memory may no longer be on disk. */
     keybook_load(check->store);
+    rc = ready_count(check->store);
+    if (rc < 0)
+        return err_set(err, rc, "%s", check->store->err.msg);
     rc = works_note(check, err);
     for (int turn = 0; turn < 2; turn++) {
         for (enum table table = 0; table < TABLE_COUNT && rc == 0; table++) {

@@ -11,14 +11,16 @@ struct wants {
     bool is_unsure; /* a sweep may not have come by yet, or one is damaged */
 };
 
-/* One ref: the batch that has it, and its row in the ready index. */
+/* One ref: the batch that has it, and its place in the ready index. */
 static void
 compare_want(struct check *check, const struct request *request,
              struct cursor at, struct wants *wants)
 {
-    bool is_exempt = is_swept(check, at.batch), is_wanted, is_row;
+    struct spot spot = { request->place, request->id };
+    bool is_exempt = is_swept(check, at.batch), is_wanted;
     struct batch batch;
     struct draft draft;
+    int rc;
 
     wants->has_refs = true;
     if (is_exempt || store_batch_get(check->store, at.batch, &batch) < 0 ||
@@ -29,13 +31,13 @@ compare_want(struct check *check, const struct request *request,
     is_wanted = batch_is_live(&batch) && draft.request == request->id &&
                 (draft.status == STATUS_NONE || draft.is_retrying);
     wants->is_wanted |= is_wanted;
-    is_row = has_row(check, TABLE_READY,
-                     key_ready(at.batch, request->place, request->id));
-    if (MEND(check, !is_wanted || request->state != REQUEST_READY || is_row,
+    rc = ready_find(check->store, at.batch, &spot);
+    if (MEND(check,
+             !is_wanted || request->state != REQUEST_READY || rc != E_NOTFOUND,
              "ready, wanted by batch %llu, and not in ready", (llu)at.batch)) {
         ready_put(check->store, request, at.batch);
     }
-    if (MEND(check, batch_is_live(&batch) || !is_row,
+    if (MEND(check, batch_is_live(&batch) || rc < 0,
              "in ready for batch %llu, which is %s", (llu)at.batch,
              batch_state_name(batch.state))) {
         ready_del(check->store, request, at.batch);
@@ -298,35 +300,6 @@ verify_ref(struct check *check, struct slice key, struct record *record)
         reason = "the request says so itself";
     if (reason && stale(check, "%s", reason))
         drop_row(check);
-}
-
-void
-verify_ready(struct check *check, struct slice key, struct record *record)
-{
-    struct cursor cursor = { .batch = key_get_u64(key, 0) };
-    uint64_t batch = cursor.batch, id = key_get_u64(key, 24);
-    struct request request;
-    int rc = store_request_get(check->store, id, &request);
-
-    (void)record;
-    if (MEND(check, rc != E_NOTFOUND, "no request"))
-        drop_row(check);
-    if (rc < 0)
-        return;
-    if (MEND(check,
-             request.state == REQUEST_READY &&
-                 request.place.lead == key_get_u64(key, 8) &&
-                 request.place.group == key_get_u64(key, 16),
-             "the request is %s, or elsewhere",
-             request_state_name(request.state))) {
-        drop_row(check);
-        return;
-    }
-    rc = ref_next(check->store, &request, &cursor);
-    if (MEND(check, rc == 0 && cursor.batch == batch,
-             "the batch has no draft of the request")) {
-        drop_row(check);
-    }
 }
 
 void

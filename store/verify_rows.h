@@ -111,7 +111,10 @@ void compare_tail(struct check *check, struct batch *batch);
 void compare_name(struct check *check, const struct draft *draft);
 
 /* Requests (verify_requests.c). */
-row_fn verify_request, verify_key, verify_ref, verify_ready, verify_lease;
+row_fn verify_request, verify_key, verify_ref, verify_lease;
+
+/* Those that are ready (verify_ready.c). */
+row_fn verify_ready;
 
 /* What they came to, and their calls (verify_answers.c). */
 row_fn verify_outcome, verify_reply, verify_answer, verify_attempt;

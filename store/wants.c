@@ -242,18 +242,17 @@ store_request_deadline(struct store *store, uint64_t id)
 void
 ready_put(struct store *store, const struct request *request, uint64_t batch)
 {
-    table_fields(store);
-    table_put(store, TABLE_READY,
-              key_ready(batch, request->place, request->id));
-    if (store->ready)
-        store->ready(store->ready_context, batch);
+    struct spot spot = { request->place, request->id };
+
+    ready_add(store, batch, &spot);
 }
 
 void
 ready_del(struct store *store, const struct request *request, uint64_t batch)
 {
-    table_del(store, TABLE_READY,
-              key_ready(batch, request->place, request->id));
+    struct spot spot = { request->place, request->id };
+
+    ready_cut(store, batch, &spot, 1);
 }
 
 void

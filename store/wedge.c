@@ -14,12 +14,6 @@
 #define WEDGE_ROWS 3
 #define EDGE_BYTES 24 /* what the edge takes of a page, and what is rounded */
 
-static const enum table wedged_tables[] = { TABLE_DRAFT, TABLE_READY };
-
-#define WEDGED_COUNT (sizeof(wedged_tables) / sizeof(wedged_tables[0]))
-
-_Static_assert(TABLE_COUNT <= 64, "a bit for each table");
-
 /* The batch's number, and zeros. Keys of rows are longer: these are none of them,
  * and stand before the batch's first one. */
 static struct key
@@ -33,54 +27,45 @@ wedge_key(uint64_t batch, int row)
 }
 
 static void
-put(struct store *store, enum table table, struct key key, size_t bytes)
+put(struct store *store, struct key key, size_t bytes)
 {
     struct buf *out = table_fields(store);
 
     memset(buf_reserve(out, bytes), 0, bytes);
     buf_commit(out, bytes);
-    table_put(store, table, key);
-}
-
-static void
-drive(struct store *store, enum table table, uint64_t batch)
-{
-    size_t most = store->engine->row_bytes_max - EDGE_BYTES / 2;
-
-    for (int row = 0; row < WEDGE_ROWS; row++) {
-        struct key key = wedge_key(batch, row);
-
-        put(store, table, key,
-            row == 0 ? 0 : most - key.count - RECORD_SEAL_BYTES);
-    }
-    for (int row = 1; row < WEDGE_ROWS; row++)
-        put(store, table, wedge_key(batch, row), 0);
+    table_put(store, TABLE_DRAFT, key);
 }
 
 void
 wedge_drive(struct store *store, uint64_t batch)
 {
-    for (size_t i = 0; i < WEDGED_COUNT; i++) {
-        assert(!wedge_is_in(store, wedged_tables[i]));
-        store->wedged |= UINT64_C(1) << wedged_tables[i];
-        if (store->engine->row_bytes_max > 0)
-            drive(store, wedged_tables[i], batch);
+    size_t most = store->engine->row_bytes_max;
+
+    assert(!store->is_wedged);
+    store->is_wedged = true;
+    if (most == 0)
+        return;
+    most -= EDGE_BYTES / 2;
+    for (int row = 0; row < WEDGE_ROWS; row++) {
+        struct key key = wedge_key(batch, row);
+
+        put(store, key, row == 0 ? 0 : most - key.count - RECORD_SEAL_BYTES);
     }
+    for (int row = 1; row < WEDGE_ROWS; row++)
+        put(store, wedge_key(batch, row), 0);
 }
 
 void
 wedge_pull(struct store *store, uint64_t batch)
 {
-    for (size_t i = 0; i < WEDGED_COUNT; i++) {
-        assert(wedge_is_in(store, wedged_tables[i]));
-        store->wedged &= ~(UINT64_C(1) << wedged_tables[i]);
-        for (int row = 0; row < WEDGE_ROWS; row++)
-            table_del(store, wedged_tables[i], wedge_key(batch, row));
-    }
+    assert(store->is_wedged);
+    store->is_wedged = false;
+    for (int row = 0; row < WEDGE_ROWS; row++)
+        table_del(store, TABLE_DRAFT, wedge_key(batch, row));
 }
 
 bool
 wedge_is_in(const struct store *store, enum table table)
 {
-    return store->wedged >> table & 1;
+    return store->is_wedged && table == TABLE_DRAFT;
 }

@@ -16,11 +16,11 @@
 
 #include "store/table.h"
 
-/* Puts a wedge where a batch's rows will begin, in the tables that have a row for
- * each draft, and takes it out behind which these are by then. If they fill a
- * quarter of a page they stay on their own, else LMDB puts them together with
- * what is before them. Until then rows of these tables are read and written by
- * their keys: who seeks could find the wedge. */
+/* Puts a wedge where the rows of a batch's drafts will begin, and takes it out
+ * behind which these are by then. If they fill a quarter of a page they stay on
+ * their own, else LMDB puts them together with what is before them. Until then
+ * rows of drafts are read and written by their keys: who seeks could find the
+ * wedge. */
 void wedge_drive(struct store *store, uint64_t batch);
 void wedge_pull(struct store *store, uint64_t batch);
 
