@@ -13,6 +13,7 @@
 #include "store/table.h"
 
 #define STORE_BYTES_MAX (64u << 20)
+#define READY_MAX       1000 /* requests that are claimed */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -208,6 +209,59 @@ add_draft(struct store *store)
     (void)store_drafts_add(store, &batch, &chunk, &draft, 1, &intake);
 }
 
+/* A row of the ready index: what is read is in order, and comes back. */
+static void
+try_series(struct slice fields)
+{
+    struct record record = { .at = (const unsigned char *)fields.data,
+                             .left = fields.bytes };
+    struct series_row row = { .from = { { 1, 1 }, 1 } }, other = row;
+    struct buf again = { 0 };
+
+    if (series_decode(&record, &row) < 0)
+        return;
+    must(row.count > 0 && row.count <= SERIES_MAX);
+    series_encode(&row, &again);
+    record = (struct record){ .at = (const unsigned char *)again.data,
+                              .left = again.bytes };
+    must(series_decode(&record, &other) == 0);
+    must(other.count == row.count);
+    for (size_t i = 0; i < row.count; i++) {
+        const struct series *series = &row.list[i];
+
+        must(spot_compare(&series->first, &other.list[i].first) == 0);
+        must(series->count == other.list[i].count);
+        must(series_has(&row, &series->first));
+        must(i == 0 || spot_compare(&series[-1].first, &series->first) < 0);
+    }
+    buf_fini(&again);
+}
+
+/* Takes requests out of the ready index, and puts others there, around a row. */
+static void
+use_ready(struct store *store)
+{
+    struct spot spots[] = { { { 1, 1 }, 1 }, { { 1, 1 }, 2 }, { { 9, 9 }, 3 } };
+    struct lease terms = { .granted_ms = 1, .deadline_ms = 2 };
+    struct request requests[4];
+    struct place place = { 0 };
+
+    /* Each that is not there is removed by itself. */
+    for (int i = 0; i < 8 && store_usage(store).ready < READY_MAX &&
+                    store_ready_next(store, 1, &place) == 0;
+         i++) {
+        (void)store_claim(store, 1, place, &terms, requests, 4);
+    }
+    for (size_t i = 0; i < sizeof(spots) / sizeof(spots[0]); i++)
+        ready_add(store, 1, &spots[i]);
+    for (size_t i = 0; i < sizeof(spots) / sizeof(spots[0]); i++) {
+        must(ready_find(store, 1, &spots[i]) == 0);
+        ready_cut(store, 1, &spots[i], 1);
+        must(ready_find(store, 1, &spots[i]) != 0);
+    }
+    must(!ready_drop(store, 1));
+}
+
 /* Reads all kinds of rows of which the store gives out the fields. */
 static void
 read_rows(struct store *store)
@@ -285,9 +339,14 @@ try_rows(struct slice fields)
     put_row(store, TABLE_KEY_LOG, key_id(1), fields);
     put_row(store, TABLE_REQUEST, key_id(1), fields);
     put_row(store, TABLE_TIMER, key_u64(key_u8(key_id(1), 1), 1), fields);
+    put_row(store, TABLE_READY, ready_key(1, &(struct spot){ { 1, 1 }, 1 }),
+            fields);
+    must(ready_count(store) == 0);
     keybook_load(store);
     read_rows(store);
     add_draft(store);
+    use_ready(store);
+    try_series(fields);
     store_close(store);
 }
 
