@@ -5,14 +5,15 @@
 
 #define PAGE_ROWS_MAX     10000
 #define PAGE_ROWS_DEFAULT 1000
-#define PAGE_LOOKS_MAX    10000 /* rows that one page looks at */
+#define PAGE_LOOKS_MAX    10000  /* rows that one page looks at */
+#define PAGE_PASSED_MAX   100000 /* others' results that one page passes over */
 
 /* What a page may hold, and where it begins. */
 struct page {
     int64_t after, limit;
     int side; /* lines of that file of a batch; -1: result lines */
     struct buf lines;
-    int64_t count, cursor, looks;
+    int64_t count, cursor, looks, passed;
     bool has_more;
 };
 
@@ -35,6 +36,7 @@ static bool
 is_full(const struct call *call, const struct page *page)
 {
     return page->count == page->limit || page->looks == PAGE_LOOKS_MAX ||
+           page->passed >= PAGE_PASSED_MAX ||
            page->lines.bytes >=
                (size_t)call->broker->env.conf->results_page_bytes_max;
 }
@@ -96,6 +98,7 @@ fill_by_seq(struct call *call, struct page *page, const struct batch *batch)
                                 (uint64_t)page->cursor, &row);
         if (rc < 0 && rc != E_CORRUPT)
             return;
+        page->passed += row.passed;
         if (is_full(call, page))
             break;
         if (rc == 0 && of.id != row.draft.batch) {

@@ -111,6 +111,7 @@ batch_encode(const struct batch *batch, struct buf *out)
     record_u32(out, batch->tail.index);
     record_u32(out, batch->tail.count);
     record_u64(out, batch->tail_limit);
+    record_u64(out, batch->segment_first);
 }
 
 /* Before format 6 there was none: each name was a row. */
@@ -168,6 +169,8 @@ batch_decode(struct record *record, struct batch *batch)
         batch->status_count[status] = record_get_u32(record);
     if (get_tail(record, batch) < 0)
         return E_CORRUPT;
+    /* Before format 7 there was none: each result was a row of `done`. */
+    batch->segment_first = record->left ? record_get_u64(record) : 0;
     return record_end(record);
 }
 

@@ -77,9 +77,11 @@ struct batch {
     uint64_t prompt_tokens, completion_tokens, total_tokens;
     int64_t cost_nano;                   /* USD; BATCH_COST_UNKNOWN */
     uint32_t status_count[STATUS_COUNT]; /* drafts by current status */
-    struct run tail;     /* the newest names of its drafts (names.c) */
-    uint64_t tail_limit; /* the tail ends before this number, which a row may
+    struct run tail;        /* the newest names of its drafts (names.c) */
+    uint64_t tail_limit;    /* the tail ends before this number, which a row may
                             have; 0: not looked for yet */
+    uint64_t segment_first; /* of its newest segment of results, which ends with
+                               last_seq (segment.h); 0: there is none */
 };
 
 /* What was said at the start. The strings are borrowed from the caller, or from

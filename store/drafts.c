@@ -230,6 +230,22 @@ add_draft(struct store *store, struct batch *batch, struct chunk *chunk,
     return 0;
 }
 
+/* Writes of a batch what leads to its drafts, and nothing else: there are some
+ * though the chunk could not be added. */
+static void
+keep_ways(struct store *store, const struct batch *batch)
+{
+    struct batch stored;
+
+    if (store_batch_get(store, batch->id, &stored) < 0)
+        return;
+    stored.tail = batch->tail;
+    stored.tail_limit = batch->tail_limit;
+    stored.segment_first = batch->segment_first;
+    stored.last_seq = batch->last_seq;
+    batch_put(store, &stored);
+}
+
 int
 store_drafts_add(struct store *store, struct batch *batch, struct chunk *chunk,
                  struct new_draft *drafts, size_t count,
@@ -252,7 +268,7 @@ store_drafts_add(struct store *store, struct batch *batch, struct chunk *chunk,
     gain_put(store, batch->id, &gain);
     free(gain.spots);
     if (rc < 0)
-        name_keep(store, batch);
+        keep_ways(store, batch);
     return rc;
 }
 

@@ -184,18 +184,6 @@ name_claim(struct store *store, struct batch *batch, uint32_t index,
 }
 
 void
-name_keep(struct store *store, const struct batch *batch)
-{
-    struct batch stored;
-
-    if (store_batch_get(store, batch->id, &stored) < 0)
-        return;
-    stored.tail = batch->tail;
-    stored.tail_limit = batch->tail_limit;
-    batch_put(store, &stored);
-}
-
-void
 name_drop_tail(struct store *store, struct batch *batch)
 {
     batch->tail = (struct run){ 0 };

@@ -17,8 +17,12 @@
 
 struct store;
 
+/* Results of other batches that are looked at between two of one. */
+#define RESULT_PASSED_MAX 1000
+
 /* A result on its way out. */
 struct result_row {
+    uint32_t passed; /* that lay before it, and are not the batch's */
     struct draft draft;
     struct slice line;      /* the draft's; empty if it is damaged */
     bool has_outcome;       /* false if it has none, or a damaged one */
@@ -29,7 +33,8 @@ struct result_row {
 
 /* Results of a batch after `seq`, or of all batches if batch is 0: fills *row
  * with the next one. E_NOTFOUND: none; E_CORRUPT: row->draft.seq is set, go on
- * behind it. */
+ * behind it. 1: there is none up to row->draft.seq, behind which it goes on, and
+ * RESULT_PASSED_MAX others' were looked at. */
 int store_result_after(struct store *store, uint64_t batch, uint64_t seq,
                        struct result_row *row);
 

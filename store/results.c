@@ -3,20 +3,13 @@
 
 #include "store/answer.h"
 #include "store/rows.h"
-
-static struct key
-done_key(uint64_t batch, uint64_t seq)
-{
-    return key_u64(key_id(batch), seq);
-}
+#include "store/segment.h"
 
 void
 result_remove(struct store *store, const struct draft *draft)
 {
-    if (draft->seq == 0)
-        return;
-    table_del(store, TABLE_RESULT, key_id(draft->seq));
-    table_del(store, TABLE_DONE, done_key(draft->batch, draft->seq));
+    if (draft->seq != 0)
+        table_del(store, TABLE_RESULT, key_id(draft->seq));
 }
 
 void
@@ -25,8 +18,6 @@ result_order(struct store *store, const struct draft *draft)
     record_u64(table_fields(store), draft->batch);
     record_u32(&store->fields, draft->index);
     table_put(store, TABLE_RESULT, key_id(draft->seq));
-    record_u32(table_fields(store), draft->index);
-    table_put(store, TABLE_DONE, done_key(draft->batch, draft->seq));
 }
 
 void
@@ -38,7 +29,10 @@ result_give(struct store *store, struct batch *batch, struct draft *draft,
 
     assert(draft_improves(draft, status));
     assert(batch->id == draft->batch);
-    result_remove(store, draft);
+    if (draft->seq != 0) {
+        result_remove(store, draft);
+        segment_forget(store, batch, draft->seq);
+    }
     if (draft->status != STATUS_NONE)
         batch->status_count[draft->status]--;
     if (draft->status == STATUS_EXPIRED)
@@ -49,7 +43,7 @@ result_give(struct store *store, struct batch *batch, struct draft *draft,
     draft->revision++;
     draft->status = status;
     draft->completed_ms = now_ms;
-    batch->last_seq = draft->seq;
+    segment_grow(store, batch, draft->seq);
     draft_put(store, draft);
     result_order(store, draft);
     if (store->given)
@@ -84,33 +78,73 @@ fill(struct store *store, struct result_row *row)
         (uint64_t)outcome->text_at + outcome->text_bytes <= row->reply.bytes;
 }
 
+/* A row of the order of completion. */
+struct completion {
+    uint64_t seq, batch;
+    uint32_t index;
+};
+
+/* The next one behind a number; E_CORRUPT also sets its own. */
+static int
+next_of_all(struct store *store, struct completion *at)
+{
+    struct slice found = { 0 };
+    struct record record;
+    int rc = at->seq == UINT64_MAX
+                 ? E_NOTFOUND
+                 : table_seek(store, TABLE_RESULT, key_id(at->seq + 1), 0,
+                              &found, &record);
+
+    if (rc == 0 || rc == E_CORRUPT)
+        at->seq = key_get_u64(found, 0);
+    if (rc < 0)
+        return rc;
+    at->batch = record_get_u64(&record);
+    at->index = record_get_u32(&record);
+    return record_end(&record);
+}
+
+/* The next one of a batch. Mostly that is the next one of all, and nothing is asked
+ * where its segments are. 1: RESULT_PASSED_MAX are others'. */
+static int
+next_of_batch(struct store *store, uint64_t batch, struct completion *at,
+              uint32_t *passed)
+{
+    struct segment segment = { 0 };
+    int rc;
+
+    for (;;) {
+        rc = next_of_all(store, at);
+        if (rc < 0 || at->batch == batch)
+            return rc;
+        if (++*passed == RESULT_PASSED_MAX)
+            return 1;
+        if (at->seq < segment.last)
+            continue;
+        rc = segment_after(store, batch, at->seq, &segment);
+        if (rc < 0)
+            return rc;
+        if (at->seq < segment.first)
+            at->seq = segment.first - 1;
+    }
+}
+
 int
 store_result_after(struct store *store, uint64_t batch, uint64_t seq,
                    struct result_row *row)
 {
-    enum table table = batch ? TABLE_DONE : TABLE_RESULT;
-    struct key key = batch ? done_key(batch, seq + 1) : key_id(seq + 1);
-    struct slice found;
-    struct record record;
-    uint32_t index;
-    int rc = seq == UINT64_MAX ? E_NOTFOUND
-                               : table_seek(store, table, key, batch ? 8 : 0,
-                                            &found, &record);
+    struct completion at = { .seq = seq };
+    int rc;
 
-    if (rc < 0 && rc != E_CORRUPT)
+    *row = (struct result_row){ 0 };
+    rc = batch ? next_of_batch(store, batch, &at, &row->passed)
+               : next_of_all(store, &at);
+    row->draft.seq = at.seq;
+    if (rc != 0)
         return rc;
-    *row =
-        (struct result_row){ .draft.seq = key_get_u64(found, batch ? 8 : 0) };
-    seq = row->draft.seq;
-    if (rc < 0)
-        return rc;
-    if (!batch)
-        batch = record_get_u64(&record);
-    index = record_get_u32(&record);
-    if (record_end(&record) < 0 ||
-        store_draft_get(store, batch, index, &row->draft) < 0 ||
-        row->draft.seq != seq) {
-        row->draft.seq = seq;
+    if (store_draft_get(store, at.batch, at.index, &row->draft) < 0 ||
+        row->draft.seq != at.seq) {
+        row->draft.seq = at.seq;
         return E_CORRUPT;
     }
     fill(store, row);

@@ -145,10 +145,6 @@ void draft_put(struct store *store, const struct draft *draft);
 int name_claim(struct store *store, struct batch *batch, uint32_t index,
                struct slice id);
 
-/* Writes the tail of a batch, of which nothing else is to be written: names that
- * were claimed before one could not be. */
-void name_keep(struct store *store, const struct batch *batch);
-
 /* Forgets the tail of a batch, and writes that: its names are rows, or gone. */
 void name_drop_tail(struct store *store, struct batch *batch);
 
@@ -172,7 +168,7 @@ int draft_next(struct store *store, uint64_t batch, uint32_t index,
 void result_give(struct store *store, struct batch *batch, struct draft *draft,
                  enum status status, int64_t now_ms);
 
-/* Writes a result's rows in the order of completion. */
+/* Writes a result's row in the order of completion. */
 void result_order(struct store *store, const struct draft *draft);
 
 /* Removes a draft's result from the order of completion. */

@@ -395,7 +395,8 @@ store_drop_drafts(struct store *store, struct batch *batch,
         table_del(store, TABLE_SPEC, key_id(batch->id));
         table_del(store, TABLE_FILING, key_id(batch->id));
         batch_remove(store, batch->id);
-    } else if (batch->tail.count > 0) {
+    } else if (batch->tail.count > 0 || batch->segment_first != 0) {
+        batch->segment_first = 0;
         name_drop_tail(store, batch);
     }
     return false;

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/pack_dictionary.h"
 #include "store/rows.h"
+#include "store/segment.h"
 
 #define PATH_BYTES_MAX 4096
 
@@ -164,6 +165,7 @@ store_new(struct engine *engine, uint64_t bytes_max)
     store->digest = digest_new();
     store->keybook = keybook_new();
     store->keyset = keyset_new();
+    store->done_gap = DONE_GAP;
     store->packer = packer_new();
     packer_set_dictionary(store->packer, PACK_DICTIONARY);
     return store;
@@ -330,6 +332,12 @@ store_keep_recent(struct store *store, size_t keys_max, size_t cell_max)
 {
     keybook_limit(store->keybook, keys_max);
     keyset_limit(store->keyset, cell_max);
+}
+
+void
+store_keep_apart(struct store *store, uint64_t gap)
+{
+    store->done_gap = gap;
 }
 
 void

@@ -86,6 +86,10 @@ void store_keep_answers(struct store *store, int64_t ttl_ms);
  * called, as many as serve best; for tests, which have fewer drafts. */
 void store_keep_recent(struct store *store, size_t keys_max, size_t cell_max);
 
+/* How far apart two results of a batch may be in one segment (segment.h). Until it is
+ * called, as far as serves best; for tests, too. */
+void store_keep_apart(struct store *store, uint64_t gap);
+
 /* Closes it; an open transaction is forgotten. NULL is fine. */
 void store_close(struct store *store);
 

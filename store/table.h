@@ -39,6 +39,7 @@ struct store {
     int rc;                 /* the first failure of the transaction */
     uint32_t format;        /* on disk; raised by the next commit */
     int64_t answers_ttl_ms; /* of those that no draft refers to */
+    uint64_t done_gap;      /* DONE_GAP, but in tests */
     struct err err;
     struct ids ids;       /* with what the transaction gave out */
     struct ids committed; /* as on disk */

@@ -132,8 +132,12 @@ compare_dropped(struct check *check, struct batch *batch)
     if (has_work(check, TIMER_DROP, batch->id))
         return;
     is_empty = draft_next(check->store, batch->id, 0, &draft) == E_NOTFOUND;
-    if (MEND(check, is_purged || !is_empty || batch->tail.count == 0,
-             "%s, and has names of drafts", batch_state_name(batch->state))) {
+    if (MEND(check,
+             is_purged || !is_empty ||
+                 (batch->tail.count == 0 && batch->segment_first == 0),
+             "%s, and has names or results of drafts",
+             batch_state_name(batch->state))) {
+        batch->segment_first = 0;
         name_drop_tail(check->store, batch);
     }
     if (MEND(check, !is_purged && is_empty,
@@ -210,6 +214,11 @@ compare_drafts(struct check *check, struct batch *batch)
            "finished, but not complete");
     compare_ended(check, batch, &tally);
     compare_tail(check, batch);
+    if (MEND(check, batch->segment_first <= batch->last_seq,
+             "its newest results begin behind the last one")) {
+        batch->segment_first = 0;
+        batch_put(check->store, batch);
+    }
 }
 
 /* What ends a batch some day, and goes on with it. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "store/segment.h"
 #include "store/verify_rows.h"
 
 /* ---- a draft and what it refers to ---- */
@@ -34,14 +35,17 @@ is_in_result(struct check *check, const struct draft *draft)
            record_get_u32(&record) == draft->index;
 }
 
+/* In a segment of its batch. Of a batch that is gone nothing is said here. */
 static bool
 is_in_done(struct check *check, const struct draft *draft)
 {
-    struct record record;
+    struct segment segment;
+    struct batch batch;
 
-    return table_get(check->store, TABLE_DONE,
-                     key_u64(key_id(draft->batch), draft->seq), &record) == 0 &&
-           record_get_u32(&record) == draft->index;
+    return store_batch_get(check->store, draft->batch, &batch) == E_NOTFOUND ||
+           (segment_after(check->store, draft->batch, draft->seq - 1,
+                          &segment) == 0 &&
+            segment.first <= draft->seq);
 }
 
 /* A result's status is its outcome's, or will be when the outcome comes by. */
@@ -102,7 +106,7 @@ compare_order(struct check *check, const struct draft *draft)
     if (MEND(check, is_in_result(check, draft), "not in result"))
         result_order(check->store, draft);
     if (MEND(check, is_in_done(check, draft), "not in done"))
-        result_order(check->store, draft);
+        segment_restore(check->store, draft->batch, draft->seq);
 }
 
 /* Each draft has a ref to what it waits for, and to what answered it. Of a request
@@ -248,11 +252,76 @@ verify_result(struct check *check, struct slice key, struct record *record)
     compare_seq(check, batch, index, key_get_u64(key, 0));
 }
 
+/* The number before which a segment that is a row must end: another row begins there,
+ * or the newest segment of the batch, if there is one. */
+static uint64_t
+segment_limit(struct check *check, const struct batch *batch, uint64_t first)
+{
+    struct segment next;
+    int rc = segment_row(check->store, batch->id, first + 1, &next);
+
+    if (rc == 0 || rc == E_CORRUPT)
+        return next.first;
+    return batch->segment_first ? batch->segment_first : batch->last_seq + 1;
+}
+
+/* One of several numbers may lead to nothing: its results were taken back. */
+static bool
+leads_to_result(struct check *check, uint64_t batch,
+                const struct segment *segment)
+{
+    struct record record;
+    int rc =
+        table_get(check->store, TABLE_RESULT, key_id(segment->first), &record);
+
+    return segment->first < segment->last || rc == E_CORRUPT ||
+           (rc == 0 && record_get_u64(&record) == batch);
+}
+
+/* Why a segment is to go, if it is. */
+static const char *
+why_stale(struct check *check, const struct batch *batch, bool has_batch,
+          const struct segment *segment)
+{
+    struct draft draft;
+
+    if (!has_batch &&
+        draft_next(check->store, batch->id, 0, &draft) == E_NOTFOUND) {
+        return "no batch";
+    }
+    return leads_to_result(check, batch->id, segment)
+               ? NULL
+               : "leads to no result of its batch";
+}
+
 void
 verify_done(struct check *check, struct slice key, struct record *record)
 {
-    compare_seq(check, key_get_u64(key, 0), record_get_u32(record),
-                key_get_u64(key, 8));
+    struct batch batch = { .id = key_get_u64(key, 0) };
+    struct segment segment = { .first = key_get_u64(key, 8) };
+    bool is_whole = segment_decode(record, &segment) == 0;
+    uint64_t limit = UINT64_MAX;
+    const char *why;
+    int rc;
+
+    if (has_work(check, TIMER_DROP, batch.id))
+        return; /* drafts go first */
+    rc = store_batch_get(check->store, batch.id, &batch);
+    if (rc == 0)
+        limit = segment_limit(check, &batch, segment.first);
+    why = is_whole ? why_stale(check, &batch, rc != E_NOTFOUND, &segment)
+                   : "damaged";
+    if (!why && segment.first >= limit)
+        why = "begins in or behind its batch's newest one";
+    if (why) {
+        if (stale(check, "%s", why))
+            drop_row(check);
+    } else if (MEND(check, segment.last < limit,
+                    "reaches into the next one, which begins at %llu",
+                    (llu)limit)) {
+        segment.last = limit - 1;
+        segment_put(check->store, batch.id, &segment);
+    }
 }
 
 void

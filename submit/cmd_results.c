@@ -56,7 +56,7 @@ move(struct flow *flow, bool *has_more, struct err *err)
 
     if (sheaf_page(flow->command->sheaf, &flow->query, &page, &error) < 0)
         return command_fail(flow->command, &error, err);
-    *has_more = page.has_more && page.count > 0;
+    *has_more = page.has_more;
     buf_reset(&flow->text);
     if (!flow->is_begun)
         format_begin(&flow->format, &flow->text);

@@ -179,7 +179,6 @@ write_results(struct run *run, struct err *err)
         if (rc < 0)
             return rc;
         run->cursor = query.cursor;
-        page.has_more = page.has_more && page.count > 0;
     }
     return output_commit(&run->output, err);
 }

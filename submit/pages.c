@@ -31,7 +31,7 @@ turn(struct pages *pages, struct err *err)
     buf_reset(&pages->page);
     buf_add(&pages->page, page.lines, page.bytes);
     pages->used = 0;
-    pages->has_more = page.has_more && page.count > 0;
+    pages->has_more = page.has_more;
     return 0;
 }
 

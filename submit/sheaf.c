@@ -219,12 +219,13 @@ read_page(const struct wire *wire, struct sheaf_query *query,
     int rc =
         wire_int(wire, "count", wire_range(0, WIRE_INT_MAX), &page->count, err);
 
-    if (rc == 0 && page->count > 0)
+    if (rc == 0)
+        rc = wire_bool(wire, "more", false, &page->has_more, err);
+    /* An empty page has gone on, too, if there is more. */
+    if (rc == 0 && (page->count > 0 || page->has_more))
         rc =
             wire_int(wire, "cursor",
                      wire_range(query->cursor + 1, WIRE_INT_MAX), &cursor, err);
-    if (rc == 0)
-        rc = wire_bool(wire, "more", false, &page->has_more, err);
     if (rc == 0)
         query->cursor = cursor;
     page->lines = wire->body.data;
@@ -244,7 +245,7 @@ sheaf_page(struct sheaf *sheaf, struct sheaf_query *query,
     *page = (struct sheaf_page){ .lines = NULL };
     if (rc == 0)
         rc = read_page(&wire, query, page, &err);
-    if (rc == 0 && query->asks_ahead && page->has_more && page->count > 0)
+    if (rc == 0 && query->asks_ahead && page->has_more)
         connection_ask_ahead(sheaf, page_head(query));
     wire_fini(&wire);
     return rc < 0 ? sheaf_error_give(error, &err) : 0;

@@ -158,7 +158,8 @@ struct sheaf_page {
     const char *lines; /* each a JSON object and its newline */
     size_t bytes;
     int64_t count;
-    bool has_more; /* false: there is nothing further now */
+    bool has_more; /* false: there is nothing further now; true also of a page
+                      that is empty: the next one goes on behind it */
 };
 
 /* Takes the next page and moves the query's cursor behind it. */

@@ -90,16 +90,17 @@ rot_furnish(struct play *play)
         { .id = "b", .word = "y" }, { .id = "7", .word = "z" },
         { .id = "8", .word = "u" }, { .id = "c", .word = "v" }
     };
-    uint64_t batch, open, ids[3];
+    uint64_t batch, open, ids[4], last;
 
     play_start(play, PLAY_MEMORY);
     batch = play_batch(play, "k1", "a b c d e f g");
-    cr_assert_eq(play_claim(play, batch, ids, 3), 3);
+    cr_assert_eq(play_claim(play, batch, ids, 4), 4);
     play_finish(play, ids[0], STATUS_OK, "the answer");
     play_answer_older(play, ids[0], 3);
     play_finish(play, ids[1], STATUS_SERVER_ERROR, "the essence");
-    play_finish(play, ids[2], STATUS_OK, "another answer");
-    play_answer_older(play, ids[2], 6);
+    play_finish(play, ids[3], STATUS_OK, "another answer");
+    play_answer_older(play, ids[3], 6);
+    last = ids[2];
     batch = play_batch(play, "k2", "a b b c h i");
     cr_assert_eq(play_claim(play, batch, ids, 3), 3);
     play_delay(play, ids[0], play->now_ms + 1000);
@@ -108,6 +109,8 @@ rot_furnish(struct play *play)
     batch = play_batch(play, "k3", "p q");
     play_expire(play, batch);
     play_due(play, 10);
+    /* So late that the results of two batches before it become segments. */
+    play_finish(play, last, STATUS_SERVER_ERROR, "late");
     open = play_open(play, "k4");
     play_add(play, open, drafts, 6);
     play_begin(play);

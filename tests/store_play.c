@@ -20,6 +20,7 @@
 #define GROUP_SPAN  4 /* requests of a group */
 #define KEYS_RECENT 4
 #define CELL_KEYS   1 /* half of the cells have room for none */
+#define RESULTS_GAP 2
 
 static const unsigned char store_id[STORE_UUID_BYTES] = "a store of tests";
 
@@ -35,6 +36,7 @@ open_store(struct play *play)
     cr_assert_not_null(play->store, "%s", err.msg);
     /* So few that both halves of the index have some. */
     store_keep_recent(play->store, KEYS_RECENT, CELL_KEYS);
+    store_keep_apart(play->store, RESULTS_GAP);
 }
 
 void

@@ -236,7 +236,7 @@ Test(broker_full, what_is_due_does_not_stand_in_the_way_of_a_purge,
     bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", done);
     bench_run(&bench);
     cr_assert_str_eq(bench_state(&bench, done), "cancelled");
-    take_all(1100); /* for a slice or two */
+    take_all(650); /* for a slice or two */
     bench_advance(&bench, bench.conf.deadline_ms + 1000);
     cr_expect_gt(bench_status(&bench, late, "counts.expired"), 0);
     cr_expect_lt(bench_status(&bench, late, "counts.expired"), 20);

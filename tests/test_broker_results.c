@@ -2,9 +2,11 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <uuid/uuid.h>
 
 #include "base/buf.h"
 #include "base/status.h"
+#include "store/rows.h"
 #include "tests/broker_fixture.h"
 #include "tests/broker_hand.h"
 
@@ -541,4 +543,55 @@ Test(broker_results, a_long_list_is_readable, .init = set_up, .fini = tear_down)
     } while (at_int(head, "more"));
     cr_expect_eq(count, 100);
     buf_fini(&more);
+}
+
+/* ---- between others' ---- */
+
+#define PASSED_MAX 100000 /* others' results that a page passes over */
+
+/* Lets a batch have its newest result behind so many of others. */
+static void
+put_others(const char *batch, uint64_t count)
+{
+    struct draft draft = { .batch = UINT32_MAX, .seq = 1 };
+    struct batch record;
+    uuid_t id;
+
+    cr_assert_eq(uuid_parse(batch, id), 0);
+    cr_assert_eq(store_begin(bench.store, bench.now_ms, NULL), 0);
+    cr_assert_eq(store_batch_find(bench.store, id, &record), 0);
+    cr_assert_eq(record.last_seq, 1);
+    while (draft.seq <= count) {
+        draft.seq++;
+        result_order(bench.store, &draft);
+    }
+    record.last_seq = draft.seq + 1;
+    batch_put(bench.store, &record);
+    cr_assert_eq(store_commit(bench.store, NULL), 0);
+}
+
+/* A page may be empty, and the next one goes on where it ended. */
+Test(broker_results, a_page_passes_over_so_many_of_other_batches,
+     .init = set_up, .fini = tear_down)
+{
+    const cJSON *head;
+
+    submit("k", 0, 2, uuid);
+    hand_start(hand);
+    fail("draft 0.", 400);
+    put_others(uuid, PASSED_MAX + 500);
+    head = bench_ask(&bench, NULL, "'verb':'results','batch':'%s'", uuid);
+    cr_expect_eq(at_int(head, "count"), 1);
+    cr_expect_eq(at_int(head, "more"), 1);
+    cr_expect_gt(at_int(head, "cursor"), 1);
+    head = bench_ask(&bench, NULL, "'verb':'results','batch':'%s','after':%d",
+                     uuid, 1);
+    cr_expect_eq(at_int(head, "count"), 0);
+    cr_expect_eq(at_int(head, "more"), 1);
+    cr_expect_leq(at_int(head, "cursor"), PASSED_MAX + 1);
+    cr_expect_gt(at_int(head, "cursor"), PASSED_MAX / 2);
+    head = bench_ask(&bench, NULL, "'verb':'results','batch':'%s','after':%lld",
+                     uuid, (long long)at_int(head, "cursor"));
+    cr_expect_eq(at_int(head, "count"), 0);
+    cr_expect_eq(at_int(head, "more"), 0);
 }

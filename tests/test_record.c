@@ -198,7 +198,8 @@ write_batch(struct buf *out)
                            .total_tokens = 18,
                            .cost_nano = -1,
                            .tail = { { 19, 20 }, 21, 22 },
-                           .tail_limit = 23 };
+                           .tail_limit = 23,
+                           .segment_first = 24 };
 
     for (enum status status = STATUS_OK; status < STATUS_COUNT; status++)
         batch.status_count[status] = 100 + status;
@@ -480,7 +481,7 @@ upstream_again(struct record *record, struct buf *out)
 }
 
 static const struct kind kinds[] = {
-    { "batch", write_batch, batch_again, { 32 } },
+    { "batch", write_batch, batch_again, { 8, 40 } },
     { "spec", write_spec, spec_again, { 0 } },
     { "draft", write_draft, draft_again, { 0 } },
     { "request", write_request, request_again, { 26, 22, 8 } },

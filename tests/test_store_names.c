@@ -191,7 +191,7 @@ add_some(struct model *model, bool is_kept)
                 (void)name_claim(play->store, &batch, first + (uint32_t)i,
                                  slice_of(drafts[i].id));
         }
-        name_keep(play->store, &batch);
+        batch_put(play->store, &batch);
         store_abort(play->store);
         return;
     }
@@ -249,7 +249,7 @@ Test(store_names, any_ids_in_any_order_are_told_apart, .timeout = 120)
 /* ---- a store of format 5 ---- */
 
 #define RUNS_MAX   16
-#define TAIL_BYTES 32 /* of a batch's record */
+#define TAIL_BYTES 40 /* of a batch's record, and what came later */
 
 /* All runs of a batch. */
 static size_t

@@ -195,17 +195,17 @@ Test(verify, a_finding_says_where_it_stands)
     struct play play;
 
     rot_furnish(&play);
-    cr_assert(rot_row(play.store, TABLE_DONE, 0, ROT_DROP, 0));
+    cr_assert(rot_row(play.store, TABLE_DONE, 1, ROT_DROP, 0));
     verify = look(play.store, &report);
     cr_expect_eq(verify.findings, 1);
     cr_expect_eq(verify.mendable, 1);
-    cr_expect_str_eq(report.data, "draft 1/0: not in done\n");
+    cr_expect_str_eq(report.data, "draft 2/0: not in done\n");
     cr_expect_eq(verify.rows, verify.rows_all);
     buf_reset(&report);
     verify = repair(play.store, &report);
     cr_expect_eq(verify.mended, 1);
     cr_expect_eq(verify.findings, 0);
-    cr_expect_str_eq(report.data, "draft 1/0: not in done (repaired)\n");
+    cr_expect_str_eq(report.data, "draft 2/0: not in done (repaired)\n");
     buf_fini(&report);
     play_end(&play);
 }

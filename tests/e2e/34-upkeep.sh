@@ -112,7 +112,7 @@ run_sheaf 2 compact --broker "ipc://nowhere"
 cp -r store spoilt
 "$python" "$here/damage.py" index spoilt/data.mdb || fail "damage"
 run_sheaf 9 verify -C spoilt
-contains "$(cat out)" ": not in done" "what is said of a row that is gone"
+contains "$(cat out)" ": not found by its uuid" "what is said of a row that is gone"
 run_sheaf 0 verify --repair -C spoilt --json
 equal "$(count repaired out)" 1 "repaired rows"
 run_sheaf 0 verify -C spoilt

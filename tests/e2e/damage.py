@@ -12,7 +12,7 @@
   sqlite     a database of another kind
   foreign    an LMDB environment without our tables
   newer      the store of a later version of the programs
-  index      a row of the table `done` is gone
+  index      a row of the table `uuid` is gone
   text       a letter of the texts of drafts is another
 """
 # SPDX-License-Identifier: MIT
@@ -112,7 +112,7 @@ def index(path):
         lambda: lmdb.mdb_env_open(env, os.path.dirname(path).encode(), no_lock,
                                   0o600),
         lambda: lmdb.mdb_txn_begin(env, None, 0, ctypes.byref(txn)),
-        lambda: lmdb.mdb_dbi_open(txn, b"done", 0, ctypes.byref(table)),
+        lambda: lmdb.mdb_dbi_open(txn, b"uuid", 0, ctypes.byref(table)),
         lambda: lmdb.mdb_cursor_open(txn, table, ctypes.byref(cursor)),
         lambda: lmdb.mdb_cursor_get(cursor, ctypes.byref(key),
                                     ctypes.byref(value), first),

@@ -8,6 +8,7 @@
 #define LATE_MS_MIN 500 /* as workers.c has it */
 #define KEYS_RECENT 8   /* so few that the sweep goes on all the time */
 #define CELL_KEYS   1   /* of which half of the cells have room for none */
+#define RESULTS_GAP 3   /* so few that batches have several segments of them */
 
 static const unsigned char store_id[STORE_UUID_BYTES] = "a simulated one";
 
@@ -53,6 +54,7 @@ open_store(struct world *world)
     if (!world->store)
         world_fail(world, "the store cannot be opened: %s", err.msg);
     store_keep_recent(world->store, KEYS_RECENT, CELL_KEYS);
+    store_keep_apart(world->store, RESULTS_GAP);
     store_watch_moves(world->store, on_batch_moved, on_request_moved, world);
 }
 
