@@ -84,6 +84,22 @@ store_attempt_add(struct store *store, const struct request *request,
     put(store, request->id, attempt_next(store, request), attempt);
 }
 
+/* True if the call in the row of the outcome stands between a row and a number. One
+ * that is older than those that are remembered tells nothing. The answer may be
+ * long: it is read only where there is a gap. */
+static bool
+is_between(struct store *store, const struct request *request, uint32_t row,
+           uint32_t number, struct attempt *call)
+{
+    uint32_t last;
+
+    if (number - row <= 1)
+        return false;
+    last = find_call(store, request, call);
+    return last > row && last < number &&
+           count_attempts(store, request->id, last) - last < STORE_ATTEMPTS_MAX;
+}
+
 int
 store_attempt_before(struct store *store, const struct request *request,
                      uint32_t number, struct attempt *attempt)
@@ -91,15 +107,13 @@ store_attempt_before(struct store *store, const struct request *request,
     struct attempt call;
     struct slice found;
     struct record record;
-    uint32_t last = find_call(store, request, &call);
     int rc =
         table_before(store, TABLE_ATTEMPT, key_attempt(request->id, number),
                      NUMBER_AT, &found, &record);
     uint32_t row =
         rc == 0 || rc == E_CORRUPT ? key_get_u32(found, NUMBER_AT) : 0;
 
-    if (last > row && last < number &&
-        count_attempts(store, request->id, last) - last < STORE_ATTEMPTS_MAX) {
+    if (is_between(store, request, row, number, &call)) {
         *attempt = call;
         return 0;
     }
