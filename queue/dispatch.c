@@ -419,18 +419,18 @@ dispatch_worker_wait(const struct broker *broker)
 /* True if the request that waits for a worker of its own may be sent now, and
  * where to. */
 static bool
-is_alone_due(struct broker *broker, struct spot *spot, int64_t now_ms)
+is_alone_due(struct broker *broker, struct grant *grant, int64_t now_ms)
 {
     const struct alone *alone = &broker->alone;
     struct request request;
 
-    *spot = (struct spot){ .batch = alone->batch, .place = alone->place };
+    *grant = (struct grant){ .batch = alone->batch, .place = alone->place };
     return dispatch_batch_wait(broker, alone->batch, now_ms).cause ==
                WAIT_NOTHING &&
            store_ready_peek(broker->env.store, alone->batch, alone->place,
                             &request) == 0 &&
            request.id == alone->request &&
-           choice_make(broker, &request, &spot->choice, now_ms).cause ==
+           choice_make(broker, &request, &grant->choice, now_ms).cause ==
                WAIT_NOTHING;
 }
 
@@ -441,15 +441,15 @@ run_alone(struct broker *broker, int64_t now_ms)
 {
     struct alone *alone = &broker->alone;
     struct session *session = alone_session(broker);
-    struct spot spot;
+    struct grant grant;
 
     if (alone->session == 0)
         return false;
     if (alone->fence == 0 && session && is_fit(session) &&
-        is_alone_due(broker, &spot, now_ms)) {
+        is_alone_due(broker, &grant, now_ms)) {
         if (session->held_count > 0)
             return false;
-        grant_leases(broker, session, &spot, 1, now_ms);
+        grant_leases(broker, session, &grant, 1, now_ms);
         if (session->held_count > 0)
             alone->fence = session->held[0].fence;
     }
@@ -507,17 +507,18 @@ give(struct broker *broker, size_t *budget, int64_t now_ms)
 {
     for (; *budget > 0 && store_may_lease(broker->env.store); --*budget) {
         struct session *session = choose_session(broker);
-        struct spot spot;
+        struct grant grant;
         size_t share;
 
         if (!session || !choose(broker, now_ms))
             return;
-        spot = (struct spot){ .batch = broker->sticky_batch,
-                              .place = broker->sticky_place,
-                              .choice = broker->sticky_choice };
+        grant = (struct grant){ .batch = broker->sticky_batch,
+                                .place = broker->sticky_place,
+                                .choice = broker->sticky_choice };
         /* What is counted out is called at once: it waits here for a slot, and
          * nothing is leased ahead in its place, or no slot would get free. */
-        if (upstreams_is_exact(broker->upstreams, &spot.choice.bound, now_ms)) {
+        if (upstreams_is_exact(broker->upstreams, &grant.choice.bound,
+                               now_ms)) {
             session = choose_free(broker);
             if (!session)
                 return;
@@ -527,7 +528,7 @@ give(struct broker *broker, size_t *budget, int64_t now_ms)
             share = share_of(broker, session);
         }
         if (share > 0)
-            grant_leases(broker, session, &spot, share, now_ms);
+            grant_leases(broker, session, &grant, share, now_ms);
     }
 }
 

@@ -19,7 +19,7 @@
 struct broker;
 
 /* What is leased next, and where it goes. */
-struct spot {
+struct grant {
     uint64_t batch;
     struct place place;
     struct choice choice;
@@ -71,8 +71,9 @@ int64_t dispatch_lease_ms(const struct broker *broker,
 
 /* ---- grant.c ---- */
 
-/* Leases up to `max` requests of a spot to a session: renders and counts them. */
+/* Leases up to `max` requests of a grant to a session: renders and counts
+ * them. */
 void grant_leases(struct broker *broker, struct session *session,
-                  const struct spot *spot, size_t max, int64_t now_ms);
+                  const struct grant *grant, size_t max, int64_t now_ms);
 
 #endif

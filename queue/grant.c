@@ -132,19 +132,19 @@ name_of(const struct broker *broker, const struct bound *bound)
 
 void
 grant_leases(struct broker *broker, struct session *session,
-             const struct spot *spot, size_t max, int64_t now_ms)
+             const struct grant *grant, size_t max, int64_t now_ms)
 {
     struct request *requests = broker->claimed;
     struct lease terms = { .granted_ms = now_ms,
                            .deadline_ms = now_ms + broker->env.conf->lease_ms,
-                           .upstream = name_of(broker, &spot->choice.bound) };
+                           .upstream = name_of(broker, &grant->choice.bound) };
     size_t count;
 
     memcpy(terms.worker, session->uuid, sizeof(terms.worker));
-    count = store_claim(broker->env.store, spot->batch, spot->place, &terms,
+    count = store_claim(broker->env.store, grant->batch, grant->place, &terms,
                         requests, max < CORE_CLAIM_MAX ? max : CORE_CLAIM_MAX);
     for (size_t i = 0; i < count; i++) {
-        struct choice choice = spot->choice;
+        struct choice choice = grant->choice;
         int rc;
 
         if (choice.resort == RESORT_ESSENCE) {
@@ -162,6 +162,6 @@ grant_leases(struct broker *broker, struct session *session,
                 now_ms);
             continue;
         }
-        count_lease(broker, session, spot->batch, &requests[i], &choice);
+        count_lease(broker, session, grant->batch, &requests[i], &choice);
     }
 }
