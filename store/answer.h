@@ -40,6 +40,9 @@ int answer_get(struct store *store, uint64_t request, uint64_t number,
 int answer_call(struct store *store, const struct request *request,
                 struct attempt *call);
 
+/* True if the row of a request's outcome is there, damaged or not. */
+bool answer_is_there(struct store *store, const struct request *request);
+
 /* The number of the answer that belongs to an outcome of before format 7; 0: its
  * reply is in `reply`. E_NOTFOUND: the request has no such outcome. */
 int answer_older(struct store *store, uint64_t request, uint64_t *number);

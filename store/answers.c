@@ -4,6 +4,8 @@
 #include "store/answer.h"
 #include "store/rows.h"
 
+#define OWNER_BYTES 8 /* of the request, with which a row begins */
+
 /* Before format 7, an outcome has a row of its own, by request. */
 static int
 old_find(struct store *store, uint64_t request, struct outcome *outcome,
@@ -105,17 +107,39 @@ answer_call(struct store *store, const struct request *request,
     return rc == 0 && call->number == 0 ? E_NOTFOUND : rc;
 }
 
-/* Removes a row of `answer`, also a damaged one, but none of another request. */
+/* True if an answer is the request's, or damaged. The seal covers the reply, and
+ * would read all of that: it is looked at only if the answer says that it is
+ * another's. */
+static bool
+is_of(struct store *store, uint64_t number, uint64_t request)
+{
+    struct slice value;
+    struct record record;
+
+    if (table_get_raw(store, TABLE_ANSWER, key_id(number), &value) < 0)
+        return false;
+    if (value.bytes >= OWNER_BYTES && key_get_u64(value, 0) == request)
+        return true;
+    return table_get(store, TABLE_ANSWER, key_id(number), &record) == E_CORRUPT;
+}
+
+bool
+answer_is_there(struct store *store, const struct request *request)
+{
+    struct slice value;
+
+    if (request->answer)
+        return is_of(store, request->answer, request->id);
+    return table_get_raw(store, TABLE_OUTCOME, key_id(request->id), &value) ==
+           0;
+}
+
+/* Removes a row of `answer`, but none of another request. */
 static void
 drop(struct store *store, uint64_t number, uint64_t request)
 {
-    struct record record;
-
-    if (table_get(store, TABLE_ANSWER, key_id(number), &record) == 0 &&
-        record_get_u64(&record) != request) {
-        return;
-    }
-    table_del(store, TABLE_ANSWER, key_id(number));
+    if (is_of(store, number, request))
+        table_del(store, TABLE_ANSWER, key_id(number));
 }
 
 int

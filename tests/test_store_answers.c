@@ -296,7 +296,9 @@ repair(struct play *play, struct buf *report)
     return verify;
 }
 
-Test(store_answers, a_damaged_one_keeps_the_status)
+/* Damages the only answer, of a failure, in one bit. */
+static void
+try_damage(size_t bit)
 {
     struct result_row row;
     struct buf report = { 0 };
@@ -308,7 +310,7 @@ Test(store_answers, a_damaged_one_keeps_the_status)
     batch = play_batch(&play, "k", "ant");
     id = claim_one(&play, batch);
     play_finish(&play, id, STATUS_SERVER_ERROR, "no");
-    cr_assert(rot_row(play.store, TABLE_ANSWER, 0, ROT_FLIP, 300));
+    cr_assert(rot_row(play.store, TABLE_ANSWER, 0, ROT_FLIP, bit));
     play_begin(&play);
     cr_assert_eq(store_result_after(play.store, batch, 0, &row), 0);
     cr_expect_eq(row.draft.status, STATUS_SERVER_ERROR);
@@ -322,8 +324,18 @@ Test(store_answers, a_damaged_one_keeps_the_status)
     play_finish(&play, id, STATUS_OK, "yes");
     expect_text(&play, batch, "yes");
     expect_calls(&play, id, "1 ok");
+    expect_rows(&play, 1, 0, 0, 0);
     play_end(&play);
     buf_fini(&report);
+}
+
+/* Also where it is no longer told whose it is. */
+Test(store_answers, a_damaged_one_keeps_the_status)
+{
+    static const size_t bits[] = { 5, 300 };
+
+    for (size_t i = 0; i < 2; i++)
+        try_damage(bits[i]);
 }
 
 /* An outcome had a row of its own, and is no less safe since. */
