@@ -205,7 +205,9 @@ take_page(struct search *search, const struct wire *wire, struct err *err)
         bytes += end != NULL;
         rest = (struct slice){ rest.data + bytes, rest.bytes - bytes };
     }
-    return 0;
+    /* Of an empty page as well: it has gone on. */
+    return wire_int(wire, "cursor", wire_range(search->cursor, WIRE_INT_MAX),
+                    &search->cursor, err);
 }
 
 static void ask_page(struct search *search);

@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "submit/pages.h"
 #include "submit/sheaf.h"
 
 #define PATIENCE_MS 20000
 #define PAGES       4 /* of one line each */
+#define GAP         1
 #define BATCH       "00112233-4455-6677-8899-aabbccddeeff"
 
 /* A broker within the test: it answers when the client waits, by its idle
@@ -20,6 +22,7 @@ struct desk {
     struct buf head, body;
     int64_t page_count, other_count; /* questions that came */
     int64_t after;                   /* of the last page's */
+    bool has_gap;                    /* the page behind GAP is empty */
 };
 
 static struct desk desk;
@@ -32,6 +35,7 @@ answer(const struct link_peer *peer)
     struct err err = { 0 };
     struct buf head = { 0 }, lines = { 0 };
     int64_t re = 0;
+    bool is_gap = false;
 
     cr_assert_eq(
         wire_parse(&wire, buf_slice(&desk.head), buf_slice(&desk.body), &err),
@@ -42,12 +46,15 @@ answer(const struct link_peer *peer)
         cr_assert_eq(
             wire_int(&wire, "after", wire_range(0, PAGES), &desk.after, &err),
             0);
-        buf_addf(&head,
-                 "{\"verb\":\"results\",\"re\":%lld,\"count\":1,\"cursor\":%lld"
-                 ",\"more\":%s}",
-                 (long long)re, (long long)desk.after + 1,
-                 desk.after + 1 < PAGES ? "true" : "false");
-        buf_addf(&lines, "line %lld\n", (long long)desk.after);
+        is_gap = desk.has_gap && desk.after == GAP;
+        buf_addf(
+            &head,
+            "{\"verb\":\"results\",\"re\":%lld,\"count\":%d,\"cursor\":%lld"
+            ",\"more\":%s}",
+            (long long)re, !is_gap, (long long)desk.after + 1,
+            desk.after + 1 < PAGES ? "true" : "false");
+        if (!is_gap)
+            buf_addf(&lines, "line %lld\n", (long long)desk.after);
     } else {
         desk.other_count++;
         buf_addf(&head, "{\"verb\":\"status\",\"re\":%lld}", (long long)re);
@@ -163,6 +170,45 @@ Test(connection, asks_for_no_page_that_is_not_wanted, .init = set_up,
         serve(NULL);
         cr_expect_eq(desk.page_count, number + 1);
     }
+}
+
+/* Others' results may be all that a page has looked at. */
+Test(connection, goes_on_behind_an_empty_page, .init = set_up,
+     .fini = tear_down)
+{
+    for (int asks_ahead = 0; asks_ahead <= 1; asks_ahead++) {
+        struct sheaf_query query = { .verb = "results",
+                                     .batch = BATCH,
+                                     .asks_ahead = asks_ahead };
+        struct sheaf_page page = { 0 };
+        struct sheaf_error error = { 0 };
+
+        desk.has_gap = true;
+        expect_page(&query, GAP - 1);
+        cr_assert_eq(sheaf_page(sheaf, &query, &page, &error), 0, "%s",
+                     error.message);
+        cr_expect_eq(page.count, 0);
+        cr_expect(page.has_more);
+        cr_expect_eq(query.cursor, GAP + 1);
+        expect_page(&query, GAP + 1);
+    }
+}
+
+Test(connection, lines_of_pages_go_on_behind_an_empty_one, .init = set_up,
+     .fini = tear_down)
+{
+    struct sheaf_query query = { .verb = "results", .batch = BATCH };
+    struct pages pages;
+    struct slice line;
+    struct err err = { 0 };
+    int count = 0;
+
+    desk.has_gap = true;
+    pages_init(&pages, sheaf, &query);
+    while (pages_next(&pages, &line, &err) == 0)
+        count++;
+    cr_expect_eq(count, PAGES - 1);
+    pages_fini(&pages);
 }
 
 /* The answer to what was asked ahead is lost then, and nobody waits for it. */

@@ -23,6 +23,8 @@ READERS = 20
 BATCHES = 100
 NAME_BYTES = 256
 SEARCHED_MAX = 20000
+FAR = 10000000  # a cursor behind which a page is empty, and goes on so far
+FAR_GOES_ON = 1000
 RESULT = b'{"seq":%d,"custom_id":"x","status":"ok","text":"nothing"}\n'
 ENDPOINT = "ipc://" + os.path.abspath("streams-%s.sock" % sys.argv[2])
 
@@ -51,6 +53,13 @@ class Broker(threading.Thread):
         self.socket = zmq.Context.instance().socket(zmq.ROUTER)
         self.socket.bind(ENDPOINT)
 
+    def rows(self, head):
+        """How many results a page has: behind FAR, the first one has none."""
+        return 0 if head["after"] == FAR else head["limit"]
+
+    def behind(self, head):
+        return head["after"] + (self.rows(head) or FAR_GOES_ON)
+
     def answer(self, head):
         verb = head["verb"]
         if verb == "hello":
@@ -60,7 +69,7 @@ class Broker(threading.Thread):
         if verb in ("upstreams", "alerts"):
             return {"verb": verb, verb: []}
         if verb == "results":
-            return {"verb": verb, "more": True}
+            return {"verb": verb, "more": True, "cursor": self.behind(head)}
         if verb != "list":
             return {"verb": "error", "code": "protocol", "message": verb}
         self.turns += self.changes_all
@@ -79,7 +88,7 @@ class Broker(threading.Thread):
             if head["verb"] == "results":
                 body = b"".join(
                     RESULT % (head["after"] + 1 + i)
-                    for i in range(head["limit"]))
+                    for i in range(self.rows(head)))
             self.socket.send_multipart(
                 [peer, json.dumps(answer).encode(), body])
 
@@ -189,17 +198,19 @@ def nobody_costs_little(broker, readers):
 
 def a_search_has_an_end(port):
     """However many results there are, one reply looks at so many."""
-    for query, found, searched, asked in (
-            ("text=NOTHING&limit=3", 3, 3, "a match"),
-            ("text=something", 0, SEARCHED_MAX, "no match"),
-            ("status=fallback", 0, SEARCHED_MAX, "no such status"),
-            ("after=7&limit=5", 5, 5, "all of them")):
+    for query, found, searched, cursor, asked in (
+            ("text=NOTHING&limit=3", 3, 3, 3, "a match"),
+            ("text=something", 0, SEARCHED_MAX, SEARCHED_MAX, "no match"),
+            ("status=fallback", 0, SEARCHED_MAX, SEARCHED_MAX,
+             "no such status"),
+            ("after=7&limit=5", 5, 5, 12, "all of them"),
+            ("after=%d&limit=5" % FAR, 5, 5, FAR + FAR_GOES_ON + 5,
+             "behind an empty page")):
         url = "http://127.0.0.1:%d/ui/batches/b/results?%s" % (port, query)
         with urllib.request.urlopen(url, timeout=WAIT_S) as reply:
             page = json.load(reply)
-        after = 7 if "after" in query else 0
         if (len(page["results"]), page["searched"], page["cursor"],
-                page["more"]) != (found, searched, after + searched, True):
+                page["more"]) != (found, searched, cursor, True):
             raise Failed("%s: %s" % (asked, page))
 
 
