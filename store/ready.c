@@ -172,8 +172,8 @@ hold_at(struct store *store, uint64_t batch, const struct spot *spot)
     return hold_before(store, batch, spot, spot);
 }
 
-/* The same for what comes: that is mostly behind all that is there, and what
- * the last row is tells that none is behind it. */
+/* The same for what comes. That is mostly behind all that is there: one look at
+ * the last row tells where it belongs, and that no row is behind it. */
 static int
 hold_to_add(struct store *store, uint64_t batch, const struct spot *spot)
 {
@@ -257,8 +257,7 @@ halve(struct store *store, const struct spot *spot)
     hold->is_changed = true;
 }
 
-/* What one row is full of when there is more to come stays together: the next
- * one is begun. */
+/* A row that is full, and grows at its end, stays full: another one begins. */
 static void
 make_room(struct store *store, const struct spot *spot)
 {

@@ -11,7 +11,7 @@
  *     └────────────────────────────────────────────────────────────────┘
  *                                 retry
  *
- * A request in state ready has one row in the ready index for every batch that
+ * A request in state ready is in the ready index once for every batch that
  * wants it, also while that batch is not sealed: whether it may go is a matter
  * of the batch (store/batch.h), so that sealing a million drafts is one write.
  * A leased or delayed one that nobody wants any more goes to cancelled where it
