@@ -168,6 +168,16 @@ class Broker:
             [BIN / "sheaf", *words], env=self.environment, **options
         )
 
+    def run(self, drafts, results):
+        """One command for the whole way; the broker's and the workers' processor
+        time is told with its own."""
+        command = [BIN / "sheaf", "run", "--broker", self.clients]
+        return self.scratch.run(
+            command + ["-o", results, drafts],
+            env=self.environment,
+            watch=self.pids(),
+        )
+
     def stat(self, name):
         for line in self.command(
             "stats", "--broker-timeout", "1"

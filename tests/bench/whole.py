@@ -1,7 +1,8 @@
 """whole.py - the whole way of a draft, beside scripts that do no more than call
 
-Five calls at a time, to the same upstream. Broker and worker are there already;
-the time is that of the commands, from their start to their end.
+Five calls at a time, to the same upstream. Each is one command, which is given a
+file of drafts and leaves one of results; the time is that from its start to its
+end. Sheaf's is `sheaf run`; broker and worker are there already.
 """
 # SPDX-License-Identifier: MIT
 
@@ -24,15 +25,10 @@ def sheaf_way(row, size, latency_ms):
         write_drafts(drafts, count)
         with Upstream(bench.scratch, latency_ms) as upstream:
             with Broker(bench.scratch, 1, upstream.base) as broker:
-                watch = broker.pids()
-                handed = broker.command("submit", "--wait", drafts, watch=watch)
-                fetched = broker.command(
-                    "results", "-o", results, handed.output.strip(), watch=watch
-                )
+                done = broker.run(drafts, results)
         check_answers(results, count)
-        seconds = handed.seconds + fetched.seconds
-        cpu = handed.cpu + handed.watched + fetched.cpu + fetched.watched
-        return way_figures(row, count, latency_ms, seconds, cpu)
+        cpu = done.cpu + done.watched
+        return way_figures(row, count, latency_ms, done.seconds, cpu)
 
     return measure
 
