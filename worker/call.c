@@ -235,8 +235,8 @@ calls_new(size_t max, const char *proxy)
     return calls;
 }
 
-static int
-load(struct calls *calls, struct err *err)
+int
+calls_load(struct calls *calls, struct err *err)
 {
     if (calls->sockets.multi)
         return 0;
@@ -424,7 +424,7 @@ calls_start(struct calls *calls, const struct call_order *order,
         return err_set(err, E_FULL, "%zu calls are running", calls->max);
     rc = make_url(order, &url, err);
     if (rc == 0)
-        rc = load(calls, err);
+        rc = calls_load(calls, err);
     if (rc == 0) {
         prepare(calls, free_call, order, &url);
         sockets_must(

@@ -2,8 +2,8 @@
  * call.h - calls to upstreams over HTTP, several at a time
  *
  * With sockets.h all that knows libcurl. A call is one POST, on a connection that is
- * kept for the next one. libcurl is loaded with the first call: a worker whose
- * only upstream is `local` never needs it.
+ * kept for the next one. libcurl is loaded when it is first needed: a worker whose
+ * only upstream is `local` never does.
  *
  * No redirect is followed, no proxy taken from the environment, nothing but
  * http and https spoken. TLS is 1.2 or newer, and its certificates are checked.
@@ -61,6 +61,10 @@ struct call_order {
  * what runs; NULL is fine there. */
 struct calls *calls_new(size_t max, const char *proxy);
 void calls_free(struct calls *calls);
+
+/* Loads libcurl, if it is not there yet, so that the first call need not wait a
+ * millisecond or two for it. E_IO: it cannot be used. */
+int calls_load(struct calls *calls, struct err *err);
 
 /* Starts a call. E_INVALID: the URL is none that may be called; E_FULL: `max`
  * are running; E_IO: libcurl cannot be used. */

@@ -106,6 +106,9 @@ handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
              "upstreams=%zu",
              (long long)session, (long long)slots, desk_size(worker->desk),
              worker->upstreams.count);
+    /* While there is nothing to call. Where it fails, each call says why. */
+    if (worker->upstreams.count > 0)
+        (void)calls_load(worker->calls, NULL);
     return 0;
 }
 
