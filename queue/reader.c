@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* gettid */
 #include "queue/reader.h"
 
 #include <assert.h>
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -120,7 +122,11 @@ run(void *arg)
 {
     struct reader *reader = arg;
     struct order *order;
+    id_t own = (id_t)gettid();
 
+    /* Where this is refused, it shares the processor with the loop as an equal. */
+    (void)setpriority(PRIO_PROCESS, own,
+                      getpriority(PRIO_PROCESS, own) + READER_NICE);
     while ((order = next_order(reader))) {
         read_order(reader, order);
         hand_back(reader, order);

@@ -24,6 +24,10 @@
 #define READER_ORDERS_MAX        64
 #define READER_OPTIONS_BYTES_MAX 65536 /* of a batch whose chunks are read */
 
+/* How much the thread gives way to the loop, and to all else: with both
+ * processors taken, by clients, one and eight of them hand in 2 to 9 % more. */
+#define READER_NICE 5
+
 struct order {
     uint64_t batch;
     struct buf options;

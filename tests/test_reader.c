@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* gettid */
 #include "queue/reader.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 TestSuite(reader, .timeout = 30);
 
@@ -108,6 +113,38 @@ Test(reader, has_nothing_to_poll_for_when_all_was_taken, .init = set_up,
     order = give(0, 1, "");
     await(order);
     cr_expect_eq(poll(&fd, 1, 0), 0);
+    reader_close(reader, order);
+}
+
+/* The other thread of this process. */
+static id_t
+thread_of_reader(void)
+{
+    DIR *dir = opendir("/proc/self/task");
+    struct dirent *entry;
+    id_t found = 0;
+
+    cr_assert_not_null(dir);
+    while ((entry = readdir(dir))) {
+        id_t thread = (id_t)strtoul(entry->d_name, NULL, 10);
+
+        if (thread != 0 && thread != (id_t)gettid())
+            found = thread;
+    }
+    closedir(dir);
+    cr_assert_neq(found, 0);
+    return found;
+}
+
+Test(reader, gives_way_to_the_loop, .init = set_up, .fini = tear_down)
+{
+    struct order *order = give(0, 1, "");
+    int own = getpriority(PRIO_PROCESS, 0);
+
+    await(order);
+    cr_expect_eq(getpriority(PRIO_PROCESS, thread_of_reader()),
+                 own + READER_NICE);
+    cr_expect_eq(getpriority(PRIO_PROCESS, 0), own);
     reader_close(reader, order);
 }
 
