@@ -56,6 +56,8 @@ closed_api=$api closed_watch=$watch closed_pid=$GATEWAY_PID
 
 cases drips "$open_api" "$open_watch" >drips.out 2>&1 &
 drips_pid=$!
+# In a crowd there would be no room for them.
+until_true 30 grep -q "all are connected" drips.out
 cases abuse "$open_api" "$open_watch"
 say "each abuse is answered, and no second request is executed"
 cases crowd "$open_api" "$open_watch"

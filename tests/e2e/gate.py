@@ -227,11 +227,12 @@ def crowd(api, watch):
     check("after a crowd", request(api, "/v1/models").status, 200)
 
 
-def drip(url, data, result):
+def drip(url, data, connected, result):
     """Sends byte by byte; how it ended, and after how long."""
     start = time.monotonic()
     reply = b""
     with connect(url) as sock:
+        connected.wait()
         sock.settimeout(0.3)
         for i in range(10 ** 6):
             try:
@@ -251,10 +252,12 @@ def drip(url, data, result):
 def drips(api, watch):
     head, body, rest = [], [], []
     body_head = CHAT + TYPE + b"Content-Length: 100000\r\n\r\n"
+    connected = threading.Barrier(4, timeout=SECONDS)
 
     def drip_body():
         start = time.monotonic()
         with connect(api) as sock:
+            connected.wait()
             sock.sendall(body_head)
             sock.settimeout(0.3)
             reply = b""
@@ -272,12 +275,15 @@ def drips(api, watch):
 
     threads = [
         threading.Thread(target=drip, args=(api, MODELS + b"A: " + b"a" * 999,
-                                            head)),
+                                            connected, head)),
         threading.Thread(target=drip_body),
-        threading.Thread(target=lambda: rest.append(raw_silent(api))),
+        threading.Thread(
+            target=lambda: rest.append(raw_silent(api, connected))),
     ]
     for thread in threads:
         thread.start()
+    connected.wait()
+    print("all are connected", flush=True)
     unhealthy = 0
     while any(thread.is_alive() for thread in threads):
         unhealthy += not healthy(watch)
@@ -290,8 +296,9 @@ def drips(api, watch):
     print(f"drips end after {head[0][1]:.0f} and {body[0][1]:.0f} s")
 
 
-def raw_silent(url):
+def raw_silent(url, connected):
     with connect(url) as sock:
+        connected.wait()
         sock.settimeout(25)
         return statuses(read_all(sock))
 
