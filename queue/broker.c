@@ -471,6 +471,19 @@ broker_lost(struct broker *broker, enum side side, const struct link_peer *peer)
 }
 
 void
+broker_knock(struct broker *broker, const unsigned char uuid[16])
+{
+    const struct session *session = sessions_find(broker->sessions, uuid);
+    cJSON *head;
+
+    if (!session || !session->is_online)
+        return;
+    head = wire_new("cancel");
+    wire_add_array(head, "requests");
+    worker_send(broker, session, head);
+}
+
+void
 broker_worker_died(struct broker *broker, const unsigned char uuid[16],
                    int64_t now_ms)
 {

@@ -151,6 +151,11 @@ int64_t broker_next_ms(const struct broker *broker);
 void broker_lost(struct broker *broker, enum side side,
                  const struct link_peer *peer);
 
+/* Sends a worker a word without a meaning. If its link has ended, broker_lost()
+ * follows, and nothing that it has said is still to come: what has arrived is
+ * taken with the next messages. Within a transaction. */
+void broker_knock(struct broker *broker, const unsigned char uuid[16]);
+
 /* A worker is known to be dead: all it had is free at once. Within a
  * transaction. */
 void broker_worker_died(struct broker *broker, const unsigned char uuid[16],

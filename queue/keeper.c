@@ -29,7 +29,8 @@ struct keeper {
     pid_t children[KEEPER_WORKERS_MAX]; /* 0: none */
     int64_t started_ms[KEEPER_WORKERS_MAX];
     int adopted; /* that an earlier broker started, and that stay */
-    int leaving; /* of those, that drain and live yet */
+    int leaving; /* of those, that drain and live yet; or that are dead, but may
+                  * not have been heard to the end */
     int64_t restart_ms, not_before_ms;
     char *dead_locks[DEAD_MAX]; /* of workers that were found dead */
     size_t dead_count;
@@ -161,7 +162,10 @@ count_children(const struct keeper *keeper)
 }
 
 /* Removes the dead from the broker and counts the living that are ours by
- * adoption. */
+ * adoption. Of one whose link stands, the last words may not have been read:
+ * that it leaves with all it had, or results that are paid for. It stays until
+ * its link has ended; should that outlive it, until its time is over, as for one
+ * that is silent. */
 static void
 look_round(struct keeper *keeper, struct broker *broker, int64_t now_ms)
 {
@@ -171,14 +175,17 @@ look_round(struct keeper *keeper, struct broker *broker, int64_t now_ms)
     keeper->adopted = keeper->leaving = 0;
     while (broker_worker_at(broker, nth, &view)) {
         bool is_ours = strcmp(view.own, keeper->terms.own) == 0;
+        bool is_over = is_dead(&view, is_ours);
 
-        if (is_dead(&view, is_ours)) {
+        if (is_over && !view.is_online) {
             keep_lock(keeper, view.lock);
             broker_worker_died(broker, view.uuid, now_ms);
             continue; /* the next one has taken its place */
         }
+        if (is_over)
+            broker_knock(broker, view.uuid);
         if (is_ours && !is_child(keeper, view.pid)) {
-            if (view.is_leaving)
+            if (view.is_leaving || is_over)
                 keeper->leaving++;
             else
                 keeper->adopted++;

@@ -4,8 +4,9 @@
  * One command is a working system: sheafd starts its workers, starts them again
  * when they die, and adopts those that a broker of the same store left behind.
  * It knows that a worker of this host is dead when it can take the worker's
- * lock, whoever started it. The lock is removed once the store has forgotten the
- * worker.
+ * lock, whoever started it, and takes from it what it had once its link has
+ * ended, too: what it said last is heard first. The lock is removed once the
+ * store has forgotten the worker.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_KEEPER_H
@@ -44,7 +45,7 @@ void keeper_free(struct keeper *keeper);
 void keeper_look(struct keeper *keeper, struct broker *broker, bool is_draining,
                  int64_t now_ms);
 
-/* True while a worker of ours lives. */
+/* True while a worker of ours lives, or has not been heard to the end. */
 bool keeper_has_workers(const struct keeper *keeper);
 
 #endif

@@ -18,6 +18,7 @@ TestSuite(keeper, .timeout = 30);
 static struct bench bench;
 static struct scratch scratch;
 static struct keeper *keeper;
+static struct hand *hand;
 static char *lock;
 static int lock_fd;
 
@@ -26,7 +27,6 @@ set_up(void)
 {
     static const struct keeper_terms terms = { .own = BENCH_OWN,
                                                .parent_fd = -1 };
-    struct hand *hand;
 
     scratch = scratch_make();
     lock = scratch_path(&scratch, "worker.lock");
@@ -70,6 +70,24 @@ look(bool commits)
         store_abort(bench.store);
 }
 
+/* Its process ends: what it has said is on its way, and its link stands until
+ * that was read. */
+static void
+die(void)
+{
+    cr_assert_eq(flock(lock_fd, LOCK_UN), 0);
+}
+
+/* The end of its link is seen, which the broker learns from what it says to it.
+ */
+static void
+end_link(void)
+{
+    hand_disconnect(hand);
+    look(true);
+    bench_run(&bench);
+}
+
 static bool
 is_there(void)
 {
@@ -88,11 +106,68 @@ Test(keeper, leaves_a_worker_that_has_its_lock, .init = set_up,
 Test(keeper, forgets_a_dead_worker_and_then_removes_its_lock, .init = set_up,
      .fini = tear_down)
 {
-    cr_assert_eq(flock(lock_fd, LOCK_UN), 0);
+    die();
+    end_link();
+    cr_assert_eq(bench_stat(&bench, "slots_lent"), 5);
     look(true);
-    cr_expect_eq(bench_stat(&bench, "workers"), 0);
+    cr_expect_eq(bench_stat(&bench, "slots_lent"), 0);
+    cr_expect_eq(bench_stat(&bench, "workers_offline"), 0);
     look(true);
     cr_expect_not(is_there());
+}
+
+Test(keeper, keeps_a_dead_worker_until_its_link_has_ended, .init = set_up,
+     .fini = tear_down)
+{
+    die();
+    look(true);
+    bench_run(&bench);
+    look(true);
+    cr_expect_eq(bench_stat(&bench, "slots_lent"), 5);
+    cr_expect(is_there());
+}
+
+/* A worker that says that it leaves has finished what it ran. */
+Test(keeper, hears_a_dead_worker_that_said_good_bye, .init = set_up,
+     .fini = tear_down)
+{
+    char uuid[BENCH_UUID_BYTES];
+
+    bench_submit_many(&bench, "k", 1, uuid);
+    bench_start_calls(&bench);
+    hand_beat(hand);
+    bench_run(&bench);
+    cr_assert_eq(hand_count(hand, SLIP_RUNNING), 1);
+    hand_bye(hand);
+    die();
+    look(true);
+    bench_run(&bench);
+    cr_expect_eq(bench_stat(&bench, "workers_lost"), 0);
+    cr_expect_eq(bench_stat(&bench, "leases_lost"), 0);
+    cr_expect_eq(bench_stat(&bench, "slots_lent"), 0);
+}
+
+/* Somebody else is there who would call again what is paid for. */
+Test(keeper, hears_the_answer_of_a_dead_worker, .init = set_up,
+     .fini = tear_down)
+{
+    char uuid[BENCH_UUID_BYTES];
+
+    bench_submit_many(&bench, "k", 1, uuid);
+    bench_start_calls(&bench);
+    hand_beat(hand);
+    bench_run(&bench);
+    cr_assert_eq(hand_count(hand, SLIP_RUNNING), 1);
+    (void)hand_new(&bench, 5);
+    bench_run(&bench);
+    hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
+    die();
+    look(true);
+    bench_run(&bench);
+    bench_start_calls(&bench);
+    cr_expect_eq(bench.call_count, 1, "called twice");
+    cr_expect_eq(bench_stat(&bench, "leases_lost"), 0);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
 }
 
 /* What its successor needs to know the same: a worker of somebody else, whose
@@ -100,7 +175,8 @@ Test(keeper, forgets_a_dead_worker_and_then_removes_its_lock, .init = set_up,
 Test(keeper, that_dies_before_its_commit_leaves_the_proof, .init = set_up,
      .fini = tear_down)
 {
-    cr_assert_eq(flock(lock_fd, LOCK_UN), 0);
+    die();
+    end_link();
     look(false);
     cr_assert(is_there(), "the lock is gone, the worker is not");
     bench_restart(&bench);

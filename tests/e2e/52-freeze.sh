@@ -5,9 +5,10 @@
 # answers come while it stands still. A second worker takes over from the first:
 # when that one wakes, there is still one result each, the first one, and never
 # more than five calls at a time. A broker that wakes charges nobody for the
-# time in which it could not listen: no lease is lost and no call repeated.
+# time in which it could not listen: no lease is lost and no call repeated. Nor
+# if its worker has ended meanwhile: what that said last is heard first.
 #
-# Both play at the same time, each in a directory of its own: a lease cannot be
+# They play at the same time, each in a directory of its own: a lease cannot be
 # shorter than the time-out of its call and a margin, which is 18 s here.
 # SPDX-License-Identifier: MIT
 set -u
@@ -142,6 +143,42 @@ frozen_broker() {
     stop_broker
 }
 
+has_ended() { # PID of another's child
+    grep -q '^State:.Z' "/proc/$1/status"
+}
+
+# The worker has its answers in the link, says good-bye and ends. The broker sees
+# all of that at once when it wakes: its lock is free, too.
+last_words() {
+    begin
+    submit one.jsonl
+    until_true 20 calls_are $SLOTS
+    until_true 20 leased_are $((SLOTS + 8))
+    worker=$(grep -o 'event=worker_started pid=[0-9]*' broker.err |
+        cut -d = -f 3)
+    kill -STOP "$BROKER_PID"
+    : >go
+    until_true 20 logged broker.err upstream_call $((2 * SLOTS))
+    kill -TERM "$worker"
+    until_true 20 logged broker.err draining 1
+    kill -TERM "$worker" # it waits for nobody any more
+    until_true 20 has_ended "$worker"
+    kill -CONT "$BROKER_PID"
+    check one.jsonl
+    equal "$(figure calls)" $DRAFTS "calls, with those of a worker that ended"
+    equal "$(figure repeated)" 0 "repeated calls"
+    at_most "$(figure in_flight_max)" $SLOTS "calls in flight"
+    logged broker.err worker_bye 1 || fail "its good-bye was not heard"
+    for event in lease_expired worker_died; do
+        equal "$(grep -c "event=$event" broker.err)" 0 "$event"
+    done
+    run_sheaf 0 stats --json
+    contains "$(cat out)" '"leases_lost":0,' "lost leases"
+    contains "$(cat out)" '"workers_lost":0,' "lost workers"
+    say "broker: the last words of a worker were heard"
+    stop_broker
+}
+
 play() { # CASE
     mkdir -p "$work/$1" "$XDG_RUNTIME_DIR/$1"
     chmod 700 "$XDG_RUNTIME_DIR/$1"
@@ -154,11 +191,15 @@ play() { # CASE
 worker_case=$!
 (play frozen_broker) &
 broker_case=$!
+(play last_words) &
+words_case=$!
 wait $worker_case
 code=$?
 wait $broker_case || code=$?
+wait $words_case || code=$?
 [ $code -eq 0 ] || {
     work=$work/frozen_worker show_logs
     work=$work/frozen_broker show_logs
+    work=$work/last_words show_logs
     fail "see above"
 }
