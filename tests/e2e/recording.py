@@ -17,7 +17,7 @@ A recording is read into events, in the order in which they take effect:
   ("rename", path, path)
   ("heard", stream, header, body)
   ("said", stream, header, body)
-  ("left", stream)               the connection is closed
+  ("left", stream)               the other side has ended, or it is closed
 """
 # SPDX-License-Identifier: MIT
 
@@ -53,10 +53,14 @@ BYTES_MAX = 1 << 25  # of one call; strace cuts what is longer
 GREETING_BYTES = 64
 FLAG_MORE, FLAG_LONG, FLAG_COMMAND = 1, 2, 4
 
-LINE = re.compile(r"(\d+) +(?:<\.\.\. )?(\w+)(\(| resumed>)(.*)$", re.DOTALL)
+# Of one that a kill has met before strace could look it has no name: ???.
+LINE = re.compile(r"(\d+) +(?:<\.\.\. )?(\w+|\?\?\?)(\(| resumed>)(.*)$",
+                  re.DOTALL)
+NO_CALL = re.compile(r"\d+ +(\+\+\+|---) .* \1$")
 STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
 END = re.compile(r"(.*)\) += ([^=]*)$", re.DOTALL)
 UNFINISHED = " <unfinished ...>"
+DETACHED = " <detached ...>"
 
 
 def strace(path):
@@ -76,18 +80,21 @@ class Call:
     def __init__(self, pid, name, start):
         self.pid, self.name, self.start = pid, name, start
         self.words, self.end, self.result = "", None, None
+        self.error = None
 
     def finish(self, words, end):
-        self.words += words
-        match = END.match(self.words)
+        match = END.match(self.words + words)
         if not match:
             raise Failure(f"line {end + 1}: {self.name} is not understood: "
-                          f"…{self.words[-200:]}")
-        self.words, result = match.groups()
+                          f"…{(self.words + words)[-200:]}")
+        words, result = match.groups()
+        self.words = words.removesuffix(UNFINISHED)
         self.end = end
         # "?": a kill came while it was made.
-        self.result = None if result.startswith("?") else int(
-            result.split()[0], 0)
+        if not result.startswith("?"):
+            result, *error = result.split()
+            self.result = int(result, 0)
+            self.error = error[0] if self.result == -1 and error else None
 
     def strings(self):
         found = []
@@ -102,7 +109,9 @@ class Call:
         return self.words.split('"')[0].rstrip(", ").split(", ")
 
     def fd(self):
-        return int(self.numbers()[0])
+        """None: a kill came before strace could read the arguments."""
+        word = self.numbers()[0]
+        return int(word) if word or self.result is not None else None
 
     def makes_child(self):
         return (self.name in ("clone", "clone3", "fork", "vfork")
@@ -118,8 +127,7 @@ def read_calls(path):
             line = line.rstrip("\n")
             match = LINE.match(line)
             if not match:
-                # Ends; and a call before which a kill came.
-                if "+++" in line or " ???(" in line or "???()" in line:
+                if NO_CALL.match(line):  # an end, or a signal
                     continue
                 raise Failure(f"{path}: line {number + 1} is not understood: "
                               f"{line[:200]}")
@@ -127,11 +135,16 @@ def read_calls(path):
             if kind == "(":
                 call = Call(pid, name, number)
                 calls.append(call)
-            else:
+            elif pid in waiting:
                 call = waiting.pop(pid)
+            else:
+                raise Failure(f"{path}: line {number + 1}: {name} ends, and "
+                              "did not begin")
             if words.endswith(UNFINISHED):
-                call.words += words[:-len(UNFINISHED)]
+                call.words += words.removesuffix(UNFINISHED)
                 waiting[pid] = call
+            elif words.endswith(DETACHED):  # it dies, and tells no more
+                call.words += words.removesuffix(DETACHED)
             else:
                 call.finish(words, number)
                 if call.makes_child():
@@ -325,10 +338,15 @@ class Reader:
         fd = call.fd()
         if self.paths.pop(fd, None) is not None:
             self.add(call.start, "close", fd)
+        self.leave(call, fd)
+
+    def leave(self, call, fd):
         if fd in self.streams.open:
             self.add(call.start, "left", self.streams.open.pop(fd)[0])
 
     def call_mmap(self, call):
+        if call.result is None:
+            return
         words = call.words.split(", ")
         fd = int(words[4])
         name = os.path.basename(self.paths.get(fd, ""))
@@ -339,13 +357,18 @@ class Reader:
     def written(self, call, fd, offset, data):
         if call.result is None:
             self.cut.append(("write", fd, offset, data))
+        elif call.result > len(data):
+            raise Failure(f"{call.name}: {call.result} bytes were written, and "
+                          f"{len(data)} are known")
         elif call.result > 0:
             self.add(call.start, "write", fd, offset, data[:call.result])
 
     def call_pwrite64(self, call):
-        if call.fd() in self.paths:
+        # Without bytes: a kill came before it was made.
+        if (call.fd() in self.paths
+                and (call.result is not None or call.strings())):
             self.written(call, call.fd(), int(call.words.rsplit(", ", 1)[1]),
-                         call.strings()[0])
+                         b"".join(call.strings()))
 
     def call_writev(self, call):
         fd = call.fd()
@@ -411,10 +434,15 @@ class Reader:
                 self.add(call.start, *event)
 
     def call_recvfrom(self, call):
-        if call.fd() in self.streams.open and (call.result or 0) > 0:
-            for event in self.streams.feed("heard", call.fd(),
-                                           call.strings()[0]):
+        fd = call.fd()
+        if fd not in self.streams.open or call.result is None:
+            return
+        if call.result > 0:
+            for event in self.streams.feed("heard", fd, call.strings()[0]):
                 self.add(call.start, *event)
+        elif call.error not in ("EAGAIN", "EINTR"):
+            # Others may act on it before this thread comes to close it.
+            self.leave(call, fd)
 
 
 def read_events(path, root):
