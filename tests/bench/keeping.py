@@ -318,7 +318,7 @@ def growth_slices(bench, broker, first):
     count = bench.size("growth slice")
     slices = {"submit": [], "complete": []}
     for at in range(first, first + GROWTH_SLICES * count, count):
-        bench.touch_memory()
+        bench.touch_memory("growth touched MiB")
         slices["submit"].append(broker.put(count, first=at))
         slices["complete"].append(broker.answer(count))
     return {
@@ -354,7 +354,7 @@ def lmdb_growth(bench):
             server.drive("put", count=mark)
             slices = {"submit": [], "complete": []}
             for at in range(mark, mark + GROWTH_SLICES * count, count):
-                bench.touch_memory()
+                bench.touch_memory("growth touched MiB")
                 put = server.drive("put", count=count, first=at)
                 slices["submit"].append(put["seconds"])
                 take = server.drive("take", count=count, first=at - mark)

@@ -32,6 +32,7 @@ SIZES = {  # for each of the scales
     "restarts": (1, 3, 5),
     "growth slice": (500, 20000, 20000),
     "touched MiB": (16, 1024, 1024),
+    "growth touched MiB": (16, 4096, 8192),  # more is free, and not touched
 }
 MARKS = {  # drafts that wait when growth is looked at
     "tiny": (1000, 3000),
@@ -51,9 +52,9 @@ class Bench:
     def size(self, name):
         return SIZES[name][SCALES.index(self.scale)]
 
-    def touch_memory(self):
+    def touch_memory(self, name="touched MiB"):
         """Lets whoever comes next have memory that this machine has already."""
-        touch_memory(self.size("touched MiB") << 20)
+        touch_memory(self.size(name) << 20)
 
     def fill(self, broker, count, first=0, part_max=BATCH_DRAFTS_MAX):
         """Has drafts wait, in batches. Returns the number of the next one."""
