@@ -8,18 +8,6 @@
 
 #include "base/mem.h"
 
-uint64_t
-name_play_rows(struct play *play)
-{
-    struct engine *engine = play->store->engine;
-    uint64_t count;
-
-    play_begin(play);
-    count = engine->ops->rows(engine, TABLE_NAME);
-    store_abort(play->store);
-    return count;
-}
-
 /* The index of the draft with an id; -1: there is none, -2: it cannot be told. */
 int64_t
 name_play_index(struct play *play, uint64_t batch, const char *id)

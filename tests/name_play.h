@@ -13,9 +13,6 @@
 #define ID_BYTES   48  /* of an id, its NUL included */
 #define DRAFTS_MAX 512 /* of a chunk */
 
-/* How many rows the table of names has. */
-uint64_t name_play_rows(struct play *play);
-
 /* The index of the draft with an id; -1: there is none, -2: it cannot be told. */
 int64_t name_play_index(struct play *play, uint64_t batch, const char *id);
 

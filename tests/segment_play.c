@@ -40,18 +40,6 @@ turns_take(struct turns *turns, struct play *play, const char *order)
     }
 }
 
-uint64_t
-segment_play_count(struct play *play)
-{
-    struct engine *engine = play->store->engine;
-    uint64_t count;
-
-    play_begin(play);
-    count = engine->ops->rows(engine, TABLE_DONE);
-    store_abort(play->store);
-    return count;
-}
-
 const char *
 segment_play_rows(struct play *play, uint64_t batch)
 {

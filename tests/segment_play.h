@@ -31,9 +31,6 @@ void turns_begin(struct turns *turns, struct play *play, size_t batches,
  * a `b`, and so on; those of capital letters with a fallback. */
 void turns_take(struct turns *turns, struct play *play, const char *order);
 
-/* How many rows the table `done` has. */
-uint64_t segment_play_count(struct play *play);
-
 /* The segments of a batch that are rows, as "1-2 5-5"; the one in its record. There
  * until the next call. */
 const char *segment_play_rows(struct play *play, uint64_t batch);

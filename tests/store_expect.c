@@ -2,6 +2,9 @@
 #include "tests/store_expect.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include "store/verify.h"
 
 uint64_t
 claim_one(struct play *play, uint64_t batch)
@@ -59,4 +62,24 @@ next_result(struct play *play, uint64_t batch, uint64_t seq,
     store_abort(play->store);
     cr_assert(rc == 0 || rc == E_NOTFOUND);
     return rc == 0 ? draft->seq : 0;
+}
+
+void
+expect_mend(struct play *play, const char *finding)
+{
+    struct buf report = { 0 };
+    struct verify verify = { .report = &report };
+    struct err err = { 0 };
+
+    play_begin(play);
+    cr_assert_eq(store_verify(play->store, &verify, &err), 0, "%s", err.msg);
+    store_abort(play->store);
+    cr_expect_gt(verify.findings, 0);
+    cr_expect_eq(verify.mendable, verify.findings, "%s", report.data);
+    cr_expect(report.data && strstr(report.data, finding), "got %s, want %s",
+              report.data, finding);
+    verify = (struct verify){ 0 };
+    cr_assert_eq(store_repair(play->store, &verify, &err), 0, "%s", err.msg);
+    cr_expect_eq(verify.findings, 0);
+    buf_fini(&report);
 }

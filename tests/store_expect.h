@@ -37,6 +37,10 @@ void expect_status(struct play *play, uint64_t batch, uint32_t index,
 void expect_state(struct play *play, uint64_t batch, enum batch_state want);
 void expect_request(struct play *play, uint64_t id, enum request_state want);
 
+/* What is wrong with the store is found, by these words among others, and all
+ * of it is right after repair. */
+void expect_mend(struct play *play, const char *finding);
+
 /* The next result of a batch (0: of all) after seq; a copy of its reply, or
  * essence. Returns its seq, 0 for none. */
 #define RESULT_TEXT_BYTES 64

@@ -507,6 +507,18 @@ play_find(struct play *play, const char *word)
     return id;
 }
 
+uint64_t
+play_rows(struct play *play, enum table table)
+{
+    struct engine *engine = play->store->engine;
+    uint64_t rows;
+
+    play_begin(play);
+    rows = engine->ops->rows(engine, table);
+    store_abort(play->store);
+    return rows;
+}
+
 void
 play_check(struct play *play)
 {

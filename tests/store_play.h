@@ -8,6 +8,7 @@
 #ifndef TESTS_STORE_PLAY_H
 #define TESTS_STORE_PLAY_H
 
+#include "store/engine.h"
 #include "store/store.h"
 #include "tests/scratch.h"
 
@@ -106,6 +107,9 @@ uint64_t play_find(struct play *play, const char *word);
 
 /* The request key of a word. */
 void play_key(const char *word, unsigned char key[DIGEST_BYTES]);
+
+/* How many rows a table has. */
+uint64_t play_rows(struct play *play, enum table table);
 
 /* Fails the test if store_verify() finds anything. */
 void play_check(struct play *play);

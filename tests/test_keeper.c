@@ -127,17 +127,24 @@ Test(keeper, keeps_a_dead_worker_until_its_link_has_ended, .init = set_up,
     cr_expect(is_there());
 }
 
+/* The worker makes the one call of a batch. */
+static void
+start_call(char uuid[BENCH_UUID_BYTES])
+{
+    bench_submit_many(&bench, "k", 1, uuid);
+    bench_start_calls(&bench);
+    hand_beat(hand);
+    bench_run(&bench);
+    cr_assert_eq(hand_count(hand, SLIP_RUNNING), 1);
+}
+
 /* A worker that says that it leaves has finished what it ran. */
 Test(keeper, hears_a_dead_worker_that_said_good_bye, .init = set_up,
      .fini = tear_down)
 {
     char uuid[BENCH_UUID_BYTES];
 
-    bench_submit_many(&bench, "k", 1, uuid);
-    bench_start_calls(&bench);
-    hand_beat(hand);
-    bench_run(&bench);
-    cr_assert_eq(hand_count(hand, SLIP_RUNNING), 1);
+    start_call(uuid);
     hand_bye(hand);
     die();
     look(true);
@@ -153,11 +160,7 @@ Test(keeper, hears_the_answer_of_a_dead_worker, .init = set_up,
 {
     char uuid[BENCH_UUID_BYTES];
 
-    bench_submit_many(&bench, "k", 1, uuid);
-    bench_start_calls(&bench);
-    hand_beat(hand);
-    bench_run(&bench);
-    cr_assert_eq(hand_count(hand, SLIP_RUNNING), 1);
+    start_call(uuid);
     (void)hand_new(&bench, 5);
     bench_run(&bench);
     hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");

@@ -10,26 +10,15 @@
 #include "tests/rot.h"
 #include "tests/store_expect.h"
 
-static uint64_t
-rows_of(struct play *play, enum table table)
-{
-    uint64_t rows;
-
-    play_begin(play);
-    rows = play->store->engine->ops->rows(play->store->engine, table);
-    store_abort(play->store);
-    return rows;
-}
-
 /* The rows of what requests came to: answers, and those of older stores. */
 static void
 expect_rows(struct play *play, uint64_t answers, uint64_t attempts,
             uint64_t outcomes, uint64_t replies)
 {
-    cr_expect_eq(rows_of(play, TABLE_ANSWER), answers);
-    cr_expect_eq(rows_of(play, TABLE_ATTEMPT), attempts);
-    cr_expect_eq(rows_of(play, TABLE_OUTCOME), outcomes);
-    cr_expect_eq(rows_of(play, TABLE_REPLY), replies);
+    cr_expect_eq(play_rows(play, TABLE_ANSWER), answers);
+    cr_expect_eq(play_rows(play, TABLE_ATTEMPT), attempts);
+    cr_expect_eq(play_rows(play, TABLE_OUTCOME), outcomes);
+    cr_expect_eq(play_rows(play, TABLE_REPLY), replies);
 }
 
 /* The calls of a request that are remembered, the newest first, as numbers and
@@ -170,7 +159,7 @@ CLAIM(a_better_end_keeps_the_calls_of_the_former)
     expect_rows(play, 1, 1, 0, 0);
     expect_calls(play, id, "2 ok, 1 permanent");
     purge(play, batch);
-    cr_expect_eq(rows_of(play, TABLE_REQUEST), 1, "it is kept for the cache");
+    cr_expect_eq(play_rows(play, TABLE_REQUEST), 1, "it is kept for the cache");
     play_begin(play);
     cr_expect(store_forget(play->store, id, true));
     play_commit(play);
@@ -265,7 +254,7 @@ CLAIM(an_older_end_gives_way_to_a_better_one)
         play_finish(play, id, STATUS_SERVER_ERROR, "no again");
         expect_text(play, batch, "no");
         expect_calls(play, id, "2 permanent, 1 permanent");
-        cr_expect_eq(rows_of(play, TABLE_OUTCOME), 1);
+        cr_expect_eq(play_rows(play, TABLE_OUTCOME), 1);
         cr_assert_eq(retry_one(play, batch), id);
         play_finish(play, id, STATUS_OK, "yes");
         expect_text(play, batch, "yes");

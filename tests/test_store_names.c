@@ -18,7 +18,7 @@ CLAIM(counted_ids_take_no_row)
     play_reopen(play);
     cr_expect_str_eq(name_play_add(play, batch, "d-4"), "n");
     cr_expect_str_eq(name_play_add(play, batch, "d-2 d-4"), "dd");
-    cr_expect_eq(name_play_rows(play), 0);
+    cr_expect_eq(play_rows(play, TABLE_NAME), 0);
     record = play_get_batch(play, batch);
     cr_expect_eq(record.tail.count, 4);
     cr_expect_eq(record.tail.first.stem, name_play_stem("d-", 1));
@@ -38,12 +38,12 @@ CLAIM(run_is_one_row_when_another_begins)
     struct run run;
 
     name_play_add(play, batch, "d-1 d-2 d-3 x");
-    cr_expect_eq(name_play_rows(play), 1);
+    cr_expect_eq(play_rows(play, TABLE_NAME), 1);
     run = name_play_row(play, batch, name_play_stem("d-", 1), 1);
     cr_expect_eq(run.index, 0);
     cr_expect_eq(run.count, 3);
     cr_expect_str_eq(name_play_add(play, batch, "d-4 d-5 d-3 x"), "nndd");
-    cr_expect_eq(name_play_rows(play), 2);
+    cr_expect_eq(play_rows(play, TABLE_NAME), 2);
     cr_expect_eq(name_play_index(play, batch, "d-3"), 2);
     cr_expect_eq(name_play_index(play, batch, "d-5"), 5);
     cr_expect_eq(name_play_index(play, batch, "x"), 3);
@@ -56,7 +56,7 @@ CLAIM(run_has_neither_gaps_nor_jumps)
 
     cr_expect_str_eq(name_play_add(play, batch, "d-1 - d-2 d-3 d-5 d-4"),
                      "n-nnnn");
-    cr_expect_eq(name_play_rows(play), 3);
+    cr_expect_eq(play_rows(play, TABLE_NAME), 3);
     for (int i = 1; i <= 5; i++) {
         static const int64_t want[] = { 0, 2, 3, 5, 4 };
         char id[ID_BYTES];
@@ -307,7 +307,7 @@ CLAIM(names_of_an_older_store_are_runs_of_one)
 
     name_play_add(play, batch, "d-4 d-5 d-6 x");
     make_old(play, batch);
-    cr_expect_eq(name_play_rows(play), 4);
+    cr_expect_eq(play_rows(play, TABLE_NAME), 4);
     cr_expect_eq(play_get_batch(play, batch).tail.count, 0);
     play_check(play);
     play_reopen(play);
@@ -318,11 +318,11 @@ CLAIM(names_of_an_older_store_are_runs_of_one)
     cr_expect_eq(name_play_index(play, batch, "d-5"), 1);
     cr_expect_eq(name_play_index(play, batch, "d-3"), 6);
     cr_expect_eq(name_play_index(play, batch, "d-7"), 10);
-    cr_expect_eq(name_play_rows(play), 5);
+    cr_expect_eq(play_rows(play, TABLE_NAME), 5);
     play_check(play);
     play_abort(play, batch, true);
     play_due(play, 10);
-    cr_expect_eq(name_play_rows(play), 0);
+    cr_expect_eq(play_rows(play, TABLE_NAME), 0);
 }
 
 /* ---- drafts that go ---- */
@@ -335,7 +335,7 @@ CLAIM(dropped_batch_has_no_names)
         name_play_add(play, batch, "d-1 d-2 x d-7 d-8");
         play_abort(play, batch, is_whole);
         play_due(play, 10);
-        cr_expect_eq(name_play_rows(play), 0);
+        cr_expect_eq(play_rows(play, TABLE_NAME), 0);
         if (!is_whole)
             cr_expect_eq(play_get_batch(play, batch).tail.count, 0);
     }

@@ -12,17 +12,6 @@
 
 #define PAGE_BYTES 4096
 
-static uint64_t
-rows_of(struct play *play, enum table table)
-{
-    uint64_t rows;
-
-    play_begin(play);
-    rows = play->store->engine->ops->rows(play->store->engine, table);
-    store_abort(play->store);
-    return rows;
-}
-
 /* Adds a chunk of one draft, whose id and word are made of these. */
 static void
 add_one(struct play *play, uint64_t batch, const char *id)
@@ -139,8 +128,8 @@ CLAIM(lines_of_an_older_store_are_read_and_their_batch_goes_on)
     add_one(play, other, "x");
     add_one(play, batch, "b");
     play_make_older(play, batch);
-    cr_assert_eq(rows_of(play, TABLE_BODY), 2);
-    cr_assert_eq(rows_of(play, TABLE_PART), 1);
+    cr_assert_eq(play_rows(play, TABLE_BODY), 2);
+    cr_assert_eq(play_rows(play, TABLE_PART), 1);
     cr_expect(play_get_draft(play, batch, 0).part & PART_OF_BATCH);
     play_check(play);
     play_reopen(play);
@@ -157,10 +146,10 @@ CLAIM(lines_of_an_older_store_are_read_and_their_batch_goes_on)
     play_check(play);
     play_abort(play, batch, true);
     play_due(play, 10);
-    cr_expect_eq(rows_of(play, TABLE_BODY), 0);
-    cr_expect_eq(rows_of(play, TABLE_PART), 2);
-    cr_expect_eq(rows_of(play, TABLE_CHUNK), 0);
-    cr_expect_eq(rows_of(play, TABLE_NEWEST), 1);
+    cr_expect_eq(play_rows(play, TABLE_BODY), 0);
+    cr_expect_eq(play_rows(play, TABLE_PART), 2);
+    cr_expect_eq(play_rows(play, TABLE_CHUNK), 0);
+    cr_expect_eq(play_rows(play, TABLE_NEWEST), 1);
     expect_line(play, other, 0, "x");
     expect_line(play, other, 1, "y");
 }
@@ -169,9 +158,9 @@ CLAIM(lines_of_an_older_store_are_read_and_their_batch_goes_on)
 static void
 expect_rows(struct play *play, uint64_t chunks)
 {
-    cr_expect_eq(rows_of(play, TABLE_PART), chunks);
-    cr_expect_eq(rows_of(play, TABLE_CHUNK), chunks - NEWEST_MAX);
-    cr_expect_eq(rows_of(play, TABLE_NEWEST), 1);
+    cr_expect_eq(play_rows(play, TABLE_PART), chunks);
+    cr_expect_eq(play_rows(play, TABLE_CHUNK), chunks - NEWEST_MAX);
+    cr_expect_eq(play_rows(play, TABLE_NEWEST), 1);
 }
 
 /* Stopped behind any slice, what is left hangs together. */
@@ -185,9 +174,9 @@ CLAIM(removal_takes_the_parts_of_one_batch_slice_by_slice)
     ids[1] = play_open(play, "l");
     add_chunks(play, ids, CHUNKS);
     play_abort(play, ids[0], true);
-    rows = rows_of(play, TABLE_PART) + rows_of(play, TABLE_CHUNK);
+    rows = play_rows(play, TABLE_PART) + play_rows(play, TABLE_CHUNK);
     while (play_due(play, 1) == 1) {
-        left = rows_of(play, TABLE_PART) + rows_of(play, TABLE_CHUNK);
+        left = play_rows(play, TABLE_PART) + play_rows(play, TABLE_CHUNK);
         cr_expect_leq(rows - left, STORE_SLICE_MAX);
         rows = left;
         slices++;
@@ -240,7 +229,7 @@ CLAIM(chunk_that_names_no_part_is_the_one_of_its_number)
     play_check(play);
     play_abort(play, batch, true);
     play_due(play, 10);
-    cr_expect_eq(rows_of(play, TABLE_BODY) + rows_of(play, TABLE_PART), 0);
+    cr_expect_eq(play_rows(play, TABLE_BODY) + play_rows(play, TABLE_PART), 0);
 }
 
 /* Where its chunks do not say which parts it has, these do. */
@@ -349,13 +338,13 @@ CLAIM(newest_chunks_share_a_row_until_there_is_no_room)
         play_reopen(play);
         if (count > NEWEST_MAX && count % NEWEST_MAX == 1)
             rows += NEWEST_MAX;
-        cr_expect_eq(rows_of(play, TABLE_CHUNK), rows, "%u", count);
-        cr_expect_eq(rows_of(play, TABLE_NEWEST), 1);
+        cr_expect_eq(play_rows(play, TABLE_CHUNK), rows, "%u", count);
+        cr_expect_eq(play_rows(play, TABLE_NEWEST), 1);
         expect_first(play, batch, known);
         play_check(play);
     }
     add_one(play, other, "x");
-    cr_expect_eq(rows_of(play, TABLE_NEWEST), 2);
+    cr_expect_eq(play_rows(play, TABLE_NEWEST), 2);
     expect_first(play, other, "x");
     expect_first(play, batch, ids);
 }
@@ -380,8 +369,8 @@ Test(store_parts, chunks_go_on_behind_a_damaged_row, .timeout = 60)
     expect_line(&play, batch, 1, "b");
     play_abort(&play, batch, true);
     play_due(&play, 10);
-    cr_expect_eq(rows_of(&play, TABLE_PART), 0);
-    cr_expect_eq(rows_of(&play, TABLE_CHUNK), 0);
+    cr_expect_eq(play_rows(&play, TABLE_PART), 0);
+    cr_expect_eq(play_rows(&play, TABLE_CHUNK), 0);
     play_end(&play);
 }
 

@@ -11,17 +11,6 @@
 #define MANY 300 /* drafts: of groups of four, three rows */
 
 static uint64_t
-rows_of(struct play *play)
-{
-    uint64_t rows;
-
-    play_begin(play);
-    rows = play->store->engine->ops->rows(play->store->engine, TABLE_READY);
-    store_abort(play->store);
-    return rows;
-}
-
-static uint64_t
 ready_of(struct play *play)
 {
     struct store_usage usage;
@@ -66,23 +55,24 @@ CLAIM(requests_of_many_drafts_are_a_few_rows)
 {
     uint64_t batch = add_many(play, "k");
 
-    cr_expect_eq(rows_of(play), (MANY / 4 + SERIES_MAX - 1) / SERIES_MAX);
+    cr_expect_eq(play_rows(play, TABLE_READY),
+                 (MANY / 4 + SERIES_MAX - 1) / SERIES_MAX);
     cr_expect_eq(ready_of(play), MANY);
     play_reopen(play);
     cr_expect_eq(ready_of(play), MANY);
     expect_order(play, batch, 0, MANY);
-    cr_expect_eq(rows_of(play), 0);
+    cr_expect_eq(play_rows(play, TABLE_READY), 0);
     cr_expect_eq(ready_of(play), 0);
 }
 
 /* LMDB moves nothing between pages as long as no row is removed. */
 CLAIM(row_of_which_is_leased_stays_where_it_is)
 {
-    uint64_t batch = add_many(play, "k"), rows = rows_of(play);
+    uint64_t batch = add_many(play, "k"), rows = play_rows(play, TABLE_READY);
     struct slice found;
 
     expect_order(play, batch, 0, 50);
-    cr_expect_eq(rows_of(play), rows);
+    cr_expect_eq(play_rows(play, TABLE_READY), rows);
     play_begin(play);
     cr_assert_eq(
         table_seek(play->store, TABLE_READY, key_id(batch), 8, &found, NULL),
@@ -163,7 +153,7 @@ CLAIM(purged_batch_leaves_no_row_and_is_not_counted)
     play_due(play, 100);
     cr_expect_eq(ready_of(play), MANY);
     expect_order(play, other, 0, MANY);
-    cr_expect_eq(rows_of(play), 0);
+    cr_expect_eq(play_rows(play, TABLE_READY), 0);
 }
 
 /* Of goals that take turns, each has its requests together. */
@@ -189,7 +179,7 @@ CLAIM(goals_that_take_turns_are_in_order)
         ready_cut(play->store, 1, &spots[i], 1);
     cr_expect_eq(store_usage(play->store).ready, 0);
     play_commit(play);
-    cr_expect_eq(rows_of(play), 0);
+    cr_expect_eq(play_rows(play, TABLE_READY), 0);
 }
 
 #define TURNS 10 /* drafts of each goal */
@@ -253,7 +243,7 @@ make_older(struct play *play, uint64_t batch)
         table_put(play->store, TABLE_READY, ready_key(batch, &spots[i]));
     }
     play_commit(play);
-    cr_assert_eq(rows_of(play), count);
+    cr_assert_eq(play_rows(play, TABLE_READY), count);
     play->store->ready_count = play->store->ready_committed = count;
 }
 
@@ -268,7 +258,7 @@ CLAIM(rows_of_format_6_go_on)
     cr_expect_eq(ready_of(play), MANY);
     play_check(play);
     cr_assert_eq(play_claim(play, batch, ids, 30), 30);
-    cr_expect_eq(rows_of(play), MANY - 30);
+    cr_expect_eq(play_rows(play, TABLE_READY), MANY - 30);
     play_release(play, ids[3]);
     play_delay(play, ids[4], play->now_ms + 10);
     play->now_ms += 10;
@@ -283,7 +273,7 @@ CLAIM(rows_of_format_6_go_on)
     cr_expect_eq(ids[2], 31);
     play_cancel(play, batch);
     play_due(play, 100);
-    cr_expect_eq(rows_of(play), 0);
+    cr_expect_eq(play_rows(play, TABLE_READY), 0);
     cr_expect_eq(ready_of(play), 0);
 }
 
@@ -366,7 +356,7 @@ Test(store_ready, a_damaged_last_row_takes_nothing_of_those_before_it)
     cr_assert(rot_row(play.store, TABLE_READY, 2, ROT_FLIP, 5));
     cr_assert_eq(play_claim(&play, batch, ids, 4), 4);
     play_release(&play, ids[1]);
-    cr_expect_eq(rows_of(&play), 3);
+    cr_expect_eq(play_rows(&play, TABLE_READY), 3);
     cr_expect_eq(claim_one(&play, batch), ids[1]);
     /* What comes behind it is not in front of it. */
     play_begin(&play);
@@ -470,7 +460,7 @@ Test(store_ready, rows_that_overlap_are_come_through)
     }
     play_commit(&play);
     cr_expect_eq(claimed, 8);
-    cr_expect_eq(rows_of(&play), 0);
+    cr_expect_eq(play_rows(&play, TABLE_READY), 0);
     repair(&play);
     play_end(&play);
 }

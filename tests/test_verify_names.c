@@ -25,20 +25,7 @@ furnish(struct play *play)
 static void
 expect_mended(struct play *play, uint64_t batch, const char *finding)
 {
-    struct buf report = { 0 };
-    struct verify verify = { .report = &report };
-    struct err err = { 0 };
-
-    play_begin(play);
-    cr_assert_eq(store_verify(play->store, &verify, &err), 0, "%s", err.msg);
-    store_abort(play->store);
-    cr_expect_gt(verify.findings, 0);
-    cr_expect_eq(verify.mendable, verify.findings, "%s", report.data);
-    cr_expect(report.data && strstr(report.data, finding), "got %s, want %s",
-              report.data, finding);
-    verify = (struct verify){ 0 };
-    cr_assert_eq(store_repair(play->store, &verify, &err), 0, "%s", err.msg);
-    cr_expect_eq(verify.findings, 0);
+    expect_mend(play, finding);
     for (int i = 0; i < 8; i++) {
         static const char *const ids[] = { "d-1", "d-2", "d-3", "d-4",
                                            "d-5", "d-6", "x",   "y" };
@@ -47,7 +34,6 @@ expect_mended(struct play *play, uint64_t batch, const char *finding)
     }
     cr_expect_str_eq(name_play_add(play, batch, "d-1 d-3 d-6 x y d-7 d-8 d-9"),
                      "dddddnnn");
-    buf_fini(&report);
     play_end(play);
 }
 

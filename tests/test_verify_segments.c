@@ -33,24 +33,10 @@ expect_rows(struct play *play, uint64_t batch)
 static void
 expect_mended(struct play *play, const struct turns *turns, const char *finding)
 {
-    struct buf report = { 0 };
-    struct verify verify = { .report = &report };
-    struct err err = { 0 };
-
-    play_begin(play);
-    cr_assert_eq(store_verify(play->store, &verify, &err), 0, "%s", err.msg);
-    store_abort(play->store);
-    cr_expect_gt(verify.findings, 0);
-    cr_expect_eq(verify.mendable, verify.findings, "%s", report.data);
-    cr_expect(report.data && strstr(report.data, finding), "got %s, want %s",
-              report.data, finding);
-    verify = (struct verify){ 0 };
-    cr_assert_eq(store_repair(play->store, &verify, &err), 0, "%s", err.msg);
-    cr_expect_eq(verify.findings, 0);
+    expect_mend(play, finding);
     expect_rows(play, turns->batches[0]);
     segment_play_expect_all(play, turns->batches[0]);
     segment_play_expect_all(play, turns->batches[1]);
-    buf_fini(&report);
     play_end(play);
 }
 
