@@ -55,27 +55,30 @@ newest_of(const struct batch *batch)
     };
 }
 
-/* What was found, of which the first number is set also if it is damaged. */
+/* The row that table_seek() or table_before() finds from a number on; its first
+ * number is set also if it is damaged. */
 static int
-take_row(int rc, struct slice found, struct record *record,
+find_row(struct store *store, uint64_t batch, uint64_t from,
+         int (*look)(struct store *, enum table, struct key, size_t,
+                     struct slice *, struct record *),
          struct segment *segment)
 {
+    struct slice found = { 0 };
+    struct record record;
+    int rc = look(store, TABLE_DONE, segment_key(batch, from), BATCH_BYTES,
+                  &found, &record);
+
     if (rc < 0 && rc != E_CORRUPT)
         return rc;
     *segment = (struct segment){ .first = key_get_u64(found, BATCH_BYTES) };
-    return rc < 0 ? rc : segment_decode(record, segment);
+    return rc < 0 ? rc : segment_decode(&record, segment);
 }
 
 int
 segment_row(struct store *store, uint64_t batch, uint64_t from,
             struct segment *segment)
 {
-    struct slice found = { 0 };
-    struct record record;
-    int rc = table_seek(store, TABLE_DONE, segment_key(batch, from),
-                        BATCH_BYTES, &found, &record);
-
-    return take_row(rc, found, &record, segment);
+    return find_row(store, batch, from, table_seek, segment);
 }
 
 /* The last row that begins before a number. */
@@ -83,12 +86,7 @@ static int
 row_before(struct store *store, uint64_t batch, uint64_t from,
            struct segment *segment)
 {
-    struct slice found = { 0 };
-    struct record record;
-    int rc = table_before(store, TABLE_DONE, segment_key(batch, from),
-                          BATCH_BYTES, &found, &record);
-
-    return take_row(rc, found, &record, segment);
+    return find_row(store, batch, from, table_before, segment);
 }
 
 /* Where one that is damaged ends at the latest: before the next row, or before
