@@ -43,6 +43,9 @@ struct member {
     bool is_steady;  /* it had something to give, ever since the turn before */
     bool is_waiting; /* it has something to give now */
     bool is_shaken;  /* what it was charged in this turn is not known */
+    bool is_rising;  /* it takes turns in its class with the next choice only */
+    bool has_risen;  /* that was made in this turn */
+    int64_t before;  /* and this is what it had paid then */
 };
 
 /* Two members, while both have something to give: between which limits the
@@ -98,6 +101,7 @@ struct fair {
     bool is_run_by_share; /* or may be */
     bool is_kept_free;    /* a worker may be, and be what it waits for */
     bool has_suspect;     /* in this turn, something ready has to run alone */
+    bool has_chosen;      /* in this turn, a group was begun */
     int64_t run, largest; /* of a group, whoever has it */
     int64_t held, held_max, more; /* of all, as of a member */
     /* The oldest batch. */

@@ -38,32 +38,44 @@ late(const struct world *world, const struct member *member, int64_t most)
     return member->is_late ? world->conf.turn_tokens * FAIR_SCALE + most : 0;
 }
 
-/* True if both had something to give all the time, and their difference was
- * within bounds. */
+static int64_t
+apart(const struct member *one, int64_t one_paid, const struct member *other,
+      int64_t other_paid)
+{
+    return one_paid * FAIR_SCALE / one->weight -
+           other_paid * FAIR_SCALE / other->weight;
+}
+
+/* True if their difference was within bounds while both had something to give,
+ * and took turns. */
 static bool
 check_pair(struct world *world, const struct fair *fair, struct pair *pair,
            const struct member *one, const struct member *other, int64_t most)
 {
-    int64_t apart = one->paid * FAIR_SCALE / one->weight -
-                    other->paid * FAIR_SCALE / other->weight;
+    int64_t now = apart(one, one->paid, other, other->paid);
     int64_t bound = 2 * world->conf.turn_tokens * FAIR_SCALE + ahead(one) +
                     ahead(other) + late(world, one, most) +
                     late(world, other, most);
-    bool goes_on = pair->is_on && one->is_steady && other->is_steady &&
-                   !one->is_shaken && !other->is_shaken;
+    bool is_known = one->is_steady && other->is_steady && !one->is_shaken &&
+                    !other->is_shaken;
+    bool is_rising = one->is_rising || other->is_rising;
+    bool has_risen = one->has_risen || other->has_risen;
+    bool goes_on = pair->is_on && is_known && !is_rising && !has_risen;
 
     if (pair->is_on && !goes_on && fair->granted > pair->leases)
         world->tally.fair_pairs++;
     if (!goes_on) {
-        pair->is_on = one->is_waiting && other->is_waiting;
-        pair->low = pair->high = apart;
+        pair->is_on = one->is_waiting && other->is_waiting && !is_rising;
+        pair->low = pair->high = now;
         pair->leases = fair->granted;
-        return true;
     }
-    if (apart < pair->low)
-        pair->low = apart;
-    if (apart > pair->high)
-        pair->high = apart;
+    /* What was chosen as the one rose is of this interval, in this very turn. */
+    if (is_known && has_risen)
+        pair->low = pair->high = apart(one, one->before, other, other->before);
+    if (now < pair->low)
+        pair->low = now;
+    if (now > pair->high)
+        pair->high = now;
     weigh(&world->tally.worst_pair, pair->high - pair->low, bound);
     return pair->high - pair->low <= bound;
 }

@@ -235,6 +235,7 @@ static void
 look_at(struct world *world, struct fair *fair, struct stand *stand)
 {
     bool was_ready = stand->is_ready, was_sealed = stand->is_sealed;
+    bool was_live = stand->is_live;
     unsigned class = stand->class;
     struct batch batch;
 
@@ -252,12 +253,13 @@ look_at(struct world *world, struct fair *fair, struct stand *stand)
     if (judge_may_start(world, &batch))
         look_for_work(world, fair, stand);
     stand->was_ready = was_ready && was_sealed && stand->class == class;
+    stand->member.is_rising |= was_live && stand->class > class;
 }
 
 static void
 look_at_all(struct world *world, struct fair *fair)
 {
-    fair->has_suspect = false;
+    fair->has_suspect = fair->has_chosen = false;
     for (int i = 0; i < world->plan_count; i++) {
         const struct plan *plan = &world->plans[i];
         struct stand *stand = &fair->stands[i];
@@ -267,7 +269,7 @@ look_at_all(struct world *world, struct fair *fair)
         stand->member.weight = 1;
         stand->member.is_waiting = stand->is_ready;
         stand->member.is_steady = stand->was_ready && stand->is_ready;
-        stand->member.is_shaken = false;
+        stand->member.is_shaken = stand->member.has_risen = false;
     }
     for (int c = 0; c < SCHEDULE_CLASSES; c++) {
         for (int k = 0; k < world->client_count; k++) {
@@ -275,14 +277,18 @@ look_at_all(struct world *world, struct fair *fair)
 
             seat->weight = world->is_busy ? world->conf.clients[k].weight : 1;
             seat->is_waiting = seat->is_steady = seat->is_shaken = false;
+            seat->is_rising = true; /* unless one of its batches is there */
+            seat->has_risen = false;
         }
     }
     for (int i = 0; i < world->plan_count; i++) {
         const struct stand *stand = &fair->stands[i];
+        struct member *seat = ledger_seat(fair, stand);
 
         if (stand->is_ready) {
-            ledger_seat(fair, stand)->is_waiting = true;
-            ledger_seat(fair, stand)->is_steady |= stand->was_ready;
+            seat->is_waiting = true;
+            seat->is_steady |= stand->was_ready;
+            seat->is_rising &= stand->member.is_rising;
         }
     }
 }
@@ -433,6 +439,28 @@ check_class(struct world *world, const struct fair *fair,
     world->tally.turns_checked++;
 }
 
+static void
+rise(struct member *member)
+{
+    member->before = member->paid;
+    member->has_risen = member->is_rising;
+    member->is_rising = false;
+}
+
+/* A group is chosen. With the first one of a turn, what was due to rise has risen,
+ * and takes turns; while the group before went on, it had none in its new class. */
+static void
+note_choice(struct fair *fair)
+{
+    if (fair->has_chosen)
+        return;
+    fair->has_chosen = true;
+    for (int i = 0; i < WORLD_PLANS; i++)
+        rise(&fair->stands[i].member);
+    for (int i = 0; i < SCHEDULE_CLASSES * WORLD_CLIENTS; i++)
+        rise(&fair->seats[i / WORLD_CLIENTS][i % WORLD_CLIENTS]);
+}
+
 /* A batch is served in turn. */
 static void
 serve(struct world *world, struct fair *fair, struct fair_lease *lease,
@@ -537,6 +565,8 @@ begin_lease(struct world *world, struct fair *fair, struct fair_lease *lease)
     lease->plan = plan;
     if (plan == NO_PLAN && !is_alone)
         fair->is_oldest_shaken = true;
+    if (!is_run && !is_alone)
+        note_choice(fair);
     if (plan != NO_PLAN)
         serve(world, fair, lease, is_run, may_be_late(fair, &row));
     if (!is_alone) {
