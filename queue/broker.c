@@ -431,8 +431,7 @@ broker_settle(struct broker *broker, int64_t now_ms)
 int64_t
 broker_next_ms(const struct broker *broker)
 {
-    int64_t next_ms =
-        sessions_next_ms(broker->sessions, broker->env.conf->lease_ms);
+    int64_t next_ms = worker_next_ms(broker);
     /* A batch that is awake waits for a worker with room, which a message will
      * bring: only sleepers count. */
     int64_t other_ms = schedule_next_ms(broker->schedule, broker->turned_ms);

@@ -143,7 +143,9 @@ void broker_job_give(struct broker *broker, const struct err *err,
  * chunks, that were applied in it. */
 void broker_note_commit(struct broker *broker, int64_t us, size_t items);
 
-/* When broker_turn() is needed next, if no message comes. */
+/* When broker_turn() is needed next, if no message comes. Time that a late turn
+ * lets pass beyond that is charged to no worker, if it is half a second or more.
+ */
 int64_t broker_next_ms(const struct broker *broker);
 
 /* A peer cannot be reached: a worker's leases and slots stay until it comes

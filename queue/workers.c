@@ -178,6 +178,33 @@ worker_end(struct broker *broker, struct session *session, int64_t now_ms)
     sessions_remove(broker->sessions, session);
 }
 
+static bool
+is_any_held(const struct sessions *sessions)
+{
+    for (size_t i = 0; i < sessions->count; i++) {
+        if (sessions->list[i]->held_count > 0)
+            return true;
+    }
+    return false;
+}
+
+/* The loop is late only against the moment it was to wake at. Could that be the
+ * end of a lease, it could stand still for all of the lease and not know, with
+ * what was said of it unread. It turns twice a heartbeat instead: what it cannot
+ * know of is half of one and LATE_MS_MIN, and a lease outlasts two. To knock at
+ * the worker, as before a dead one is buried, would not do: that shows when a
+ * link has ended, but not that one which stands was read to the end. Who holds
+ * nothing has nothing to lose. */
+int64_t
+worker_next_ms(const struct broker *broker)
+{
+    const struct conf *conf = broker->env.conf;
+    int64_t end_ms = sessions_next_ms(broker->sessions, conf->lease_ms);
+    int64_t turn_ms = broker->turned_ms + conf->heartbeat_ms / 2;
+
+    return turn_ms < end_ms && is_any_held(broker->sessions) ? turn_ms : end_ms;
+}
+
 void
 worker_forgive(struct broker *broker, int64_t now_ms)
 {

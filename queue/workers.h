@@ -54,6 +54,11 @@ struct held *worker_hold(struct broker *broker, struct session *session,
 void worker_lose_lease(struct broker *broker, struct session *session,
                        const struct held *held);
 
+/* When the loop is to turn for leases and sessions: as the first of them ends, and
+ * twice a heartbeat while a lease is held, to know when it has stood still.
+ * INT64_MAX: there are none. */
+int64_t worker_next_ms(const struct broker *broker);
+
 /* The loop comes later than it was to: the time in which it stood still is not
  * charged to leases and sessions, which could not make themselves heard. */
 void worker_forgive(struct broker *broker, int64_t now_ms);

@@ -7,6 +7,8 @@
 
 TestSuite(broker_late, .timeout = 30);
 
+#define LEASE_MS INT64_C(75000)
+
 static struct bench bench;
 static struct hand *hand;
 static char uuid[BENCH_UUID_BYTES];
@@ -15,6 +17,10 @@ static void
 set_up(void)
 {
     bench_init(&bench, BENCH_STORE_MAX);
+    for (size_t i = 0; i < bench.conf.upstream_count; i++) {
+        bench.conf.upstreams[i].request_timeout_ms =
+            LEASE_MS - CONF_LEASE_MARGIN_MS;
+    }
     bench_start(&bench);
     hand = hand_new(&bench, 5);
     bench_run(&bench);
@@ -33,7 +39,7 @@ Test(broker_late, a_loop_that_stood_still_charges_it_to_no_lease,
      .init = set_up, .fini = tear_down)
 {
     /* For three times the lease nothing is heard, as nobody listens. */
-    bench.now_ms += 3 * 615000;
+    bench.now_ms += 3 * LEASE_MS;
     bench_turn(&bench);
     cr_assert_eq(bench_stat(&bench, "leases_lost"), 0);
     hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
@@ -42,12 +48,64 @@ Test(broker_late, a_loop_that_stood_still_charges_it_to_no_lease,
     cr_assert_eq(bench.call_count, 1);
 }
 
+/* Until the call is in its last stage: nothing falls due before its lease ends.
+ */
+static void
+pass_the_stages(void)
+{
+    bench_advance(&bench, bench.conf.t4_ms + 1);
+}
+
+Test(broker_late, a_loop_that_was_to_wake_as_a_lease_ends_knows_it_is_late,
+     .init = set_up, .fini = tear_down)
+{
+    pass_the_stages();
+    for (int i = 0; i < 3; i++) {
+        hand_beat(hand);
+        bench_run(&bench);
+        bench.now_ms += LEASE_MS + 55;
+        bench_turn(&bench);
+        cr_assert_eq(bench_stat(&bench, "leases_lost"), 0, "the time %d", i);
+    }
+    hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
+    bench_run(&bench);
+    cr_assert_eq(bench_stat(&bench, "leases"), 1);
+    cr_assert_str_eq(bench_state(&bench, uuid), "finished");
+}
+
+Test(broker_late, a_late_loop_listens_for_a_heartbeat_before_it_ends_a_lease,
+     .init = set_up, .fini = tear_down)
+{
+    pass_the_stages();
+    hand_beat(hand);
+    hand->beats = false;
+    bench_advance(&bench, LEASE_MS - 100);
+    bench.now_ms += 2 * bench.conf.heartbeat_ms;
+    bench_turn(&bench);
+    bench_advance(&bench, bench.conf.heartbeat_ms - 1);
+    cr_assert_eq(bench_stat(&bench, "leases_lost"), 0);
+    bench_advance(&bench, 1);
+    cr_assert_eq(bench_stat(&bench, "leases_lost"), 1);
+}
+
+Test(broker_late, a_loop_rests_long_only_while_no_lease_is_held, .init = set_up,
+     .fini = tear_down)
+{
+    pass_the_stages();
+    cr_assert_leq(broker_next_ms(bench.broker),
+                  bench.now_ms + bench.conf.heartbeat_ms / 2);
+    hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
+    bench_run(&bench);
+    cr_assert_gt(broker_next_ms(bench.broker),
+                 bench.now_ms + bench.conf.heartbeat_ms);
+}
+
 Test(broker_late, a_worker_that_is_silent_loses_its_lease_all_the_same,
      .init = set_up, .fini = tear_down)
 {
     hand_disconnect(hand);
     hand->beats = false;
-    bench_advance(&bench, 2 * 615000);
+    bench_advance(&bench, 2 * LEASE_MS);
     cr_assert_eq(bench_stat(&bench, "requests_leased"), 0);
 }
 
