@@ -5,10 +5,9 @@
 #include "tests/sim/world.h"
 #include "tests/turns.h"
 
-#define LATE_MS_MIN 500 /* as workers.c has it */
-#define KEYS_RECENT 8   /* so few that the sweep goes on all the time */
-#define CELL_KEYS   1   /* of which half of the cells have room for none */
-#define RESULTS_GAP 3   /* so few that batches have several segments of them */
+#define KEYS_RECENT 8 /* so few that the sweep goes on all the time */
+#define CELL_KEYS   1 /* of which half of the cells have room for none */
+#define RESULTS_GAP 3 /* so few that batches have several segments of them */
 
 static const unsigned char store_id[STORE_UUID_BYTES] = "a simulated one";
 
@@ -294,7 +293,7 @@ transact(struct world *world, struct mail *mails, size_t count)
     int rc;
 
     clocks_read(world);
-    if (world->now_ms - world->wake_ms >= LATE_MS_MIN)
+    if (world->now_ms - world->wake_ms >= WORLD_LATE_MS)
         world->stood_ms += world->now_ms - world->wake_ms;
     if (store_begin(world->store, world->now_ms, &err) < 0)
         world_fail(world, "begin: %s", err.msg);
@@ -316,13 +315,18 @@ transact(struct world *world, struct mail *mails, size_t count)
     return rc;
 }
 
-/* Takes messages that have arrived: of each peer the first few. */
+/* Takes messages that have arrived: of each peer the first few. None, where the
+ * loop has come to itself before the thread that hands them to it. */
 static void
 collect(struct world *world, struct pipe *taken)
 {
     struct wire_link *link;
     struct mail mail;
 
+    if (world->is_deaf) {
+        world->is_deaf = false;
+        return;
+    }
     while (world->stray.count > 0 && dice_once_in(&world->dice, 2)) {
         if (pipe_pull(&world->stray, &mail))
             pipe_push(taken, &mail);

@@ -17,6 +17,7 @@
 #define PLANS          5
 #define PASS_TURNS_MAX 40
 #define DAY_MS         INT64_C(86400000)
+#define BLIND_MS_MAX   30000
 
 _Noreturn void
 world_fail(struct world *world, const char *fmt, ...)
@@ -83,6 +84,23 @@ pass_in_time(struct world *world, int64_t until_ms)
     }
 }
 
+/* The broker's process stands still, as on a disk that is slow. Or it does until
+ * it was to turn, and so little longer that it cannot know of it. */
+static void
+stand_still(struct world *world, int64_t until_ms)
+{
+    int64_t wake_ms = broker_next_ms(world->broker);
+
+    if (dice_once_in(&world->dice, 2) &&
+        wake_ms <= world->now_ms + BLIND_MS_MAX) {
+        world->tally.blind++;
+        world->is_deaf = true;
+        until_ms = wake_ms + dice_between(&world->dice, 0, WORLD_LATE_MS - 1);
+    }
+    if (until_ms > world->now_ms)
+        world->now_ms = until_ms;
+}
+
 static void
 pass_time(struct world *world)
 {
@@ -101,9 +119,8 @@ pass_time(struct world *world)
     }
     if (dice_once_in(&world->dice, 80))
         clocks_jump(world);
-    /* Or it stands still for so long, as on a disk that is slow. */
     if (dice_once_in(&world->dice, 4))
-        world->now_ms = until_ms;
+        stand_still(world, until_ms);
     pass_in_time(world, until_ms);
     workers_tick(world);
 }

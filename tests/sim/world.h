@@ -40,6 +40,7 @@
 #define WORLD_START_MS   INT64_C(1800000000000)
 #define WORLD_EVENTS_MIN 300
 #define WORLD_PATH_BYTES 128
+#define WORLD_LATE_MS    500 /* less is no standstill, as workers.c has it */
 
 struct world {
     uint64_t seed;
@@ -63,6 +64,7 @@ struct world {
     int64_t wake_ms;  /* when its loop is to turn again */
     int64_t stood_ms; /* how much it was late, in all */
     int64_t read_ms, read_stood_ms; /* when it last read its leases anew */
+    bool is_deaf; /* its loop turns before it is handed what has arrived */
     bool is_draining;
     int64_t drain_until_ms;
     /* The host's clocks. */
