@@ -11,6 +11,8 @@
 
 #define CAPACITY_FIRST 64
 #define DIGITS_MAX     20 /* of a number of 64 bits */
+#define MALLOC_STEP    16 /* malloc's blocks are so many bytes apart, */
+#define MALLOC_HEAD    8  /* of which it takes some for itself */
 
 void
 buf_fini(struct buf *buf)
@@ -27,13 +29,28 @@ buf_reset(struct buf *buf)
         buf->data[0] = '\0';
 }
 
+/* All that malloc has to give to one who asks for so much. */
+static size_t
+fill_block(size_t bytes)
+{
+    size_t block = bytes + MALLOC_HEAD + MALLOC_STEP - 1;
+
+    return block - block % MALLOC_STEP - MALLOC_HEAD;
+}
+
+/* What is added piece by piece is moved each time that there is half as much
+ * again, and so three times at most. What comes at once, and needs more than
+ * that, is a whole: it is given what it needs, and no half beside. */
 void
 buf_grow(struct buf *buf, size_t need)
 {
-    size_t capacity = buf->capacity ? buf->capacity : CAPACITY_FIRST;
+    size_t capacity = buf->capacity + buf->capacity / 2;
 
-    while (capacity < need)
-        capacity += capacity / 2;
+    if (capacity < CAPACITY_FIRST)
+        capacity = CAPACITY_FIRST;
+    if (capacity < need)
+        capacity = need;
+    capacity = fill_block(capacity);
     buf->data = mem_grow(buf->data, capacity, 1);
     buf->data[buf->bytes] = '\0';
     buf->capacity = capacity;

@@ -36,7 +36,8 @@ void buf_fini(struct buf *buf);
 void buf_reset(struct buf *buf);
 
 /* Makes room for `need` bytes in all, NUL included: buf_reserve() where there is
- * too little. */
+ * too little. It grows by half at least, and by no more than is needed where that
+ * is more than half. */
 void buf_grow(struct buf *buf, size_t need);
 
 /* Makes room for `bytes` more and returns where they go. The length does not

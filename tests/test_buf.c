@@ -69,6 +69,50 @@ Test(buf, holds_what_was_added_piece_by_piece)
     }
 }
 
+/* Else the time to write a text would grow with the square of its length. */
+Test(buf, moves_what_is_added_piece_by_piece_seldom)
+{
+    static const size_t steps[] = { 1, 7, 100, 5000 };
+    const size_t bytes_max = 1 << 22;
+
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        struct buf buf = { 0 };
+        size_t capacity = 0, moved = 0;
+
+        while (buf.bytes + steps[i] < bytes_max) {
+            (void)buf_reserve(&buf, steps[i]);
+            buf_commit(&buf, steps[i]);
+            if (buf.capacity == capacity)
+                continue;
+            moved += buf.bytes - steps[i];
+            capacity = buf.capacity;
+        }
+        cr_expect_leq(moved, 3 * bytes_max, "in steps of %zu: %zu bytes moved",
+                      steps[i], moved);
+        buf_fini(&buf);
+    }
+}
+
+/* Buffers that are kept for the next message have what it needs, and not half as
+ * much again. */
+Test(buf, has_what_comes_at_once_and_hardly_more)
+{
+    static const size_t sizes[] = { 100, 1000, 65535, 65536, 1 << 20 };
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct buf buf = { 0 };
+
+        buf_add_str(&buf, "{}");
+        buf_reset(&buf);
+        (void)buf_reserve(&buf, sizes[i]);
+        cr_expect_gt(buf.capacity, sizes[i]);
+        cr_expect_leq(buf.capacity, sizes[i] + 32, "%zu bytes for %zu",
+                      buf.capacity, sizes[i]);
+        buf_commit(&buf, sizes[i]);
+        buf_fini(&buf);
+    }
+}
+
 Test(buf, swaps_contents_and_memory)
 {
     struct buf left = { 0 }, right = { 0 };
