@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* lstat */
 #include "queue/link.h"
 
 #include <assert.h>
@@ -7,15 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 #include <zmq.h>
 
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "queue/socket_file.h"
 
 #define HEARTBEAT_MS         5000
 #define HEARTBEAT_TIMEOUT_MS 15000
@@ -32,17 +28,10 @@ struct link_context {
     void *zmq;
 };
 
-/* The file of a bound ipc:// endpoint. */
-struct place {
-    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-    dev_t device;
-    ino_t inode;
-};
-
 struct link {
     void *socket;
-    struct place places[LINK_PLACES_MAX]; /* libzmq leaves them behind */
-    size_t place_count;
+    struct socket_file files[LINK_FILES_MAX]; /* of bound ipc:// endpoints */
+    size_t file_count;
     void *monitor; /* connected links only: events of the connection */
     bool is_bound;
     /* libzmq had nothing when it was asked last, and nothing was sent since that
@@ -96,7 +85,7 @@ link_is_local(const char *endpoint)
 static int
 check_endpoint(const char *endpoint, struct err *err)
 {
-    size_t path_max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+    size_t path_max = SOCKET_FILE_PATH_BYTES - 1;
 
     if (!link_is_local(endpoint)) {
         return err_set(err, E_USAGE,
@@ -167,57 +156,6 @@ link_bind(struct link_context *context, const char *endpoint,
     return link;
 }
 
-/* True if somebody listens at the path. libzmq would take it from him, and he
- * would never know. */
-static bool
-is_taken(const char *path)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool is_there = false;
-
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    if (fd >= 0) {
-        /* EAGAIN: he does, and has many others to attend to. */
-        is_there = connect(fd, (const struct sockaddr *)&address,
-                           sizeof(address)) == 0 ||
-                   errno == EAGAIN;
-        (void)close(fd);
-    }
-    return is_there;
-}
-
-/* Remembers the file of an endpoint, to remove it at the end. */
-static void
-keep_place(struct link *link, const char *path)
-{
-    struct place *place = &link->places[link->place_count];
-    struct stat st;
-
-    if (lstat(path, &st) < 0)
-        return;
-    memcpy(place->path, path, strlen(path) + 1);
-    place->device = st.st_dev;
-    place->inode = st.st_ino;
-    link->place_count++;
-}
-
-/* Removes the files of the endpoints, unless another's stands there by now. */
-static void
-clear_places(struct link *link)
-{
-    for (size_t i = 0; i < link->place_count; i++) {
-        const struct place *place = &link->places[i];
-        struct stat st;
-
-        if (lstat(place->path, &st) == 0 && st.st_dev == place->device &&
-            st.st_ino == place->inode) {
-            (void)unlink(place->path);
-        }
-    }
-    link->place_count = 0;
-}
-
 int
 link_bind_also(struct link *link, const char *endpoint, struct err *err)
 {
@@ -229,9 +167,9 @@ link_bind_also(struct link *link, const char *endpoint, struct err *err)
 
     if (rc < 0)
         return rc;
-    if (link->place_count == LINK_PLACES_MAX)
+    if (link->file_count == LINK_FILES_MAX)
         return err_set(err, E_USAGE, "too many endpoints");
-    if (has_path && is_taken(path)) {
+    if (has_path && socket_file_is_taken(path)) {
         return err_set(err, E_INUSE,
                        "listen on %s: another process listens there", endpoint);
     }
@@ -239,8 +177,8 @@ link_bind_also(struct link *link, const char *endpoint, struct err *err)
         return err_set(err, E_IO, "listen on %s: %s", endpoint,
                        zmq_strerror(errno));
     }
-    if (has_path)
-        keep_place(link, path);
+    if (has_path && socket_file_note(&link->files[link->file_count], path))
+        link->file_count++;
     return 0;
 }
 
@@ -308,7 +246,8 @@ link_close(struct link *link, int linger_ms)
         (void)zmq_socket_monitor(link->socket, NULL, 0);
         (void)zmq_close(link->monitor);
     }
-    clear_places(link);
+    for (size_t i = 0; i < link->file_count; i++)
+        socket_file_clear(&link->files[i]);
     (void)zmq_close(link->socket);
     free(link);
 }

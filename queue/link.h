@@ -24,7 +24,7 @@
 #include "base/err.h"
 
 #define LINK_PEER_BYTES_MAX 16 /* a ROUTER makes routing ids of five bytes */
-#define LINK_PLACES_MAX     8  /* endpoints of a bound link */
+#define LINK_FILES_MAX      8  /* endpoints of a bound link */
 
 /* The other end of a bound link's message. Compares with memcmp(). */
 struct link_peer {

@@ -1,0 +1,34 @@
+/*
+ * socket_file.h - the file of a socket that somebody listens at
+ *
+ * libzmq takes the file of an ipc:// endpoint from whoever listens there, and
+ * leaves it behind at the end. So it is asked for before, and removed after, by
+ * whoever made it: another's may stand at the same path by then.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef QUEUE_SOCKET_FILE_H
+#define QUEUE_SOCKET_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#define SOCKET_FILE_PATH_BYTES sizeof(((struct sockaddr_un *)0)->sun_path)
+
+struct socket_file {
+    char path[SOCKET_FILE_PATH_BYTES];
+    dev_t device;
+    ino_t inode;
+};
+
+/* True if somebody listens at the path, which has less than SOCKET_FILE_PATH_BYTES. */
+bool socket_file_is_taken(const char *path);
+
+/* Notes which file stands at such a path. False: none does. */
+bool socket_file_note(struct socket_file *file, const char *path);
+
+/* Removes the file that was noted, if it still stands there. */
+void socket_file_clear(const struct socket_file *file);
+
+#endif
