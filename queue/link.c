@@ -22,7 +22,10 @@
 #define ENDPOINT_BYTES_MAX   512
 #define FRAMES_MAX           2
 #define GIVE_BYTES_MIN       65536 /* shorter bodies are copied */
-#define IPC                  "ipc://"
+/* So are those that come: up to the size of a block that libzmq reads into, they
+ * lie in one with others, and would keep all of it. */
+#define TAKE_BYTES_MIN 8193
+#define IPC            "ipc://"
 
 struct link_context {
     void *zmq;
@@ -38,6 +41,10 @@ struct link {
      * could have brought something to light. */
     bool is_drained, is_sign_drained;
     bool is_still, is_sign_still; /* nor has a poll shown anything since */
+};
+
+struct link_body {
+    zmq_msg_t frame; /* libzmq counts who has its bytes */
 };
 
 /* What libzmq refuses here, it never should. */
@@ -252,6 +259,22 @@ link_close(struct link *link, int linger_ms)
     free(link);
 }
 
+void
+link_body_free(struct link_body *body)
+{
+    if (!body)
+        return;
+    zmq_msg_close(&body->frame);
+    free(body);
+}
+
+struct slice
+link_body_text(const struct link_body *body)
+{
+    return (struct slice){ zmq_msg_data((zmq_msg_t *)&body->frame),
+                           zmq_msg_size(&body->frame) };
+}
+
 /* Receives one frame, which the caller closes. 1: none there. *more: another one
  * follows. */
 static int
@@ -269,20 +292,6 @@ take_frame(struct link *link, zmq_msg_t *frame, bool *more)
         return 1;
     }
     *more = zmq_msg_more(frame) != 0;
-    return 0;
-}
-
-/* Receives one frame into out, or into nothing. 1: none there. */
-static int
-recv_frame(struct link *link, struct buf *out, bool *more)
-{
-    zmq_msg_t frame;
-
-    if (take_frame(link, &frame, more) == 1)
-        return 1;
-    if (out)
-        buf_add(out, zmq_msg_data(&frame), zmq_msg_size(&frame));
-    zmq_msg_close(&frame);
     return 0;
 }
 
@@ -309,12 +318,55 @@ found_nothing(struct link *link)
     return 1;
 }
 
-int
-link_recv(struct link *link, struct link_peer *peer, struct buf *head,
-          struct buf *body)
+/* Takes a frame into the buffer; or as it is, where it is large and wanted so. */
+static void
+keep_frame(zmq_msg_t *frame, struct buf *out, struct link_body **large)
 {
-    struct buf *const frames[FRAMES_MAX] = { head, body };
+    if (large && zmq_msg_size(frame) >= TAKE_BYTES_MIN) {
+        *large = mem_zalloc(1, sizeof(**large));
+        zmq_msg_init(&(*large)->frame);
+        must(zmq_msg_move(&(*large)->frame, frame) == 0);
+    } else {
+        buf_add(out, zmq_msg_data(frame), zmq_msg_size(frame));
+    }
+    zmq_msg_close(frame);
+}
+
+/* Receives what is behind the peer: a header, and a body if there is one. More
+ * frames than those are dropped. */
+static int
+recv_frames(struct link *link, struct buf *head, struct buf *body,
+            struct link_body **large)
+{
+    bool more = true;
+    int count = 0;
+
+    for (; more; count++) {
+        zmq_msg_t frame;
+
+        /* The frames of a message arrive together: none can be missing. */
+        if (take_frame(link, &frame, &more) == 1) {
+            return count == 0 && !link->is_bound ? found_nothing(link)
+                                                 : E_PROTOCOL;
+        }
+        if (count == 0)
+            keep_frame(&frame, head, NULL);
+        else if (count == 1)
+            keep_frame(&frame, body, large);
+        else
+            zmq_msg_close(&frame);
+    }
+    return count <= FRAMES_MAX && head->bytes ? 0 : E_PROTOCOL;
+}
+
+/* As link_take(), but for a large body of a message of another form, which is
+ * left to the caller. */
+static int
+recv_message(struct link *link, struct link_peer *peer, struct buf *head,
+             struct buf *body, struct link_body **large)
+{
     bool more = true, is_whole = true;
+    int rc = E_PROTOCOL;
 
     buf_reset(head);
     buf_reset(body);
@@ -329,14 +381,31 @@ link_recv(struct link *link, struct link_peer *peer, struct buf *head,
             return found_nothing(link);
         is_whole = peer->bytes <= sizeof(peer->id);
     }
-    for (int i = 0; more; i++) {
-        /* The frames of a message arrive together: none can be missing. */
-        if (recv_frame(link, i < FRAMES_MAX ? frames[i] : NULL, &more) == 1)
-            return i == 0 && !link->is_bound ? found_nothing(link) : E_PROTOCOL;
-        if (i >= FRAMES_MAX)
-            is_whole = false;
+    if (more)
+        rc = recv_frames(link, head, body, large);
+    return rc == 0 && !is_whole ? E_PROTOCOL : rc;
+}
+
+int
+link_recv(struct link *link, struct link_peer *peer, struct buf *head,
+          struct buf *body)
+{
+    return recv_message(link, peer, head, body, NULL);
+}
+
+int
+link_take(struct link *link, struct link_peer *peer, struct buf *head,
+          struct buf *body, struct link_body **large)
+{
+    int rc;
+
+    *large = NULL;
+    rc = recv_message(link, peer, head, body, large);
+    if (rc < 0) {
+        link_body_free(*large);
+        *large = NULL;
     }
-    return is_whole && head->bytes ? 0 : E_PROTOCOL;
+    return rc;
 }
 
 /* Sends a frame, which the link takes on success. */
@@ -429,10 +498,6 @@ link_give(struct link *link, const struct link_peer *peer, struct slice head,
     return send_frame(link, &frame, 0);
 }
 
-struct link_body {
-    zmq_msg_t frame; /* libzmq counts who has its bytes */
-};
-
 struct link_body *
 link_body_new(struct buf *text)
 {
@@ -440,22 +505,6 @@ link_body_new(struct buf *text)
 
     give(&body->frame, text);
     return body;
-}
-
-void
-link_body_free(struct link_body *body)
-{
-    if (!body)
-        return;
-    zmq_msg_close(&body->frame);
-    free(body);
-}
-
-struct slice
-link_body_text(const struct link_body *body)
-{
-    return (struct slice){ zmq_msg_data((zmq_msg_t *)&body->frame),
-                           zmq_msg_size(&body->frame) };
 }
 
 int

@@ -77,6 +77,20 @@ void link_close(struct link *link, int linger_ms);
 int link_recv(struct link *link, struct link_peer *peer, struct buf *head,
               struct buf *body);
 
+/* A body that is in nobody's buffer: one that was received, as libzmq has it, or
+ * one that may be sent several times and is not copied for that. To be freed with
+ * link_body_free(), when the link is closed or before; NULL is fine. */
+struct link_body;
+void link_body_free(struct link_body *body);
+
+/* What it has, lent. No NUL need be behind it. */
+struct slice link_body_text(const struct link_body *body);
+
+/* As link_recv(), but a large body is not copied: *large has it, and is the
+ * caller's, and the buffer stays empty. With all others *large is NULL. */
+int link_take(struct link *link, struct link_peer *peer, struct buf *head,
+              struct buf *body, struct link_body **large);
+
 /* Sends one message; an empty body is left out. peer is NULL on a connected
  * link. E_UNREACHABLE: the peer is gone or not there yet. E_FULL: its queue is
  * full; try again later. */
@@ -90,15 +104,9 @@ int link_give(struct link *link, const struct link_peer *peer,
               struct slice head, struct buf *body)
     __attribute__((warn_unused_result));
 
-/* A body that may be sent several times, and is not copied for that: it takes the
- * buffer's content, which is there until it is freed and the last of the messages
- * is on its way. To be freed with link_body_free(); NULL is fine. */
-struct link_body;
+/* A body to be sent several times, of the buffer's content, which it takes: that is
+ * there until it is freed and the last of the messages is on its way. */
 struct link_body *link_body_new(struct buf *text);
-void link_body_free(struct link_body *body);
-
-/* What it has, lent. */
-struct slice link_body_text(const struct link_body *body);
 
 /* As link_send(), with such a body. */
 int link_share(struct link *link, const struct link_peer *peer,

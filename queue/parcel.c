@@ -7,15 +7,13 @@
 
 #include "base/mem.h"
 
-#define BODY_KEEP_BYTES_MAX 65536 /* a larger buffer is not kept for reuse */
-
 struct message
 parcel_message(const struct parcel *parcel)
 {
     return (struct message){ .side = parcel->side,
                              .peer = &parcel->peer,
                              .head = buf_slice(&parcel->head),
-                             .body = buf_slice(&parcel->body),
+                             .body = parcel->body,
                              .gathered = parcel->order
                                              ? &parcel->order->gathered
                                              : NULL };
@@ -48,7 +46,8 @@ parcels_fini(struct parcels *parcels)
 {
     for (size_t i = 0; i < parcels->used_count; i++) {
         buf_fini(&parcels->all[i].head);
-        buf_fini(&parcels->all[i].body);
+        buf_fini(&parcels->all[i].small);
+        link_body_free(parcels->all[i].large);
     }
     free(parcels->all);
     free(parcels->spare);
@@ -57,24 +56,48 @@ parcels_fini(struct parcels *parcels)
     *parcels = (struct parcels){ 0 };
 }
 
-/* The one that was used last comes first: few ever have large buffers. */
+static size_t
+buffer_bytes(const struct parcel *parcel)
+{
+    return parcel->head.capacity + parcel->small.capacity;
+}
+
+/* One with buffers, as long as there is any. */
 static struct parcel *
 open_parcel(struct parcels *parcels)
 {
-    if (parcels->spare_count > 0)
-        return parcels->spare[--parcels->spare_count];
-    assert(parcels->used_count < 2 * parcels->items_max);
-    return &parcels->all[parcels->used_count++];
+    struct parcel *parcel;
+
+    if (parcels->spare_count == 0) {
+        assert(parcels->used_count < 2 * parcels->items_max);
+        return &parcels->all[parcels->used_count++];
+    }
+    parcel = parcels->spare[--parcels->spare_count];
+    if (parcels->bare_count > parcels->spare_count)
+        parcels->bare_count = parcels->spare_count;
+    parcels->kept_bytes -= buffer_bytes(parcel);
+    return parcel;
 }
 
-/* Large buffers are given back, so that one burst does not stay for ever. */
 static void
 close_parcel(struct parcels *parcels, struct parcel *parcel)
 {
+    struct parcel **spare = parcels->spare;
+
     assert(!parcel->order);
-    if (parcel->body.capacity > BODY_KEEP_BYTES_MAX)
-        buf_fini(&parcel->body);
-    parcels->spare[parcels->spare_count++] = parcel;
+    parcel->body = (struct slice){ 0 };
+    link_body_free(parcel->large);
+    parcel->large = NULL;
+    if (buffer_bytes(parcel) > PARCEL_KEEP_BYTES_MAX ||
+        parcels->kept_bytes + buffer_bytes(parcel) > PARCELS_KEEP_BYTES_MAX) {
+        buf_fini(&parcel->head);
+        buf_fini(&parcel->small);
+        spare[parcels->spare_count++] = spare[parcels->bare_count];
+        spare[parcels->bare_count++] = parcel;
+        return;
+    }
+    parcels->kept_bytes += buffer_bytes(parcel);
+    spare[parcels->spare_count++] = parcel;
 }
 
 void
@@ -94,7 +117,7 @@ static size_t
 count_items(const struct parcel *parcel)
 {
     bool is_client = parcel->side == SIDE_CLIENTS;
-    struct slice text = buf_slice(is_client ? &parcel->body : &parcel->head);
+    struct slice text = is_client ? parcel->body : buf_slice(&parcel->head);
     const char *at = is_client ? text.data : text.data + 1;
     const char *end = text.data + text.bytes;
     char mark = is_client ? '\n' : '{';
@@ -149,8 +172,8 @@ parcels_receive(struct parcels *parcels, struct link *const links[2])
 
         while (parcels_have_room(parcels)) {
             struct parcel *parcel = open_parcel(parcels);
-            int rc = link_recv(links[side], &parcel->peer, &parcel->head,
-                               &parcel->body);
+            int rc = link_take(links[side], &parcel->peer, &parcel->head,
+                               &parcel->small, &parcel->large);
 
             if (rc != 0) {
                 close_parcel(parcels, parcel);
@@ -159,6 +182,8 @@ parcels_receive(struct parcels *parcels, struct link *const links[2])
                 bad++;
                 continue;
             }
+            parcel->body = parcel->large ? link_body_text(parcel->large)
+                                         : buf_slice(&parcel->small);
             parcel->side = (enum side)side;
             parcel->was_offered = false;
             parcel->items = count_items(parcel);

@@ -17,9 +17,11 @@
  *                 parcels_offer   ▼    │
  *                                 reader
  *
- * Ownership: parcels own their buffers and keep them for the next ones.
+ * Ownership: parcels own what was received. Small messages lie in buffers, which
+ * are kept for the next ones up to a limit; a large body is libzmq's own memory,
+ * and goes back when its parcel is done with.
  * Threads: none. The reader has borrowed the body of a chunk while its order is
- * out, and so is freed first.
+ * out, and so is freed first; so are parcels, before their links.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_PARCEL_H
@@ -30,14 +32,23 @@
 
 #define PARCEL_AHEAD_BYTES_MIN 8192 /* a shorter chunk is not worth a thread */
 
+/* Buffers that nothing is in are kept up to so many bytes, of one parcel and of
+ * all: those of messages as they mostly are, and not of the most that there ever
+ * were. */
+#define PARCEL_KEEP_BYTES_MAX  16384
+#define PARCELS_KEEP_BYTES_MAX 131072
+
 /* A message that was received. */
 struct parcel {
     enum side side;
     struct link_peer peer;
-    struct buf head, body;
-    size_t items;        /* drafts and reports in it, or more */
-    bool was_offered;    /* to the reader */
-    struct order *order; /* that it was given; NULL: it was not */
+    struct buf head;
+    struct slice body;       /* lent by one of these two */
+    struct buf small;        /* private */
+    struct link_body *large; /* private; NULL: it is small */
+    size_t items;            /* drafts and reports in it, or more */
+    bool was_offered;        /* to the reader */
+    struct order *order;     /* that it was given; NULL: it was not */
 };
 
 struct parcel_row {
@@ -51,9 +62,10 @@ struct parcels {
     /* What is taken has room for so much, and one message beyond; what waits for
      * so many messages, and as many bytes. */
     size_t items_max, bytes_max;
-    struct parcel *all; /* private, as is the rest */
-    struct parcel **spare;
-    size_t used_count, spare_count;
+    struct parcel *all;    /* private, as is the rest */
+    struct parcel **spare; /* first those without buffers */
+    size_t used_count, spare_count, bare_count;
+    size_t kept_bytes;    /* of buffers that nothing is in */
     bool is_workers_turn; /* to be asked first */
 };
 
@@ -65,7 +77,7 @@ struct message parcel_message(const struct parcel *parcel);
 void parcels_init(struct parcels *parcels, size_t items_max, size_t bytes_max);
 void parcels_fini(struct parcels *parcels);
 
-/* Forgets what was taken. */
+/* Forgets what was taken, and gives its memory back. */
 void parcels_reset(struct parcels *parcels);
 
 /* True if a transaction has no room for more: what waits is for the next one,

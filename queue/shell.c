@@ -381,6 +381,7 @@ shell_close(struct shell *shell)
     if (!shell)
         return;
     reader_free(shell->reader);
+    transaction_fini(&shell->transaction);
     job_free(shell->job);
     keeper_free(shell->keeper);
     alarm_free(shell->alarm);
@@ -392,7 +393,6 @@ shell_close(struct shell *shell)
     store_close(shell->store);
     home_close(shell->home);
     outbox_fini(&shell->outbox);
-    transaction_fini(&shell->transaction);
     buf_fini(&shell->endpoint);
     buf_fini(&shell->endpoint_workers);
     if (shell->signal_fd >= 0)

@@ -119,7 +119,7 @@ apply(struct transaction *transaction, struct parcel *parcel, int64_t now_ms)
 }
 
 /* Ends a transaction with what is due, by `work`. 0, or why it failed; then
- * nothing of it has happened. */
+ * nothing of it has happened. What it says is still to be sent. */
 static int
 commit(struct transaction *transaction, int64_t now_ms,
        void (*work)(struct broker *, int64_t), struct err *err)
@@ -133,7 +133,16 @@ commit(struct transaction *transaction, int64_t now_ms,
         transaction_fail(err);
     if (rc < 0)
         recover(transaction, now_ms);
-    else
+    return rc;
+}
+
+static int
+commit_and_send(struct transaction *transaction, int64_t now_ms,
+                void (*work)(struct broker *, int64_t), struct err *err)
+{
+    int rc = commit(transaction, now_ms, work, err);
+
+    if (rc == 0)
         settle_and_send(transaction, now_ms);
     return rc;
 }
@@ -155,7 +164,7 @@ transact_each(struct transaction *transaction, int64_t now_ms)
 
         transaction_begin(transaction, now_ms);
         apply(transaction, parcel, now_ms);
-        rc = commit(transaction, now_ms, broker_turn, &err);
+        rc = commit_and_send(transaction, now_ms, broker_turn, &err);
         if (rc == 0)
             continue;
         log_error("event=message_refused reason=\"%s\"", err.msg);
@@ -164,12 +173,13 @@ transact_each(struct transaction *transaction, int64_t now_ms)
     }
     broker_hold(transaction->broker, now_ms);
     transaction_begin(transaction, now_ms);
-    transaction->is_short = commit(transaction, now_ms, broker_turn, &none) < 0;
+    transaction->is_short =
+        commit_and_send(transaction, now_ms, broker_turn, &none) < 0;
     if (!transaction->is_short)
         return;
     broker_hold(transaction->broker, now_ms + HOLD_MS);
     transaction_begin(transaction, now_ms);
-    (void)commit(transaction, now_ms, broker_relieve, &none);
+    (void)commit_and_send(transaction, now_ms, broker_relieve, &none);
 }
 
 /* Lets time pass, unless a client has something to say, or a chunk has been
@@ -335,17 +345,23 @@ bool
 transaction_run(struct transaction *transaction, int64_t now_ms)
 {
     struct err err = { 0 };
+    bool took_mail;
 
     transaction_begin(transaction, now_ms);
     take(transaction, now_ms);
     now_ms = await_reader(transaction, now_ms);
     await_clients(transaction, now_ms);
     now_ms = await_more(transaction, now_ms);
-    if (commit(transaction, now_ms, broker_turn, &err) == 0)
-        return transaction->parcels.taken.count > 0;
+    took_mail = transaction->parcels.taken.count > 0;
+    if (commit(transaction, now_ms, broker_turn, &err) == 0) {
+        /* First: who hears that it is stored sends as much again. */
+        parcels_reset(&transaction->parcels);
+        settle_and_send(transaction, now_ms);
+        return took_mail;
+    }
     transaction->make_way(transaction->context);
     if (!transaction->is_short)
         log_warn("event=commit_failed reason=\"%s\"", err.msg);
     transact_each(transaction, now_ms);
-    return transaction->parcels.taken.count > 0;
+    return took_mail;
 }

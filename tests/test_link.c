@@ -148,6 +148,109 @@ Test(link, keeps_what_an_unknown_peer_was_to_be_given)
     buf_fini(&body);
 }
 
+static void
+take(struct pair *pair, struct link_body **large)
+{
+    int64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+    int rc;
+
+    while ((rc = link_take(pair->bound, &pair->peer, &pair->head, &pair->body,
+                           large)) == 1) {
+        struct pollfd fd = { .fd = link_fd(pair->bound), .events = POLLIN };
+
+        cr_assert_lt(clock_mono_ms(), end_ms, "nothing was received");
+        (void)poll(&fd, 1, 10);
+    }
+    cr_assert_eq(rc, 0);
+}
+
+/* Up to there they may share libzmq's memory, and are copied. */
+Test(link, takes_large_bodies_alone_as_they_are)
+{
+    static const struct {
+        size_t bytes;
+        bool is_large;
+    } rows[] = { { 0, false },
+                 { 100, false },
+                 { 8192, false },
+                 { 8193, true },
+                 { LARGE_BYTES, true } };
+    struct buf want = { 0 };
+    struct pair pair;
+
+    open_pair(&pair);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct link_body *large = NULL;
+        struct slice got;
+
+        fill(&want, rows[i].bytes);
+        cr_assert_eq(
+            link_send(pair.connected, NULL, slice_of("head"), buf_slice(&want)),
+            0);
+        take(&pair, &large);
+        cr_expect(slice_is(buf_slice(&pair.head), "head"));
+        cr_assert_eq(large != NULL, rows[i].is_large, "%zu bytes",
+                     rows[i].bytes);
+        got = large ? link_body_text(large) : buf_slice(&pair.body);
+        cr_expect(slice_equal(got, buf_slice(&want)), "%zu bytes: got %zu",
+                  rows[i].bytes, got.bytes);
+        cr_expect(!large || pair.body.bytes == 0, "it was copied");
+        link_body_free(large);
+    }
+    close_pair(&pair);
+    buf_fini(&want);
+}
+
+/* It is there whatever comes after it, and also when the link is closed. */
+Test(link, keeps_a_body_that_was_taken_until_it_is_freed)
+{
+    enum { BODIES = 8 };
+    struct link_body *large[BODIES];
+    struct buf want = { 0 };
+    struct pair pair;
+
+    open_pair(&pair);
+    for (size_t i = 0; i < BODIES; i++) {
+        fill(&want, 9000 + i);
+        cr_assert_eq(
+            link_send(pair.connected, NULL, slice_of("head"), buf_slice(&want)),
+            0);
+        take(&pair, &large[i]);
+        cr_assert_not_null(large[i]);
+        link_body_free(i == 0 ? large[i] : NULL);
+    }
+    close_pair(&pair);
+    for (size_t i = 1; i < BODIES; i++) {
+        fill(&want, 9000 + i);
+        cr_expect(slice_equal(link_body_text(large[i]), buf_slice(&want)));
+        link_body_free(large[i]);
+    }
+    buf_fini(&want);
+}
+
+Test(link, leaves_nothing_of_a_message_without_a_header)
+{
+    int64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+    struct link_body *large = NULL;
+    struct buf body = { 0 };
+    struct pair pair;
+    int rc;
+
+    open_pair(&pair);
+    fill(&body, LARGE_BYTES);
+    cr_assert_eq(
+        link_send(pair.connected, NULL, (struct slice){ 0 }, buf_slice(&body)),
+        0);
+    do {
+        cr_assert_lt(clock_mono_ms(), end_ms, "nothing was received");
+        rc = link_take(pair.bound, &pair.peer, &pair.head, &pair.body, &large);
+    } while (rc == 1);
+    cr_expect_eq(rc, E_PROTOCOL);
+    cr_expect_null(large);
+    close_pair(&pair);
+    buf_fini(&body);
+}
+
 /* Whoever has nothing to receive yet waits for the sign alone, and is not left to
  * look again and again. */
 Test(link, shows_that_its_connection_was_made)

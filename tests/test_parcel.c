@@ -3,6 +3,8 @@
 
 #include <criterion/criterion.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <string.h>
 
 TestSuite(parcel, .timeout = 30);
 
@@ -251,4 +253,115 @@ Test(parcel, what_waits_is_counted_until_it_is_taken, .init = set_up,
     parcels.taken.list[1]->order = NULL;
     parcels_reset(&parcels);
     cr_expect_eq(parcels.taken.bytes, 0);
+}
+
+/* A body of one letter, of so many bytes. */
+static void
+say_much(char letter, size_t bytes)
+{
+    char *body = malloc(bytes + 1);
+
+    cr_assert_not_null(body);
+    memset(body, letter, bytes);
+    body[bytes] = '\0';
+    say(client, 1, body);
+    free(body);
+}
+
+/* Whether it lies in a buffer or where libzmq has put it. */
+Test(parcel, has_a_body_whole_until_it_is_forgotten, .init = set_up,
+     .fini = tear_down)
+{
+    static const size_t sizes[] = { 1, 8192, 8193, 65536, 300000 };
+    const size_t count = sizeof(sizes) / sizeof(sizes[0]);
+
+    parcels_init(&parcels, 100, 1 << 20);
+    for (int turn = 0; turn < 3; turn++) {
+        for (size_t i = 0; i < count; i++) {
+            say_much((char)('a' + i), sizes[i]);
+            receive(i + 1);
+        }
+        parcels_take(&parcels);
+        cr_assert_eq(parcels.taken.count, count);
+        say(client, 10, "what comes behind them");
+        receive(10);
+        for (size_t i = 0; i < count; i++) {
+            struct slice body = parcel_message(parcels.taken.list[i]).body;
+
+            cr_expect_eq(body.bytes, sizes[i], "got %zu", body.bytes);
+            for (size_t j = 0; j < body.bytes; j++)
+                cr_assert_eq(body.data[j], 'a' + (char)i);
+        }
+        parcels_reset(&parcels);
+        parcels_take(&parcels);
+        parcels_reset(&parcels);
+    }
+}
+
+/* Counts what parcels keep that nothing is in. */
+static size_t
+count_kept(void)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < parcels.spare_count; i++) {
+        const struct parcel *parcel = parcels.spare[i];
+
+        cr_expect_null(parcel->large, "a large body is kept");
+        cr_expect_leq(parcel->head.capacity + parcel->small.capacity,
+                      PARCEL_KEEP_BYTES_MAX);
+        kept += parcel->head.capacity + parcel->small.capacity;
+    }
+    return kept;
+}
+
+/* And whoever comes next finds them. */
+Test(parcel, keeps_buffers_up_to_a_limit, .init = set_up, .fini = tear_down)
+{
+    const size_t each = 8000, count = 3 * PARCELS_KEEP_BYTES_MAX / each;
+
+    parcels_init(&parcels, count, SIZE_MAX);
+    for (size_t turn = 0; turn < 4; turn++) {
+        size_t kept;
+
+        for (size_t i = 0; i < count; i++) {
+            say_much((char)('a' + i % 26), (i + turn) % 2 ? each : 8 * each);
+            receive(i + 1);
+        }
+        parcels_take(&parcels);
+        for (size_t i = 0; i < count; i++)
+            cr_expect_eq(parcels.taken.list[i]->body.data[0],
+                         'a' + (int)i % 26);
+        parcels_reset(&parcels);
+        cr_assert_eq(parcels.spare_count, parcels.used_count);
+        kept = count_kept();
+        cr_expect_leq(kept, PARCELS_KEEP_BYTES_MAX, "got %zu", kept);
+        cr_expect_geq(kept, PARCELS_KEEP_BYTES_MAX - 2 * each, "got %zu", kept);
+        cr_expect_eq(parcels.kept_bytes, kept);
+        say_much('a', each);
+        receive(1);
+        cr_expect_lt(count_kept(), kept, "no buffer was found");
+        parcels_take(&parcels);
+        parcels_reset(&parcels);
+        cr_expect_leq(count_kept(), PARCELS_KEEP_BYTES_MAX);
+        cr_expect_eq(parcels.kept_bytes, count_kept());
+    }
+}
+
+/* The next one would be as large no sooner than in a long time. */
+Test(parcel, gives_back_a_large_header, .init = set_up, .fini = tear_down)
+{
+    size_t bytes = PARCEL_KEEP_BYTES_MAX + 1;
+    char *head = calloc(1, bytes);
+
+    cr_assert_not_null(head);
+    parcels_init(&parcels, 100, SIZE_MAX);
+    cr_assert_eq(link_send(client, NULL, (struct slice){ head, bytes },
+                           (struct slice){ 0 }),
+                 0);
+    receive(1);
+    parcels_take(&parcels);
+    parcels_reset(&parcels);
+    cr_expect_eq(parcels.kept_bytes, 0);
+    free(head);
 }
