@@ -6,8 +6,7 @@
 
 #include "base/mem.h"
 
-#define BODY_KEEP_BYTES_MAX 65536 /* a larger buffer is not kept for reuse */
-#define LOOK_BACK_MAX       64    /* workers that are written to in turn */
+#define LOOK_BACK_MAX 64 /* workers that are written to in turn */
 
 void
 outbox_fini(struct outbox *outbox)
@@ -20,17 +19,26 @@ outbox_fini(struct outbox *outbox)
     *outbox = (struct outbox){ 0 };
 }
 
+static size_t
+buffer_bytes(const struct letter *letter)
+{
+    return letter->head.capacity + letter->body.capacity;
+}
+
 void
 outbox_reset(struct outbox *outbox)
 {
     for (size_t i = 0; i < outbox->count; i++) {
         struct letter *letter = &outbox->letters[i];
 
-        buf_reset(&letter->head);
-        if (letter->body.capacity > BODY_KEEP_BYTES_MAX)
+        if (buffer_bytes(letter) > LETTER_KEEP_BYTES_MAX ||
+            outbox->kept_bytes + buffer_bytes(letter) > OUTBOX_KEEP_BYTES_MAX) {
+            buf_fini(&letter->head);
             buf_fini(&letter->body);
-        else
-            buf_reset(&letter->body);
+        }
+        buf_reset(&letter->head);
+        buf_reset(&letter->body);
+        outbox->kept_bytes += buffer_bytes(letter);
     }
     outbox->count = 0;
 }
@@ -50,6 +58,7 @@ outbox_open(struct outbox *outbox, enum side side, const struct link_peer *peer)
         outbox->capacity = capacity;
     }
     letter = &outbox->letters[outbox->count++];
+    outbox->kept_bytes -= buffer_bytes(letter);
     letter->side = side;
     letter->peer = *peer;
     letter->list = LETTER_NO_LIST;

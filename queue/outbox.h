@@ -29,11 +29,18 @@ struct letter {
     size_t items;          /* of all its lists */
 };
 
-/* Zero-initialised is empty. Letters keep their memory for the next ones. */
+/* Letters that were sent keep their memory for the next ones, up to so many bytes
+ * of header and body, of one and of all. One is what a body of 64 KiB comes to that
+ * is written piece by piece: a larger one is the link's. */
+#define LETTER_KEEP_BYTES_MAX 102400
+#define OUTBOX_KEEP_BYTES_MAX 131072
+
+/* Zero-initialised is empty. */
 struct outbox {
     struct letter *letters;
     size_t count;
-    size_t capacity; /* private */
+    size_t capacity;   /* private */
+    size_t kept_bytes; /* private; of letters that are not in use */
 };
 
 /* Frees everything. */

@@ -71,3 +71,32 @@ Test(outbox, finds_the_newest_letter_to_a_peer)
     cr_expect_null(outbox_last(&outbox, SIDE_CLIENTS, &peers[1]));
     outbox_fini(&outbox);
 }
+
+/* What is kept is counted, whichever letters it is in. */
+Test(outbox, keeps_buffers_up_to_a_limit)
+{
+    struct link_peer peer = { .id = { 1 }, .bytes = 1 };
+    struct outbox outbox = { 0 };
+    size_t kept;
+
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 100; i++) {
+            struct letter *letter = outbox_open(&outbox, SIDE_CLIENTS, &peer);
+
+            (void)buf_reserve(&letter->body, i % 2 ? 10000 : LARGE_BYTES);
+            (void)buf_reserve(&letter->head, i == 99 ? LARGE_BYTES : 100);
+        }
+        outbox_reset(&outbox);
+        kept = 0;
+        for (size_t i = 0; i < outbox.capacity; i++) {
+            const struct letter *letter = &outbox.letters[i];
+
+            cr_expect_leq(letter->head.capacity + letter->body.capacity,
+                          LETTER_KEEP_BYTES_MAX, "letter %zu", i);
+            kept += letter->head.capacity + letter->body.capacity;
+        }
+        cr_expect_leq(kept, OUTBOX_KEEP_BYTES_MAX, "got %zu", kept);
+        cr_expect_gt(kept, OUTBOX_KEEP_BYTES_MAX / 2, "got %zu", kept);
+    }
+    outbox_fini(&outbox);
+}
