@@ -63,8 +63,8 @@ struct store *store_open(const char *dir, uint64_t bytes_max,
                          const unsigned char uuid[STORE_UUID_BYTES],
                          struct err *err);
 
-/* Allocates what the largest transaction takes, of that many drafts, so that
- * memory does not grow under load. */
+/* Allocates what a transaction of that many drafts takes whose ids are counted, or
+ * of as many results, so that memory does not grow under load. */
 int store_reserve(struct store *store, size_t drafts, struct err *err);
 
 /* A store in memory, for tests. */
