@@ -32,6 +32,7 @@ struct keybook {
     uint64_t log_last;   /* the same when the transaction is committed */
     struct change *changes;
     size_t change_count, change_capacity;
+    bool has_old, knows_old; /* rows of TABLE_KEY, in this transaction */
 };
 
 struct keybook *
@@ -109,11 +110,18 @@ keybook_remove(struct keybook *book, uint64_t prefix)
     change_recent(book, (struct key_entry){ prefix, 0 });
 }
 
-/* Formats 1 to 3 had a row for each key. */
+/* Formats 1 to 3 had a row for each key. Nobody adds one: a transaction asks once,
+ * not twice for each draft. */
 static bool
 has_old_rows(struct store *store)
 {
-    return store->engine->ops->rows(store->engine, TABLE_KEY) > 0;
+    struct keybook *book = store->keybook;
+
+    if (!book->knows_old) {
+        book->has_old = store->engine->ops->rows(store->engine, TABLE_KEY) > 0;
+        book->knows_old = true;
+    }
+    return book->has_old;
 }
 
 static uint64_t
@@ -253,6 +261,7 @@ keybook_write(struct store *store)
 void
 keybook_settle(struct keybook *book, bool is_committed)
 {
+    book->knows_old = false;
     if (is_committed) {
         while (book->swept < book->swept_next)
             keypool_empty(book->recent,

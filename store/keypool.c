@@ -11,6 +11,7 @@
 #define CHAIN_COUNT (1u << CHAIN_BITS)
 #define CELL_CHAINS (CHAIN_COUNT / KEY_CELL_COUNT)
 #define ROOM_FIRST  1024
+#define INSERT_MAX  16 /* entries that are sorted one by one */
 
 struct keypool {
     uint32_t chains[CHAIN_COUNT]; /* the first place of each; 0: none */
@@ -145,6 +146,41 @@ compare(const void *a, const void *b)
     return (first->prefix > second->prefix) - (first->prefix < second->prefix);
 }
 
+/* A chain has two or three entries, when a cell is swept: fewer than the library's
+ * way of sorting takes calls for. */
+static void
+sort(struct key_entry *entries, size_t count)
+{
+    if (count > INSERT_MAX) {
+        qsort(entries, count, sizeof(entries[0]), compare);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        struct key_entry entry = entries[i];
+        size_t at = i;
+
+        for (; at > 0 && entries[at - 1].prefix > entry.prefix; at--)
+            entries[at] = entries[at - 1];
+        entries[at] = entry;
+    }
+}
+
+/* Adds the entries of a chain to the `count` that are listed. How many are. */
+static size_t
+list_chain(struct keypool *pool, uint32_t at, size_t count)
+{
+    for (; at; at = pool->next[at]) {
+        if (count == pool->listed_room) {
+            pool->listed_room = count ? 2 * count : CELL_CHAINS;
+            pool->listed = mem_grow(pool->listed, pool->listed_room,
+                                    sizeof(pool->listed[0]));
+        }
+        pool->listed[count++] = pool->entries[at];
+    }
+    return count;
+}
+
+/* The chains of a cell are in order; what each has is not. */
 size_t
 keypool_list(struct keypool *pool, unsigned cell,
              const struct key_entry **entries)
@@ -153,19 +189,12 @@ keypool_list(struct keypool *pool, unsigned cell,
 
     assert(cell < KEY_CELL_COUNT);
     for (uint32_t i = 0; i < CELL_CHAINS; i++) {
-        uint32_t at = pool->chains[cell * CELL_CHAINS + i];
+        size_t first = count;
 
-        for (; at; at = pool->next[at]) {
-            if (count == pool->listed_room) {
-                pool->listed_room = count ? 2 * count : CELL_CHAINS;
-                pool->listed = mem_grow(pool->listed, pool->listed_room,
-                                        sizeof(pool->listed[0]));
-            }
-            pool->listed[count++] = pool->entries[at];
-        }
+        count = list_chain(pool, pool->chains[cell * CELL_CHAINS + i], count);
+        if (count - first > 1)
+            sort(pool->listed + first, count - first);
     }
-    if (count > 1)
-        qsort(pool->listed, count, sizeof(pool->listed[0]), compare);
     *entries = pool->listed;
     return count;
 }
