@@ -69,6 +69,52 @@ key_entry_get(struct record *record)
     return entry;
 }
 
+size_t
+key_entry_count(struct slice row)
+{
+    return row.bytes / KEY_ENTRY_BYTES;
+}
+
+uint64_t
+key_entry_prefix_at(struct slice row, size_t index)
+{
+    assert(index < key_entry_count(row));
+    return prefix_at((const unsigned char *)row.data + index * KEY_ENTRY_BYTES);
+}
+
+struct slice
+key_entry_cut(struct slice row, size_t from, size_t end)
+{
+    assert(from <= end && end <= key_entry_count(row));
+    return (struct slice){ row.data + from * KEY_ENTRY_BYTES,
+                           (end - from) * KEY_ENTRY_BYTES };
+}
+
+/* Of a row that is merged, some two hundred entries stay and some twenty come: what
+ * is between these is copied in one piece. */
+void
+key_entry_merge(struct buf *out, struct slice older, struct slice newer,
+                bool with_removed)
+{
+    size_t from = 0, older_count = key_entry_count(older);
+
+    for (size_t i = 0; i < key_entry_count(newer); i++) {
+        struct slice entry = key_entry_cut(newer, i, i + 1);
+        uint64_t prefix = key_entry_prefix_at(newer, i);
+        size_t to = from;
+
+        while (to < older_count && key_entry_prefix_at(older, to) < prefix)
+            to++;
+        buf_add_slice(out, key_entry_cut(older, from, to));
+        if (to < older_count && key_entry_prefix_at(older, to) == prefix)
+            to++;
+        from = to;
+        if (with_removed || request_at((const unsigned char *)entry.data) != 0)
+            buf_add_slice(out, entry);
+    }
+    buf_add_slice(out, key_entry_cut(older, from, older_count));
+}
+
 /* To begin where a prefix ought to be, digests being spread evenly, read fewer
  * lines of the memory, but was faster by no more than the noise. */
 bool

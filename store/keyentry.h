@@ -35,6 +35,18 @@ uint64_t key_entry_first(unsigned cell);
 void key_entry_put(struct buf *out, struct key_entry entry);
 struct key_entry key_entry_get(struct record *record);
 
+/* Of entries as they lie in a row: how many there are; the prefix of one; some of
+ * them. */
+size_t key_entry_count(struct slice row);
+uint64_t key_entry_prefix_at(struct slice row, size_t index);
+struct slice key_entry_cut(struct slice row, size_t from, size_t end);
+
+/* Adds what two rows have, of which a newer entry beats an older one of its
+ * prefix. Without removed ones, newer entries that have no request are left
+ * out. */
+void key_entry_merge(struct buf *out, struct slice older, struct slice newer,
+                     bool with_removed);
+
 /* Looks for a prefix in a row, which may have its seal behind it. True if it is
  * there: sets *request. */
 bool key_entry_find(struct slice row, uint64_t prefix, uint64_t *request);

@@ -11,16 +11,12 @@
 /* Such a row, with its seal and what LMDB adds, fills a page. */
 #define ROW_MAX ((4096 - 16 - RECORD_SEAL_BYTES) / KEY_ENTRY_BYTES)
 
-struct list {
-    struct key_entry *entries;
-    size_t count, room;
-};
-
 struct keyset {
     size_t cell_max;
     struct keysieve *sieve;
-    struct list cell, row; /* scratch: what a cell's row, or one of the set, has
-                              when it is merged */
+    /* scratch: entries that come, and those that a cell's row and one of the set
+     * have when it is merged */
+    struct buf brought, cell, row;
 };
 
 struct keyset *
@@ -39,8 +35,9 @@ keyset_free(struct keyset *set)
     if (!set)
         return;
     keysieve_free(set->sieve);
-    free(set->cell.entries);
-    free(set->row.entries);
+    buf_fini(&set->brought);
+    buf_fini(&set->cell);
+    buf_fini(&set->row);
     free(set);
 }
 
@@ -131,126 +128,86 @@ keyset_hides(struct store *store, uint64_t prefix)
 
 /* ---- merging ---- */
 
-static void
-add(struct list *list, struct key_entry entry)
+/* The entries of a row that was opened. */
+static struct slice
+entries_of(struct record row)
 {
-    if (list->count == list->room) {
-        list->room = list->room ? 2 * list->room : ROW_MAX;
-        list->entries =
-            mem_grow(list->entries, list->room, sizeof(list->entries[0]));
-    }
-    list->entries[list->count++] = entry;
-}
-
-/* Merges a row with entries that are newer. Both ascend. */
-static void
-merge(struct list *out, struct record row, const struct key_entry *newer,
-      size_t count)
-{
-    size_t i = 0;
-
-    out->count = 0;
-    while (row.left >= KEY_ENTRY_BYTES) {
-        struct key_entry entry = key_entry_get(&row);
-
-        while (i < count && newer[i].prefix < entry.prefix)
-            add(out, newer[i++]);
-        if (i < count && newer[i].prefix == entry.prefix)
-            entry = newer[i++];
-        add(out, entry);
-    }
-    while (i < count)
-        add(out, newer[i++]);
+    return (struct slice){ (const char *)row.at, row.left };
 }
 
 static void
 put_row(struct store *store, enum table table, struct key key,
-        const struct key_entry *entries, size_t count)
+        struct slice entries)
 {
-    struct buf *out = table_fields(store);
-
-    for (size_t i = 0; i < count; i++)
-        key_entry_put(out, entries[i]);
+    buf_add_slice(table_fields(store), entries);
     table_put(store, table, key);
-}
-
-/* Nothing is behind the set that an entry without a request would hide. */
-static void
-drop_removed(struct list *list)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < list->count; i++) {
-        if (list->entries[i].request != 0)
-            list->entries[kept++] = list->entries[i];
-    }
-    list->count = kept;
 }
 
 /* Writes what was merged, as one row of the set that begins at `first`, or as
  * several that are as long as each other. */
 static void
-put_merged(struct store *store, uint64_t first, struct list *list)
+put_merged(struct store *store, uint64_t first, struct slice merged)
 {
-    size_t pieces, from = 0;
+    size_t count = key_entry_count(merged), from = 0;
+    size_t pieces = (count + ROW_MAX - 1) / ROW_MAX;
 
-    drop_removed(list);
-    pieces = (list->count + ROW_MAX - 1) / ROW_MAX;
     if (pieces == 0)
         table_del(store, TABLE_KEY_SET, key_id(first));
     for (size_t piece = 1; piece <= pieces; piece++) {
-        size_t end = list->count * piece / pieces;
+        size_t end = count * piece / pieces;
 
         if (piece > 1)
-            first = list->entries[from].prefix;
-        put_row(store, TABLE_KEY_SET, key_id(first), list->entries + from,
-                end - from);
+            first = key_entry_prefix_at(merged, from);
+        put_row(store, TABLE_KEY_SET, key_id(first),
+                key_entry_cut(merged, from, end));
         from = end;
     }
 }
 
 /* How many of the entries come before the next row of the set. */
 static size_t
-count_before_next(struct store *store, uint64_t first,
-                  const struct key_entry *entries, size_t count)
+count_before_next(struct store *store, uint64_t first, struct slice entries)
 {
     struct slice found;
-    size_t n = count;
+    size_t n = key_entry_count(entries);
 
     if (table_seek(store, TABLE_KEY_SET, key_u8(key_id(first), 0), 0, &found,
                    NULL) == 0) {
         uint64_t next = key_get_u64(found, 0);
 
-        while (n > 0 && entries[n - 1].prefix >= next)
+        while (n > 0 && key_entry_prefix_at(entries, n - 1) >= next)
             n--;
     }
     return n;
 }
 
-/* Puts entries of a cell into its rows of the set, those that they belong to. */
+/* Puts entries of a cell into its rows of the set, those that they belong to.
+ * Nothing is behind the set that an entry without a request would hide: these are
+ * left out. */
 static void
-merge_into_set(struct store *store, unsigned cell, const struct list *list)
+merge_into_set(struct store *store, unsigned cell, struct slice entries)
 {
-    const struct key_entry *at = list->entries;
-    size_t left = list->count;
+    struct buf *merged = &store->keyset->row;
 
-    while (left > 0 && store->rc == 0) {
+    while (entries.bytes > 0 && store->rc == 0) {
         uint64_t first = key_entry_first(cell);
         struct record row = { 0 };
         struct slice found, value;
         size_t count;
 
-        if (find_row(store, at->prefix, &found, &value) == 0) {
+        if (find_row(store, key_entry_prefix_at(entries, 0), &found, &value) ==
+            0) {
             first = key_get_u64(found, 0);
             if (record_open(&row, TABLE_KEY_SET, found, value) < 0)
                 row = (struct record){ 0 };
         }
-        count = count_before_next(store, first, at, left);
+        count = count_before_next(store, first, entries);
         assert(count > 0);
-        merge(&store->keyset->row, row, at, count);
-        put_merged(store, first, &store->keyset->row);
-        at += count;
-        left -= count;
+        buf_reset(merged);
+        key_entry_merge(merged, entries_of(row),
+                        key_entry_cut(entries, 0, count), false);
+        put_merged(store, first, buf_slice(merged));
+        entries = key_entry_cut(entries, count, key_entry_count(entries));
     }
 }
 
@@ -261,28 +218,26 @@ static void
 sift(struct store *store, unsigned cell)
 {
     struct keyset *set = store->keyset;
-    struct list *all = &set->row;
+    struct buf *all = &set->row;
     struct key at = key_id(key_entry_first(cell));
     struct slice found;
     struct record row;
     int rc;
 
-    all->count = 0;
-    for (size_t i = 0; i < set->cell.count; i++)
-        add(all, set->cell.entries[i]);
+    buf_reset(all);
+    buf_add_slice(all, buf_slice(&set->cell));
     while ((rc = table_seek(store, TABLE_KEY_SET, at, 0, &found, &row)) == 0 &&
            key_entry_cell(key_get_u64(found, 0)) == cell) {
         at = key_u8(key_id(key_get_u64(found, 0)), 0);
-        while (row.left >= KEY_ENTRY_BYTES)
-            add(all, key_entry_get(&row));
+        buf_add_slice(all, entries_of(row));
     }
     if (rc < 0 && rc != E_NOTFOUND) {
         keysieve_forget(set->sieve, cell);
         return;
     }
-    keysieve_start(set->sieve, cell, all->count);
-    for (size_t i = 0; i < all->count; i++)
-        keysieve_add(set->sieve, all->entries[i].prefix);
+    keysieve_start(set->sieve, cell, key_entry_count(buf_slice(all)));
+    for (size_t i = 0; i < key_entry_count(buf_slice(all)); i++)
+        keysieve_add(set->sieve, key_entry_prefix_at(buf_slice(all), i));
 }
 
 /* Cells that had all the same room would all be merged in the same round. */
@@ -294,6 +249,20 @@ room_of(const struct keyset *set, unsigned cell)
     return least + cell % (set->cell_max - least + 1);
 }
 
+/* Most of a cell's rows are not read again for its sieve, which has all that the
+ * cell has ever since it was started. */
+static void
+keep_sieve(struct store *store, unsigned cell, const struct key_entry *entries,
+           size_t count)
+{
+    struct keysieve *sieve = store->keyset->sieve;
+
+    for (size_t i = 0; i < count; i++)
+        keysieve_add(sieve, entries[i].prefix);
+    if (!keysieve_knows(sieve, cell) || keysieve_is_full(sieve, cell))
+        sift(store, cell);
+}
+
 void
 keyset_merge(struct store *store, unsigned cell,
              const struct key_entry *entries, size_t count)
@@ -302,19 +271,19 @@ keyset_merge(struct store *store, unsigned cell,
     struct record row;
 
     assert(count > 0);
+    buf_reset(&set->brought);
+    for (size_t i = 0; i < count; i++)
+        key_entry_put(&set->brought, entries[i]);
     if (table_get(store, TABLE_KEY_CELL, cell_key(cell), &row) < 0)
         row = (struct record){ 0 };
-    merge(&set->cell, row, entries, count);
-    if (set->cell.count <= room_of(set, cell)) {
-        put_row(store, TABLE_KEY_CELL, cell_key(cell), set->cell.entries,
-                set->cell.count);
-        for (size_t i = 0; i < count; i++)
-            keysieve_add(set->sieve, entries[i].prefix);
-        if (keysieve_knows(set->sieve, cell))
-            return;
+    buf_reset(&set->cell);
+    key_entry_merge(&set->cell, entries_of(row), buf_slice(&set->brought),
+                    true);
+    if (key_entry_count(buf_slice(&set->cell)) <= room_of(set, cell)) {
+        put_row(store, TABLE_KEY_CELL, cell_key(cell), buf_slice(&set->cell));
     } else {
-        merge_into_set(store, cell, &set->cell);
+        merge_into_set(store, cell, buf_slice(&set->cell));
         table_del(store, TABLE_KEY_CELL, cell_key(cell));
     }
-    sift(store, cell);
+    keep_sieve(store, cell, entries, count);
 }

@@ -10,28 +10,49 @@
 #define WORD_BITS      64
 #define LINE_WORDS     ((size_t)8) /* a cache line */
 #define LINE_BITS      (LINE_WORDS * WORD_BITS)
-#define LINE_PREFIXES  40 /* lets through one in fifty */
-#define CELL_LINES_MIN 16
-#define CELL_LINES_MAX 64
 #define LINE_BYTES     (LINE_WORDS * sizeof(uint64_t))
+#define LINE_PREFIXES  40 /* lets through one in 180 */
+#define PREFIX_BITS    4  /* that each sets */
+#define CELL_LINES_MIN 8  /* these three are powers of two */
+#define CELL_LINES_MAX 64
+/* The part of a cell's prefixes that may come before it is started anew, also
+ * where there cannot be more lines for them. */
+#define MORE_SHARE 4
 
 /* A cell has its place in what all of them have, and lines of its own once that
  * is too small. */
 struct keysieve {
-    uint64_t *bits; /* CELL_LINES_MIN for each cell */
+    void *bits; /* CELL_LINES_MIN lines for each cell */
     struct cell {
-        uint64_t *own; /* NULL: none */
+        void *own; /* lines; NULL: none */
         uint32_t lines;
+        uint32_t count, room; /* prefixes that came, and may come */
         bool is_known;
     } cells[KEY_CELL_COUNT];
 };
+
+/* Zeroed lines, and the first of them: each is to be one line of the processor's
+ * cache, not a half of two. */
+static void *
+lines_new(size_t count)
+{
+    return mem_zalloc(count + 1, LINE_BYTES);
+}
+
+static uint64_t *
+lines_of(void *memory)
+{
+    char *bytes = memory;
+
+    return (uint64_t *)(void *)(bytes + -(uintptr_t)bytes % LINE_BYTES);
+}
 
 struct keysieve *
 keysieve_new(void)
 {
     struct keysieve *sieve = mem_zalloc(1, sizeof(*sieve));
 
-    sieve->bits = mem_zalloc(KEY_CELL_COUNT, CELL_LINES_MIN * LINE_BYTES);
+    sieve->bits = lines_new((size_t)KEY_CELL_COUNT * CELL_LINES_MIN);
     for (unsigned cell = 0; cell < KEY_CELL_COUNT; cell++)
         sieve->cells[cell].lines = CELL_LINES_MIN;
     return sieve;
@@ -53,15 +74,15 @@ cell_bits(const struct keysieve *sieve, unsigned cell)
 {
     assert(cell < KEY_CELL_COUNT);
     if (sieve->cells[cell].own)
-        return sieve->cells[cell].own;
-    return sieve->bits + (size_t)cell * CELL_LINES_MIN * LINE_WORDS;
+        return lines_of(sieve->cells[cell].own);
+    return lines_of(sieve->bits) + (size_t)cell * CELL_LINES_MIN * LINE_WORDS;
 }
 
 /* Bits of cells that are empty or not known stay as they are. */
 void
 keysieve_reserve(struct keysieve *sieve)
 {
-    volatile uint64_t *bits = sieve->bits;
+    volatile uint64_t *bits = lines_of(sieve->bits);
 
     for (size_t i = 0; i < (size_t)KEY_CELL_COUNT * CELL_LINES_MIN * LINE_WORDS;
          i++)
@@ -105,7 +126,7 @@ clear(struct keysieve *sieve, unsigned cell, uint32_t lines)
     at->own = NULL;
     at->lines = lines;
     if (lines > CELL_LINES_MIN)
-        at->own = mem_zalloc(lines, LINE_BYTES);
+        at->own = lines_new(lines);
     else
         memset(cell_bits(sieve, cell), 0, lines * LINE_BYTES);
 }
@@ -113,8 +134,17 @@ clear(struct keysieve *sieve, unsigned cell, uint32_t lines)
 void
 keysieve_start(struct keysieve *sieve, unsigned cell, size_t prefixes)
 {
-    clear(sieve, cell, lines_for(prefixes));
-    sieve->cells[cell].is_known = true;
+    size_t room = prefixes + prefixes / MORE_SHARE;
+    uint32_t lines = lines_for(room);
+    struct cell *at = &sieve->cells[cell];
+
+    if (room < (size_t)lines * LINE_PREFIXES)
+        room = (size_t)lines * LINE_PREFIXES;
+    assert(room <= UINT32_MAX);
+    clear(sieve, cell, lines);
+    at->is_known = true;
+    at->count = 0;
+    at->room = (uint32_t)room;
 }
 
 void
@@ -130,17 +160,32 @@ keysieve_knows(const struct keysieve *sieve, unsigned cell)
     return sieve->cells[cell].is_known;
 }
 
-/* The line of a prefix, and its two bits there. The cell took the first bits of
- * the prefix; these are the last ones, and as good as chance. */
+bool
+keysieve_is_full(const struct keysieve *sieve, unsigned cell)
+{
+    return sieve->cells[cell].is_known &&
+           sieve->cells[cell].count > sieve->cells[cell].room;
+}
+
+/* The line of a prefix. The cell took the first bits of the prefix; these are the
+ * last ones, and as good as chance. */
 static uint64_t *
-line_of(const struct keysieve *sieve, uint64_t prefix, unsigned bits[2])
+line_of(const struct keysieve *sieve, uint64_t prefix)
 {
     unsigned cell = key_entry_cell(prefix);
 
-    bits[0] = (unsigned)(prefix / CELL_LINES_MAX % LINE_BITS);
-    bits[1] = (unsigned)(prefix / CELL_LINES_MAX / LINE_BITS % LINE_BITS);
     return cell_bits(sieve, cell) +
-           prefix % sieve->cells[cell].lines * LINE_WORDS;
+           (prefix & (sieve->cells[cell].lines - 1)) * LINE_WORDS;
+}
+
+/* One of its bits there: the bits of the prefix before those for the line choose
+ * the first one, the ones before these the next. */
+static unsigned
+bit_of(uint64_t prefix, int i)
+{
+    for (prefix /= CELL_LINES_MAX; i > 0; i--)
+        prefix /= LINE_BITS;
+    return (unsigned)(prefix % LINE_BITS);
 }
 
 static uint64_t
@@ -152,31 +197,37 @@ mask_of(unsigned bit)
 void
 keysieve_add(struct keysieve *sieve, uint64_t prefix)
 {
-    unsigned bits[2];
-    uint64_t *line = line_of(sieve, prefix, bits);
+    struct cell *cell = &sieve->cells[key_entry_cell(prefix)];
+    uint64_t *line = line_of(sieve, prefix);
 
-    if (!keysieve_knows(sieve, key_entry_cell(prefix)))
+    if (!cell->is_known || keysieve_passes(sieve, prefix))
         return;
-    for (int i = 0; i < 2; i++)
-        line[bits[i] / WORD_BITS] |= mask_of(bits[i]);
+    for (int i = 0; i < PREFIX_BITS; i++) {
+        unsigned bit = bit_of(prefix, i);
+
+        line[bit / WORD_BITS] |= mask_of(bit);
+    }
+    cell->count++;
 }
 
 bool
 keysieve_passes(const struct keysieve *sieve, uint64_t prefix)
 {
-    unsigned bits[2];
-    const uint64_t *line = line_of(sieve, prefix, bits);
+    const uint64_t *line = line_of(sieve, prefix);
 
     if (!keysieve_knows(sieve, key_entry_cell(prefix)))
         return true;
-    return (line[bits[0] / WORD_BITS] & mask_of(bits[0])) &&
-           (line[bits[1] / WORD_BITS] & mask_of(bits[1]));
+    for (int i = 0; i < PREFIX_BITS; i++) {
+        unsigned bit = bit_of(prefix, i);
+
+        if (!(line[bit / WORD_BITS] & mask_of(bit)))
+            return false;
+    }
+    return true;
 }
 
 void
 keysieve_expect(const struct keysieve *sieve, uint64_t prefix)
 {
-    unsigned bits[2];
-
-    __builtin_prefetch(line_of(sieve, prefix, bits));
+    __builtin_prefetch(line_of(sieve, prefix));
 }

@@ -2,17 +2,19 @@
  * keysieve.h - which prefixes a cell of the index of request keys may have
  *
  * Most keys that are looked for are new. So there are bits for each cell, in which
- * each prefix sets two that it chooses: where one of them is not set, the prefix
+ * each prefix sets four that it chooses: where one of them is not set, the prefix
  * is not there, and nothing is read. (A Bloom filter; the bits of a prefix lie in
- * one cache line.) A cell has one KiB of them, and two or four when it has more
- * than 640 or 1280 prefixes: 4 MiB in all with up to two million keys, 16 with
- * more than six. Of the prefixes that are not there it lets through one in 280
- * with a million keys in all cells, at most one in 37 with three to ten millions,
- * and one in five with forty.
+ * one cache line.) A cell has half a KiB of them, and one, two or four KiB when it
+ * has more than 320, 640 or 1280 prefixes: 2 MiB in all with up to a million keys,
+ * 16 more with five millions and more. Of the prefixes that are not there it lets
+ * through one in 430 with a million keys in all cells, at most one in 200 with up
+ * to ten millions, and one in four with forty.
  *
- * It forgets no prefix, but is started anew for a cell whenever all of that is
- * read. Nothing of it is stored: of a cell that was not read yet nothing is
- * known, and it lets everything through.
+ * It forgets no prefix: of a cell whose prefixes go and others come, it lets more
+ * and more through. When a quarter more came than it was started for, or than its
+ * bits are for, it is full, and to be started anew with what the cell has then.
+ * Nothing of it is stored: of a cell that was not read yet nothing is known, and it
+ * lets everything through.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef STORE_KEYSIEVE_H
@@ -28,7 +30,7 @@ struct keysieve;
 struct keysieve *keysieve_new(void);
 void keysieve_free(struct keysieve *sieve);
 
-/* Has the memory for all cells, as long as they have no more than a KiB. */
+/* Has the memory for all cells, as long as they have half a KiB. */
 void keysieve_reserve(struct keysieve *sieve);
 
 /* Knows that all cells are empty; knows nothing. */
@@ -39,6 +41,10 @@ void keysieve_reset(struct keysieve *sieve, bool is_empty);
 void keysieve_start(struct keysieve *sieve, unsigned cell, size_t prefixes);
 void keysieve_forget(struct keysieve *sieve, unsigned cell);
 bool keysieve_knows(const struct keysieve *sieve, unsigned cell);
+
+/* True if more prefixes came than it was started for: it lets too many others
+ * through, and is to be started anew. */
+bool keysieve_is_full(const struct keysieve *sieve, unsigned cell);
 
 /* Lets a prefix through from now on. True if one gets through: it may be there. */
 void keysieve_add(struct keysieve *sieve, uint64_t prefix);
