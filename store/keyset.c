@@ -11,11 +11,14 @@
 /* Such a row, with its seal and what LMDB adds, fills a page. */
 #define ROW_MAX ((4096 - 16 - RECORD_SEAL_BYTES) / KEY_ENTRY_BYTES)
 
+/* For so many rows that a cell has of the set, one may be laid aside. */
+#define ASIDE_SET_ROWS 4
+
 struct keyset {
     size_t cell_max;
     struct keysieve *sieve;
-    /* scratch: entries that come, and those that a cell's row and one of the set
-     * have when it is merged */
+    /* scratch: entries that come; those of a cell's own rows, and of one row, when
+     * they are merged */
     struct buf brought, cell, row;
 };
 
@@ -88,14 +91,25 @@ find_row(struct store *store, uint64_t prefix, struct slice *first,
                : E_NOTFOUND;
 }
 
+/* Looks in the cell's own rows that stand before a key. */
 static bool
-find_in_cell(struct store *store, uint64_t prefix, uint64_t *request)
+find_in_cell(struct store *store, uint64_t prefix, uint64_t before,
+             uint64_t *request)
 {
-    struct slice row;
+    unsigned cell = key_entry_cell(prefix);
+    struct key at = cell_key(cell);
+    struct slice found, row;
 
-    return table_get_raw(store, TABLE_KEY_CELL,
-                         cell_key(key_entry_cell(prefix)), &row) == 0 &&
-           key_entry_find(row, prefix, request);
+    while (table_seek_raw(store, TABLE_KEY_CELL, at, &found, &row) == 0) {
+        uint64_t key = key_get_u64(found, 0);
+
+        if (key >= before || key_entry_cell(key) != cell)
+            return false;
+        if (key_entry_find(row, prefix, request))
+            return true;
+        at = key_u8(key_id(key), 0);
+    }
+    return false;
 }
 
 /* Of a damaged row, an entry leads to a request that has another key: so it need
@@ -107,7 +121,7 @@ keyset_find(struct store *store, uint64_t prefix, uint64_t *request)
 
     if (!keysieve_passes(store->keyset->sieve, prefix))
         return false;
-    return find_in_cell(store, prefix, request) ||
+    return find_in_cell(store, prefix, UINT64_MAX, request) ||
            (find_row(store, prefix, &first, &row) == 0 &&
             key_entry_find(row, prefix, request));
 }
@@ -119,11 +133,11 @@ keyset_expect(const struct keyset *set, uint64_t prefix)
 }
 
 bool
-keyset_hides(struct store *store, uint64_t prefix)
+keyset_hides(struct store *store, uint64_t prefix, uint64_t key)
 {
     uint64_t request;
 
-    return find_in_cell(store, prefix, &request);
+    return find_in_cell(store, prefix, key, &request);
 }
 
 /* ---- merging ---- */
@@ -211,6 +225,24 @@ merge_into_set(struct store *store, unsigned cell, struct slice entries)
     }
 }
 
+/* Adds the entries that the rows of a table have of a cell. E_CORRUPT: some of them
+ * are not known. */
+static int
+gather(struct store *store, enum table table, unsigned cell, struct buf *out)
+{
+    struct key at = cell_key(cell);
+    struct slice found;
+    struct record row;
+    int rc;
+
+    while ((rc = table_seek(store, table, at, 0, &found, &row)) == 0 &&
+           key_entry_cell(key_get_u64(found, 0)) == cell) {
+        at = key_u8(key_id(key_get_u64(found, 0)), 0);
+        buf_add_slice(out, entries_of(row));
+    }
+    return rc == E_NOTFOUND ? 0 : rc;
+}
+
 /* Fills the sieve of a cell with what its rows have. What is removed, or moves
  * from row to row, gets through still: where this transaction is forgotten, it is
  * where it was. */
@@ -219,25 +251,79 @@ sift(struct store *store, unsigned cell)
 {
     struct keyset *set = store->keyset;
     struct buf *all = &set->row;
-    struct key at = key_id(key_entry_first(cell));
-    struct slice found;
-    struct record row;
-    int rc;
 
     buf_reset(all);
     buf_add_slice(all, buf_slice(&set->cell));
-    while ((rc = table_seek(store, TABLE_KEY_SET, at, 0, &found, &row)) == 0 &&
-           key_entry_cell(key_get_u64(found, 0)) == cell) {
-        at = key_u8(key_id(key_get_u64(found, 0)), 0);
-        buf_add_slice(all, entries_of(row));
-    }
-    if (rc < 0 && rc != E_NOTFOUND) {
+    if (gather(store, TABLE_KEY_CELL, cell, all) < 0 ||
+        gather(store, TABLE_KEY_SET, cell, all) < 0) {
         keysieve_forget(set->sieve, cell);
         return;
     }
     keysieve_start(set->sieve, cell, key_entry_count(buf_slice(all)));
     for (size_t i = 0; i < key_entry_count(buf_slice(all)); i++)
         keysieve_add(set->sieve, key_entry_prefix_at(buf_slice(all), i));
+}
+
+static bool
+has_in_set(struct store *store, unsigned cell, unsigned rows)
+{
+    struct key at = cell_key(cell);
+    struct slice found;
+
+    while (rows > 0 &&
+           table_seek(store, TABLE_KEY_SET, at, 0, &found, NULL) == 0 &&
+           key_entry_cell(key_get_u64(found, 0)) == cell) {
+        at = key_u8(key_id(key_get_u64(found, 0)), 0);
+        rows--;
+    }
+    return rows == 0;
+}
+
+/* The place for a row that a cell lays aside now, before those that it has; 0: it
+ * has as many as it may have. */
+static unsigned
+place_aside(struct store *store, unsigned cell)
+{
+    uint64_t first = key_entry_first(cell);
+    unsigned next = KEYSET_ASIDE_MAX + 1, asides;
+    struct slice found;
+
+    if (table_seek(store, TABLE_KEY_CELL, key_u8(key_id(first), 0), 0, &found,
+                   NULL) == 0 &&
+        key_get_u64(found, 0) - first < next) {
+        next = (unsigned)(key_get_u64(found, 0) - first);
+    }
+    asides = KEYSET_ASIDE_MAX + 1 - next;
+    return has_in_set(store, cell, (asides + 1) * ASIDE_SET_ROWS) ? next - 1
+                                                                  : 0;
+}
+
+/* Takes the rows that a cell has laid aside to what is to be merged, which stood
+ * before them. A damaged one goes, too. */
+static void
+take_asides(struct store *store, unsigned cell)
+{
+    struct keyset *set = store->keyset;
+    struct key at = key_u8(cell_key(cell), 0);
+    struct slice found;
+    struct record row;
+    int rc;
+
+    while (
+        ((rc = table_seek(store, TABLE_KEY_CELL, at, 0, &found, &row)) == 0 ||
+         rc == E_CORRUPT) &&
+        key_entry_cell(key_get_u64(found, 0)) == cell) {
+        struct key taken = key_id(key_get_u64(found, 0));
+
+        at = key_u8(taken, 0);
+        if (rc == 0) {
+            buf_reset(&set->row);
+            key_entry_merge(&set->row, entries_of(row), buf_slice(&set->cell),
+                            true);
+            buf_swap(&set->row, &set->cell);
+        }
+        table_del(store, TABLE_KEY_CELL, taken);
+    }
 }
 
 /* Cells that had all the same room would all be merged in the same round. */
@@ -247,6 +333,28 @@ room_of(const struct keyset *set, unsigned cell)
     size_t least = set->cell_max / 2;
 
     return least + cell % (set->cell_max - least + 1);
+}
+
+/* A cell's first row has no room for what was brought: lays it aside, or merges all
+ * that the cell's own rows have. One that is laid aside fills a page at most. */
+static void
+put_full(struct store *store, unsigned cell, struct slice first)
+{
+    struct keyset *set = store->keyset;
+    struct slice brought = buf_slice(&set->brought);
+    unsigned place = 0;
+
+    if (first.bytes > 0 && key_entry_count(brought) <= room_of(set, cell))
+        place = place_aside(store, cell);
+    if (place > 0) {
+        put_row(store, TABLE_KEY_CELL, key_id(key_entry_first(cell) + place),
+                first);
+        put_row(store, TABLE_KEY_CELL, cell_key(cell), brought);
+        return;
+    }
+    take_asides(store, cell);
+    merge_into_set(store, cell, buf_slice(&set->cell));
+    table_del(store, TABLE_KEY_CELL, cell_key(cell));
 }
 
 /* Most of a cell's rows are not read again for its sieve, which has all that the
@@ -279,11 +387,9 @@ keyset_merge(struct store *store, unsigned cell,
     buf_reset(&set->cell);
     key_entry_merge(&set->cell, entries_of(row), buf_slice(&set->brought),
                     true);
-    if (key_entry_count(buf_slice(&set->cell)) <= room_of(set, cell)) {
+    if (key_entry_count(buf_slice(&set->cell)) <= room_of(set, cell))
         put_row(store, TABLE_KEY_CELL, cell_key(cell), buf_slice(&set->cell));
-    } else {
-        merge_into_set(store, cell, buf_slice(&set->cell));
-        table_del(store, TABLE_KEY_CELL, cell_key(cell));
-    }
+    else
+        put_full(store, cell, entries_of(row));
     keep_sieve(store, cell, entries, count);
 }

@@ -156,18 +156,33 @@ table_before(struct store *store, enum table table, struct key key,
     return record ? record_open(record, table, row[0], row[1]) : 0;
 }
 
-int
-table_before_raw(struct store *store, enum table table, struct key key,
-                 struct slice *found, struct slice *value)
+/* Both ways of looking for a row whose seal is not looked at. */
+static int
+find_raw(struct store *store, enum table table, struct key key, bool is_before,
+         struct slice *found, struct slice *value)
 {
     struct slice row[2];
-    int rc = find(store, table, key, 0, true, row);
+    int rc = find(store, table, key, 0, is_before, row);
 
     if (rc < 0)
         return rc;
     *found = row[0];
     *value = row[1];
     return 0;
+}
+
+int
+table_seek_raw(struct store *store, enum table table, struct key key,
+               struct slice *found, struct slice *value)
+{
+    return find_raw(store, table, key, false, found, value);
+}
+
+int
+table_before_raw(struct store *store, enum table table, struct key key,
+                 struct slice *found, struct slice *value)
+{
+    return find_raw(store, table, key, true, found, value);
 }
 
 struct buf *

@@ -99,6 +99,10 @@ int table_seek(struct store *store, enum table table, struct key key,
                size_t prefix, struct slice *found, struct record *record);
 int table_before(struct store *store, enum table table, struct key key,
                  size_t prefix, struct slice *found, struct record *record);
+
+/* The same of all keys, and the seal is left to the caller. */
+int table_seek_raw(struct store *store, enum table table, struct key key,
+                   struct slice *found, struct slice *value);
 int table_before_raw(struct store *store, enum table table, struct key key,
                      struct slice *found, struct slice *value);
 

@@ -67,11 +67,11 @@ is_ascending(struct record row, uint64_t *least)
 void
 verify_key_cell(struct check *check, struct slice key, struct record *record)
 {
-    uint64_t first = key_get_u64(key, 0), least = first;
+    uint64_t place = key_get_u64(key, 0);
+    uint64_t least = key_entry_first(key_entry_cell(place));
 
     if (MEND(check,
-             is_ascending(*record, &least) &&
-                 first == key_entry_first(key_entry_cell(first)),
+             place - least <= KEYSET_ASIDE_MAX && is_ascending(*record, &least),
              "its entries are out of order, or in another's place")) {
         drop_row(check);
         return;
@@ -80,7 +80,8 @@ verify_key_cell(struct check *check, struct slice key, struct record *record)
         struct key_entry entry = key_entry_get(record);
 
         if (entry.request != 0 &&
-            !keybook_recent(check->store->keybook, entry.prefix))
+            !keybook_recent(check->store->keybook, entry.prefix) &&
+            !keyset_hides(check->store, entry.prefix, place))
             compare_entry(check, entry);
     }
 }
@@ -115,7 +116,7 @@ verify_key_set(struct check *check, struct slice key, struct record *record)
         struct key_entry entry = key_entry_get(record);
 
         if (!keybook_recent(check->store->keybook, entry.prefix) &&
-            !keyset_hides(check->store, entry.prefix))
+            !keyset_hides(check->store, entry.prefix, UINT64_MAX))
             compare_entry(check, entry);
     }
 }
