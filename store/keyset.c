@@ -142,11 +142,12 @@ keyset_hides(struct store *store, uint64_t prefix, uint64_t key)
 
 /* ---- merging ---- */
 
-/* The entries of a row that was opened. */
+/* The entries of a row that was opened; a part of one behind them is none. */
 static struct slice
 entries_of(struct record row)
 {
-    return (struct slice){ (const char *)row.at, row.left };
+    return (struct slice){ (const char *)row.at,
+                           row.left - row.left % KEY_ENTRY_BYTES };
 }
 
 static void

@@ -459,6 +459,41 @@ Test(keybook, takes_no_more_rows_aside_than_there_may_be)
     play_end(&play);
 }
 
+/* A row of the set by hand, with so many bytes behind its one entry. */
+static void
+put_in_set(struct play *play, uint64_t prefix, uint64_t request, size_t bytes)
+{
+    struct buf *out = table_fields(play->store);
+
+    key_entry_put(out, (struct key_entry){ prefix, request });
+    record_bytes(out, "behind the entry", bytes);
+    table_put(play->store, TABLE_KEY_SET, key_id(prefix));
+}
+
+Test(keybook, finds_what_stands_behind_a_row_that_is_too_long)
+{
+    unsigned char keys[3][DIGEST_BYTES] = { { 0, 0, 1 },
+                                            { 0, 0, 2 },
+                                            { 0, 0, 3 } };
+    struct play play;
+
+    play_start(&play, PLAY_MEMORY);
+    store_keep_recent(play.store, 0, CELL_KEYS);
+    play_begin(&play);
+    put_in_set(&play, key_entry_prefix(keys[0]), 7, 1);
+    put_in_set(&play, key_entry_prefix(keys[1]), 8, 0);
+    keybook_load(play.store);
+    play_commit(&play);
+    play_begin(&play);
+    keybook_set(play.store, keys[2], 9); /* the cell is read for it */
+    play_commit(&play);
+    play_begin(&play);
+    for (uint64_t i = 0; i < 3; i++)
+        cr_expect_eq(keybook_find(play.store, keys[i]), 7 + i);
+    store_abort(play.store);
+    store_close(play.store); /* its requests are not there */
+}
+
 Test(keybook, finds_keys_of_an_older_store_and_moves_what_is_set)
 {
     unsigned char key[DIGEST_BYTES];
