@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/engine.h"
+#include "store/headroom.h"
 #include "store/layout.h"
 #include "store/record.h"
 
@@ -34,6 +35,7 @@
 struct lmdb {
     struct engine engine; /* first: the engine is the lmdb */
     MDB_env *env;
+    int fd; /* its data.mdb */
     MDB_txn *txn;
     MDB_cursor *cursors[TABLE_COUNT]; /* of the transaction, made on demand */
     MDB_dbi tables[TABLE_COUNT];
@@ -42,13 +44,13 @@ struct lmdb {
                             end */
     uint64_t file_bytes; /* of the disk that are the file's */
     bool has_disk;
-    bool is_view;     /* of another one, which has the env */
-    bool has_written; /* in this transaction */
-    bool is_counted;  /* the tables have no more pages than these: */
-    bool is_exact;    /* nothing was written since they were counted */
-    uint64_t pages,
-        pages_new; /* in all, and of them what may have come since */
+    bool is_view;              /* of another one, which has the env */
+    bool has_written;          /* in this transaction */
+    bool is_counted;           /* the tables have no more pages than these: */
+    bool is_exact;             /* nothing was written since they were counted */
+    uint64_t pages, pages_new; /* in all, and of them what came since */
     uint64_t page_bytes;
+    struct headroom headroom;
 };
 
 static struct lmdb *
@@ -170,6 +172,19 @@ commit(struct lmdb *lmdb)
     return rc == EIO && errno == 0 ? ENOSPC : rc;
 }
 
+/* How full the disk is was asked for by whoever may make the file grow. */
+static void
+make_headroom(struct lmdb *lmdb)
+{
+    MDB_envinfo info;
+
+    if (lmdb->has_disk && !mdb_env_info(lmdb->env, &info)) {
+        headroom_make(&lmdb->headroom, lmdb->fd,
+                      ((uint64_t)info.me_last_pgno + 1) * lmdb->page_bytes,
+                      (uint64_t)lmdb->disk.f_bavail * lmdb->disk.f_frsize);
+    }
+}
+
 static int
 lmdb_commit(struct engine *engine, struct err *err)
 {
@@ -178,6 +193,7 @@ lmdb_commit(struct engine *engine, struct err *err)
 
     assert(lmdb->txn);
     drop_cursors(lmdb);
+    make_headroom(lmdb);
     rc = commit(lmdb);
     if (rc == 0)
         return 0;
@@ -212,20 +228,29 @@ cursor_of(struct lmdb *lmdb, enum table table, MDB_cursor **cursor)
     return rc;
 }
 
+static int
+give(struct lmdb *lmdb, int rc, const MDB_val row[2], struct slice *found,
+     struct slice *value)
+{
+    if (rc == 0 && found)
+        *found = slice_from(row[0]);
+    if (rc == 0 && value)
+        *value = slice_from(row[1]);
+    return op_code(lmdb, rc);
+}
+
 /* By the cursor that is kept: a row beside the last one is found at once. */
 static int
 lmdb_get(struct engine *engine, enum table table, struct slice key,
          struct slice *value)
 {
-    MDB_val key_val = val_of(key), value_val;
+    MDB_val row[2] = { val_of(key), { 0 } };
     MDB_cursor *cursor;
     int rc = cursor_of(lmdb_of(engine), table, &cursor);
 
     if (rc == 0)
-        rc = mdb_cursor_get(cursor, &key_val, &value_val, MDB_SET);
-    if (rc == 0 && value)
-        *value = slice_from(value_val);
-    return op_code(lmdb_of(engine), rc);
+        rc = mdb_cursor_get(cursor, &row[0], &row[1], MDB_SET);
+    return give(lmdb_of(engine), rc, row, NULL, value);
 }
 
 /* A row is about to be written, or removed. */
@@ -290,17 +315,6 @@ lmdb_del(struct engine *engine, enum table table, struct slice key)
 }
 
 static int
-give(struct lmdb *lmdb, int rc, const MDB_val row[2], struct slice *found,
-     struct slice *value)
-{
-    if (rc == 0 && found)
-        *found = slice_from(row[0]);
-    if (rc == 0 && value)
-        *value = slice_from(row[1]);
-    return op_code(lmdb, rc);
-}
-
-static int
 lmdb_seek(struct engine *engine, enum table table, struct slice key,
           struct slice *found, struct slice *value)
 {
@@ -339,13 +353,10 @@ disk_usage(struct lmdb *lmdb, struct engine_usage *usage)
 {
     const struct statvfs *disk = &lmdb->disk;
     struct stat file;
-    int fd = -1;
 
     if (!lmdb->has_disk) {
-        if (mdb_env_get_fd(lmdb->env, &fd) || fstatvfs(fd, &lmdb->disk) < 0 ||
-            fstat(fd, &file) < 0) {
+        if (fstatvfs(lmdb->fd, &lmdb->disk) || fstat(lmdb->fd, &file))
             return;
-        }
         lmdb->file_bytes = (uint64_t)file.st_blocks * BLOCK_BYTES;
         lmdb->has_disk = true;
     }
@@ -365,7 +376,6 @@ count_pages(struct lmdb *lmdb)
                            stat.ms_overflow_pages;
         }
     }
-    lmdb->page_bytes = stat.ms_psize;
     lmdb->is_counted = lmdb->is_exact = true;
 }
 
@@ -461,6 +471,8 @@ lmdb_snapshot(struct engine *engine, struct err *err)
     }
     view->engine.ops = engine->ops;
     view->env = lmdb->env;
+    view->fd = lmdb->fd;
+    view->page_bytes = lmdb->page_bytes;
     view->is_view = true;
     view->map_bytes = lmdb->map_bytes;
     memcpy(view->tables, lmdb->tables, sizeof(view->tables));
@@ -480,9 +492,8 @@ on_broken(MDB_env *env, const char *what)
 static int
 close_on_exec(struct lmdb *lmdb, struct err *err)
 {
-    int fd = -1;
-
-    if (mdb_env_get_fd(lmdb->env, &fd) || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+    if (mdb_env_get_fd(lmdb->env, &lmdb->fd) ||
+        fcntl(lmdb->fd, F_SETFD, FD_CLOEXEC) < 0)
         return err_set(err, E_IO, "data.mdb: %s", strerror(errno));
     return 0;
 }
@@ -551,6 +562,7 @@ open_env(struct lmdb *lmdb, const char *dir, bool is_new, struct err *err)
     if (rc)
         return lmdb_err(err, rc, "look for dead readers");
     (void)mdb_env_stat(lmdb->env, &stat); /* fails only without one */
+    lmdb->page_bytes = stat.ms_psize;
     lmdb->engine.row_bytes_max =
         (stat.ms_psize - PAGE_HEAD_BYTES) / 2 - ROW_HEAD_BYTES;
     return open_tables(lmdb, is_new, err);

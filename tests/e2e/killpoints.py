@@ -34,8 +34,8 @@ from answers import expected_text
 from broker import (OPTIONS, Broker, Client, Ended, Failure, chunk_members,
                     drafts, texts, wait_for)
 
-COUNTED = ("pwrite64", "writev", "fdatasync", "fsync", "ftruncate", "rename",
-           "unlink", "rmdir", "mkdir", "sendto")
+COUNTED = ("pwrite64", "pwritev", "writev", "fdatasync", "fsync", "ftruncate",
+           "rename", "unlink", "rmdir", "mkdir", "sendto")
 SETTINGS = ("group_window_ms=20", "commit_items_max=1000")
 AT_A_TIME = 4
 CHUNKS = 3

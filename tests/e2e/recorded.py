@@ -35,6 +35,10 @@ temporarily unavailable)
     ("a write that the kernel did in part", """\
 10 pwrite64(5, "abcdef", 6, 0)       = 4
 """, [WRITTEN], []),
+    ("pieces that are written in a row", """\
+10 pwritev(5, [{iov_base="abc", iov_len=3}, {iov_base="def", iov_len=3}], 2, \
+0) = 4
+""", [WRITTEN], []),
     ("the worker's end, before its connection is closed", """\
 11 recvfrom(7, "", 8192, 0, NULL, NULL) = 0
 10 pwrite64(5, "abcd", 4, 0)         = 4

@@ -293,8 +293,8 @@ class Reader:
         return [event for _, event in self.events]
 
     def touches(self, call):
-        return (call.name in ("pwrite64", "writev", "write", "ftruncate",
-                              "fdatasync", "fsync")
+        return (call.name in ("pwrite64", "pwritev", "writev", "write",
+                              "ftruncate", "fdatasync", "fsync")
                 and call.fd() in self.paths)
 
     def call_other(self, call):
@@ -369,6 +369,8 @@ class Reader:
                 and (call.result is not None or call.strings())):
             self.written(call, call.fd(), int(call.words.rsplit(", ", 1)[1]),
                          b"".join(call.strings()))
+
+    call_pwritev = call_pwrite64
 
     def call_writev(self, call):
         fd = call.fd()
