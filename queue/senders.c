@@ -45,16 +45,6 @@ senders_drop(struct senders *senders, uint64_t batch)
         *sender = (struct sender){ 0 };
 }
 
-bool
-senders_has_other(const struct senders *senders, uint64_t batch)
-{
-    for (size_t i = 0; i < SENDERS_MAX; i++) {
-        if (senders->list[i].batch != 0 && senders->list[i].batch != batch)
-            return true;
-    }
-    return false;
-}
-
 int64_t
 senders_share(const struct senders *senders, int64_t window_bytes,
               int64_t now_ms)

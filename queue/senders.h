@@ -12,7 +12,6 @@
 #ifndef QUEUE_SENDERS_H
 #define QUEUE_SENDERS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,9 +31,6 @@ void senders_note(struct senders *senders, uint64_t batch, int64_t now_ms);
 
 /* No more will come. */
 void senders_drop(struct senders *senders, uint64_t batch);
-
-/* Whether others than this batch were opened, and may send more. */
-bool senders_has_other(const struct senders *senders, uint64_t batch);
 
 /* The share of window_bytes that each of those has who send now: all of it, if
  * it is one or none; at least SENDERS_BYTES_MIN, or the whole window if that is

@@ -22,7 +22,8 @@ struct socket_file {
     ino_t inode;
 };
 
-/* True if somebody listens at the path, which has less than SOCKET_FILE_PATH_BYTES. */
+/* True if somebody listens at the path, which has less than
+ * SOCKET_FILE_PATH_BYTES. */
 bool socket_file_is_taken(const char *path);
 
 /* Notes which file stands at such a path. False: none does. */

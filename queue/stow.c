@@ -90,9 +90,6 @@ stow_gathering(const struct stowing *stowing, struct gathering *gathering,
     struct intake intake = core_intake(broker, now_ms);
     int rc;
 
-    /* Those that are made from files are read by turns. */
-    intake.is_crowded =
-        stowing->file_lines || senders_has_other(&broker->senders, batch->id);
     assert(gathering->next == chunk->draft_count);
     assert(gathering->count + gathering->fault_count == gathering->next);
     for (size_t i = 0; i < gathering->fault_count; i++) {

@@ -40,6 +40,7 @@ struct draft {
     enum cache_tier tier; /* also before the result: joined or none */
     int64_t completed_ms;
     int64_t cost_nano; /* what it cost; -1: unknown */
+    bool is_apart;     /* it has a row of its own, as before format 8 */
 };
 
 /* The name of a tier, as in result lines. */

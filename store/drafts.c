@@ -6,20 +6,28 @@
 #include "base/mem.h"
 #include "store/chunk_rows.h"
 #include "store/rows.h"
-#include "store/wedge.h"
 
 /* How many drafts before its own a key is told of. */
 #define KEYS_AHEAD 4
 
-/* Drafts that a batch begins with to have pages of its own: their rows fill a
- * third of one. */
-#define APART_MIN 32
-
 void
 draft_put(struct store *store, const struct draft *draft)
 {
+    if (!draft->is_apart) {
+        span_put(store, draft);
+        return;
+    }
     draft_encode(draft, table_fields(store));
     table_put(store, TABLE_DRAFT, key_draft(draft->batch, draft->index));
+}
+
+void
+draft_del(struct store *store, const struct draft *draft)
+{
+    if (draft->is_apart)
+        table_del(store, TABLE_DRAFT, key_draft(draft->batch, draft->index));
+    else
+        span_del(store, draft->batch, draft->index);
 }
 
 int
@@ -27,26 +35,44 @@ store_draft_get(struct store *store, uint64_t batch, uint32_t index,
                 struct draft *draft)
 {
     struct record record;
-    int rc = table_get(store, TABLE_DRAFT, key_draft(batch, index), &record);
+    bool is_apart = false;
+    int rc = span_get(store, batch, index, &record), apart_rc;
 
+    /* Also if the slot is damaged: it may be one in which there is none. */
+    if (rc == E_NOTFOUND || rc == E_CORRUPT) {
+        apart_rc =
+            table_get(store, TABLE_DRAFT, key_draft(batch, index), &record);
+        is_apart = apart_rc != E_NOTFOUND;
+        rc = is_apart ? apart_rc : rc;
+    }
     if (rc < 0)
         return rc;
-    *draft = (struct draft){ .batch = batch, .index = index };
+    *draft =
+        (struct draft){ .batch = batch, .index = index, .is_apart = is_apart };
     return draft_decode(&record, draft);
 }
 
+/* Those that have rows of their own came before all others of their batch. */
 int
 draft_next(struct store *store, uint64_t batch, uint32_t index,
            struct draft *draft)
 {
+    struct draft next = { .batch = batch, .is_apart = true };
     struct slice found;
     struct record record;
     int rc = table_seek(store, TABLE_DRAFT, key_draft(batch, index), 8, &found,
                         &record);
 
-    if (rc == 0 || rc == E_CORRUPT)
-        *draft =
-            (struct draft){ .batch = batch, .index = key_get_u32(found, 8) };
+    if (rc == 0 || rc == E_CORRUPT) {
+        index = key_get_u32(found, 8);
+    } else if (rc == E_NOTFOUND) {
+        next.is_apart = false;
+        rc = span_next(store, batch, &index, &record);
+    }
+    if (rc == 0 || rc == E_CORRUPT) {
+        next.index = index;
+        *draft = next;
+    }
     return rc < 0 ? rc : draft_decode(&record, draft);
 }
 
@@ -251,20 +277,14 @@ store_drafts_add(struct store *store, struct batch *batch, struct chunk *chunk,
                  struct new_draft *drafts, size_t count,
                  const struct intake *intake)
 {
-    bool is_apart =
-        intake->is_crowded && batch->draft_count == 0 && count >= APART_MIN;
     struct gain gain = { .spots = mem_zalloc(count, sizeof(gain.spots[0])) };
     int rc = 0;
 
-    if (is_apart)
-        wedge_drive(store, batch->id);
     for (size_t i = 0; i < count && rc == 0; i++) {
         if (count - i > KEYS_AHEAD)
             keybook_expect(store, drafts[i + KEYS_AHEAD].key);
         rc = add_draft(store, batch, chunk, &drafts[i], intake, &gain);
     }
-    if (is_apart)
-        wedge_pull(store, batch->id);
     gain_put(store, batch->id, &gain);
     free(gain.spots);
     if (rc < 0)

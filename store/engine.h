@@ -58,7 +58,8 @@
     X(ANSWER, "answer")         \
     X(KEY_CELL, "key_cell")     \
     X(PART, "part")             \
-    X(NEWEST, "newest")
+    X(NEWEST, "newest")         \
+    X(SPAN, "span")
 
 #define TABLES_OF_FORMAT_1 22 /* later ones are added to an older store */
 
@@ -73,8 +74,6 @@ struct engine {
     const struct engine_ops *ops;
     const char *reason; /* of the last failure, in the engine's own words; NULL
                            if it has none */
-    size_t row_bytes_max; /* of a key and its value, of which two share a page,
-                             and fill it; 0: it has no pages */
 };
 
 struct engine_usage {

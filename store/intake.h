@@ -48,7 +48,6 @@ struct new_draft {
 struct intake {
     int64_t now_ms;
     int64_t cached_after_ms; /* answers not older than this are served */
-    bool is_crowded;         /* other batches may come in at the same time */
     void *context;
     /* Looks in the memory tier: the request that answered key, or 0. One that
      * is not there any more, or is no answer, is not used. */

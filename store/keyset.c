@@ -100,7 +100,7 @@ find_in_cell(struct store *store, uint64_t prefix, uint64_t before,
     struct key at = cell_key(cell);
     struct slice found, row;
 
-    while (table_seek_raw(store, TABLE_KEY_CELL, at, &found, &row) == 0) {
+    while (table_seek_raw(store, TABLE_KEY_CELL, at, 0, &found, &row) == 0) {
         uint64_t key = key_get_u64(found, 0);
 
         if (key >= before || key_entry_cell(key) != cell)

@@ -22,11 +22,8 @@
 /* Two such rows fill a page. */
 #define RESERVE_ROW_BYTES   1900
 #define RESERVE_ROWS_A_PAGE 2
-/* What LMDB takes for itself of a page, and of it for each row. */
-#define PAGE_HEAD_BYTES 16
-#define ROW_HEAD_BYTES  10
-#define EXIT_DAMAGED    9   /* the exit code for a damaged store */
-#define BLOCK_BYTES     512 /* of stat() */
+#define EXIT_DAMAGED        9   /* the exit code for a damaged store */
+#define BLOCK_BYTES         512 /* of stat() */
 /* Pages that a row adds, beside those of its own: one on each level of the tree is
  * split, and there is a new root. In 16 TiB, the largest store, there are seven. */
 #define PUT_PAGES_MAX 8
@@ -563,8 +560,6 @@ open_env(struct lmdb *lmdb, const char *dir, bool is_new, struct err *err)
         return lmdb_err(err, rc, "look for dead readers");
     (void)mdb_env_stat(lmdb->env, &stat); /* fails only without one */
     lmdb->page_bytes = stat.ms_psize;
-    lmdb->engine.row_bytes_max =
-        (stat.ms_psize - PAGE_HEAD_BYTES) / 2 - ROW_HEAD_BYTES;
     return open_tables(lmdb, is_new, err);
 }
 

@@ -47,6 +47,13 @@ mark(const struct room *room, unsigned percent, uint64_t disk_bytes)
                  sub(room->by_end, disk / 100 * (100 - percent)));
 }
 
+static uint64_t
+count_drafts(struct store *store)
+{
+    return add(store->engine->ops->rows(store->engine, TABLE_DRAFT),
+               store->ids.drafts);
+}
+
 /* Counting what the store has takes longer than all else that a result does to
  * it: first it is asked whether there is room though it may be more than it is,
  * and only if there is not, exactly. */
@@ -60,7 +67,7 @@ measure(struct store *store, bool is_exact)
 
     assert(store->is_open);
     ops->usage(store->engine, is_exact, &engine);
-    drafts = ops->rows(store->engine, TABLE_DRAFT);
+    drafts = count_drafts(store);
     results = ops->rows(store->engine, TABLE_RESULT);
     room.usage.bytes = engine.bytes;
     room.usage.disk_free = engine.disk_free;
@@ -79,7 +86,7 @@ store_usage(struct store *store)
     struct store_usage usage = measure(store, true).usage;
 
     usage.batches = ops->rows(store->engine, TABLE_BATCH);
-    usage.drafts = ops->rows(store->engine, TABLE_DRAFT);
+    usage.drafts = count_drafts(store);
     usage.requests = ops->rows(store->engine, TABLE_REQUEST);
     usage.ready = store->ready_count;
     usage.delayed = store->delayed;

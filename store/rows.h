@@ -136,8 +136,10 @@ void delivery_place(struct store *store, const struct delivery *delivery);
 
 /* ---- drafts and results ---- */
 
-/* Writes a draft's record. */
+/* Writes a draft's record where it stands: in its span (span.h), or in a row of
+ * its own. Removes it there. */
 void draft_put(struct store *store, const struct draft *draft);
+void draft_del(struct store *store, const struct draft *draft);
 
 /* Claims an id within a batch for the draft at `index` (names.c), in the batch's
  * tail, which the caller writes with it. 1: it is taken. E_CORRUPT: it may be, by

@@ -240,7 +240,7 @@ drop_draft(struct store *store, struct sweep *sweep, struct draft *draft)
     if (sweep->terms)
         withdraw(store, draft, sweep->terms);
     result_remove(store, draft);
-    table_del(store, TABLE_DRAFT, key_draft(draft->batch, draft->index));
+    draft_del(store, draft);
     table_del(store, TABLE_ESSENCE, key_draft(draft->batch, draft->index));
     request_leave(store, draft->request, draft);
     if (draft->answered_by != 0 && draft->answered_by != draft->request)
@@ -383,7 +383,7 @@ store_drop_drafts(struct store *store, struct batch *batch,
         if (drop_rows(store, tables[i], batch->id))
             return true;
     }
-    if (ready_drop(store, batch->id) ||
+    if (span_drop(store, batch->id) || ready_drop(store, batch->id) ||
         drop_chunks(store, batch->id, &cursor->batch) ||
         drop_newest(store, batch->id, &cursor->batch)) {
         return true;

@@ -43,6 +43,7 @@ ids_put(struct store *store)
     record_u64(out, store->ids.delivery);
     record_u64(out, store->ids.answer);
     record_u64(out, store->ids.part);
+    record_u64(out, store->ids.drafts);
     table_put(store, TABLE_META, meta_key("ids"));
 }
 
@@ -73,6 +74,7 @@ ids_get(struct store *store)
     /* The first stores of format 4 had no numbers of answers. */
     store->ids.answer = record.left ? record_get_u64(&record) : 0;
     store->ids.part = record.left ? record_get_u64(&record) : 0; /* format 6 */
+    store->ids.drafts = record.left ? record_get_u64(&record) : 0; /* 8 */
     store->committed = store->ids;
     return record_end(&record);
 }
@@ -394,7 +396,6 @@ store_begin(struct store *store, int64_t now_ms, struct err *err)
         return rc;
     store->is_open = true;
     store->is_dirty = false;
-    store->is_wedged = false;
     store->rc = 0;
     store->now_ms = now_ms;
     if (now_ms > store->ids.latest_ms)
@@ -408,9 +409,9 @@ store_commit(struct store *store, struct err *err)
     int rc;
 
     assert(store->is_open);
-    assert(!store->is_wedged);
     batch_catch_up(store);
     ready_catch_up(store);
+    span_catch_up(store);
     if (store->rc == 0 && store->is_dirty)
         keybook_write(store);
     if (store->rc == 0 && store->is_dirty)
@@ -458,6 +459,8 @@ store_abort(struct store *store)
     store->is_open = false;
     store->late.id = 0;
     store->hold.batch = 0;
+    store->span.batch = 0;
+    store->span.is_changed = false;
     keybook_settle(store->keybook, false);
     store->ids = store->committed;
     store->delayed = store->delayed_committed;

@@ -4,8 +4,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "store/wedge.h"
-
 /* Bytes of a table's keys, all being of one length; 0: names. */
 static const size_t key_widths[TABLE_COUNT] = {
     [TABLE_META] = 0,
@@ -46,6 +44,7 @@ static const size_t key_widths[TABLE_COUNT] = {
     [TABLE_KEY_CELL] = 8,
     [TABLE_PART] = 8,
     [TABLE_NEWEST] = 8,
+    [TABLE_SPAN] = 12,
 };
 
 size_t
@@ -118,7 +117,6 @@ find(struct store *store, enum table table, struct key key, size_t prefix,
     int rc;
 
     assert(store->is_open);
-    assert(!wedge_is_in(store, table));
     assert(prefix <= key.count);
     rc = (is_before ? ops->before : ops->seek)(
         store->engine, table, key_slice(&key), &found[0], &found[1]);
@@ -158,11 +156,11 @@ table_before(struct store *store, enum table table, struct key key,
 
 /* Both ways of looking for a row whose seal is not looked at. */
 static int
-find_raw(struct store *store, enum table table, struct key key, bool is_before,
-         struct slice *found, struct slice *value)
+find_raw(struct store *store, enum table table, struct key key, size_t prefix,
+         bool is_before, struct slice *found, struct slice *value)
 {
     struct slice row[2];
-    int rc = find(store, table, key, 0, is_before, row);
+    int rc = find(store, table, key, prefix, is_before, row);
 
     if (rc < 0)
         return rc;
@@ -173,16 +171,16 @@ find_raw(struct store *store, enum table table, struct key key, bool is_before,
 
 int
 table_seek_raw(struct store *store, enum table table, struct key key,
-               struct slice *found, struct slice *value)
+               size_t prefix, struct slice *found, struct slice *value)
 {
-    return find_raw(store, table, key, false, found, value);
+    return find_raw(store, table, key, prefix, false, found, value);
 }
 
 int
 table_before_raw(struct store *store, enum table table, struct key key,
                  struct slice *found, struct slice *value)
 {
-    return find_raw(store, table, key, true, found, value);
+    return find_raw(store, table, key, 0, true, found, value);
 }
 
 struct buf *
@@ -195,6 +193,7 @@ table_fields(struct store *store)
 /* Both ways of writing a row. */
 static void
 write_row(struct store *store, enum table table, struct key key,
+          struct slice value,
           int (*write)(struct engine *engine, enum table table,
                        struct slice key, struct slice value))
 {
@@ -204,9 +203,7 @@ write_row(struct store *store, enum table table, struct key key,
     if (store->rc != 0)
         return;
     store->is_dirty = true;
-    record_seal(&store->fields, table, key_slice(&key));
-    rc =
-        write(store->engine, table, key_slice(&key), buf_slice(&store->fields));
+    rc = write(store->engine, table, key_slice(&key), value);
     if (rc < 0)
         store_fail(store, rc, table, "write to");
 }
@@ -214,13 +211,24 @@ write_row(struct store *store, enum table table, struct key key,
 void
 table_put(struct store *store, enum table table, struct key key)
 {
-    write_row(store, table, key, store->engine->ops->put);
+    record_seal(&store->fields, table, key_slice(&key));
+    write_row(store, table, key, buf_slice(&store->fields),
+              store->engine->ops->put);
+}
+
+void
+table_put_raw(struct store *store, enum table table, struct key key,
+              struct slice value)
+{
+    write_row(store, table, key, value, store->engine->ops->put);
 }
 
 void
 table_append(struct store *store, enum table table, struct key key)
 {
-    write_row(store, table, key, store->engine->ops->append);
+    record_seal(&store->fields, table, key_slice(&key));
+    write_row(store, table, key, buf_slice(&store->fields),
+              store->engine->ops->append);
 }
 
 void

@@ -17,11 +17,13 @@
 #include "store/keyset.h"
 #include "store/ready.h"
 #include "store/record.h"
+#include "store/span.h"
 #include "store/store.h"
 
 struct ids {
     /* the last ones given out */
     uint64_t batch, request, seq, group, file, delivery, answer, part;
+    uint64_t drafts; /* that stand in spans */
     int64_t latest_ms;
     struct clock_mark mark; /* of that time */
 };
@@ -33,7 +35,6 @@ struct store {
     unsigned soft_percent, hard_percent; /* of it, for what is new */
     bool is_open;                        /* in a transaction */
     bool is_dirty;                       /* something was written in it */
-    bool is_wedged;                      /* wedge.h */
     int64_t now_ms;                      /* when it began */
     struct clock_mark mark;              /* what the clocks showed then */
     int rc;                 /* the first failure of the transaction */
@@ -69,6 +70,7 @@ struct store {
     struct buf reply;  /* the last one that was read, if it was packed */
     struct batch late; /* a row that is still to be written; id 0: none */
     struct ready_hold hold;
+    struct span_hold span;
 };
 
 #define STORE_BESIDE \
@@ -100,9 +102,9 @@ int table_seek(struct store *store, enum table table, struct key key,
 int table_before(struct store *store, enum table table, struct key key,
                  size_t prefix, struct slice *found, struct record *record);
 
-/* The same of all keys, and the seal is left to the caller. */
+/* The same, and the seal is left to the caller. */
 int table_seek_raw(struct store *store, enum table table, struct key key,
-                   struct slice *found, struct slice *value);
+                   size_t prefix, struct slice *found, struct slice *value);
 int table_before_raw(struct store *store, enum table table, struct key key,
                      struct slice *found, struct slice *value);
 
@@ -112,8 +114,12 @@ struct buf *table_fields(struct store *store);
 /* Seals what is in table_fields() and writes it as a row. */
 void table_put(struct store *store, enum table table, struct key key);
 
-/* The same for a row behind all others, of which a page then takes as many as
- * fit: otherwise one in two of a kilobyte leaves half of its page free. */
+/* Writes a row as it is: what stands in it has seals of its own. */
+void table_put_raw(struct store *store, enum table table, struct key key,
+                   struct slice value);
+
+/* As table_put(), for a row behind all others, of which a page then takes as
+ * many as fit: else one in two of a kilobyte leaves half of its page free. */
 void table_append(struct store *store, enum table table, struct key key);
 
 /* Removes a row; one that is not there is fine. */

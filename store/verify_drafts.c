@@ -209,6 +209,43 @@ verify_draft(struct check *check, struct slice key, struct record *record)
     compare_waiting(check, &draft);
 }
 
+/* One slot of a span. */
+static void
+visit_slot(struct check *check, uint64_t batch, uint32_t index)
+{
+    struct key key = key_draft(batch, index);
+    struct record record;
+    int rc = span_get(check->store, batch, index, &record);
+
+    if (rc < 0 && rc != E_CORRUPT)
+        return;
+    check->drafts++;
+    check->key = key_slice(&key);
+    if (rc < 0)
+        fault(check, "its checksum fails");
+    else
+        verify_draft(check, check->key, &record);
+}
+
+void
+verify_span(struct check *check, struct slice key, struct slice row)
+{
+    uint64_t batch = key_get_u64(key, 0);
+    uint32_t first = key_get_u32(key, 8), count = span_slots(row);
+
+    if (first % SPAN_SLOTS != 0) {
+        fault(check, "no span begins there");
+        return;
+    }
+    EXPECT(check, count > 0 && row.bytes == (size_t)count * SPAN_SLOT_BYTES,
+           "damaged");
+    check->table = TABLE_DRAFT;
+    for (uint32_t slot = 0; slot < count; slot++)
+        visit_slot(check, batch, first + slot);
+    check->table = TABLE_SPAN;
+    check->key = key;
+}
+
 /* ---- rows that lead to a draft ---- */
 
 void
@@ -226,8 +263,8 @@ verify_refusal(struct check *check, struct slice key, struct record *record)
            table_get_raw(check->store, TABLE_BATCH, key_id(batch), &value) == 0,
            "no batch");
     EXPECT(check,
-           store_draft_get(check->store, batch, key_get_u32(key, 8), &draft) ==
-               E_NOTFOUND,
+           store_draft_get(check->store, batch, key_get_u32(key, 8), &draft) !=
+               0,
            "accepted as well");
 }
 

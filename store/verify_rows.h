@@ -27,9 +27,10 @@ struct check {
     enum table table; /* of the row that is looked at */
     struct slice key; /* its own, whatever is written meanwhile */
     bool is_mending;
-    bool has_lost; /* a draft or a batch that is damaged was found */
-    bool is_ended; /* go_on() has said so, while a row was looked at */
-    size_t mended; /* in this transaction */
+    bool has_lost;   /* a draft or a batch that is damaged was found */
+    bool is_ended;   /* go_on() has said so, while a row was looked at */
+    size_t mended;   /* in this transaction */
+    uint64_t drafts; /* in spans, as counted */
 };
 
 /* Looks at one row, whose seal is right. What it writes ends the record. */
@@ -101,7 +102,9 @@ llu part_shown(uint64_t part);
 int find_chunk(struct check *check, uint64_t batch, uint64_t part,
                struct chunk *chunk);
 
-/* Drafts and results (verify_drafts.c). */
+/* Drafts and results (verify_drafts.c). A span has a seal for each of its
+ * drafts: what is found is said of the draft. */
+void verify_span(struct check *check, struct slice key, struct slice row);
 row_fn verify_draft, verify_refusal, verify_result, verify_done, verify_essence;
 
 /* Names (verify_names.c): a row of them, the tail of a batch that has not been

@@ -145,6 +145,23 @@ copy_row(struct store *store, enum table table, uint64_t nth, struct buf *key,
     return true;
 }
 
+/* Seals each slot of a span for the key that it has. */
+static void
+seal_slots(struct slice key, struct buf *row)
+{
+    for (uint32_t slot = 0; slot < span_slots(buf_slice(row)); slot++) {
+        struct key at =
+            key_draft(key_get_u64(key, 0), key_get_u32(key, 8) + slot);
+        struct buf sealed = { 0 };
+
+        buf_add(&sealed, row->data + slot * SPAN_SLOT_BYTES,
+                SPAN_SLOT_BYTES - RECORD_SEAL_BYTES);
+        record_seal(&sealed, TABLE_SPAN, key_slice(&at));
+        memcpy(row->data + slot * SPAN_SLOT_BYTES, sealed.data, sealed.bytes);
+        buf_fini(&sealed);
+    }
+}
+
 /* Puts a row as it is under another key, with a seal that is right. */
 static bool
 dangle(struct store *store, enum table table, struct buf *key,
@@ -157,8 +174,12 @@ dangle(struct store *store, enum table table, struct buf *key,
     key->data[KEY_BYTE] ^= 0x40;
     if (engine->ops->get(engine, table, buf_slice(key), NULL) == 0)
         return false;
-    value->bytes -= RECORD_SEAL_BYTES;
-    record_seal(value, table, buf_slice(key));
+    if (table == TABLE_SPAN) {
+        seal_slots(buf_slice(key), value);
+    } else {
+        value->bytes -= RECORD_SEAL_BYTES;
+        record_seal(value, table, buf_slice(key));
+    }
     return engine->ops->put(engine, table, buf_slice(key), buf_slice(value)) ==
            0;
 }
@@ -199,6 +220,35 @@ rot_row(struct store *store, enum table table, uint64_t nth, enum rot how,
     buf_fini(&key);
     buf_fini(&value);
     return is_done;
+}
+
+size_t
+rot_drafts(struct store *store)
+{
+    struct buf key = { 0 }, value = { 0 };
+    size_t count = 0;
+
+    while (rot_row(store, TABLE_DRAFT, count, ROT_FLIP, 9))
+        count++;
+    cr_assert_eq(store_begin(store, store_latest_ms(store), NULL), 0);
+    for (uint64_t nth = 0; copy_row(store, TABLE_SPAN, nth, &key, &value);
+         nth++) {
+        for (size_t at = 0; at < value.bytes; at += SPAN_SLOT_BYTES) {
+            if (number_get64((unsigned char *)value.data + at) == 0)
+                continue; /* there is none */
+            value.data[at + 9] ^= 1;
+            count++;
+        }
+        cr_assert_eq(store->engine->ops->put(store->engine, TABLE_SPAN,
+                                             buf_slice(&key),
+                                             buf_slice(&value)),
+                     0);
+        store->is_dirty = true;
+    }
+    cr_assert_eq(store_commit(store, NULL), 0);
+    buf_fini(&key);
+    buf_fini(&value);
+    return count;
 }
 
 /* What a row of the ready index says: where it begins is how it came to be.

@@ -23,6 +23,9 @@ void rot_furnish(struct play *play);
 bool rot_row(struct store *store, enum table table, uint64_t nth, enum rot how,
              size_t bit);
 
+/* Flips a bit of each draft's record. How many there are. */
+size_t rot_drafts(struct store *store);
+
 /* The digest of a table's rows, in a transaction of its own; of the ready index,
  * of the requests that are in it. */
 void rot_digest(struct store *store, enum table table,

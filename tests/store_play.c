@@ -120,7 +120,6 @@ play_intake(struct play *play)
 {
     return (struct intake){ .now_ms = play->now_ms,
                             .cached_after_ms = play->cached_after_ms,
-                            .is_crowded = play->is_crowded,
                             .context = play,
                             .recall = recall,
                             .place = place };
@@ -262,12 +261,29 @@ move_part(struct play *play, uint64_t batch, uint32_t n, uint64_t part,
 }
 
 void
+play_part_drafts(struct play *play, uint64_t batch)
+{
+    struct draft draft = { 0 };
+    uint32_t index = 0;
+
+    play_begin(play);
+    for (; draft_next(play->store, batch, index, &draft) == 0;
+         index = draft.index + 1) {
+        draft_del(play->store, &draft);
+        draft.is_apart = true;
+        draft_put(play->store, &draft);
+    }
+    play_commit(play);
+}
+
+void
 play_make_older(struct play *play, uint64_t batch)
 {
     uint64_t next = PART_OF_BATCH | 1;
     struct draft draft;
     struct chunk chunk;
 
+    play_part_drafts(play, batch);
     play_begin(play);
     for (uint32_t n = 1;
          store_chunk_get(play->store, batch, n, &chunk) != E_NOTFOUND; n++) {

@@ -24,7 +24,6 @@ struct play {
     struct scratch scratch;
     int64_t now_ms;
     int64_t cached_after_ms; /* of the intake */
-    bool is_crowded;         /* this too */
     /* A memory tier that is told what to say: keys and requests. */
     unsigned char keys[PLAY_MEMORY_MAX][DIGEST_BYTES];
     uint64_t requests[PLAY_MEMORY_MAX];
@@ -66,8 +65,10 @@ struct intake play_intake(struct play *play);
 uint32_t play_add(struct play *play, uint64_t batch, struct play_draft *drafts,
                   size_t count);
 
-/* Moves a batch's lines to where a store of format 3 to 5 has them. */
+/* Moves a batch's lines to where a store of format 3 to 5 has them, and its
+ * drafts, or these alone, to where one of up to 7 has them. */
 void play_make_older(struct play *play, uint64_t batch);
+void play_part_drafts(struct play *play, uint64_t batch);
 
 /* Opens, fills and seals a batch of one chunk with ids "0", "1", …; the words
  * are separated by blanks. */
@@ -91,6 +92,7 @@ void play_delay(struct play *play, uint64_t request, int64_t due_ms);
 
 /* Begins the sweep; play_due() goes on. */
 void play_cancel(struct play *play, uint64_t batch);
+void play_purge(struct play *play, uint64_t batch);
 void play_expire(struct play *play, uint64_t batch);
 void play_retry(struct play *play, uint64_t batch, uint32_t mask);
 

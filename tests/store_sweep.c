@@ -51,6 +51,13 @@ play_abort(struct play *play, uint64_t id, bool is_whole)
 }
 
 void
+play_purge(struct play *play, uint64_t id)
+{
+    move(play, id, BATCH_PURGED,
+         (struct timer){ .kind = TIMER_DROP, .argument = DROP_WHOLE });
+}
+
+void
 play_cancel(struct play *play, uint64_t id)
 {
     move(play, id, BATCH_CANCELLED, (struct timer){ .kind = TIMER_CANCEL });

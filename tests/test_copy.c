@@ -185,7 +185,7 @@ work_on(void *context, const struct copy *copy)
 
 Test(copy, a_backup_is_of_one_moment_whatever_goes_on)
 {
-    enum { DRAFTS = 3000 };
+    enum { DRAFTS = 8000 };
     struct play_draft *drafts = calloc(DRAFTS, sizeof(*drafts));
     char(*ids)[8] = calloc(DRAFTS, sizeof(*ids));
     struct copy copy = { .go_on = work_on };

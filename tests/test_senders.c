@@ -40,18 +40,6 @@ Test(senders, those_that_send_at_the_same_time_share_it)
     cr_expect_eq(senders_share(&senders, WINDOW, NOW_MS + SENDERS_MS), WINDOW);
 }
 
-Test(senders, one_that_was_opened_is_there_until_it_ends)
-{
-    cr_expect_not(senders_has_other(&senders, 7));
-    note(7, 7, NOW_MS);
-    cr_expect_not(senders_has_other(&senders, 7));
-    cr_expect(senders_has_other(&senders, 8));
-    note(8, 8, NOW_MS + SENDERS_MS);
-    cr_expect(senders_has_other(&senders, 8));
-    senders_drop(&senders, 7);
-    cr_expect_not(senders_has_other(&senders, 8));
-}
-
 Test(senders, a_share_is_no_smaller_than_a_usual_chunk)
 {
     note(1, SENDERS_MAX, NOW_MS);

@@ -62,22 +62,6 @@ retry_one(struct play *play, uint64_t batch)
     return claim_one(play, batch);
 }
 
-static void
-purge(struct play *play, uint64_t id)
-{
-    struct batch batch = play_get_batch(play, id);
-
-    play_begin(play);
-    store_batch_move(play->store, &batch, BATCH_PURGED);
-    store_batch_put(play->store, &batch, play->now_ms);
-    store_timer_set(play->store, &(struct timer){ .due_ms = play->now_ms,
-                                                  .kind = TIMER_DROP,
-                                                  .id = id,
-                                                  .argument = 1 });
-    play_commit(play);
-    play_due(play, 10);
-}
-
 CLAIM(an_end_is_one_row)
 {
     uint64_t batch = play_batch(play, "k", "ant"), id = claim_one(play, batch);
@@ -158,7 +142,8 @@ CLAIM(a_better_end_keeps_the_calls_of_the_former)
     expect_text(play, batch, "yes");
     expect_rows(play, 1, 1, 0, 0);
     expect_calls(play, id, "2 ok, 1 permanent");
-    purge(play, batch);
+    play_purge(play, batch);
+    play_due(play, 10);
     cr_expect_eq(play_rows(play, TABLE_REQUEST), 1, "it is kept for the cache");
     play_begin(play);
     cr_expect(store_forget(play->store, id, true));
@@ -233,7 +218,8 @@ CLAIM(an_older_answer_is_read_and_goes_with_its_request)
         expect_text(play, batch, "yes");
         expect_calls(play, id, "1 ok");
         expect_rows(play, i, 1, 1, !i);
-        purge(play, batch);
+        play_purge(play, batch);
+        play_due(play, 10);
         play_begin(play);
         cr_expect(store_forget(play->store, id, true));
         play_commit(play);

@@ -126,7 +126,6 @@ Test(store_attempts, stay_when_a_request_is_tried_again_and_go_with_it,
      .init = set_up, .fini = tear_down)
 {
     uint64_t batch = play_batch(&play, "k", "ant"), request;
-    struct batch row;
     uint32_t newest;
 
     cr_assert_eq(play_claim(&play, batch, &request, 1), 1);
@@ -138,15 +137,7 @@ Test(store_attempts, stay_when_a_request_is_tried_again_and_go_with_it,
     play_finish(&play, request, STATUS_SERVER_ERROR, "no");
     cr_expect_eq(count(request, &newest), 2);
     cr_expect_eq(newest, 2);
-    row = play_get_batch(&play, batch);
-    play_begin(&play);
-    store_batch_move(play.store, &row, BATCH_PURGED);
-    store_batch_put(play.store, &row, play.now_ms);
-    store_timer_set(play.store, &(struct timer){ .due_ms = play.now_ms,
-                                                 .kind = TIMER_DROP,
-                                                 .id = batch,
-                                                 .argument = 1 });
-    play_commit(&play);
+    play_purge(&play, batch);
     play_due(&play, 10);
     cr_expect_eq(count(request, &newest), 0);
 }

@@ -351,7 +351,7 @@ CLAIM(names_that_were_claimed_before_a_damaged_one_stay)
     struct batch record;
 
     name_play_add(play, batch, "a");
-    cr_assert(rot_row(play->store, TABLE_DRAFT, 0, ROT_FLIP, 9));
+    cr_assert(rot_row(play->store, TABLE_SPAN, 0, ROT_FLIP, 9));
     record = play_get_batch(play, batch);
     for (uint32_t i = 0; i < 3; i++) {
         fresh[i].draft.index = i + 1;
@@ -370,5 +370,5 @@ CLAIM(names_that_were_claimed_before_a_damaged_one_stay)
         store_draft_find(play->store, batch, slice_of("a"), &fresh[0].draft),
         E_CORRUPT);
     store_abort(play->store);
-    cr_assert(rot_row(play->store, TABLE_DRAFT, 0, ROT_FLIP, 9));
+    cr_assert(rot_row(play->store, TABLE_SPAN, 0, ROT_FLIP, 9));
 }

@@ -218,6 +218,13 @@ flip(struct play *play, enum table table, struct key key, struct buf *value,
                                                key_slice(&key),
                                                buf_slice(value)),
                  0);
+    if (table == TABLE_SPAN) {
+        struct slice at = key_slice(&key);
+        uint32_t slot = (uint32_t)(bit / 8 / SPAN_SLOT_BYTES);
+
+        return span_get(play->store, key_get_u64(at, 0),
+                        key_get_u32(at, 8) + slot, &record) == E_CORRUPT;
+    }
     return table_get(play->store, table, key, &record) == E_CORRUPT;
 }
 

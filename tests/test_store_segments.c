@@ -394,7 +394,7 @@ CLAIM(results_before_a_damaged_name_are_read)
                 "answer");
     batch = play_open(play, "l");
     play_add(play, batch, &(struct play_draft){ .id = "a", .word = "y" }, 1);
-    cr_assert(rot_row(play->store, TABLE_DRAFT, 1, ROT_FLIP, 9));
+    cr_assert(rot_row(play->store, TABLE_SPAN, 1, ROT_FLIP, 9));
     record = play_get_batch(play, batch);
     for (uint32_t i = 0; i < 2; i++) {
         fresh[i].draft.index = i + 1;
@@ -412,5 +412,5 @@ CLAIM(results_before_a_damaged_name_are_read)
     cr_expect_eq(row.draft.index, 1);
     cr_expect_eq(row.passed, 1);
     store_abort(play->store);
-    cr_assert(rot_row(play->store, TABLE_DRAFT, 1, ROT_FLIP, 9));
+    cr_assert(rot_row(play->store, TABLE_SPAN, 1, ROT_FLIP, 9));
 }

@@ -180,6 +180,22 @@ put_row(struct store *store, enum table table, struct key key,
     table_put(store, table, key);
 }
 
+/* As it is, and with a slot that is sealed. */
+static void
+put_span(struct store *store, struct slice fields)
+{
+    struct key key = key_draft(2, 0);
+    struct buf row = { 0 };
+
+    table_put_raw(store, TABLE_SPAN, key_draft(1, 0), fields);
+    if (fields.bytes >= SPAN_SLOT_BYTES - RECORD_SEAL_BYTES) {
+        record_bytes(&row, fields.data, SPAN_SLOT_BYTES - RECORD_SEAL_BYTES);
+        record_seal(&row, TABLE_SPAN, key_slice(&key));
+        table_put_raw(store, TABLE_SPAN, key, buf_slice(&row));
+    }
+    buf_fini(&row);
+}
+
 static uint64_t
 recall(void *context, const unsigned char *key)
 {
@@ -300,9 +316,17 @@ read_rows(struct store *store)
         (void)store_attempt_before(store, &request, UINT32_MAX, &attempt);
     }
     (void)store_delivery_after(store, 0, &delivery);
-    if (store_draft_get(store, 1, 1, &draft) == 0 &&
-        store_draft_line(store, &draft, &text) == 0) {
-        must(text.bytes == 0 || text.data != NULL);
+    for (uint64_t at = 1; at < 3; at++) {
+        uint32_t index = 0;
+
+        while (draft_next(store, at, index, &draft) != E_NOTFOUND) {
+            must(draft.index >= index);
+            index = draft.index + 1;
+            if (store_draft_get(store, at, draft.index, &draft) == 0 &&
+                store_draft_line(store, &draft, &text) == 0) {
+                must(text.bytes == 0 || text.data != NULL);
+            }
+        }
     }
 }
 
@@ -321,6 +345,7 @@ try_rows(struct slice fields)
     put_row(store, TABLE_NEWEST, key_id(1), fields);
     put_row(store, TABLE_REFUSAL, key_draft(1, 1), fields);
     put_row(store, TABLE_DRAFT, key_draft(1, 1), fields);
+    put_span(store, fields);
     put_row(store, TABLE_ESSENCE, key_draft(1, 1), fields);
     put_row(store, TABLE_ATTEMPT, key_draft(1, 1), fields);
     put_row(store, TABLE_DELIVERY, key_id(1), fields);
