@@ -303,7 +303,7 @@ DISK = Section(
 # ---- growth ----
 
 GROWTH_BATCHES = 10
-GROWTH_SLICES = 3
+GROWTH_SLICES = 5
 GROWTH_ROWS = {
     "submit": "time to submit a draft while many wait in ten batches",
     "submit-cpu": "processor time of the broker for that",
@@ -313,7 +313,7 @@ GROWTH_ROWS = {
 
 
 def growth_slices(bench, broker, first):
-    """What three slices take: each is handed in as a batch of its own, and as
+    """What five slices take: each is handed in as a batch of its own, and as
     many drafts are answered, of all batches in turn."""
     count = bench.size("growth slice")
     slices = {"submit": [], "complete": []}
