@@ -39,6 +39,8 @@ headroom_make(struct headroom *headroom, int fd, uint64_t used_bytes,
     }
     /* A commit that failed may have left something behind the last page. */
     headroom->end_bytes = (uint64_t)file.st_size;
-    if (headroom->end_bytes < used_bytes + HEADROOM_GROWTH)
+    if (headroom->end_bytes < used_bytes + HEADROOM_GROWTH &&
+        headroom->end_bytes + HEADROOM_BYTES <= headroom->bytes_max) {
         extend(headroom, fd);
+    }
 }

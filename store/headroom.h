@@ -19,8 +19,9 @@
 #define HEADROOM_GROWTH   32768u  /* of a commit, at most: more gains nothing */
 #define HEADROOM_FREE_MIN 67108864u /* on the disk: the last of it is others' */
 
-/* All zero: nothing is known of the file. */
+/* Else all zero: nothing is known of the file. */
 struct headroom {
+    uint64_t bytes_max;  /* that the file may have */
     uint64_t used_bytes; /* of the file, when it was last asked for */
     uint64_t end_bytes;  /* the file has at least these */
 };

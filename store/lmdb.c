@@ -586,7 +586,7 @@ engine_open_lmdb(const char *dir, bool is_new, uint64_t map_bytes,
     struct lmdb *lmdb = mem_zalloc(1, sizeof(*lmdb));
 
     lmdb->engine.ops = &ops;
-    lmdb->map_bytes = map_bytes;
+    lmdb->map_bytes = lmdb->headroom.bytes_max = map_bytes;
     if (open_env(lmdb, dir, is_new, err) < 0) {
         lmdb_close(&lmdb->engine);
         return NULL;

@@ -53,7 +53,7 @@ close_file(const struct scratch *scratch, int fd)
 
 Test(headroom, file_that_grows_by_little_has_room_for_many_commits)
 {
-    struct headroom headroom = { 0 };
+    struct headroom headroom = { .bytes_max = PLENTY };
     struct scratch scratch;
     int fd = open_file(&scratch, USED), made = 0;
     uint64_t used = USED, before = USED;
@@ -73,7 +73,7 @@ Test(headroom, file_that_grows_by_little_has_room_for_many_commits)
 
 Test(headroom, nothing_is_made_for_what_does_not_grow_or_grows_by_much)
 {
-    struct headroom headroom = { 0 };
+    struct headroom headroom = { .bytes_max = PLENTY };
     struct scratch scratch;
     uint64_t used = USED;
     int fd = open_file(&scratch, USED);
@@ -89,7 +89,7 @@ Test(headroom, nothing_is_made_for_what_does_not_grow_or_grows_by_much)
 
 Test(headroom, last_of_the_disk_is_left_to_others)
 {
-    struct headroom headroom = { 0 };
+    struct headroom headroom = { .bytes_max = PLENTY };
     struct scratch scratch;
     int fd = open_file(&scratch, USED);
 
@@ -101,10 +101,25 @@ Test(headroom, last_of_the_disk_is_left_to_others)
     close_file(&scratch, fd);
 }
 
+Test(headroom, file_gets_no_longer_than_it_may_be)
+{
+    struct headroom headroom = { .bytes_max = USED + HEADROOM_BYTES - 1 };
+    struct scratch scratch;
+    int fd = open_file(&scratch, USED);
+
+    headroom_make(&headroom, fd, USED - PAGE, PLENTY);
+    headroom_make(&headroom, fd, USED, PLENTY);
+    cr_expect_eq(bytes_of(fd), USED);
+    headroom.bytes_max++;
+    headroom_make(&headroom, fd, USED + PAGE, PLENTY);
+    cr_expect_eq(bytes_of(fd), USED + HEADROOM_BYTES);
+    close_file(&scratch, fd);
+}
+
 /* A commit that failed has written behind the last page, or another process's. */
 Test(headroom, what_is_behind_the_last_page_stays)
 {
-    struct headroom headroom = { 0 };
+    struct headroom headroom = { .bytes_max = PLENTY };
     struct scratch scratch;
     int fd = open_file(&scratch, USED);
     char page[PAGE], found[PAGE];
@@ -121,7 +136,7 @@ Test(headroom, what_is_behind_the_last_page_stays)
 
 Test(headroom, file_that_may_not_grow_is_as_it_was)
 {
-    struct headroom headroom = { 0 };
+    struct headroom headroom = { .bytes_max = PLENTY };
     struct scratch scratch;
     int fd = open_file(&scratch, USED);
     struct rlimit limit;
