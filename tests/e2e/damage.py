@@ -4,7 +4,7 @@
   damage.py KIND FILE
 
   half       the second half is missing
-  page       the last page is missing
+  page       the last page that is used is missing
   empty      nothing is left
   zero       the first two pages, which say how the rest is laid out, are zero
   middle     all but the first two pages are zero
@@ -25,7 +25,20 @@ import sqlite3
 import sys
 
 PAGE = 4096
+LAST_PAGE, TRANSACTION = 136, 144  # where both of the first two pages say them
 META_TABLE = 0  # store/FORMAT.md: where `format` stands
+
+
+def used(path):
+    """The bytes up to the last page that is used: zeros may be behind it."""
+    with open(path, "rb") as file:
+        heads = [file.read(PAGE) for _ in range(2)]
+
+    def number(head, at):
+        return int.from_bytes(head[at:at + 8], "little")
+
+    newest = max(heads, key=lambda head: number(head, TRANSACTION))
+    return (number(newest, LAST_PAGE) + 1) * PAGE
 
 
 def cut(path, size):
@@ -60,7 +73,8 @@ def foreign(path):
         pages[main + 6:main + 8] = bytes(2)
         pages[main + 8:main + 40] = bytes(32)
         pages[main + 40:main + 48] = b"\xff" * 8
-        pages[begin + 136:begin + 144] = (1).to_bytes(8, "little")
+        last = begin + LAST_PAGE
+        pages[last:last + 8] = (1).to_bytes(8, "little")
     replace(path, bytes(pages))
 
 
@@ -129,8 +143,8 @@ def main():
     kind, path = sys.argv[1:]
     size = os.path.getsize(path)
     kinds = {
-        "half": lambda: cut(path, size // PAGE // 2 * PAGE),
-        "page": lambda: cut(path, size - PAGE),
+        "half": lambda: cut(path, used(path) // PAGE // 2 * PAGE),
+        "page": lambda: cut(path, used(path) - PAGE),
         "empty": lambda: cut(path, 0),
         "zero": lambda: overwrite(path, 0, 2 * PAGE),
         "middle": lambda: overwrite(path, 2 * PAGE, size),
