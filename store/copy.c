@@ -305,13 +305,19 @@ forget_workers(struct store *store, struct err *err)
     return store_commit(store, err);
 }
 
+static void
+note_rows(struct copy *copy, const struct verify *verify)
+{
+    copy->rows = verify->rows;
+    copy->rows_all = verify->rows_all;
+}
+
 static bool
 ask_of_verify(void *context, const struct verify *verify)
 {
     struct copy *copy = context;
 
-    copy->rows = verify->rows;
-    copy->rows_all = verify->rows_all;
+    note_rows(copy, verify);
     return !copy->go_on || copy->go_on(copy->context, copy);
 }
 
@@ -339,6 +345,7 @@ finish_backup(const char *dir, uint64_t bytes_max, struct copy *copy,
         copy->verify.go_on = ask_of_verify;
         copy->verify.context = copy;
         rc = store_verify(store, &copy->verify, err);
+        note_rows(copy, &copy->verify);
     }
     store_close(store);
     return say_full(dir, rc, err);

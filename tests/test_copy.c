@@ -89,6 +89,8 @@ Test(copy, a_backup_is_the_store_it_was_made_of)
     cr_assert_eq(store_backup(scene.play.store, scene.target, &copy, &err), 0,
                  "%s", err.msg);
     cr_expect_eq(copy.verify.findings, 0);
+    cr_expect_gt(copy.rows, 0);
+    cr_expect_eq(copy.rows, copy.rows_all);
     cr_expect_gt(copy.file_after, 0);
     visit(scene.target, expect_digest, scene.digest);
     cr_assert_eq(stat(scene.target, &st), 0);
