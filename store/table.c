@@ -154,14 +154,11 @@ table_before(struct store *store, enum table table, struct key key,
     return record ? record_open(record, table, row[0], row[1]) : 0;
 }
 
-/* Both ways of looking for a row whose seal is not looked at. */
+/* Gives what was found, whose seal is not looked at. */
 static int
-find_raw(struct store *store, enum table table, struct key key, size_t prefix,
-         bool is_before, struct slice *found, struct slice *value)
+give_raw(int rc, const struct slice row[2], struct slice *found,
+         struct slice *value)
 {
-    struct slice row[2];
-    int rc = find(store, table, key, prefix, is_before, row);
-
     if (rc < 0)
         return rc;
     *found = row[0];
@@ -173,14 +170,20 @@ int
 table_seek_raw(struct store *store, enum table table, struct key key,
                size_t prefix, struct slice *found, struct slice *value)
 {
-    return find_raw(store, table, key, prefix, false, found, value);
+    struct slice row[2];
+    int rc = find(store, table, key, prefix, false, row);
+
+    return give_raw(rc, row, found, value);
 }
 
 int
 table_before_raw(struct store *store, enum table table, struct key key,
                  struct slice *found, struct slice *value)
 {
-    return find_raw(store, table, key, 0, true, found, value);
+    struct slice row[2];
+    int rc = find(store, table, key, 0, true, row);
+
+    return give_raw(rc, row, found, value);
 }
 
 struct buf *
