@@ -535,16 +535,24 @@ play_rows(struct play *play, enum table table)
     return rows;
 }
 
-void
-play_check(struct play *play)
+struct verify
+play_verify(struct play *play, struct buf *report)
 {
-    struct buf report = { 0 };
-    struct verify verify = { .report = &report };
+    struct verify verify = { .report = report };
     struct err err = { 0 };
 
     play_begin(play);
     cr_assert_eq(store_verify(play->store, &verify, &err), 0, "%s", err.msg);
     store_abort(play->store);
+    return verify;
+}
+
+void
+play_check(struct play *play)
+{
+    struct buf report = { 0 };
+    struct verify verify = play_verify(play, &report);
+
     cr_assert_eq(verify.findings, 0, "%s", report.data);
     cr_assert_eq(verify.rows, verify.rows_all);
     buf_fini(&report);

@@ -10,6 +10,7 @@
 
 #include "store/engine.h"
 #include "store/store.h"
+#include "store/verify.h"
 #include "tests/scratch.h"
 
 #define PLAY_MAP_BYTES  (256u << 20)
@@ -112,6 +113,9 @@ void play_key(const char *word, unsigned char key[DIGEST_BYTES]);
 
 /* How many rows a table has. */
 uint64_t play_rows(struct play *play, enum table table);
+
+/* What store_verify() says; the report, which may be NULL, has what it finds. */
+struct verify play_verify(struct play *play, struct buf *report);
 
 /* Fails the test if store_verify() finds anything. */
 void play_check(struct play *play);

@@ -271,10 +271,7 @@ look(struct play *play, struct buf *report, bool is_mending)
         cr_assert_eq(store_repair(play->store, &verify, NULL), 0);
         return verify;
     }
-    play_begin(play);
-    cr_assert_eq(store_verify(play->store, &verify, NULL), 0);
-    store_abort(play->store);
-    return verify;
+    return play_verify(play, report);
 }
 
 /* Flips a bit of the slot of a draft. */

@@ -279,17 +279,6 @@ CLAIM(rows_of_format_6_go_on)
 
 /* ---- damage ---- */
 
-static struct verify
-look(struct play *play, struct buf *report)
-{
-    struct verify verify = { .report = report };
-
-    play_begin(play);
-    cr_assert_eq(store_verify(play->store, &verify, NULL), 0);
-    store_abort(play->store);
-    return verify;
-}
-
 static void
 repair(struct play *play)
 {
@@ -313,7 +302,7 @@ Test(store_ready, a_damaged_row_holds_up_its_own_requests_only)
     play_start(&play, PLAY_MEMORY);
     batch = add_many(&play, "k");
     cr_assert(rot_row(play.store, TABLE_READY, 0, ROT_FLIP, 77));
-    verify = look(&play, NULL);
+    verify = play_verify(&play, NULL);
     cr_expect_eq(verify.findings, 1, "one row, and not each of its requests");
     cr_expect_eq(verify.mendable, 1);
     count = play_claim(&play, batch, ids, MANY);
@@ -426,7 +415,7 @@ Test(store_ready, what_no_row_may_say_is_found_and_mended)
         batch = play_batch(&play, "k", "a b c d e f g h");
         make_older(&play, batch);
         put_fields(&play, batch, &from, rows[i].fields, rows[i].bytes);
-        (void)look(&play, &report);
+        (void)play_verify(&play, &report);
         cr_expect_str_eq(report.data, rows[i].want, "%s: %s", rows[i].what,
                          report.data);
         repair(&play);
