@@ -27,9 +27,9 @@ struct headroom {
 };
 
 /* Before a commit: makes room in the file behind its used_bytes, if the commit
- * before this one grew by little and there is none. The disk has free_bytes. What
- * is there stays as it is; that nothing could be written is no error, as the
- * commit does without. */
+ * before this one grew by little and there is none, within bytes_max. The disk has
+ * free_bytes. What is there stays as it is; that nothing could be written is no
+ * error, as the commit does without. */
 void headroom_make(struct headroom *headroom, int fd, uint64_t used_bytes,
                    uint64_t free_bytes);
 
