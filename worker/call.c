@@ -18,7 +18,11 @@
 #include "worker/sockets.h"
 
 #define CONNECTION_AGE_S 45L /* idle ones are not reused; servers close at 60 */
-#define RECEIVE_BYTES    65536L
+/* libcurl allocates a buffer of this size for each call, and frees it behind it:
+ * large ones tear holes into the heap that small blocks creep into. Where the last
+ * reply did not fit, the next one hardly will, and gets a large one. */
+#define RECEIVE_BYTES     16384
+#define RECEIVE_BYTES_MAX 65536
 #define RESOLVER_OPTIONS \
     "timeout:2 attempts:2" /* seconds; see resolv.conf(5) */
 #define LOOK_US  50000     /* between looks at how fast replies come */
@@ -35,8 +39,9 @@ struct call {
     struct reply reply;
     int64_t reply_bytes_max;
     size_t header_bytes;
-    bool has_begun; /* the reply, interim ones not counted */
-    bool has_head;  /* the reply's head came to its end */
+    size_t last_bytes; /* of the reply before this one, with its head */
+    bool has_begun;    /* the reply, interim ones not counted */
+    bool has_head;     /* the reply's head came to its end */
     bool is_too_large;
     bool is_too_slow;
     int64_t low_speed_ms, low_speed_bytes;
@@ -206,7 +211,6 @@ new_easy(const struct calls *calls, struct call *call)
     SET(easy, CURLOPT_MAXAGE_CONN, CONNECTION_AGE_S);
     SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     SET(easy, CURLOPT_TCP_NODELAY, 1L);
-    SET(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
     SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -264,6 +268,7 @@ retire(struct calls *calls, struct call *call)
 {
     sockets_must(curl_multi_remove_handle(calls->sockets.multi, call->easy));
     free_headers(call);
+    call->last_bytes = call->header_bytes + call->reply.body.bytes;
     call->is_running = false;
     calls->running--;
 }
@@ -395,6 +400,9 @@ prepare(struct calls *calls, struct call *call, const struct call_order *order,
     add_headers(call, order);
     aim(call, url);
     SET(call->easy, CURLOPT_HTTPHEADER, call->headers);
+    SET(call->easy, CURLOPT_BUFFERSIZE,
+        call->last_bytes > RECEIVE_BYTES ? (long)RECEIVE_BYTES_MAX
+                                         : (long)RECEIVE_BYTES);
     call->is_sent_again = false;
     SET(call->easy, CURLOPT_POSTFIELDS,
         order->body.bytes > 0 ? order->body.data : "");
