@@ -98,6 +98,23 @@ def case_a_turn_is_taken_part_by_part(stage):
     check("each is logged", stage.read_log().count("event=bad_message"), 2)
 
 
+def case_bodies_of_all_sizes_are_called_whole(stage):
+    words = random.Random(1)
+    texts = [words.randbytes(size // 2).hex()
+             for size in (100, 9000, 200000, 60, 8000, 70000)]
+    broker = stage.start_all(slots=3)
+    for request, text in enumerate(texts):
+        broker.lease(request, chat(text))
+    broker.say_turn([({"request": 10 + request}, chat(text + " again"))
+                     for request, text in enumerate(texts)])
+    for request, text in enumerate(texts):
+        for asked, want in ((request, text), (10 + request, text + " again")):
+            head, body = broker.result_of(asked)
+            said = body[head["text_at"]:head["text_at"] + head["text_bytes"]]
+            check("what was called with %d bytes" % len(want), said.decode(),
+                  echo_of(want))
+
+
 def case_what_happens_together_is_told_together(stage):
     broker = stage.start_all(slots=1, latency_ms=20)
     broker.say_turn([({"request": request}, chat("n %d" % request))

@@ -202,7 +202,7 @@ place(struct courier *courier, const struct parcel_order *order, bool *is_here)
 
 bool
 courier_take(struct courier *courier, const struct parcel_order *order,
-             struct buf *body)
+             struct slice body)
 {
     const char *code = "";
     struct err err = { 0 };
@@ -211,8 +211,7 @@ courier_take(struct courier *courier, const struct parcel_order *order,
 
     if (!parcel)
         return is_here;
-    parcel->body = *body;
-    *body = (struct buf){ 0 };
+    buf_add_slice(&parcel->body, body);
     if (start(courier, parcel, order, &code, &err) < 0) {
         finish(parcel, PARCEL_UNMADE, code, err.msg);
         log_end(courier, parcel, 0);

@@ -70,10 +70,10 @@ struct courier *courier_new(const struct conf *conf, const struct hooks *hooks,
                             struct calls *calls);
 void courier_free(struct courier *courier);
 
-/* Takes an event on, and its body over; what cannot be posted is done at once.
- * False: it carries too much already, and nothing is taken. */
+/* Takes an event on, with a copy of its body; what cannot be posted is done at
+ * once. False: it carries too much already, and nothing is taken. */
 bool courier_take(struct courier *courier, const struct parcel_order *order,
-                  struct buf *body);
+                  struct slice body);
 
 /* Takes one on that is not to be posted: it is done, as unmade. */
 bool courier_decline(struct courier *courier, const struct parcel_order *order,

@@ -202,19 +202,6 @@ goes_on(struct worker *worker, const struct offer *offer, struct slice body,
     return false;
 }
 
-/* The message's buffer becomes the lease's if nothing else is in it: bodies may be
- * large. */
-static void
-take_body(struct worker *worker, struct slice part, struct buf *body)
-{
-    if (part.bytes == worker->body.bytes) {
-        *body = worker->body;
-        worker->body = (struct buf){ 0 };
-    } else {
-        buf_add_slice(body, part);
-    }
-}
-
 static int
 handle_lease(struct worker *worker, const struct wire *wire, int64_t now_ms,
              struct err *err)
@@ -243,7 +230,7 @@ handle_lease(struct worker *worker, const struct wire *wire, int64_t now_ms,
     memcpy(lease->upstream, offer.upstream, strlen(offer.upstream) + 1);
     memcpy(lease->path, offer.path, strlen(offer.path) + 1);
     memcpy(lease->model, offer.model, strlen(offer.model) + 1);
-    take_body(worker, wire->body, &lease->body);
+    buf_add_slice(&lease->body, wire->body);
     return 0;
 }
 
@@ -336,7 +323,7 @@ handle_post(struct worker *worker, const struct wire *wire, int64_t now_ms,
         is_taken = courier_decline(worker->courier, &order, "draining",
                                    "the worker has to go");
     } else {
-        is_taken = courier_take(worker->courier, &order, &worker->body);
+        is_taken = courier_take(worker->courier, &order, wire->body);
     }
     /* The broker takes it for lost when its time is over. */
     if (!is_taken) {
@@ -452,12 +439,11 @@ dispatch(struct worker *worker, const struct wire *wire, int64_t now_ms,
 }
 
 static void
-take_one(struct worker *worker, int64_t now_ms)
+take_one(struct worker *worker, struct slice body, int64_t now_ms)
 {
     struct wire wire;
     struct err err = { 0 };
-    int rc = wire_read(&wire, buf_slice(&worker->head),
-                       buf_slice(&worker->body), &err);
+    int rc = wire_read(&wire, buf_slice(&worker->head), body, &err);
 
     if (rc < 0) {
         log_warn("event=bad_message reason=\"%s\"", err.msg);
@@ -475,15 +461,21 @@ inbox_take(struct worker *worker, int64_t now_ms)
     int count = 0;
 
     while (count < INBOX_BATCH_MAX) {
-        int rc = link_recv(worker->link, NULL, &worker->head, &worker->body);
+        struct link_body *large;
+        int rc =
+            link_take(worker->link, NULL, &worker->head, &worker->body, &large);
 
         if (rc == 1)
             break;
         count++;
-        if (rc == 0)
-            take_one(worker, now_ms);
-        else
+        if (rc < 0) {
             log_warn("event=bad_message reason=\"%s\"", err_text(rc));
+            continue;
+        }
+        take_one(worker,
+                 large ? link_body_text(large) : buf_slice(&worker->body),
+                 now_ms);
+        link_body_free(large);
     }
     return count;
 }
