@@ -17,7 +17,7 @@ import time
 
 import peers
 from plan import BATCH_DRAFTS_MAX, MARKS, SHEAF, Row, Section, Target, at_most
-from scratch import BenchError, children_of, memory_kib
+from scratch import BenchError, children_of, memory_kib, program_of
 from sheaf import SLOTS, Broker, FirstCall, Upstream, write_drafts
 from whole import check_answers
 
@@ -42,14 +42,18 @@ class Peaks(threading.Thread):
 
     def run(self):
         while not self.over.wait(LOOK_S):
-            commands = set(children_of(os.getpid())) - self.servers
-            self.see("broker", [self.broker])
-            self.see("worker", children_of(self.broker))
-            self.see("client", commands)
+            self.see("broker", self.broker)
+            self.see_children("worker", self.broker)
+            self.see_children("client", os.getpid())
 
-    def see(self, who, pids):
-        for pid in pids:
-            self.most[who] = max(self.most[who], memory_kib(pid))
+    def see(self, who, pid):
+        self.most[who] = max(self.most[who], memory_kib(pid))
+
+    def see_children(self, who, parent):
+        """One that does not run a program of its own yet has its parent's memory."""
+        for pid in set(children_of(parent)) - self.servers:
+            if program_of(pid) not in (None, program_of(parent)):
+                self.see(who, pid)
 
     def __enter__(self):
         self.start()

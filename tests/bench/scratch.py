@@ -53,6 +53,13 @@ def memory_kib(pid, name="RssAnon"):
     return 0
 
 
+def program_of(pid):
+    """The path of what a process runs; None if it is gone."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/exe")
+    return None
+
+
 def disk_bytes(path):
     """What the files below a directory take on the disk."""
     total = 0
