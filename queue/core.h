@@ -72,8 +72,8 @@ struct broker {
     struct histogram commit_us;    /* how long commits took */
     struct histogram commit_items; /* and what was written in them */
     int64_t start_ms;              /* when this broker was started */
-    /* The newest ones then. Later ones have keys of its configuration. */
-    uint64_t batch_before, request_before;
+    uint64_t batch_before; /* the newest then: those of later ones came with
+                              this configuration */
     int64_t wall_ahead_ms; /* what the wall clock shows beyond our time */
     int64_t timer_next_ms; /* the store's first timer; INT64_MAX: none */
     int64_t hold_ms;       /* until then broker_turn() does nothing */

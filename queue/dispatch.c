@@ -434,10 +434,16 @@ is_alone_due(struct broker *broker, struct grant *grant, int64_t now_ms)
                WAIT_NOTHING;
 }
 
+static void
+spend(size_t *budget, size_t steps)
+{
+    *budget -= steps < *budget ? steps : *budget;
+}
+
 /* Leases the request that runs alone as soon as its worker holds nothing. True
  * if it is over, or cannot be: others may have their turn. */
 static bool
-run_alone(struct broker *broker, int64_t now_ms)
+run_alone(struct broker *broker, size_t *budget, int64_t now_ms)
 {
     struct alone *alone = &broker->alone;
     struct session *session = alone_session(broker);
@@ -449,7 +455,7 @@ run_alone(struct broker *broker, int64_t now_ms)
         is_alone_due(broker, &grant, now_ms)) {
         if (session->held_count > 0)
             return false;
-        grant_leases(broker, session, &grant, 1, now_ms);
+        spend(budget, grant_leases(broker, session, &grant, 1, now_ms));
         if (session->held_count > 0)
             alone->fence = session->held[0].fence;
     }
@@ -501,11 +507,13 @@ share_of(const struct broker *broker, const struct session *session)
     return others < room ? room - others : 1;
 }
 
-/* Leases what is next in turn to workers with room. */
+/* Leases what is next in turn to workers with room. What is claimed and not
+ * leased fills no room: it is counted by itself. */
 static void
 give(struct broker *broker, size_t *budget, int64_t now_ms)
 {
-    for (; *budget > 0 && store_may_lease(broker->env.store); --*budget) {
+    for (; *budget > 0 && store_may_lease(broker->env.store);
+         spend(budget, 1)) {
         struct session *session = choose_session(broker);
         struct grant grant;
         size_t share;
@@ -527,8 +535,9 @@ give(struct broker *broker, size_t *budget, int64_t now_ms)
             /* It may be kept free since, for what was found on the way. */
             share = share_of(broker, session);
         }
-        if (share > 0)
-            grant_leases(broker, session, &grant, share, now_ms);
+        if (share > 0) {
+            spend(budget, grant_leases(broker, session, &grant, share, now_ms));
+        }
     }
 }
 
@@ -559,9 +568,11 @@ dispatch_run(struct broker *broker, int64_t now_ms)
     }
     count_held(broker);
     unpark(broker);
-    (void)run_alone(broker, now_ms);
+    (void)run_alone(broker, &budget, now_ms);
     do
         give(broker, &budget, now_ms);
-    while (budget > 0 && run_alone(broker, now_ms));
+    while (budget > 0 && run_alone(broker, &budget, now_ms));
+    if (budget == 0) /* there may be more */
+        broker->look_ms = now_ms;
     upstreams_save(broker->upstreams, broker->env.store);
 }

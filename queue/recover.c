@@ -170,7 +170,6 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
     if (rc == 0 && is_start) {
         broker->start_ms = now_ms;
         broker->batch_before = store_batch_newest(broker->env.store);
-        broker->request_before = store_request_newest(broker->env.store);
         rc = load_sessions(broker, now_ms);
         if (rc == 0)
             rc = store_count_delayed(broker->env.store);

@@ -292,6 +292,111 @@ store_drafts_add(struct store *store, struct batch *batch, struct chunk *chunk,
     return rc;
 }
 
+/* ---- drafts whose request has become another one ---- */
+
+/* True if the draft that a request is rendered from waits for it; *batch is its
+ * batch. */
+static bool
+source_waits(struct store *store, const struct request *request,
+             const struct draft *draft, struct batch *batch)
+{
+    return store_batch_get(store, draft->batch, batch) == 0 &&
+           batch_is_live(batch) && draft_waits(draft, request->id);
+}
+
+/* Lets a leased request be rendered from another draft. False: there is none that
+ * waits for it. */
+static bool
+pass_source(struct store *store, struct request *request,
+            const struct draft *draft)
+{
+    request_repoint(store, request);
+    if (request->batch == draft->batch && request->index == draft->index)
+        return false;
+    store_release(store, request);
+    return true;
+}
+
+/* A draft's record says that it waits no more for a leased request, which goes back
+ * to those that still do, or ends. */
+static void
+leave_leased(struct store *store, struct request *request,
+             const struct draft *draft)
+{
+    /* The one that gave its result is still needed to show it. */
+    if (draft->answered_by != request->id)
+        request_leave(store, request->id, draft);
+    if (store_request_get(store, request->id, request) < 0)
+        return;
+    if (request->batch == draft->batch && request->index == draft->index)
+        request_repoint(store, request);
+    store_release(store, request);
+}
+
+bool
+store_draft_move(struct store *store, struct request *request,
+                 struct new_draft *fresh, const struct intake *intake)
+{
+    struct draft *draft = &fresh->draft;
+    struct request server = { 0 };
+    struct batch batch;
+    uint64_t holder;
+
+    if (!source_waits(store, request, draft, &batch))
+        return pass_source(store, request, draft);
+    holder = find_server(store, fresh, intake, &server);
+    if (fresh->disposition == DRAFT_NEW)
+        make_request(store, fresh, holder, intake, &server);
+    else
+        ref_add(store, &server, draft->batch, draft->index);
+    draft->request = server.id;
+    if (fresh->disposition == DRAFT_CACHED) {
+        struct outcome outcome = { 0 }; /* whose numbers another has paid */
+
+        hand_over(store, &server, &outcome, &batch, draft, intake->now_ms);
+        store_batch_put(store, &batch, intake->now_ms);
+    } else {
+        draft_put(store, draft);
+        if (server.state == REQUEST_READY)
+            ready_put(store, &server, draft->batch);
+        if (server.batch == 0)
+            request_repoint(store, &server);
+    }
+    leave_leased(store, request, draft);
+    return true;
+}
+
+int
+store_draft_part(struct store *store, struct request *request,
+                 const struct draft *draft, struct request *own)
+{
+    struct draft parted = *draft;
+    struct batch batch;
+
+    if (!source_waits(store, request, draft, &batch))
+        return pass_source(store, request, draft) ? 1 : E_NOTFOUND;
+    *own = (struct request){
+        .id = ++store->ids.request,
+        .state = REQUEST_READY,
+        .kind = request->kind,
+        .place = request->place,
+        .batch = draft->batch,
+        .index = draft->index,
+        .is_sole = true,
+        .tokens = request->tokens,
+        .model = request->model,
+    };
+    memcpy(own->key, request->key, sizeof(own->key));
+    memcpy(own->route, request->route, sizeof(own->route));
+    request_put(store, own);
+    ready_put(store, own, draft->batch);
+    parted.request = own->id;
+    parted.tier = CACHE_NONE;
+    draft_put(store, &parted);
+    leave_leased(store, request, &parted);
+    return 0;
+}
+
 uint64_t
 store_group_next(struct store *store)
 {

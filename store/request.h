@@ -124,9 +124,6 @@ int request_decode_answer(struct record *record, uint64_t *answer);
 
 struct store;
 
-/* The highest id of a request so far: newer ones have higher ones. */
-uint64_t store_request_newest(const struct store *store);
-
 int store_request_get(struct store *store, uint64_t id,
                       struct request *request);
 
@@ -150,12 +147,6 @@ size_t store_request_drafts(struct store *store, uint64_t id, size_t max);
 /* Writes a request's counters and flags. Its state is changed by the functions
  * below alone. */
 void store_request_put(struct store *store, const struct request *request);
-
-/* Gives a request another key, as the configuration has changed: it is found by
- * the new one, unless that leads to another, and no longer by the old one. The
- * caller writes it. */
-void store_request_rekey(struct store *store, struct request *request,
-                         const unsigned char key[DIGEST_BYTES]);
 
 /* The first place at or after *place where the batch has ready requests. */
 int store_ready_next(struct store *store, uint64_t batch, struct place *place);

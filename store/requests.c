@@ -32,12 +32,6 @@ request_answer(struct store *store, uint64_t id, uint64_t *answer)
     return request_decode_answer(&record, answer);
 }
 
-uint64_t
-store_request_newest(const struct store *store)
-{
-    return store->ids.request;
-}
-
 void
 request_put(struct store *store, const struct request *request)
 {
@@ -69,8 +63,7 @@ key_open(struct store *store, const unsigned char key[DIGEST_BYTES],
 {
     int rc = holder ? store_request_get(store, holder, request) : E_NOTFOUND;
 
-    /* Another's, that begins with the same bits; or it was changed since, with
-     * the configuration. */
+    /* Another's, that begins with the same bits. */
     if (rc == 0 && memcmp(request->key, key, DIGEST_BYTES) != 0)
         rc = E_NOTFOUND;
     return rc;
@@ -104,20 +97,6 @@ key_point(struct store *store, struct request *request)
 {
     if (!request->is_keyed)
         key_claim(store, request, keybook_find(store, request->key));
-}
-
-void
-store_request_rekey(struct store *store, struct request *request,
-                    const unsigned char key[DIGEST_BYTES])
-{
-    struct request other;
-
-    if (key_lookup(store, request->key, &other) == 0 && other.id == request->id)
-        keybook_set(store, request->key, 0);
-    memcpy(request->key, key, DIGEST_BYTES);
-    request->is_keyed = false;
-    if (key_lookup(store, key, &other) == E_NOTFOUND)
-        key_point(store, request);
 }
 
 static struct timer

@@ -83,6 +83,10 @@ bool ref_is_there(struct store *store, const struct request *request,
 int ref_next(struct store *store, const struct request *request,
              struct cursor *cursor);
 
+/* True if a draft waits for a request, as far as it goes: its batch may have
+ * ended. */
+bool draft_waits(const struct draft *draft, uint64_t request);
+
 /* True if a batch wants the request. */
 bool request_is_wanted(struct store *store, const struct request *request);
 

@@ -115,8 +115,8 @@ is_live(struct store *store, uint64_t id)
     return store_batch_get(store, id, &batch) == 0 && batch_is_live(&batch);
 }
 
-static bool
-is_waiting(const struct draft *draft, uint64_t request)
+bool
+draft_waits(const struct draft *draft, uint64_t request)
 {
     return draft->request == request &&
            (draft->status == STATUS_NONE || draft->is_retrying);
@@ -133,7 +133,7 @@ batch_waits(struct store *store, const struct request *request, uint64_t batch,
         if (ref_next(store, request, &cursor) < 0 || cursor.batch != batch)
             return false;
         if (store_draft_get(store, batch, cursor.index, draft) == 0 &&
-            is_waiting(draft, request->id)) {
+            draft_waits(draft, request->id)) {
             return true;
         }
         cursor.index++;

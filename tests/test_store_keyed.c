@@ -71,36 +71,6 @@ Test(store_keyed, a_failure_takes_no_key_over, .init = set_up,
     expect_holder(old, new, "it is the answer");
 }
 
-Test(store_keyed, another_key_is_not_taken_for_the_old_one, .init = set_up,
-     .fini = tear_down)
-{
-    struct request request;
-    unsigned char key[DIGEST_BYTES];
-    uint64_t id, other;
-
-    (void)play_batch(&play, "k", "a b");
-    id = play_find(&play, "a");
-    other = play_find(&play, "b");
-    request = play_get_request(&play, id);
-    play_key("c", key);
-    play_begin(&play);
-    store_request_rekey(play.store, &request, key);
-    store_request_put(play.store, &request);
-    play_commit(&play);
-    cr_expect_eq(play_find(&play, "a"), 0);
-    cr_expect_eq(play_find(&play, "c"), id);
-    cr_expect(play_get_request(&play, id).is_keyed);
-    play_key("b", key);
-    play_begin(&play);
-    store_request_rekey(play.store, &request, key);
-    store_request_put(play.store, &request);
-    play_commit(&play);
-    cr_expect_eq(play_find(&play, "c"), 0);
-    cr_expect_eq(play_find(&play, "b"), other, "it was there before");
-    cr_expect_not(play_get_request(&play, id).is_keyed);
-    cr_expect(play_get_request(&play, other).is_keyed);
-}
-
 /* As of a store from before requests knew. */
 Test(store_keyed, one_that_does_not_know_is_looked_for, .init = set_up,
      .fini = tear_down)

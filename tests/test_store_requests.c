@@ -119,30 +119,6 @@ CLAIM(memory_tier_is_believed_only_if_the_store_agrees)
     cr_expect_eq(play_get_draft(play, other, 3).tier, CACHE_MEMORY);
 }
 
-CLAIM(request_that_gets_another_key_is_found_by_that_alone)
-{
-    uint64_t batch = play_batch(play, "k", "a"), id = claim_one(play, batch);
-    struct request request = play_get_request(play, id);
-    unsigned char key[DIGEST_BYTES];
-
-    play_key("b", key);
-    play_begin(play);
-    store_request_rekey(play->store, &request, key);
-    store_request_put(play->store, &request);
-    play_commit(play);
-    cr_expect_eq(play_find(play, "a"), 0);
-    cr_expect_eq(play_find(play, "b"), id);
-    /* What leads to another is left. */
-    batch = play_batch(play, "k2", "c");
-    request = play_get_request(play, claim_one(play, batch));
-    play_begin(play);
-    store_request_rekey(play->store, &request, key);
-    store_request_put(play->store, &request);
-    play_commit(play);
-    cr_expect_eq(play_find(play, "c"), 0);
-    cr_expect_eq(play_find(play, "b"), id);
-}
-
 CLAIM(key_of_a_request_that_was_changed_serves_nobody)
 {
     struct play_draft draft = { .id = "a", .word = "x" };
