@@ -33,6 +33,12 @@ ahead_free(struct ahead *ahead)
 }
 
 void
+ahead_forget(struct ahead *ahead)
+{
+    recipes_reset(ahead->recipes);
+}
+
+void
 ahead_drop(struct mail *mail)
 {
     if (mail->gathered)

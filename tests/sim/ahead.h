@@ -19,6 +19,9 @@ struct world;
 struct ahead *ahead_new(uint64_t seed);
 void ahead_free(struct ahead *ahead);
 
+/* Forgets what it knows of batches: the configuration is another one. */
+void ahead_forget(struct ahead *ahead);
+
 /* Reads about half of the chunks in a row of mails, within a transaction; it
  * may be many turns before they are applied. */
 void ahead_read(struct world *world, struct mail *mails, size_t count);

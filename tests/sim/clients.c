@@ -103,6 +103,7 @@ add_line(struct world *world, const struct plan *plan, struct buf *lines)
         buf_add_str(lines, ",\"upstream\":\"one,two\"");
     if (dice_once_in(dice, 6))
         buf_add_str(lines, ",\"max_tokens\":100");
+    models_add(world, lines);
 }
 
 /* The number in the id of a chunk's line. Of some plans each chunk begins below the

@@ -72,6 +72,7 @@ check_results(struct world *world)
     while (store_result_after(world->store, 0, world->judge.seq, &row) == 0) {
         check_result(world, &row.draft);
         judge_poison(world, &row);
+        models_check(world, &row);
         world->judge.seq = row.draft.seq;
     }
 }

@@ -81,6 +81,7 @@ start_broker(struct world *world)
                               .seed = ++world->broker_seed };
     struct err err = { 0 };
 
+    models_change(world);
     world->broker = broker_new(&env);
     clocks_read(world);
     if (broker_recover(world->broker, world->now_ms, true, &err) < 0)

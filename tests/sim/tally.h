@@ -31,7 +31,8 @@
     X(resumed)         X(turns_checked)   X(fair_pairs)      X(fair_shares)   \
     X(uploads)         X(parts)           X(parts_forged)    X(file_batches)  \
     X(files_deleted)   X(files_made)   X(events_told)     X(posts)           \
-    X(posts_taken)     X(chunks_ahead)    X(blind)
+    X(posts_taken)     X(chunks_ahead)    X(blind)           \
+    X(models_changed)
 /* clang-format on */
 
 /* The largest part of its bound that was seen, in thousandths. */

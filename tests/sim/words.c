@@ -123,7 +123,7 @@ worker_say_end(struct world *world, struct worker *worker, struct slip *slip)
 {
     const struct call_fate *fate = &slip->fate;
     bool is_ok = strcmp(fate->class_name, "ok") == 0;
-    char usage[USAGE_BYTES];
+    char usage[USAGE_BYTES], model[MODEL_BYTES];
     size_t text_at = strlen("{\"content\":\"");
 
     slip_leave_upstream(world, slip);
@@ -135,14 +135,15 @@ worker_say_end(struct world *world, struct worker *worker, struct slip *slip)
     if (is_ok) {
         world->tally.answers++;
         tell_usage(world, slip->body, usage);
+        models_of(slip->body, model);
         buf_add_str(&slip->reply, "{\"content\":\"re: ");
         add_prompt(world, slip->body, &slip->reply);
         buf_addf(&slip->head,
                  "{'verb':'result','request':%lld,'fence':%lld,'class':'ok',"
-                 "'http_status':200,'text_at':%zu,'text_bytes':%zu,'sent':1,"
-                 "'latency_ms':123%s}",
-                 (long long)slip->request, (long long)slip->fence, text_at,
-                 slip->reply.bytes - text_at, usage);
+                 "'http_status':200,'model':'%s','text_at':%zu,"
+                 "'text_bytes':%zu,'sent':1,'latency_ms':123%s}",
+                 (long long)slip->request, (long long)slip->fence, model,
+                 text_at, slip->reply.bytes - text_at, usage);
         buf_add_str(&slip->reply, "\"}");
     } else {
         world->tally.failures++;

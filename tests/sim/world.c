@@ -280,6 +280,7 @@ world_new(uint64_t seed, const char *dir, struct text_rules *rules,
         (void)snprintf(world->dir, sizeof(world->dir), "%s", dir);
     }
     load_conf(world);
+    models_begin(world);
     world->is_bad_day = dice_once_in(&world->dice, 4);
     world->poison = (int)dice_roll(&world->dice, 24) - 16;
     if (crowd_is_due(seed))
@@ -316,6 +317,7 @@ world_free(struct world *world)
     filer_free(world);
     workers_free(world);
     judge_free(world);
+    models_free(world);
     for (size_t i = 0; (link = wire_link_at(world, i)); i++) {
         pipe_free(&link->to_broker);
         pipe_free(&link->from_broker);

@@ -16,7 +16,8 @@
  *
  * One history in four is of a busy day (crowd.c): several clients of different
  * weights ask for more than there are slots, most of the time, so that it
- * matters who is served next.
+ * matters who is served next. In the others, brokers are started with another
+ * default model now and then (models.c).
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_SIM_WORLD_H
@@ -34,6 +35,7 @@
 #include "tests/sim/dice.h"
 #include "tests/sim/filer.h"
 #include "tests/sim/judge.h"
+#include "tests/sim/models.h"
 #include "tests/sim/tally.h"
 #include "tests/sim/workers.h"
 
@@ -52,6 +54,7 @@ struct world {
     struct dice dice;
     struct dice hook_dice; /* apart: those without webhooks stay as they are */
     struct ahead *ahead;
+    struct models models;
     struct tally tally;
     struct conf conf;
     struct text_rules *rules; /* borrowed */
