@@ -54,6 +54,26 @@ Test(desk, extends_no_lease_beyond_what_it_may_last)
     desk_free(desk);
 }
 
+Test(desk, knows_which_calls_the_broker_was_told_of)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *first = desk_add(desk, 1, 1, 0, 0);
+    struct desk_lease *second = desk_add(desk, 2, 1, 0, 0);
+
+    desk_start(desk, first);
+    cr_expect_not(first->is_told);
+    desk_told(desk);
+    cr_expect(first->is_told);
+    desk_start(desk, second);
+    cr_expect_not(second->is_told, "it started since");
+    desk_again(desk, first);
+    desk_told(desk);
+    cr_expect(second->is_told);
+    desk_start(desk, first);
+    cr_expect_not(first->is_told, "this is another call");
+    desk_free(desk);
+}
+
 Test(desk, starts_leases_in_the_order_they_came)
 {
     struct desk *desk = fresh();

@@ -127,6 +127,23 @@ def case_what_happens_together_is_told_together(stage):
           [([0], []), ([1], [0]), ([2], [1]), ([3], [2]), ([], [3])])
 
 
+def case_a_start_is_told_before_the_answer_is_looked_at(stage):
+    """While results wait for those beside them, too."""
+    released = os.path.join(stage.dir, "released")
+    broker = stage.start_all("match=beside until=%s" % released, slots=3)
+    broker.say_turn([({"request": 99}, chat("beside"))] + [
+        ({"request": n}, chat("n %d" % n)) for n in range(60)])
+    broker.wait_results(60)
+    open(released, "w").close()
+    broker.wait_results(61)
+    told = set()
+    for head in broker.turns:
+        results = {result["request"] for result in head.get("results", [])}
+        check("results of calls that nobody knew of", results - told, set())
+        told |= {request for request, _ in head.get("started", [])}
+    check("starts that were told", len(told), 61)
+
+
 def case_a_turn_has_a_limit_of_bytes(stage):
     path = os.path.join(stage.dir, "reply")
     noise = base64.b64encode(random.Random(1).randbytes(100000)).decode()

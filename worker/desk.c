@@ -220,6 +220,16 @@ void
 desk_start(struct desk *desk, struct desk_lease *lease)
 {
     move(desk, lease, DESK_RUNNING);
+    lease->is_told = false;
+}
+
+void
+desk_told(struct desk *desk)
+{
+    for (size_t i = 0; i < desk->size; i++) {
+        if (desk->order[i]->state == DESK_RUNNING)
+            desk->order[i]->is_told = true;
+    }
 }
 
 void

@@ -63,6 +63,7 @@ struct desk_lease {
     struct buf body;       /* as the broker sent it; empty when finished */
     struct buf translated; /* while running: what is sent instead, if it is */
     struct call *call;     /* while running; borrowed from the calls */
+    bool is_told;          /* while running: the broker knows of its call */
     uint64_t token;        /* the one its call was sent with; 0: none */
     bool is_second;        /* its call is made again, with another token */
     struct result result;  /* once finished */
@@ -116,6 +117,9 @@ bool desk_has_time(const struct desk_lease *lease, int64_t now_ms);
 
 /* The call of a waiting lease has started. */
 void desk_start(struct desk *desk, struct desk_lease *lease);
+
+/* The broker was told of all calls that run. */
+void desk_told(struct desk *desk);
 
 /* The call of a running lease is to be made again: it waits once more, in its
  * place. */

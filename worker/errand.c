@@ -12,6 +12,7 @@
 #include "queue/wire.h"
 #include "worker/local.h"
 #include "worker/outcome.h"
+#include "worker/report.h"
 #include "worker/translation.h"
 
 #define BYTES_PER_TOKEN      4  /* an estimate */
@@ -324,6 +325,9 @@ errand_end(struct worker *worker, const struct call *call, struct reply *reply,
     struct desk_lease *lease = desk_find_call(worker->desk, call);
 
     assert(lease);
+    /* The answer may be the end of this worker. */
+    if (!lease->is_told)
+        (void)report_turn(worker, now_ms);
     /* A 401 to a token may be the token's fault: it was revoked, or its time
      * was shorter than said. A new one shows; its answer counts. */
     if (reply->http_status == 401 && lease->token > 0 && !lease->is_second &&

@@ -77,18 +77,19 @@ introduce(struct worker *worker, int64_t now_ms)
 }
 
 /* Takes what has ended. What ends meanwhile comes into the same report, once:
- * there may be no end to it. Of all these calls the broker knows that they have
- * started. */
+ * there may be no end to it. */
 static void
 collect(struct worker *worker, int64_t now_ms)
 {
+    size_t running = desk_count(worker->desk, DESK_RUNNING);
+    size_t left;
     const struct call *call;
     struct reply *reply;
 
     for (int look = 0; look < LOOKS_MAX; look++) {
         calls_perform(worker->calls);
         if (!calls_have_ended(worker->calls))
-            return;
+            break;
         while ((call = calls_take(worker->calls, &reply))) {
             if (!tokens_end(worker->tokens, call, reply, now_ms) &&
                 !courier_end(worker->courier, call, reply)) {
@@ -96,6 +97,8 @@ collect(struct worker *worker, int64_t now_ms)
             }
         }
     }
+    left = desk_count(worker->desk, DESK_RUNNING);
+    wave_add(&worker->wave, running - left, left, now_ms);
 }
 
 /* Gives up what the broker must take for lost by now. */
@@ -169,13 +172,26 @@ start(struct worker *worker, int64_t now_ms)
     return is_local;
 }
 
+/* True if the report is to wait for what others are about to bring. Only with
+ * leases to go on with: the next ones come by the broker's answer. That an upstream
+ * is to be left alone is news for all workers. */
+static bool
+holds_back(const struct worker *worker, int64_t now_ms)
+{
+    return wave_waits(&worker->wave, now_ms) && !worker->is_told_to_wait &&
+           desk_count(worker->desk, DESK_WAITING) > 0;
+}
+
 /* Says what the broker is to know. */
 static void
 speak(struct worker *worker, int64_t now_ms)
 {
     struct parcel *parcel;
 
-    (void)report_turn(worker, now_ms);
+    if (!holds_back(worker, now_ms)) {
+        wave_end(&worker->wave);
+        (void)report_turn(worker, now_ms);
+    }
     if (!worker->is_welcome)
         return;
     while ((parcel = courier_next_due(worker->courier, now_ms)))
@@ -292,7 +308,9 @@ static int
 wait_ms(const struct worker *worker, int64_t now_ms)
 {
     int64_t next_ms = now_ms + LOOP_WAIT_MS_MAX;
-    int64_t desk_ms = desk_next_ms(worker->desk);
+    /* What is held back is due already by the desk's word. */
+    int64_t desk_ms =
+        worker->wave.is_open ? worker->wave.end_ms : desk_next_ms(worker->desk);
     int64_t tokens_ms = tokens_next_ms(worker->tokens, now_ms);
 
     if (desk_ms < next_ms)

@@ -228,6 +228,7 @@ send_turn(struct worker *worker, struct load *load, int64_t now_ms)
     rc = link_send(worker->link, NULL, buf_slice(out),
                    join_bodies(worker, load));
     buf_reset(&worker->starts); /* if it is lost, the next beat says so */
+    desk_told(worker->desk);
     for (size_t i = 0; i < load->count && rc == 0; i++)
         note_sent(load->leases[i], now_ms);
     return rc;

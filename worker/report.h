@@ -26,10 +26,10 @@ int report_slots(struct worker *worker);
 /* Takes note that the call of a lease is started, for report_turn(). */
 void report_start(struct worker *worker, const struct desk_lease *lease);
 
-/* Says which calls were started, when they are sent off and before one can have an
- * answer: should it be the end of this worker, the broker knows of it. With that
- * go the results that are due, and it is noted that they were sent; those that
- * could not be, or while the broker does not know us, are put off. */
+/* Says which calls were started, after they are sent off and before the answer to
+ * one is looked at: should that be the end of this worker, the broker knows of the
+ * call. With that go the results that are due, and it is noted that they were sent;
+ * those that could not be, or while the broker does not know us, are put off. */
 int report_turn(struct worker *worker, int64_t now_ms);
 
 /* Reports what came of an event, and notes that it was, or that it could not

@@ -35,6 +35,7 @@
 #include "worker/slots.h"
 #include "worker/tokens.h"
 #include "worker/upstream.h"
+#include "worker/wave.h"
 
 #define WORKER_HELLO_REPEAT_MS 1000 /* a hello that nobody answers */
 #define WORKER_HELLO_RETRY_MS  20   /* a hello that could not be sent */
@@ -65,6 +66,7 @@ struct worker {
     int64_t beat_ms;  /* when the next heartbeat is due */
     int64_t heard_ms; /* when the broker was last heard */
 
+    struct wave wave;     /* results that wait for others */
     bool is_told_to_wait; /* by an upstream; the broker is not told yet */
     bool is_draining;
     bool is_signalled;    /* the next signal demands the end */
