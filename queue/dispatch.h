@@ -77,4 +77,8 @@ int64_t dispatch_lease_ms(const struct broker *broker,
 size_t grant_leases(struct broker *broker, struct session *session,
                     const struct grant *grant, size_t max, int64_t now_ms);
 
+/* True if a leased request would not be sent as it was: another configuration
+ * makes another one of its draft, or none. */
+bool grant_is_old(struct broker *broker, const struct request *request);
+
 #endif

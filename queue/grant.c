@@ -25,6 +25,29 @@ check_key(struct broker *broker, const struct request *request)
     return memcmp(request->key, prompt->key, sizeof(request->key)) != 0;
 }
 
+/* Reads the draft that a request is rendered from. 1: it leads to another one
+ * now. */
+static int
+read_source(struct broker *broker, const struct request *request,
+            struct draft *draft)
+{
+    int rc = store_draft_get(broker->env.store, request->batch, request->index,
+                             draft);
+
+    if (rc == 0)
+        rc = core_line(broker, draft);
+    return rc < 0 ? rc : check_key(broker, request);
+}
+
+bool
+grant_is_old(struct broker *broker, const struct request *request)
+{
+    struct draft draft;
+    int rc = read_source(broker, request, &draft);
+
+    return rc == 1 || rc == E_INVALID;
+}
+
 /* Renders the request, for where it goes: where its route leads now. *draft is
  * the one that it is rendered from. 1: that leads to another request now. */
 static int
@@ -35,13 +58,8 @@ render(struct broker *broker, struct request *request, struct choice *choice,
     struct prompt *prompt;
     struct bound *bound = &choice->bound;
     struct line_fault fault;
-    int rc = store_draft_get(broker->env.store, request->batch, request->index,
-                             draft);
+    int rc = read_source(broker, request, draft);
 
-    if (rc == 0)
-        rc = core_line(broker, draft);
-    if (rc == 0)
-        rc = check_key(broker, request);
     if (rc != 0)
         return rc;
     prompt = &broker->recipe->prompt;

@@ -58,6 +58,18 @@ take_up(struct call *call, struct session *session, uint64_t id, uint32_t fence)
                        call->now_ms);
 }
 
+/* True if a call that was not started would go where the configuration leads now,
+ * with what it said before: its URL comes with the welcome. */
+static bool
+is_old(struct broker *broker, const struct held *held)
+{
+    struct request request;
+
+    return !held->is_started &&
+           store_request_get(broker->env.store, held->request, &request) == 0 &&
+           grant_is_old(broker, &request);
+}
+
 /* Compares what the worker holds with what the store says: keeps what is its
  * own, adds the rest to `drop`. */
 static int
@@ -81,15 +93,16 @@ match_held(struct call *call, struct session *session, cJSON *drop)
             held = take_up(call, session, (uint64_t)values[0],
                            (uint32_t)values[1]);
         }
-        if (!held) {
+        if (held)
+            session_note_call(held, values[2] != 0, call->now_ms);
+        if (!held || is_old(call->broker, held)) {
             wire_add_pair(drop, values[0], values[1]);
             continue;
         }
         held->missed = 0;
-        session_note_call(held, values[2] != 0, call->now_ms);
         session_extend(session, held, call->now_ms);
     }
-    /* What was sent and never arrived comes back at once. */
+    /* What was sent and never arrived comes back at once, as what was dropped. */
     for (size_t i = session->held_count; i > 0; i--) {
         if (session->held[i - 1].missed == SESSION_MISSED_MAX) {
             session->held[i - 1].is_started = false;

@@ -348,6 +348,39 @@ Test(broker_moved, a_late_answer_is_none_to_the_new_request, .init = set_up,
     cr_expect_eq(calls_for("m", named), 1);
 }
 
+/* What was leased ahead, and not started, would go to the new URL, which comes with
+ * the welcome, and be kept for the old one: it comes back. */
+Test(broker_moved, a_call_that_was_not_started_is_not_made, .init = set_up,
+     .fini = tear_down)
+{
+    char **url = &bench.conf.upstreams[0].base_url;
+    char *first = mem_dup_str(*url);
+
+    bench.conf.slots_max = 1;
+    restart();
+    bench_submit(&bench, "k", NULL, plain, uuid);
+    bench_submit(&bench, "l", NULL, "{'id':'a','text':'y'}\n", other);
+    bench_advance(&bench, bench.conf.group_window_ms);
+    hand_start(hand);
+    cr_assert_eq(hand_count(hand, SLIP_RUNNING), 1);
+    cr_assert_eq(hand_count(hand, SLIP_WAITING), 1);
+    set(url, "https://other.example/v1");
+    bench_restart(&bench);
+    hand_hello(hand);
+    bench_run(&bench);
+    cr_expect_eq(hand->cancel_count, 1);
+    cr_expect_eq(bench_stat(&bench, "leases_lost"), 0);
+    cr_assert_eq(hand_count(hand, SLIP_RUNNING), 1);
+    cr_expect_eq(work(), 1);
+    expect_answer(uuid, "one of m");
+    expect_answer(other, "one of m");
+    set(url, first);
+    restart();
+    cr_expect_eq(calls_for("m", plain), 0, "this was answered there");
+    cr_expect_eq(calls_for("n", "{'id':'a','text':'y'}\n"), 1, "this was not");
+    free(first);
+}
+
 /* ---- drafts that do not wait ---- */
 
 /* Its own draft has run out; the one that joined it is asked. */
