@@ -147,6 +147,26 @@ Test(sockets, call_goes_on_when_its_connection_is_ready)
     (void)close(fd);
 }
 
+/* To look costs the more the more calls there are. */
+Test(sockets, nothing_ready_is_not_looked_for_again_before_the_next_wait)
+{
+    int64_t soon_us = clock_mono_us() + ENOUGH_MS * 1000LL;
+    int fd;
+
+    begin_call(0);
+    fd = hear_call();
+    do {
+        (void)sockets_wait(&play.sockets, NULL, 0, 0);
+        perform();
+    } while (play.sockets.timer_us < soon_us);
+    cr_assert_eq(send(fd, reply, strlen(reply), 0), (ssize_t)strlen(reply));
+    perform();
+    cr_expect_eq(play.ended, 0, "it was looked for");
+    await_end(1);
+    cr_expect_eq(play.ends[0], CURLE_OK);
+    (void)close(fd);
+}
+
 Test(sockets, many_calls_go_on_at_once)
 {
     int fds[CALLS_MAX];

@@ -160,7 +160,6 @@ sockets_perform(struct sockets *sockets, int *going)
     size_t count = take_ready(sockets);
     bool is_time;
 
-    sockets->is_polled = false;
     for (size_t i = 0; i < count; i++)
         act(sockets, sockets->ready[i].fd, sockets->ready[i].revents, going);
     is_time = sockets->timer_us <= clock_mono_us();
@@ -168,7 +167,10 @@ sockets_perform(struct sockets *sockets, int *going)
         sockets->timer_us = TIMER_NEVER;
         act(sockets, CURL_SOCKET_TIMEOUT, 0, going);
     }
-    return count > 0 || is_time;
+    if (count == 0 && !is_time)
+        return false; /* and the poll that has shown so need not be made again */
+    sockets->is_polled = false;
+    return true;
 }
 
 /* No longer than until libcurl is to have its turn. */

@@ -26,7 +26,8 @@ struct sockets {
     struct pollfd *ready; /* what libcurl is given its turn for */
     size_t count;         /* of theirs */
     size_t capacity;
-    bool is_polled;   /* what is ready stands in the table */
+    bool is_polled;   /* what is ready stands in the table, as far as is known:
+                         nothing was done since */
     int64_t timer_us; /* when libcurl is to have its turn at the latest */
 };
 
@@ -38,7 +39,8 @@ void sockets_close(struct sockets *sockets);
 
 /* Does what can be done now without waiting. True if it was anything: then so
  * many of the calls are going on, and what is to be told of the others waits in
- * `multi`. */
+ * `multi`. Where nothing was ready it does not look again before the next wait, but
+ * for calls that were put in. */
 bool sockets_perform(struct sockets *sockets, int *going);
 
 /* Waits until a connection is ready or libcurl is to have its turn, until what is
