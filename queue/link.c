@@ -37,10 +37,10 @@ struct link {
     size_t file_count;
     void *monitor; /* connected links only: events of the connection */
     bool is_bound;
-    /* libzmq had nothing when it was asked last, and nothing was sent since that
-     * could have brought something to light. */
+    bool is_watched; /* its owner tells of each poll */
+    /* libzmq had nothing when it was asked last; nothing was sent since that could
+     * have brought something to light, and no poll has shown anything. */
     bool is_drained, is_sign_drained;
-    bool is_still, is_sign_still; /* nor has a poll shown anything since */
 };
 
 struct link_body {
@@ -370,10 +370,8 @@ recv_message(struct link *link, struct link_peer *peer, struct buf *head,
 
     buf_reset(head);
     buf_reset(body);
-    if (link->is_still) {
-        link->is_still = false;
+    if (link->is_watched && link->is_drained)
         return 1;
-    }
     link->is_drained = false; /* unless nothing is found */
     if (link->is_bound) {
         assert(peer);
@@ -415,7 +413,6 @@ send_frame(struct link *link, zmq_msg_t *frame, int flags)
     int rc;
 
     link->is_drained = false;
-    link->is_still = false;
     do
         rc = zmq_msg_send(frame, link->socket, ZMQ_DONTWAIT | flags);
     while (rc < 0 && errno == EINTR);
@@ -549,8 +546,9 @@ link_sign_fd(const struct link *link)
 void
 link_polled(struct link *link, bool has_mail, bool has_sign)
 {
-    link->is_still = link->is_drained && !has_mail;
-    link->is_sign_still = link->is_sign_drained && !has_sign;
+    link->is_watched = true;
+    link->is_drained &= !has_mail;
+    link->is_sign_drained &= !has_sign;
 }
 
 bool
@@ -558,12 +556,8 @@ link_was_connected(struct link *link)
 {
     bool was_connected = false;
 
-    if (!link->monitor)
+    if (!link->monitor || (link->is_watched && link->is_sign_drained))
         return false;
-    if (link->is_sign_still) {
-        link->is_sign_still = false;
-        return false;
-    }
     link->is_sign_drained = true; /* when this has ended */
     for (;;) {
         zmq_msg_t frame;

@@ -124,9 +124,11 @@ bool link_was_connected(struct link *link);
  * show. Edge-triggered: before a poll, link_was_connected() must have said no. */
 int link_sign_fd(const struct link *link);
 
-/* Tells what a poll of the two has shown, that of a bound link's only one: where
- * there was nothing, link_recv() and link_was_connected() believe it once. They
- * ask libzmq else, and with it the kernel. */
+/* Tells what a poll of the two has shown, that of a bound link's only one. Whoever
+ * tells of one poll tells of all: from then on, link_recv() and
+ * link_was_connected() that have found nothing do not ask libzmq again, and with it
+ * the kernel, until a poll has shown something; or something was sent, as the
+ * former knows. */
 void link_polled(struct link *link, bool has_mail, bool has_sign);
 
 /* A peer as hexadecimal, for logs. */

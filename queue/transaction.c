@@ -200,6 +200,9 @@ rest(struct transaction *transaction, int64_t wait_us)
                              .tv_nsec = wait_us % US_A_S * NS_A_US };
 
     (void)ppoll(fds, sizeof(fds) / sizeof(fds[0]), &wait, NULL);
+    link_polled(transaction->links[SIDE_CLIENTS],
+                !has_room || fds[0].revents != 0, false);
+    link_polled(transaction->links[SIDE_WORKERS], true, false);
     return fds[1].revents == 0;
 }
 

@@ -169,8 +169,13 @@ rest(const struct sheaf *sheaf, int wait_ms, struct err *err)
         { .fd = link_sign_fd(sheaf->link), .events = POLLIN },
     };
 
-    if (poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms) < 0 && errno != EINTR)
+    int rc = poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms);
+
+    if (rc < 0 && errno != EINTR)
         return err_set(err, E_IO, "wait: %s", strerror(errno));
+    /* After a wait for nothing, libzmq is asked all the same. */
+    link_polled(sheaf->link, rc <= 0 || fds[0].revents,
+                rc <= 0 || fds[1].revents);
     return 0;
 }
 

@@ -290,7 +290,7 @@ wait_readable(const struct link *link)
 }
 
 /* Whoever polls need not have libzmq look as well. */
-Test(link, believes_a_poll_that_shows_nothing_once)
+Test(link, believes_a_poll_that_shows_nothing_until_the_next)
 {
     struct pair pair;
 
@@ -301,8 +301,11 @@ Test(link, believes_a_poll_that_shows_nothing_once)
                            (struct slice){ 0 }),
                  0);
     wait_readable(pair.connected);
-    cr_expect_eq(link_recv(pair.connected, NULL, &pair.head, &pair.body), 1,
-                 "it was looked for in spite of the poll");
+    for (int i = 0; i < 2; i++) {
+        cr_expect_eq(link_recv(pair.connected, NULL, &pair.head, &pair.body), 1,
+                     "it was looked for in spite of the poll");
+    }
+    link_polled(pair.connected, true, false);
     receive(&pair, pair.connected, NULL);
     cr_expect(slice_is(buf_slice(&pair.head), "news"));
     close_pair(&pair);
