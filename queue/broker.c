@@ -352,13 +352,16 @@ broker_refuse(struct broker *broker, const struct message *message, int code,
     struct wire wire;
     int64_t re;
 
-    if (message->side != SIDE_CLIENTS ||
-        wire_parse(&wire, message->head, (struct slice){ 0 }, NULL) < 0) {
+    if (wire_parse(&wire, message->head, (struct slice){ 0 }, NULL) < 0)
         return;
-    }
-    err_set(&err, code, "%s", reason);
-    if (wire_int(&wire, "re", wire_range(0, WIRE_INT_MAX), &re, NULL) == 0)
+    if (message->side == SIDE_WORKERS) {
+        if (strcmp(wire_verb(&wire), "slots") == 0)
+            worker_slots_unheard(broker, message->peer);
+    } else if (wire_int(&wire, "re", wire_range(0, WIRE_INT_MAX), &re, NULL) ==
+               0) {
+        err_set(&err, code, "%s", reason);
         send_error(broker, message->peer, re, &err, 0);
+    }
     wire_fini(&wire);
 }
 

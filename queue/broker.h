@@ -91,7 +91,7 @@ int64_t broker_patience_ms(const struct broker *broker);
 void broker_note_bad(struct broker *broker);
 
 /* Answers a message with an error when its transaction failed: the outbox must
- * be empty. Workers get none; they repeat. */
+ * be empty. Workers get none; they repeat, or are asked again. */
 void broker_refuse(struct broker *broker, const struct message *message,
                    int code, const char *reason);
 

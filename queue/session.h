@@ -65,6 +65,7 @@ struct session {
     uint32_t told;     /* slots it was told to use */
     uint32_t lent;     /* slots it may still be using */
     uint32_t word;     /* counts what it was told of slots */
+    uint32_t unheard;  /* the word at which its answer found no room; 0: none */
     uint32_t hellos;   /* that it had said when it said the newest one */
     uint32_t told_sent, lent_sent, word_sent, hellos_sent; /* as of the last
                                                               commit */

@@ -71,6 +71,8 @@ worker_balance(struct broker *broker)
         share = sessions_share(broker->sessions, session, slots);
         if (share > room)
             share = room;
+        if (session->unheard != 0 && session->unheard == session->word)
+            tell_slots(broker, session, session->told);
         /* More only when it has said that it knows of less: the answer to an
          * earlier word could be taken for one to this. */
         if (share < session->told ||
@@ -462,6 +464,15 @@ worker_slots(struct call *call)
         session->lent = session->told;
     worker_save(call->broker, session);
     return 0;
+}
+
+void
+worker_slots_unheard(struct broker *broker, const struct link_peer *peer)
+{
+    struct session *session = sessions_find_peer(broker->sessions, peer);
+
+    if (session)
+        session->unheard = session->word;
 }
 
 int

@@ -28,6 +28,10 @@ void worker_send(struct broker *broker, const struct session *session,
 /* Lends what slots are free and asks for what is too much. */
 void worker_balance(struct broker *broker);
 
+/* What the worker there has said of its slots found no room: it is told of them
+ * again, when time goes on. */
+void worker_slots_unheard(struct broker *broker, const struct link_peer *peer);
+
 /* Ends a session: its leases are given back, its slots are free. */
 void worker_end(struct broker *broker, struct session *session, int64_t now_ms);
 

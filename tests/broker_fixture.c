@@ -348,9 +348,9 @@ transact(struct bench *bench, struct mail *mails, size_t count,
     }
     bench->patience_ms = broker_patience_ms(bench->broker);
     work(bench->broker, bench->now_ms);
-    if (bench->fails) {
+    if (bench->fails > 0) {
         store_abort(bench->store);
-        bench->fails = false;
+        bench->fails--;
         rc = E_FULL;
     } else {
         rc = store_commit(bench->store, &err);

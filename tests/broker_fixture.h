@@ -66,7 +66,7 @@ struct bench {
     struct line line;
     size_t gathered_count;
     bool is_slow;        /* hands read only when they are told to */
-    bool fails;          /* the next commit does */
+    int fails;           /* so many of the next commits do */
     int commit_rc;       /* of the newest turn */
     int64_t patience_ms; /* the broker's, before its commit */
     uint64_t turn_count;

@@ -242,3 +242,27 @@ Test(broker_slots, slots_survive_commits_that_fail, .init = set_up,
     cr_expect_eq(bench.in_flight_most, 5);
     cr_expect_str_eq(bench_state(&bench, uuid), "finished");
 }
+
+/* In a full store, also where it was said alone. */
+Test(broker_slots, what_was_said_of_them_and_found_no_room_is_asked_again,
+     .init = set_up, .fini = tear_down)
+{
+    struct hand *first = hand_new(&bench, 5), *second;
+
+    bench_submit_many(&bench, "k", 40, uuid);
+    cr_assert_eq(first->slots, 5);
+    bench.is_slow = true;
+    second = hand_new(&bench, 5);
+    bench_turn(&bench);
+    hand_read(first); /* it is to keep 3, and says so */
+    cr_assert_eq(first->slots, 3);
+    bench.fails = 2;
+    bench_turn(&bench);
+    bench.is_slow = false;
+    bench_run(&bench);
+    cr_expect_eq(bench.fails, 0);
+    cr_expect_eq(second->slots, 2);
+    bench_work(&bench);
+    cr_expect_eq(bench.in_flight_most, 5);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+}
