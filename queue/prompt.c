@@ -174,6 +174,16 @@ prompt_terms(const struct prompt *prompt, const struct line *line,
     return terms;
 }
 
+struct slice
+prompt_mapped(const struct prompt *prompt, const struct conf_upstream *upstream)
+{
+    struct slice model = buf_slice(&prompt->model), name = { 0 };
+
+    if (upstream && upstream->model_map && model.bytes)
+        name = model_map_find(slice_of(upstream->model_map), model);
+    return slice_equal(name, model) ? (struct slice){ 0 } : name;
+}
+
 void
 prompt_aim(struct prompt *prompt, const struct line *line,
            const struct line *options, const struct conf_upstream *upstream,
@@ -181,7 +191,6 @@ prompt_aim(struct prompt *prompt, const struct line *line,
 {
     struct body_terms terms = prompt_terms(prompt, line, options, upstream);
     struct line_fault fault;
-    struct slice model = buf_slice(&prompt->model);
 
     /* As the last resort, the sampler gets what is for a chat. */
     if (prompt_path(line, upstream, &prompt->path, &fault) < 0)
@@ -190,14 +199,7 @@ prompt_aim(struct prompt *prompt, const struct line *line,
     buf_reset(&prompt->body);
     body_list(&prompt->members, &terms);
     body_write(&prompt->members, &prompt->body);
-    prompt->mapped = (struct slice){ 0 };
-    if (upstream && upstream->model_map && model.bytes) {
-        struct slice name =
-            model_map_find(slice_of(upstream->model_map), model);
-
-        if (!slice_equal(name, model))
-            prompt->mapped = name;
-    }
+    prompt->mapped = prompt_mapped(prompt, upstream);
 }
 
 bool

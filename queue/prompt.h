@@ -11,7 +11,8 @@
  * configured, of each member; the sample index; the kind, `text` or `raw`; and
  * the canonical body. A body that names no model gets its upstream's; where the
  * route has several, the body of the identity has none, and theirs stand behind
- * the paths.
+ * the paths. There, too, stands what an upstream calls a model that the body names,
+ * if it has another name for it.
  *
  * Most drafts of a batch differ in nothing but their text: all that stands before
  * and behind it is the same. One is spelt out, and what it has in common with
@@ -107,6 +108,12 @@ int prompt_route(struct prompt *prompt, const struct line *line,
 void prompt_aim(struct prompt *prompt, const struct line *line,
                 const struct line *options,
                 const struct conf_upstream *upstream, unsigned flags);
+
+/* What an upstream (NULL: the sampler) calls the model that the draft names, once
+ * prompt_route() has read it; borrowed from the configuration. Empty: the same, or
+ * none is named. */
+struct slice prompt_mapped(const struct prompt *prompt,
+                           const struct conf_upstream *upstream);
 
 /* The nth member of the route; NULL: the sampler. */
 const struct conf_upstream *prompt_member(const struct prompt *prompt,

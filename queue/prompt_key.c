@@ -105,6 +105,19 @@ add_part(struct prompt *prompt, struct slice part)
     buf_add_char(&prompt->identity, '\0'); /* no part holds one */
 }
 
+/* What an upstream calls the model that is named: a line behind those of others,
+ * none of which begins so. */
+static void
+add_mapped(struct prompt *prompt, const struct conf_upstream *upstream)
+{
+    struct slice name = prompt_mapped(prompt, upstream);
+
+    if (name.bytes) {
+        buf_add_str(&prompt->identity, "\n=");
+        buf_add_slice(&prompt->identity, name);
+    }
+}
+
 /* Where it may go: base URL and path; of several, all of them, a line each, and
  * behind each path the model of bodies that name none. */
 static void
@@ -133,6 +146,7 @@ add_route(struct prompt *prompt, const struct line *line,
                      upstream->model ? upstream->model : "",
                      conf_dialect(upstream)->name,
                      (long long)body_limit(line, options, upstream));
+        add_mapped(prompt, upstream);
     }
     add_part(prompt, (struct slice){ 0 });
     /* The replies of one dialect are of no use to readers of another. */

@@ -443,6 +443,43 @@ Test(prompt, what_can_change_the_answer_changes_the_key, .init = set_up,
     buf_fini(&text);
 }
 
+/* Of one upstream, and of one of several. */
+Test(prompt, what_a_model_is_called_there_changes_the_key, .init = set_up,
+     .fini = tear_down)
+{
+    static const char *const maps[] = { NULL, "m-2=a", "m-2=b", "m-2=m-3" };
+    static const struct {
+        const char *text;
+        bool is_other;
+    } drafts[] = {
+        { "{\"id\":\"a\",\"text\":\"x\",\"model\":\"m-2\"}", true },
+        { "{\"id\":\"a\",\"text\":\"x\",\"model\":\"m-2\","
+          "\"upstream\":\"one,two\"}",
+          true },
+        { "{\"id\":\"a\",\"method\":\"POST\",\"url\":"
+          "\"/v1/chat/completions\",\"body\":{\"model\":\"m-2\"}}",
+          true },
+        { "{\"id\":\"a\",\"text\":\"x\",\"model\":\"m-4\"}", false },
+        { "{\"id\":\"a\",\"text\":\"x\"}", false },
+    };
+    enum { MAPS = sizeof(maps) / sizeof(maps[0]) };
+
+    for (size_t d = 0; d < sizeof(drafts) / sizeof(drafts[0]); d++) {
+        unsigned char keys[MAPS][DIGEST_BYTES];
+
+        for (size_t i = 0; i < MAPS; i++) {
+            free(conf.upstreams[0].model_map);
+            conf.upstreams[0].model_map = maps[i] ? mem_dup_str(maps[i]) : NULL;
+            key_of(drafts[d].text, "", keys[i]);
+            for (size_t j = 0; j < i; j++) {
+                cr_expect_eq(memcmp(keys[i], keys[j], DIGEST_BYTES) != 0,
+                             drafts[d].is_other, "%s: %zu and %zu",
+                             drafts[d].text, i, j);
+            }
+        }
+    }
+}
+
 /* ---- groups ---- */
 
 static uint64_t
