@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* explicit_bzero, SOCK_CLOEXEC */
+#define _GNU_SOURCE /* SOCK_CLOEXEC */
 #include "worker/call.h"
 
 #include <assert.h>
@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/url.h"
+#include "worker/head.h"
 #include "worker/sockets.h"
 
 #define CONNECTION_AGE_S 45L /* idle ones are not reused; servers close at 60 */
@@ -30,12 +31,13 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 struct call {
-    CURL *easy;       /* made with the first use, then kept */
-    struct buf url;   /* where its last call went */
-    CURLU *url_parts; /* the same, taken apart; its own */
+    CURL *easy;                /* made with the first use, then kept */
+    struct buf base_url, path; /* of its last call, as it was ordered */
+    CURLU *url_parts;          /* the same, taken apart; its own */
     bool is_running;
-    struct curl_slist *headers;
-    bool is_sent_again; /* it would have been, and was not */
+    struct head head;
+    struct curl_slist *headers; /* borrowed from the head, while it runs */
+    bool is_sent_again;         /* it would have been, and was not */
     struct reply reply;
     int64_t reply_bytes_max;
     size_t header_bytes;
@@ -202,6 +204,8 @@ new_easy(const struct calls *calls, struct call *call)
     SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
     SET(easy, CURLOPT_PROXY, calls->proxy ? calls->proxy : "");
+    if (!calls->proxy) /* or it looks for exceptions in the environment */
+        SET(easy, CURLOPT_NOPROXY, "*");
     SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     SET(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     /* A name is looked up by a thread of the library. To end a call while it
@@ -252,13 +256,10 @@ calls_load(struct calls *calls, struct err *err)
     return 0;
 }
 
-/* The header lines hold the key: they are wiped before they go. */
 static void
 free_headers(struct call *call)
 {
-    for (struct curl_slist *at = call->headers; at; at = at->next)
-        explicit_bzero(at->data, strlen(at->data));
-    curl_slist_free_all(call->headers);
+    head_wipe(&call->head);
     call->headers = NULL;
 }
 
@@ -287,7 +288,9 @@ calls_free(struct calls *calls)
             calls_abort(calls, call);
         curl_easy_cleanup(call->easy); /* NULL is fine */
         curl_url_cleanup(call->url_parts);
-        buf_fini(&call->url);
+        buf_fini(&call->base_url);
+        buf_fini(&call->path);
+        head_fini(&call->head);
         buf_fini(&call->reply.body);
     }
     is_loaded = calls->sockets.multi != NULL;
@@ -299,41 +302,26 @@ calls_free(struct calls *calls)
 }
 
 static void
-add_header(struct call *call, const char *name, struct slice value)
-{
-    struct buf line = { 0 };
-    struct curl_slist *list;
-
-    /* Room for all at once: growing would leave copies of a key behind. */
-    buf_reserve(&line, strlen(name) + 2 + value.bytes);
-    buf_add_str(&line, name);
-    buf_add_slice(&line, value);
-    list = curl_slist_append(call->headers, line.data);
-    if (!list)
-        log_fatal("event=out_of_memory where=curl");
-    call->headers = list;
-    explicit_bzero(line.data, line.bytes);
-    buf_fini(&line);
-}
-
-static void
 add_headers(struct call *call, const struct call_order *order)
 {
-    add_header(call, "Content-Type: ", slice_of(order->content_type));
-    add_header(call, "Accept: application/json", slice_of(""));
-    add_header(call, "Accept-Encoding: identity", slice_of(""));
-    add_header(call, "Expect:", slice_of("")); /* or large bodies wait 1 s */
+    struct head *head = &call->head;
+
+    head_add(head, "Content-Type: ", slice_of(order->content_type));
+    head_add(head, "Accept: application/json", slice_of(""));
+    head_add(head, "Accept-Encoding: identity", slice_of(""));
+    head_add(head, "Expect:", slice_of("")); /* or large bodies wait 1 s */
     if (order->attempt) {
-        add_header(call, "Idempotency-Key: ", slice_of(order->attempt));
-        add_header(call, "X-Request-Id: ", slice_of(order->attempt));
+        head_add(head, "Idempotency-Key: ", slice_of(order->attempt));
+        head_add(head, "X-Request-Id: ", slice_of(order->attempt));
     }
     if (order->key.bytes > 0)
-        add_header(call, order->key_header, order->key);
+        head_add(head, order->key_header, order->key);
     for (size_t i = 0; i < order->header_count; i++) {
         if (!order->headers[i])
             break;
-        add_header(call, order->headers[i], slice_of(""));
+        head_add(head, order->headers[i], slice_of(""));
     }
+    call->headers = head_lines(head);
 }
 
 /* The path comes from the broker: it must stay a path, in one line, and can
@@ -359,23 +347,33 @@ make_url(const struct call_order *order, struct buf *url, struct err *err)
     return 0;
 }
 
-/* Most calls go where the last one went: libcurl need not take that apart again.
- * What it cannot take apart ends as it does there, when the call is made. */
+/* Most calls go where the last one went: neither need we look at that again, nor
+ * libcurl take it apart. */
+static bool
+is_aimed(const struct call *call, const struct call_order *order)
+{
+    return call->base_url.bytes > 0 &&
+           slice_equal(buf_slice(&call->base_url), slice_of(order->base_url)) &&
+           slice_equal(buf_slice(&call->path), slice_of(order->path));
+}
+
+/* What libcurl cannot take apart ends as it does there, when the call is made. */
 static void
-aim(struct call *call, const struct buf *url)
+aim(struct call *call, const struct call_order *order, const struct buf *url)
 {
     bool is_parsed;
 
-    if (slice_equal(buf_slice(&call->url), buf_slice(url)))
-        return;
-    buf_reset(&call->url);
-    buf_add_slice(&call->url, buf_slice(url));
+    buf_reset(&call->base_url);
+    buf_add_str(&call->base_url, order->base_url);
+    buf_reset(&call->path);
+    buf_add_str(&call->path, order->path);
     is_parsed = curl_url_set(call->url_parts, CURLUPART_URL, url->data,
                              CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
     SET(call->easy, CURLOPT_URL, url->data);
     SET(call->easy, CURLOPT_CURLU, is_parsed ? call->url_parts : NULL);
 }
 
+/* Without a URL it goes where the last one went. */
 static void
 prepare(struct calls *calls, struct call *call, const struct call_order *order,
         const struct buf *url)
@@ -398,7 +396,8 @@ prepare(struct calls *calls, struct call *call, const struct call_order *order,
             log_fatal("event=out_of_memory where=curl");
     }
     add_headers(call, order);
-    aim(call, url);
+    if (url->bytes > 0)
+        aim(call, order, url);
     SET(call->easy, CURLOPT_HTTPHEADER, call->headers);
     SET(call->easy, CURLOPT_BUFFERSIZE,
         call->last_bytes > RECEIVE_BYTES ? (long)RECEIVE_BYTES_MAX
@@ -430,7 +429,7 @@ calls_start(struct calls *calls, const struct call_order *order,
     }
     if (!free_call)
         return err_set(err, E_FULL, "%zu calls are running", calls->max);
-    rc = make_url(order, &url, err);
+    rc = is_aimed(free_call, order) ? 0 : make_url(order, &url, err);
     if (rc == 0)
         rc = calls_load(calls, err);
     if (rc == 0) {
