@@ -66,20 +66,21 @@ hint_keep(struct hint_headers *headers, struct slice name, struct slice value)
 {
     struct hint_header *header;
 
-    value = text_trim(value);
     if (headers->count == HINT_COUNT_MAX || name.bytes > HINT_NAME_BYTES_MAX)
         return;
     header = &headers->items[headers->count];
     for (size_t i = 0; i < name.bytes; i++)
         header->name[i] = (char)tolower((unsigned char)name.data[i]);
     header->name[name.bytes] = '\0';
-    if (is_of_interest(header->name) && !hint_get(headers, header->name) &&
-        value.bytes <= HINT_VALUE_BYTES_MAX) {
-        if (value.bytes)
-            memcpy(header->value, value.data, value.bytes);
-        header->value[value.bytes] = '\0';
-        headers->count++;
-    }
+    if (!is_of_interest(header->name) || hint_get(headers, header->name))
+        return;
+    value = text_trim(value); /* only now: it asks ICU about each character */
+    if (value.bytes > HINT_VALUE_BYTES_MAX)
+        return;
+    if (value.bytes)
+        memcpy(header->value, value.data, value.bytes);
+    header->value[value.bytes] = '\0';
+    headers->count++;
 }
 
 const char *
