@@ -422,10 +422,14 @@ worker_beat(struct call *call)
 {
     struct session *session = worker_speaker(call);
     bool is_leaving;
+    int64_t number;
+    cJSON *head;
 
     if (!session)
         return 0;
     if (wire_bool(call->wire, "leaving", false, &is_leaving, call->err) < 0 ||
+        wire_int(call->wire, "nth", wire_range_or(0, WIRE_INT_MAX, 0), &number,
+                 call->err) < 0 ||
         renew(call, session) < 0 || count_tokens(call) < 0) {
         return E_INVALID;
     }
@@ -434,7 +438,10 @@ worker_beat(struct call *call)
         if (session->held[i - 1].missed >= SESSION_MISSED_MAX)
             worker_lose_lease(call->broker, session, &session->held[i - 1]);
     }
-    worker_send(call->broker, session, wire_new("beat"));
+    head = wire_new("beat");
+    if (number != 0)
+        wire_add_int(head, "nth", number);
+    worker_send(call->broker, session, head);
     return 0;
 }
 

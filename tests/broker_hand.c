@@ -235,6 +235,30 @@ hand_int(const struct wire *wire, const char *name)
     return value;
 }
 
+/* The broker has heard what was sent then: leases run from there. */
+static void
+be_trusted(struct hand *hand)
+{
+    if (hand->sent_ms != 0)
+        hand->trusted_ms = hand->sent_ms;
+    hand->sent_ms = 0;
+}
+
+/* The answer to another beat, which a test has said by hand, has no number. */
+static void
+be_answered(struct hand *hand, const struct wire *wire)
+{
+    int64_t number = 0;
+
+    cr_assert_eq(
+        wire_int(wire, "nth", wire_range_or(1, WIRE_INT_MAX, 0), &number, NULL),
+        0);
+    if (number == 0)
+        return;
+    cr_expect_eq(number, hand->beat_number);
+    be_trusted(hand);
+}
+
 static void
 take_away(struct hand *hand, const struct wire *wire, const char *name)
 {
@@ -275,15 +299,6 @@ give_back(struct hand *hand, const struct wire *wire)
             hand_forget(hand, slip);
         }
     }
-}
-
-/* The broker has heard what was sent then: leases run from there. */
-static void
-be_trusted(struct hand *hand)
-{
-    if (hand->sent_ms != 0)
-        hand->trusted_ms = hand->sent_ms;
-    hand->sent_ms = 0;
 }
 
 static void
@@ -379,7 +394,7 @@ obey(struct hand *hand, const struct wire *wire)
         hand->reload_count++;
     } else {
         cr_assert_str_eq(verb, "beat");
-        be_trusted(hand);
+        be_answered(hand, wire);
     }
 }
 
@@ -451,8 +466,11 @@ hand_beat(struct hand *hand)
     if (!hand->is_welcome || hand->sent_ms != 0)
         return;
     hand->sent_ms = hand->bench->now_ms;
-    buf_addf(&head, "{\"verb\":\"beat\",\"slots\":%lld,\"leaving\":%s,",
-             (long long)kept(hand), hand->is_draining ? "true" : "false");
+    hand->beat_number++;
+    buf_addf(&head,
+             "{\"verb\":\"beat\",\"nth\":%lld,\"slots\":%lld,\"leaving\":%s,",
+             (long long)hand->beat_number, (long long)kept(hand),
+             hand->is_draining ? "true" : "false");
     add_held(hand, &head);
     buf_add_char(&head, '}');
     hand_send(hand, buf_slice(&head), (struct slice){ 0 });

@@ -43,6 +43,7 @@ struct hand {
     int64_t slots, slots_told;
     bool must_tell;
     int64_t beat_ms;       /* when the next one is due */
+    int64_t beat_number;   /* of the newest one */
     bool beats;            /* by itself, as time goes on */
     const char *wait_from; /* what it says of waits; NULL: nothing */
     int64_t sent_ms;    /* of the beat or hello that waits for an answer; 0 */

@@ -74,6 +74,7 @@ class Broker:
         self.must_hear_hello = not is_new
         self.answers_hello = True
         self.answers_beats = True
+        self.answers_every = 1  # so many beats one
         self.confirms = True
         self.heard = []    # (header, body) in order, turns in their parts
         self.turns = []    # headers of turns
@@ -140,8 +141,8 @@ class Broker:
         elif verb == "beat":
             self.held = head["held"]
             self.beats.append(time.monotonic())
-            if self.answers_beats:
-                self.answer_beat()
+            if self.answers_beats and len(self.beats) % self.answers_every == 0:
+                self.answer_beat(head["nth"])
         elif verb == "slots":
             self.slots.append(head["count"])
         elif verb == "result":
@@ -154,10 +155,10 @@ class Broker:
                 self.say("noted", delivery=head["delivery"],
                          attempt=head["attempt"])
 
-    def answer_beat(self):
+    def answer_beat(self, nth):
         """The last one may be of a worker that has gone already."""
         try:
-            self.say("beat")
+            self.say("beat", nth=nth)
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise

@@ -43,7 +43,7 @@ Test(desk, extends_no_lease_beyond_what_it_may_last)
 
     for (int64_t now_ms = 2000; now_ms < 2 * RUN_MAX_MS; now_ms += 5000) {
         desk_beat_sent(desk, now_ms);
-        desk_beat_answered(desk);
+        desk_beat_answered(desk, 0);
         cr_expect_leq(lease->deadline_ms, 1000 + RUN_MAX_MS);
     }
     cr_expect_eq(lease->deadline_ms, 1000 + RUN_MAX_MS);
@@ -148,11 +148,11 @@ Test(desk, extends_a_lease_from_when_the_answered_beat_was_sent)
     desk_beat_sent(desk, 5000);
     desk_beat_sent(desk, 10000);
     cr_expect_eq(lease->deadline_ms, 1000 + LEASE_MS); /* no answer yet */
-    desk_beat_answered(desk);
+    desk_beat_answered(desk, 0);
     cr_expect_eq(lease->deadline_ms, 5000 + LEASE_MS);
-    desk_beat_answered(desk);
+    desk_beat_answered(desk, 0);
     cr_expect_eq(lease->deadline_ms, 10000 + LEASE_MS);
-    desk_beat_answered(desk); /* an answer to nothing */
+    desk_beat_answered(desk, 0); /* an answer to nothing */
     cr_expect_eq(lease->deadline_ms, 10000 + LEASE_MS);
     cr_expect_null(desk_next_ended(desk, 10000 + LEASE_MS - 1));
     cr_expect_eq(desk_next_ended(desk, 10000 + LEASE_MS), lease);
@@ -167,7 +167,7 @@ Test(desk, does_not_extend_a_lease_that_the_beat_did_not_list)
 
     desk_beat_sent(desk, 5000);
     lease = desk_add(desk, 1, 1, 0, 1000);
-    desk_beat_answered(desk);
+    desk_beat_answered(desk, 0);
     cr_expect_eq(lease->deadline_ms, 1000 + LEASE_MS);
     desk_free(desk);
 }
@@ -180,7 +180,7 @@ Test(desk, takes_a_lease_that_is_read_late_for_as_old_as_it_may_be)
     struct desk_lease *late, *adopted;
 
     desk_beat_sent(desk, 5000);
-    desk_beat_answered(desk);
+    desk_beat_answered(desk, 0);
     adopted = desk_add(desk, 1, 1, 0, 6000);
     cr_expect_eq(adopted->deadline_ms, 5000 + LEASE_MS);
     desk_beat_sent(desk, 10000); /* has no answer yet */
@@ -188,7 +188,7 @@ Test(desk, takes_a_lease_that_is_read_late_for_as_old_as_it_may_be)
     desk_adopt(desk, adopted, 2, 5000 + LEASE_MS);
     cr_expect_eq(desk_next_ended(desk, 5000 + LEASE_MS), adopted);
     cr_expect_eq(late->deadline_ms, 5000 + 2 * LEASE_MS);
-    desk_beat_answered(desk);
+    desk_beat_answered(desk, 0);
     cr_expect_eq(desk_add(desk, 3, 1, 0, 2 * LEASE_MS)->deadline_ms,
                  10000 + LEASE_MS);
     desk_free(desk);
@@ -202,9 +202,9 @@ Test(desk, takes_no_answer_for_a_beat_of_a_lost_connection)
     desk_beat_sent(desk, 5000);
     desk_beats_forget(desk);
     desk_beat_sent(desk, 9000);
-    desk_beat_answered(desk);
+    desk_beat_answered(desk, 0);
     cr_expect_eq(lease->deadline_ms, 9000 + LEASE_MS);
-    desk_beat_answered(desk);
+    desk_beat_answered(desk, 0);
     cr_expect_eq(lease->deadline_ms, 9000 + LEASE_MS);
     desk_free(desk);
 }
@@ -217,12 +217,56 @@ Test(desk, never_extends_too_far_when_many_beats_are_unanswered)
     for (int i = 1; i <= 3 * DESK_BEATS_UNANSWERED_MAX; i++)
         desk_beat_sent(desk, i * 1000);
     for (int i = 1; i <= DESK_BEATS_UNANSWERED_MAX; i++) {
-        desk_beat_answered(desk);
+        desk_beat_answered(desk, 0);
         cr_expect_eq(lease->deadline_ms, i * 1000 + LEASE_MS);
     }
-    desk_beat_answered(desk);
+    desk_beat_answered(desk, 0);
     cr_expect_eq(lease->deadline_ms,
                  DESK_BEATS_UNANSWERED_MAX * 1000 + LEASE_MS);
+    desk_free(desk);
+}
+
+/* One that found no room in a full store, say. */
+Test(desk, takes_no_answer_for_that_to_a_beat_which_has_none)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *lease = desk_add(desk, 1, 1, 0, 0);
+    uint64_t first = desk_beat_number(desk), second;
+
+    desk_beat_sent(desk, 5000);
+    second = desk_beat_number(desk);
+    cr_expect_neq(first, second);
+    desk_beat_sent(desk, 10000);
+    desk_beat_answered(desk, desk_beat_number(desk)); /* not sent yet */
+    cr_expect_eq(lease->deadline_ms, LEASE_MS);
+    desk_beat_answered(desk, second);
+    cr_expect_eq(lease->deadline_ms, 10000 + LEASE_MS);
+    desk_beat_answered(desk, first);
+    cr_expect_eq(lease->deadline_ms, 10000 + LEASE_MS);
+    desk_beat_sent(desk, 15000);
+    desk_beat_answered(desk, 0);
+    cr_expect_eq(lease->deadline_ms, 15000 + LEASE_MS);
+    desk_free(desk);
+}
+
+/* Those that are sent then have no number, and their answers make room. */
+Test(desk, knows_beats_again_when_many_were_unanswered)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *lease = desk_add(desk, 1, 1, 0, 0);
+    int64_t now_ms = 0;
+    uint64_t number;
+
+    while (desk_beat_number(desk) != 0)
+        desk_beat_sent(desk, now_ms += 1000);
+    desk_beat_sent(desk, now_ms += 1000);
+    desk_beat_answered(desk, 0);
+    cr_expect_eq(lease->deadline_ms, 1000 + LEASE_MS);
+    number = desk_beat_number(desk);
+    cr_assert_neq(number, 0);
+    desk_beat_sent(desk, now_ms += 1000);
+    desk_beat_answered(desk, number);
+    cr_expect_eq(lease->deadline_ms, now_ms + LEASE_MS);
     desk_free(desk);
 }
 

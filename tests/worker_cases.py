@@ -327,6 +327,14 @@ def case_answered_heartbeats_extend_a_lease(stage):
     check("still held", broker.held, [[1, 1, 0]])
 
 
+def case_heartbeats_without_an_answer_make_no_other_one_older(stage):
+    broker = stage.start_all(slots=0, lease_ms=800, heartbeat_ms=50)
+    broker.answers_every = 3
+    broker.lease(1, chat("x"), timeout_ms=1)
+    broker.during(2.5)
+    check("still held", broker.held, [[1, 1, 0]])
+
+
 def case_a_lease_has_a_last_moment(stage):
     broker = stage.start_all(slots=0, lease_ms=800, lease_run_max_ms=3000,
                              heartbeat_ms=200)

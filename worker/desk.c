@@ -290,26 +290,36 @@ desk_remove(struct desk *desk, struct desk_lease *lease)
     desk->order[desk->size] = lease;
 }
 
+uint64_t
+desk_beat_number(const struct desk *desk)
+{
+    return desk->sent - desk->answered == DESK_BEATS_UNANSWERED_MAX
+               ? 0
+               : desk->sent + 1;
+}
+
 void
 desk_beat_sent(struct desk *desk, int64_t now_ms)
 {
     /* A broker that leaves so many unanswered hears no more from us in this:
      * later answers are taken for earlier ones, which only shortens leases. */
-    if (desk->sent - desk->answered == DESK_BEATS_UNANSWERED_MAX)
+    if (desk_beat_number(desk) == 0)
         return;
     desk->sent++;
     desk->sent_ms[desk->sent % DESK_BEATS_UNANSWERED_MAX] = now_ms;
 }
 
 void
-desk_beat_answered(struct desk *desk)
+desk_beat_answered(struct desk *desk, uint64_t number)
 {
     int64_t sent_ms;
 
-    if (desk->answered == desk->sent)
+    if (number == 0)
+        number = desk->answered + 1;
+    if (number <= desk->answered || number > desk->sent)
         return;
-    desk->answered++;
-    sent_ms = desk->sent_ms[desk->answered % DESK_BEATS_UNANSWERED_MAX];
+    desk->answered = number;
+    sent_ms = desk->sent_ms[number % DESK_BEATS_UNANSWERED_MAX];
     desk->heard_ms = sent_ms;
     for (size_t i = 0; i < desk->size; i++) {
         struct desk_lease *lease = desk->order[i];

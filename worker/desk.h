@@ -135,12 +135,17 @@ void desk_pack(struct desk *desk, struct packer *packer, struct buf *room);
 /* Forgets a lease: confirmed, or not ours any more. */
 void desk_remove(struct desk *desk, struct desk_lease *lease);
 
+/* The number that the next heartbeat is to have, by which its answer is told from
+ * others'; 0: none, as too many are unanswered. */
+uint64_t desk_beat_number(const struct desk *desk);
+
 /* A heartbeat (or a hello) that lists all leases was sent. */
 void desk_beat_sent(struct desk *desk, int64_t now_ms);
 
-/* The broker answered a heartbeat: the oldest one that is unanswered. Extends
- * the leases it listed. */
-void desk_beat_answered(struct desk *desk);
+/* The broker answered the heartbeat of a number; 0: the oldest one that is
+ * unanswered, as it did not say which. Extends the leases it listed. Those before
+ * it will have no answer. */
+void desk_beat_answered(struct desk *desk, uint64_t number);
 
 /* Answers that are missing will not come: the connection was lost. */
 void desk_beats_forget(struct desk *desk);

@@ -95,7 +95,7 @@ handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
     packer_set_dictionary(worker->packer, dictionary);
     if (for_each(worker, wire, "drop", drop, err) < 0)
         return E_INVALID;
-    desk_beat_answered(worker->desk); /* the hello listed all leases */
+    desk_beat_answered(worker->desk, 0); /* the hello listed all leases */
     slots_lend(&worker->slots, slots, word);
     worker->heartbeat_ms = heartbeat_ms;
     worker->beat_ms = now_ms + heartbeat_ms;
@@ -238,10 +238,14 @@ static int
 handle_beat(struct worker *worker, const struct wire *wire, int64_t now_ms,
             struct err *err)
 {
-    (void)wire;
+    int64_t number;
+
     (void)now_ms;
-    (void)err;
-    desk_beat_answered(worker->desk);
+    if (wire_int(wire, "nth", wire_range_or(0, WIRE_INT_MAX, 0), &number, err) <
+        0) {
+        return E_INVALID;
+    }
+    desk_beat_answered(worker->desk, (uint64_t)number);
     return 0;
 }
 

@@ -107,9 +107,12 @@ report_hello(struct worker *worker, int64_t now_ms)
 int
 report_beat(struct worker *worker, int64_t now_ms)
 {
+    uint64_t number = desk_beat_number(worker->desk);
     cJSON *head = wire_new("beat");
     int rc;
 
+    if (number != 0)
+        wire_add_int(head, "nth", (int64_t)number);
     wire_add_int(head, "slots", kept_slots(worker));
     wire_add_bool(head, "leaving", worker->is_draining);
     add_held(worker, head);
