@@ -41,8 +41,8 @@ CHURN := $(OUT)/tests/churn/churn
 
 # The simulator: the real core, its checker, and a world of its own.
 SIM := $(OUT)/tests/sim/sim
-SIM_PARTS = $(call objects,$(OUT),$(wildcard tests/sim/*.c) tests/turns.c) \
-    $(OUT)/queue.a $(OUT)/store.a $(OUT)/base.a
+SIM_PARTS = $(call objects,$(OUT),$(wildcard tests/sim/*.c) tests/room.c \
+    tests/turns.c) $(OUT)/queue.a $(OUT)/store.a $(OUT)/base.a
 SIM_LIBS = $(LIBS_queue) $(LIBS_wire) $(LIBS_base)
 SEEDS ?= 10000
 $(SIM): $(SIM_PARTS)

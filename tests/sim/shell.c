@@ -8,8 +8,17 @@
 #define KEYS_RECENT 8 /* so few that the sweep goes on all the time */
 #define CELL_KEYS   1 /* of which half of the cells have room for none */
 #define RESULTS_GAP 3 /* so few that batches have several segments of them */
+#define ROOM_ROWS   40 /* that a transaction may write before it finds no space */
+#define AGAIN_FULL  4 /* one in so many does not, either, when tried by itself */
 
 static const unsigned char store_id[STORE_UUID_BYTES] = "a simulated one";
+
+/* The transaction at hand has found no space: nothing of it happens. */
+static bool
+is_lost(const struct world *world)
+{
+    return world->room.own && world->room.is_over;
+}
 
 static void
 on_batch_moved(void *context, uint64_t batch, enum batch_state from,
@@ -17,6 +26,8 @@ on_batch_moved(void *context, uint64_t batch, enum batch_state from,
 {
     struct world *world = context;
 
+    if (is_lost(world))
+        return;
     world->tally.batch_moves[from][to]++;
     judge_moved(world, batch, from, to);
     hooks_moved(world, batch, to);
@@ -30,6 +41,8 @@ on_request_moved(void *context, uint64_t request, enum request_state from,
 {
     struct world *world = context;
 
+    if (is_lost(world))
+        return;
     world->tally.request_moves[from][to]++;
     if (to == REQUEST_READY &&
         (from == REQUEST_DONE || from == REQUEST_CANCELLED)) {
@@ -193,30 +206,43 @@ settle(struct world *world)
     store_abort(world->store);
 }
 
+/* Commits in the space that there is, which may be enough. */
+static int
+commit_in_room(struct world *world, struct err *err)
+{
+    int rc = store_commit(world->store, err);
+
+    if (room_restore(&world->room, world->store)) {
+        if (rc == 0)
+            world_fail(world, "a row found no space, and nobody says so");
+        world->fails = false;
+        world->tally.commits_full++;
+        for (int i = 0; i < WORLD_WORKERS; i++)
+            world->workers[i].lost_turn = world->tally.turns;
+    }
+    return rc;
+}
+
 /* Commits, or does not. 0, E_FULL, or 1 when the broker was ended. */
 static int
 commit(struct world *world)
 {
     struct err err = { 0 };
-    bool is_lost = world->crash == CRASH_BEFORE ||
+    bool is_dead = world->crash == CRASH_BEFORE ||
                    (world->crash == CRASH_IN && dice_once_in(&world->dice, 2));
     int rc;
 
-    if (is_lost || world->fails) {
+    if (is_dead) {
+        (void)room_restore(&world->room, world->store);
         store_abort(world->store);
         world->is_turning = false;
         judge_abort(world);
-        if (is_lost) {
-            crash(world);
-            return 1;
-        }
-        world->fails = false;
-        world->tally.commits_full++;
-        rc = E_FULL;
-    } else {
-        rc = store_commit(world->store, &err);
+        crash(world);
+        return 1;
     }
+    rc = commit_in_room(world, &err);
     if (rc == E_FULL) {
+        world->is_turning = false;
         judge_abort(world);
         outbox_reset(&world->outbox);
         if (broker_recover(world->broker, world->now_ms, false, &err) < 0)
@@ -298,6 +324,10 @@ transact(struct world *world, struct mail *mails, size_t count)
         world->stood_ms += world->now_ms - world->wake_ms;
     if (store_begin(world->store, world->now_ms, &err) < 0)
         world_fail(world, "begin: %s", err.msg);
+    if (world->fails) {
+        room_limit(&world->room, world->store,
+                   dice_roll(&world->room_dice, ROOM_ROWS));
+    }
     ahead_read(world, mails, count);
     for (size_t i = 0; (link = wire_link_at(world, i)); i++)
         ahead_read(world, link->to_broker.mails, link->to_broker.count);
@@ -341,6 +371,22 @@ collect(struct world *world, struct pipe *taken)
     }
 }
 
+/* What a message said is as if it was not said. */
+static void
+refuse(struct world *world, const struct mail *mail, int code)
+{
+    struct message message = mail_message(mail);
+
+    broker_refuse(world->broker, &message, code, "no space");
+    deliver(world, world->outbox.count);
+    for (int i = 0; i < WORLD_WORKERS && mail->side == SIDE_WORKERS; i++) {
+        struct worker *worker = &world->workers[i];
+
+        if (memcmp(&worker->link.peer, &mail->peer, sizeof(mail->peer)) == 0)
+            worker_note_refused(worker);
+    }
+}
+
 /* One transaction, as sheafd's loop has it: when a group finds no space, its
  * messages are applied one by one. */
 void
@@ -353,16 +399,15 @@ shell_turn(struct world *world)
     collect(world, &taken);
     rc = transact(world, taken.mails, taken.count);
     for (size_t i = 0; rc == E_FULL && i < taken.count; i++) {
-        int one = transact(world, &taken.mails[i], 1);
+        int one;
 
+        world->fails =
+            !world->is_calm && dice_once_in(&world->room_dice, AGAIN_FULL);
+        one = transact(world, &taken.mails[i], 1);
         if (one == 1)
             break;
-        if (one < 0) {
-            struct message message = mail_message(&taken.mails[i]);
-
-            broker_refuse(world->broker, &message, one, "no space");
-            deliver(world, world->outbox.count);
-        }
+        if (one < 0)
+            refuse(world, &taken.mails[i], one);
     }
     pipe_free(&taken);
 }

@@ -58,8 +58,9 @@ worker_say_beat(struct world *world, struct worker *worker)
     worker->sent_ms = world->now_ms;
     add_held(worker, &held);
     wire_say(world, &worker->link, (struct slice){ 0 },
-             "{'verb':'beat','slots':%lld,'leaving':%s,'held':[%s]}",
-             (long long)slips_kept(worker),
+             "{'verb':'beat','nth':%lld,'slots':%lld,'leaving':%s,"
+             "'held':[%s]}",
+             (long long)++worker->beat_number, (long long)slips_kept(worker),
              worker->is_draining ? "true" : "false",
              held.bytes ? held.data : "");
     buf_fini(&held);
@@ -343,9 +344,17 @@ obey(struct world *world, struct worker *worker, const struct wire *wire)
     } else if (strcmp(verb, "drain") == 0) {
         worker_drain(world, worker, true);
     } else {
-        be_trusted(worker);
+        if (int_of(world, wire, "nth") == worker->beat_number)
+            be_trusted(worker);
         count_beats(world, worker);
     }
+}
+
+void
+worker_note_refused(struct worker *worker)
+{
+    worker->lost_word = worker->word;
+    worker->sent_ms = 0; /* the next beat is answered */
 }
 
 void

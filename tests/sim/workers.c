@@ -161,6 +161,11 @@ beat_pause_ms(const struct world *world, const struct worker *worker)
 static void
 check_slots(struct world *world, const struct worker *worker)
 {
+    /* The next turn asks it again. */
+    if (worker->lost_word == worker->word &&
+        world->tally.turns <= worker->lost_turn + 1) {
+        return;
+    }
     if (worker->is_welcome && worker->link.is_up && !worker->must_tell &&
         worker->link.to_broker.count == 0 &&
         worker->link.from_broker.count == 0 && world->outbox.count == 0 &&

@@ -40,8 +40,11 @@ struct worker {
     uint32_t capacity;
     int hellos; /* that it has said */
     int64_t slots, slots_told, word;
+    int64_t lost_word;  /* what it said to this found no space; 0: none */
+    uint64_t lost_turn; /* the last that could not ask it again */
     bool must_tell;
     int64_t beat_ms, sent_ms, trusted_ms; /* see broker_hand.h */
+    int64_t beat_number;                  /* of the newest one */
     int64_t frozen_ms;                    /* it does nothing before */
     int64_t back_ms;                      /* cut off: it connects again then */
     int64_t start_ms;                     /* slow: starts no call before */
@@ -95,6 +98,9 @@ void worker_give_back(struct world *world, struct worker *worker,
                       struct slip *slip);
 void worker_say_end(struct world *world, struct worker *worker,
                     struct slip *slip);
+
+/* Something that it said found no space: it may wait in vain for an answer. */
+void worker_note_refused(struct worker *worker);
 
 /* Takes what it was told next. */
 void worker_read_one(struct world *world, struct worker *worker);

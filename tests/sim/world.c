@@ -267,6 +267,7 @@ world_new(uint64_t seed, const char *dir, struct text_rules *rules,
     world->seed = seed;
     /* Mixed: neighbours would go through the same rolls, one behind the other. */
     world->dice.state = digest_xxh(&seed, sizeof(seed), 0);
+    world->room_dice.state = digest_xxh(&seed, sizeof(seed), 2);
     world->ahead = ahead_new(seed);
     world->client_count = CLIENTS;
     world->plan_count = PLANS;

@@ -29,6 +29,7 @@
 #include "base/conf.h"
 #include "base/text.h"
 #include "queue/broker.h"
+#include "tests/room.h"
 #include "tests/sim/ahead.h"
 #include "tests/sim/clients.h"
 #include "tests/sim/clocks.h"
@@ -53,6 +54,7 @@ struct world {
     int poison; /* workers die of the text of this number; -1: of none */
     struct dice dice;
     struct dice hook_dice; /* apart: those without webhooks stay as they are */
+    struct dice room_dice; /* so do those that always find room */
     struct ahead *ahead;
     struct models models;
     struct tally tally;
@@ -79,8 +81,9 @@ struct world {
     uint32_t kept_boot;
     int crashes;
     int events;
-    bool is_turning;   /* the commit at hand is of a turn of its loop */
-    bool fails;        /* the next commit finds no space */
+    bool is_turning; /* the commit at hand is of a turn of its loop */
+    bool fails;      /* there is little space, until a transaction finds none */
+    struct room room;
     int crash;         /* the next commit ends the broker: CRASH_… */
     struct pipe stray; /* of links that broke: may still arrive */
     uint32_t peers;
