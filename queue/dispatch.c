@@ -434,12 +434,6 @@ is_alone_due(struct broker *broker, struct grant *grant, int64_t now_ms)
                WAIT_NOTHING;
 }
 
-static void
-spend(size_t *budget, size_t steps)
-{
-    *budget -= steps < *budget ? steps : *budget;
-}
-
 /* Leases the request that runs alone as soon as its worker holds nothing. True
  * if it is over, or cannot be: others may have their turn. */
 static bool
@@ -455,7 +449,7 @@ run_alone(struct broker *broker, size_t *budget, int64_t now_ms)
         is_alone_due(broker, &grant, now_ms)) {
         if (session->held_count > 0)
             return false;
-        spend(budget, grant_leases(broker, session, &grant, 1, now_ms));
+        grant_leases(broker, session, &grant, 1, budget, now_ms);
         if (session->held_count > 0)
             alone->fence = session->held[0].fence;
     }
@@ -507,13 +501,13 @@ share_of(const struct broker *broker, const struct session *session)
     return others < room ? room - others : 1;
 }
 
-/* Leases what is next in turn to workers with room. What is claimed and not
- * leased fills no room: it is counted by itself. */
+/* Leases what is next in turn to workers with room. What leaves its request fills
+ * no room, and is counted by itself. */
 static void
 give(struct broker *broker, size_t *budget, int64_t now_ms)
 {
     for (; *budget > 0 && store_may_lease(broker->env.store);
-         spend(budget, 1)) {
+         *budget -= *budget > 0) {
         struct session *session = choose_session(broker);
         struct grant grant;
         size_t share;
@@ -535,9 +529,8 @@ give(struct broker *broker, size_t *budget, int64_t now_ms)
             /* It may be kept free since, for what was found on the way. */
             share = share_of(broker, session);
         }
-        if (share > 0) {
-            spend(budget, grant_leases(broker, session, &grant, share, now_ms));
-        }
+        if (share > 0)
+            grant_leases(broker, session, &grant, share, budget, now_ms);
     }
 }
 

@@ -72,10 +72,10 @@ int64_t dispatch_lease_ms(const struct broker *broker,
 /* ---- grant.c ---- */
 
 /* Leases up to `max` requests of a grant to a session: renders and counts
- * them. Returns how many it did something else with: they ended, or what waited
- * for them has to wait for another one. */
-size_t grant_leases(struct broker *broker, struct session *session,
-                    const struct grant *grant, size_t max, int64_t now_ms);
+ * them. Each draft that leaves its request is a step of *budget. */
+void grant_leases(struct broker *broker, struct session *session,
+                  const struct grant *grant, size_t max, size_t *budget,
+                  int64_t now_ms);
 
 /* True if a leased request would not be sent as it was: another configuration
  * makes another one of its draft, or none. */

@@ -81,20 +81,17 @@ render(struct broker *broker, struct request *request, struct choice *choice,
     return 0;
 }
 
-static int
+/* Sends a lease of what was rendered. */
+static void
 send_lease(struct broker *broker, struct session *session,
-           struct request *request, struct choice *choice, struct draft *draft)
+           const struct request *request)
 {
-    const struct prompt *prompt;
-    const struct conf_upstream *upstream;
+    const struct prompt *prompt = &broker->recipe->prompt;
+    const struct conf_upstream *upstream =
+        conf_upstream(broker->env.conf, request->upstream);
     struct letter *letter;
     struct buf *out;
-    int rc = render(broker, request, choice, draft);
 
-    if (rc != 0)
-        return rc;
-    prompt = &broker->recipe->prompt;
-    upstream = conf_upstream(broker->env.conf, request->upstream);
     letter = turn_begin_lease(broker->env.outbox, session, (int64_t)request->id,
                               prompt->body.bytes);
     out = &letter->head;
@@ -108,7 +105,6 @@ send_lease(struct broker *broker, struct session *session,
                           : broker->env.conf->lease_ms);
     wire_put_str(out, "kind", request->kind == REQUEST_TEXT ? "text" : "raw");
     turn_end_lease(letter, buf_slice(&prompt->body));
-    return 0;
 }
 
 /* A lease is given: it is charged to its batch, and counted at its upstream. */
@@ -150,9 +146,8 @@ keep_place(void *context, struct new_draft *draft)
 
 /* Lets the draft in hand go to the request that it leads to now. It has waited for
  * others before: a new request goes on in its place, or, as all of a group have
- * one route, behind that. False: the draft does not wait, and no other one is found
- * that does. */
-static bool
+ * one route, behind that. */
+static int
 move_draft(struct broker *broker, struct request *request,
            const struct draft *draft, int64_t now_ms)
 {
@@ -171,29 +166,14 @@ move_draft(struct broker *broker, struct request *request,
     if (strcmp(request->route, fresh.route) != 0)
         fresh.place.group = store_group_next(broker->env.store);
     intake.place = keep_place;
-    if (!store_draft_move(broker->env.store, request, &fresh, &intake))
-        return false;
     broker->has_results = true;
-    return true;
+    return store_draft_move(broker->env.store, request, &fresh, &intake);
 }
 
-/* What cannot be sent ends. Where several drafts share a request, that is the one
- * in hand: others may say themselves what it lacks. */
 static void
-end_unsendable(struct broker *broker, struct request *request,
-               const struct draft *draft, int rc, int64_t now_ms)
+end_unsendable(struct broker *broker, struct request *request, int rc,
+               int64_t now_ms)
 {
-    struct store *store = broker->env.store;
-    struct request own;
-
-    if (rc == E_INVALID && store_request_drafts(store, request->id, 2) > 1) {
-        int parted = store_draft_part(store, request, draft, &own);
-
-        if (parted == 1)
-            return;
-        if (parted == 0)
-            request = &own;
-    }
     finish_unsendable(broker, request,
                       rc == E_CORRUPT ? "storage_corrupt" : "unsendable",
                       rc == E_CORRUPT ? "its stored draft is damaged"
@@ -202,51 +182,106 @@ end_unsendable(struct broker *broker, struct request *request,
                       now_ms);
 }
 
-/* Leases a request that was claimed. False: nothing was sent. */
-static bool
-grant_one(struct broker *broker, struct session *session,
-          const struct grant *grant, struct request *request, int64_t now_ms)
+/* The draft in hand cannot be sent at all. Where several share the request, it ends
+ * alone: others may say themselves what it lacks. */
+static int
+part_draft(struct broker *broker, struct request *request,
+           const struct draft *draft, int64_t now_ms)
 {
-    struct choice choice = grant->choice;
-    struct draft draft;
+    struct request own;
     int rc;
 
-    if (choice.resort == RESORT_ESSENCE) {
-        finish_resort(broker, request, now_ms);
+    if (store_request_drafts(broker->env.store, request->id, 2) < 2)
+        return E_NOTFOUND;
+    rc = store_draft_part(broker->env.store, request, draft, &own);
+    if (own.id != 0)
+        end_unsendable(broker, &own, E_INVALID, now_ms);
+    return rc;
+}
+
+/* Lets the draft in hand leave a request. 1: it goes on for others; 0: it has ended.
+ * Else it has to end with that draft. */
+static int
+leave_request(struct broker *broker, struct request *request,
+              const struct draft *draft, int rc, int64_t now_ms)
+{
+    if (rc == 1)
+        return move_draft(broker, request, draft, now_ms);
+    return rc == E_INVALID ? part_draft(broker, request, draft, now_ms) : rc;
+}
+
+/* Renders a request that was claimed, from the first of its drafts that still says
+ * what it is; those before it leave it, each a step of *budget. False: there is
+ * nothing to be sent. It has ended; or it is ready again, as too many have left, or
+ * all of the batch for which it was claimed. */
+static bool
+render_any(struct broker *broker, const struct grant *grant,
+           struct request *request, struct choice *choice, size_t *budget,
+           int64_t now_ms)
+{
+    struct store *store = broker->env.store;
+    struct draft draft;
+    bool has_left = false;
+    int rc, left = 1;
+
+    while ((rc = render(broker, request, choice, &draft)) != 0) {
+        if (*budget == 0) {
+            store_release(store, request);
+            return false;
+        }
+        --*budget;
+        left = leave_request(broker, request, &draft, rc, now_ms);
+        if (left < 0)
+            end_unsendable(broker, request, rc, now_ms);
+        if (left != 1)
+            return false;
+        has_left = true;
+    }
+    if (has_left &&
+        !store_request_is_wanted_by(store, request->id, grant->batch)) {
+        store_release(store, request);
         return false;
     }
-    rc = send_lease(broker, session, request, &choice, &draft);
-    if (rc == 1 && move_draft(broker, request, &draft, now_ms))
-        return false;
-    if (rc != 0) {
-        end_unsendable(broker, request, &draft, rc == 1 ? E_INVALID : rc,
-                       now_ms);
-        return false;
-    }
-    count_lease(broker, session, grant->batch, request, &choice);
     return true;
 }
 
-size_t
+/* Leases a request that was claimed. */
+static void
+grant_one(struct broker *broker, struct session *session,
+          const struct grant *grant, struct request *request, size_t *budget,
+          int64_t now_ms)
+{
+    struct choice choice = grant->choice;
+
+    if (choice.resort == RESORT_ESSENCE) {
+        finish_resort(broker, request, now_ms);
+    } else if (render_any(broker, grant, request, &choice, budget, now_ms)) {
+        send_lease(broker, session, request);
+        count_lease(broker, session, grant->batch, request, &choice);
+    }
+}
+
+void
 grant_leases(struct broker *broker, struct session *session,
-             const struct grant *grant, size_t max, int64_t now_ms)
+             const struct grant *grant, size_t max, size_t *budget,
+             int64_t now_ms)
 {
     struct request *requests = broker->claimed;
     struct lease terms = { .granted_ms = now_ms,
                            .deadline_ms = now_ms + broker->env.conf->lease_ms,
                            .upstream = name_of(broker, &grant->choice.bound) };
-    size_t count, unsent = 0;
+    size_t count, before = *budget;
 
     memcpy(terms.worker, session->uuid, sizeof(terms.worker));
     count = store_claim(broker->env.store, grant->batch, grant->place, &terms,
                         requests, max < CORE_CLAIM_MAX ? max : CORE_CLAIM_MAX);
     for (size_t i = 0; i < count; i++) {
-        /* What was not sent may have joined it since it was claimed. */
-        if (unsent > 0 && store_request_get(broker->env.store, requests[i].id,
-                                            &requests[i]) < 0) {
+        /* What has left another one may have joined it since it was claimed. */
+        if (*budget < before &&
+            store_request_get(broker->env.store, requests[i].id, &requests[i]) <
+                0) {
             continue;
         }
-        unsent += !grant_one(broker, session, grant, &requests[i], now_ms);
+        grant_one(broker, session, grant, &requests[i], budget, now_ms);
     }
-    return unsent;
 }

@@ -304,22 +304,20 @@ source_waits(struct store *store, const struct request *request,
            batch_is_live(batch) && draft_waits(draft, request->id);
 }
 
-/* Lets a leased request be rendered from another draft. False: there is none that
- * waits for it. */
-static bool
+/* Lets a leased request be rendered from another draft that waits for it. */
+static int
 pass_source(struct store *store, struct request *request,
             const struct draft *draft)
 {
     request_repoint(store, request);
-    if (request->batch == draft->batch && request->index == draft->index)
-        return false;
-    store_release(store, request);
-    return true;
+    return request->batch == draft->batch && request->index == draft->index
+               ? E_NOTFOUND
+               : 1;
 }
 
-/* A draft's record says that it waits no more for a leased request, which goes back
- * to those that still do, or ends. */
-static void
+/* A draft's record says that it waits no more for a leased request, which goes on
+ * for those that still do, or ends. */
+static int
 leave_leased(struct store *store, struct request *request,
              const struct draft *draft)
 {
@@ -327,13 +325,16 @@ leave_leased(struct store *store, struct request *request,
     if (draft->answered_by != request->id)
         request_leave(store, request->id, draft);
     if (store_request_get(store, request->id, request) < 0)
-        return;
+        return 0;
     if (request->batch == draft->batch && request->index == draft->index)
         request_repoint(store, request);
+    if (request_is_wanted(store, request))
+        return 1;
     store_release(store, request);
+    return 0;
 }
 
-bool
+int
 store_draft_move(struct store *store, struct request *request,
                  struct new_draft *fresh, const struct intake *intake)
 {
@@ -362,8 +363,7 @@ store_draft_move(struct store *store, struct request *request,
         if (server.batch == 0)
             request_repoint(store, &server);
     }
-    leave_leased(store, request, draft);
-    return true;
+    return leave_leased(store, request, draft);
 }
 
 int
@@ -373,8 +373,9 @@ store_draft_part(struct store *store, struct request *request,
     struct draft parted = *draft;
     struct batch batch;
 
+    *own = (struct request){ 0 };
     if (!source_waits(store, request, draft, &batch))
-        return pass_source(store, request, draft) ? 1 : E_NOTFOUND;
+        return pass_source(store, request, draft);
     *own = (struct request){
         .id = ++store->ids.request,
         .state = REQUEST_READY,
@@ -393,8 +394,7 @@ store_draft_part(struct store *store, struct request *request,
     parted.request = own->id;
     parted.tier = CACHE_NONE;
     draft_put(store, &parted);
-    leave_leased(store, request, &parted);
-    return 0;
+    return leave_leased(store, request, &parted);
 }
 
 uint64_t

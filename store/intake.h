@@ -70,19 +70,21 @@ enum disposition store_key_peek(struct store *store,
                                 int64_t cached_after_ms);
 
 /* Lets the draft from which a leased request is rendered, and which has another key
- * now, go to the request of that key, as if it came only now: fresh says what
- * it is, with the draft's record, and is filled in as by store_drafts_add(). The
- * request it had goes back to ready for others, or ends. A draft that does not
- * wait goes nowhere: another one becomes the source. False: there is none, and
- * nothing was done. */
-bool store_draft_move(struct store *store, struct request *request,
-                      struct new_draft *fresh, const struct intake *intake);
+ * now, go to the request of that key, as if it came only now: fresh says what it
+ * is, with the draft's record, and is filled in as by store_drafts_add(). A draft
+ * that does not wait goes nowhere. 1: the request stays leased, to be rendered from
+ * another draft, as *request says; 0: it has ended, as nobody waits; E_NOTFOUND: no
+ * draft is found that does, and nothing was done. */
+int store_draft_move(struct store *store, struct request *request,
+                     struct new_draft *fresh, const struct intake *intake)
+    __attribute__((warn_unused_result));
 
 /* The same for one that leads nowhere now: *own is a ready request of its own, of
- * the old key, which does not lead to it. 1: the draft does not wait, and another
- * one is the source; E_NOTFOUND: there is none, and nothing was done. */
+ * the old key, which does not lead to it; its id is 0 if the draft does not
+ * wait. */
 int store_draft_part(struct store *store, struct request *request,
-                     const struct draft *draft, struct request *own);
+                     const struct draft *draft, struct request *own)
+    __attribute__((warn_unused_result));
 
 /* A new group's number. */
 uint64_t store_group_next(struct store *store);

@@ -11,6 +11,7 @@
 #include "tests/broker_hand.h"
 
 #define ANSWER_BYTES 128
+#define KEY_BYTES    16
 
 TestSuite(broker_moved, .timeout = 60);
 
@@ -475,4 +476,46 @@ Test(broker_moved, many_go_in_bounded_steps, .init = set_up, .fini = tear_down)
     cr_expect_str_eq(bench_state(&bench, uuid), "finished");
     cr_expect_str_eq(result_str(&bench, uuid, "0", "text"), "one of n");
     cr_expect_str_eq(result_str(&bench, uuid, "999", "text"), "one of m");
+}
+
+static void
+count_return(void *context, uint64_t request, enum request_state from,
+             enum request_state to)
+{
+    size_t *returns = context;
+
+    *returns += request == 1 && from == REQUEST_LEASED && to == REQUEST_READY;
+}
+
+static void
+ignore_batch(void *context, uint64_t batch, enum batch_state from,
+             enum batch_state to)
+{
+    (void)context;
+    (void)batch;
+    (void)from;
+    (void)to;
+}
+
+/* To put a request back costs as much as there are batches that want it: those that
+ * leave do so one behind the other. */
+Test(broker_moved, many_batches_leave_in_one_go, .init = set_up,
+     .fini = tear_down)
+{
+    enum { BATCHES = 60 };
+    char key[KEY_BYTES];
+    size_t returns = 0;
+
+    for (int i = 0; i < BATCHES; i++) {
+        (void)snprintf(key, sizeof(key), "b%d", i);
+        bench_submit(&bench, key, NULL, i == BATCHES - 1 ? named : plain,
+                     i ? other : uuid);
+    }
+    cr_assert_eq(left(BATCHES + 1), BATCHES);
+    store_watch_moves(bench.store, ignore_batch, count_return, &returns);
+    restart_with_model("n");
+    cr_expect_eq(work(), 2);
+    cr_expect_eq(returns, 1, "put back %zu times", returns);
+    expect_answer(uuid, "one of n");
+    expect_answer(other, "one of m");
 }
