@@ -86,6 +86,8 @@ struct slice
 key_entry_cut(struct slice row, size_t from, size_t end)
 {
     assert(from <= end && end <= key_entry_count(row));
+    if (from == end)
+        return (struct slice){ NULL, 0 }; /* as an empty row may be */
     return (struct slice){ row.data + from * KEY_ENTRY_BYTES,
                            (end - from) * KEY_ENTRY_BYTES };
 }

@@ -1,19 +1,25 @@
 /*
  * fuzz_record.c - any bytes at all are a record, or are refused
  *
- * The first byte chooses the kind, if it is the number of one. What decodes is encoded again to the bytes
- * that were read; kinds that only the store itself decodes are written as rows
- * of a store in memory, with a seal, and read back.
+ * The first byte chooses the kind, if it is the number of one. What decodes is
+ * encoded again to the bytes that were read; kinds that only the store itself
+ * decodes are written as rows of a store in memory, with a seal, and read back.
+ * Where rows are changed in their place, what was put there is found, whatever the
+ * row had been.
  */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/answer.h"
-#include "store/table.h"
+#include "store/rows.h"
+#include "store/verify.h"
 
 #define STORE_BYTES_MAX (64u << 20)
 #define READY_MAX       1000 /* requests that are claimed */
+#define INDEX_KEYS      3
+#define INDEX_CELL_KEYS 2 /* so few that rows are merged */
+#define INDEX_ENTRY     3 /* bytes of the input, of an entry */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -375,6 +381,126 @@ try_rows(struct slice fields)
     store_close(store);
 }
 
+/* ---- rows that are changed ---- */
+
+/* Sets a key, and looks for it before and after it is written. */
+static void
+use_key(struct store *store, const unsigned char key[DIGEST_BYTES],
+        uint64_t request)
+{
+    keybook_set(store, key, request);
+    must(keybook_find(store, key) == request);
+    must(store_commit(store, NULL) == 0);
+    must(store_begin(store, 1, NULL) == 0);
+    must(keybook_find(store, key) == request);
+}
+
+/* Takes some bytes of what is left of the input. */
+static struct slice
+take(struct slice *left, size_t bytes)
+{
+    struct slice taken = { left->data,
+                           bytes < left->bytes ? bytes : left->bytes };
+
+    left->data += taken.bytes;
+    left->bytes -= taken.bytes;
+    return taken;
+}
+
+/* A row of the index, whole, or with a bit of it flipped: entries of a cell, from a
+ * prefix on, each of three bytes of the input. */
+static void
+put_entries(struct store *store, enum table table, uint64_t first,
+            struct slice bytes)
+{
+    struct key key = key_id(first);
+    struct key_entry entry = { .prefix = first };
+    struct buf *row = table_fields(store);
+    size_t bit;
+
+    if (table == TABLE_KEY_LOG)
+        buf_add(row, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
+    for (size_t at = 1; at + INDEX_ENTRY <= bytes.bytes; at += INDEX_ENTRY) {
+        const unsigned char *from = (const unsigned char *)bytes.data + at;
+
+        entry.prefix += 1 + ((uint64_t)(from[0] << 8 | from[1]) << 20);
+        entry.request = from[2];
+        key_entry_put(row, entry);
+    }
+    record_seal(row, table, key_slice(&key));
+    bit = bytes.bytes ? (unsigned char)bytes.data[0] : 0;
+    if (bit / 8 < row->bytes)
+        row->data[bit / 8] = (char)(row->data[bit / 8] ^ 1 << bit % 8);
+    table_put_raw(store, table, key, buf_slice(row));
+}
+
+/* The index of request keys: the input has keys, which share two cells, and then
+ * rows of these, each with its length before it. */
+static void
+try_index(struct slice left)
+{
+    static const unsigned char uuid[STORE_UUID_BYTES] = { 0 };
+    static const enum table tables[] = { TABLE_KEY_CELL, TABLE_KEY_CELL,
+                                         TABLE_KEY_CELL, TABLE_KEY_SET,
+                                         TABLE_KEY_SET,  TABLE_KEY_LOG };
+    unsigned char keys[INDEX_KEYS][DIGEST_BYTES] = { 0 };
+    struct verify verify = { 0 };
+    struct store *store = store_open_memory(STORE_BYTES_MAX, uuid);
+
+    store_keep_recent(store, 0, INDEX_CELL_KEYS);
+    must(store_begin(store, 1, NULL) == 0);
+    for (size_t i = 0; i < INDEX_KEYS; i++) {
+        struct slice key = take(&left, sizeof(uint64_t) - 1);
+
+        if (key.bytes > 0)
+            memcpy(keys[i] + 1, key.data, key.bytes);
+        keys[i][1] &= 0x1f;
+    }
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        struct slice length = take(&left, 1);
+        size_t bytes = length.bytes ? (unsigned char)length.data[0] : 0;
+
+        put_entries(store, tables[i], key_entry_first(i % 2) + i,
+                    take(&left, bytes));
+    }
+    keybook_load(store);
+    for (uint64_t n = 0; n < UINT64_C(2) * INDEX_KEYS; n++)
+        use_key(store, keys[n % INDEX_KEYS], (n + 1) % (INDEX_KEYS + 1));
+    must(store_commit(store, NULL) == 0);
+    must(store_repair(store, &verify, NULL) == 0);
+    must(verify.findings == 0);
+    store_close(store);
+}
+
+/* A span in which a draft is written, and removed. */
+static void
+try_span(struct slice fields)
+{
+    static const unsigned char uuid[STORE_UUID_BYTES] = { 0 };
+    struct draft draft = { .batch = 1, .request = 1 };
+    struct record record;
+    struct store *store;
+
+    if (fields.bytes == 0)
+        return;
+    draft.index = (unsigned char)fields.data[0] % (2 * SPAN_SLOTS);
+    store = store_open_memory(STORE_BYTES_MAX, uuid);
+    must(store_begin(store, 1, NULL) == 0);
+    table_put_raw(store, TABLE_SPAN, key_draft(1, 0),
+                  (struct slice){ fields.data + 1, fields.bytes - 1 });
+    span_put(store, &draft);
+    must(span_get(store, 1, draft.index, &record) == 0);
+    span_catch_up(store);
+    must(span_get(store, 1, draft.index, &record) == 0);
+    span_del(store, 1, draft.index);
+    must(span_get(store, 1, draft.index, &record) == E_NOTFOUND);
+    span_catch_up(store);
+    must(!span_drop(store, 1));
+    draft.index = 0;
+    must(span_next(store, 1, &draft.index, &record) == E_NOTFOUND);
+    store_close(store);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
@@ -386,6 +512,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         return 0;
     if (data[0] < KIND_COUNT)
         kinds[data[0]](&record, fields, &again);
+    else if (data[0] == KIND_COUNT)
+        try_index(fields);
+    else if (data[0] == KIND_COUNT + 1)
+        try_span(fields);
     else
         try_rows(fields);
     buf_fini(&again);
