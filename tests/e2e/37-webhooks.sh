@@ -69,9 +69,11 @@ start_receiver() { # NAME [PORT]
     PORT=$(cat "$1.port")
 }
 
-section() { # NAME PORT [OPTION]
+# Of alerts, which may fire when workers die, only the one that is well is told.
+section() { # NAME PORT [EVENTS]
     printf '[webhook "%s"]\nurl = http://127.0.0.1:%s/%s\n' "$1" "$2" "$1"
-    printf 'secret_file = %s\n%s\n' "$work/secret" "${3:-}"
+    printf 'secret_file = %s\n' "$work/secret"
+    printf '%s\n' "${3-events = batch.completed}"
 }
 
 # What the broker says of the event for a webhook: a member of the newest one.
@@ -106,7 +108,7 @@ echo 500 >modes/failing
 echo hang >modes/slow
 echo 302 >modes/moved
 {
-    section well "$PORT"
+    section well "$PORT" ''
     section failing "$PORT"
     section slow "$PORT"
     section moved "$PORT"
