@@ -17,7 +17,6 @@
 #define ENOUGH_MS      30000
 #define URL_BYTES      64
 #define REQUEST_BYTES  1024
-#define LARGE_BYTES    40000 /* a reply that comes in a piece, if there is room */
 
 /* An upstream that hears what is asked, and does not answer. */
 struct play {
@@ -110,29 +109,6 @@ hear_call(void)
     return fd;
 }
 
-/* Answers with so many bytes, and waits for the call to end. */
-static void
-answer(int fd, size_t bytes)
-{
-    int64_t until_ms = clock_mono_ms() + ENOUGH_MS;
-    struct reply *reply = NULL;
-    struct buf text = { 0 };
-
-    buf_addf(&text, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", bytes);
-    memset(buf_reserve(&text, bytes), 'x', bytes);
-    buf_commit(&text, bytes);
-    cr_assert_eq(send(fd, text.data, text.bytes, 0), (ssize_t)text.bytes);
-    buf_fini(&text);
-    while (!calls_take(play.calls, &reply)) {
-        cr_assert_lt(clock_mono_ms(), until_ms, "no reply came");
-        calls_perform(play.calls);
-        (void)calls_wait(play.calls, NULL, 0, 10);
-    }
-    cr_assert_eq(reply->end, REPLY_COMPLETE, "%s", reply->reason);
-    cr_assert_eq(reply->body.bytes, bytes);
-    buf_fini(&reply->body);
-}
-
 static size_t
 memory_in_use(void)
 {
@@ -153,31 +129,4 @@ Test(call, takes_little_memory_while_it_waits, .init = set_up,
         play.fds[i] = hear_call();
     each = (memory_in_use() - before) / CALLS;
     cr_expect_leq(each, CALL_BYTES_MAX, "got %zu bytes", each);
-}
-
-/* The connection is kept, and so is what the first call has made: the buffer is all
- * that there is more of. */
-Test(call, has_room_for_a_reply_as_large_as_the_last_one, .init = set_up,
-     .fini = tear_down)
-{
-    static const size_t replies[] = { 100, LARGE_BYTES, 100 };
-    size_t took[4];
-
-    for (int i = 0; i < 4; i++) {
-        size_t before = memory_in_use();
-
-        begin_call();
-        if (i == 0)
-            play.fds[0] = hear_call();
-        else
-            hear(play.fds[0]);
-        took[i] = memory_in_use() - before;
-        if (i < 3)
-            answer(play.fds[0], replies[i]);
-    }
-    if (took[0] == 0)
-        cr_skip_test("a sanitizer's memory is not malloc's");
-    cr_expect_leq(took[1], CALL_BYTES_MAX, "got %zu bytes", took[1]);
-    cr_expect_geq(took[2], LARGE_BYTES, "got %zu bytes", took[2]);
-    cr_expect_leq(took[3], CALL_BYTES_MAX, "got %zu bytes", took[3]);
 }

@@ -20,10 +20,8 @@
 
 #define CONNECTION_AGE_S 45L /* idle ones are not reused; servers close at 60 */
 /* libcurl allocates a buffer of this size for each call, and frees it behind it:
- * large ones tear holes into the heap that small blocks creep into. Where the last
- * reply did not fit, the next one hardly will, and gets a large one. */
-#define RECEIVE_BYTES     16384
-#define RECEIVE_BYTES_MAX 65536
+ * large ones tear holes into the heap that small blocks creep into. */
+#define RECEIVE_BYTES 16384
 #define RESOLVER_OPTIONS \
     "timeout:2 attempts:2" /* seconds; see resolv.conf(5) */
 #define LOOK_US  50000     /* between looks at how fast replies come */
@@ -41,9 +39,8 @@ struct call {
     struct reply reply;
     int64_t reply_bytes_max;
     size_t header_bytes;
-    size_t last_bytes; /* of the reply before this one, with its head */
-    bool has_begun;    /* the reply, interim ones not counted */
-    bool has_head;     /* the reply's head came to its end */
+    bool has_begun; /* the reply, interim ones not counted */
+    bool has_head;  /* the reply's head came to its end */
     bool is_too_large;
     bool is_too_slow;
     int64_t low_speed_ms, low_speed_bytes;
@@ -213,6 +210,7 @@ new_easy(const struct calls *calls, struct call *call)
      * name server is dead; so it is left to end by itself. */
     SET(easy, CURLOPT_QUICK_EXIT, 1L);
     SET(easy, CURLOPT_MAXAGE_CONN, CONNECTION_AGE_S);
+    SET(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
     SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     SET(easy, CURLOPT_TCP_NODELAY, 1L);
     SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
@@ -269,7 +267,6 @@ retire(struct calls *calls, struct call *call)
 {
     sockets_must(curl_multi_remove_handle(calls->sockets.multi, call->easy));
     free_headers(call);
-    call->last_bytes = call->header_bytes + call->reply.body.bytes;
     call->is_running = false;
     calls->running--;
 }
@@ -399,9 +396,6 @@ prepare(struct calls *calls, struct call *call, const struct call_order *order,
     if (url->bytes > 0)
         aim(call, order, url);
     SET(call->easy, CURLOPT_HTTPHEADER, call->headers);
-    SET(call->easy, CURLOPT_BUFFERSIZE,
-        call->last_bytes > RECEIVE_BYTES ? (long)RECEIVE_BYTES_MAX
-                                         : (long)RECEIVE_BYTES);
     call->is_sent_again = false;
     SET(call->easy, CURLOPT_POSTFIELDS,
         order->body.bytes > 0 ? order->body.data : "");
