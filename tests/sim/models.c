@@ -18,7 +18,7 @@ static const char *const names[] = { "m", "n", "o" };
 void
 models_begin(struct world *world)
 {
-    world->models.dice.state = digest_xxh(&world->seed, sizeof(world->seed), 2);
+    world->models.dice.state = digest_xxh(&world->seed, sizeof(world->seed), 3);
 }
 
 void
