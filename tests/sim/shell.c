@@ -9,7 +9,7 @@
 #define CELL_KEYS   1 /* of which half of the cells have room for none */
 #define RESULTS_GAP 3 /* so few that batches have several segments of them */
 #define ROOM_ROWS   40 /* that a transaction may write before it finds no space */
-#define AGAIN_FULL  4 /* one in so many does not, either, when tried by itself */
+#define AGAIN_FULL  3 /* one in so many does not, either, when tried by itself */
 
 static const unsigned char store_id[STORE_UUID_BYTES] = "a simulated one";
 
