@@ -71,17 +71,25 @@ is_old(struct broker *broker, const struct held *held)
 }
 
 /* Compares what the worker holds with what the store says: keeps what is its
- * own, adds the rest to `drop`. */
+ * own, adds the rest to `drop`. What was sent over a link that is gone, and never
+ * arrived, comes back at once. Over the same link it is on its way: the worker has
+ * repeated its hello, as the welcome took long. As after a beat, the next ones have
+ * to list it. */
 static int
-match_held(struct call *call, struct session *session, cJSON *drop)
+match_held(struct call *call, struct session *session, bool is_repeated,
+           cJSON *drop)
 {
     struct wire_list list;
     struct wire item;
 
     if (wire_list(call->wire, "held", &list, call->err) < 0)
         return E_INVALID;
-    for (size_t i = 0; i < session->held_count; i++)
-        session->held[i].missed = SESSION_MISSED_MAX; /* until it is found */
+    /* Until it is found. */
+    for (size_t i = 0; i < session->held_count; i++) {
+        struct held *held = &session->held[i];
+
+        held->missed = is_repeated ? held->missed + 1 : SESSION_MISSED_MAX;
+    }
     while (wire_next(&list, &item)) {
         struct held *held;
         int64_t values[3];
@@ -96,15 +104,16 @@ match_held(struct call *call, struct session *session, cJSON *drop)
         if (held)
             session_note_call(held, values[2] != 0, call->now_ms);
         if (!held || is_old(call->broker, held)) {
+            if (held)
+                held->missed = SESSION_MISSED_MAX;
             wire_add_pair(drop, values[0], values[1]);
             continue;
         }
         held->missed = 0;
         session_extend(session, held, call->now_ms);
     }
-    /* What was sent and never arrived comes back at once, as what was dropped. */
     for (size_t i = session->held_count; i > 0; i--) {
-        if (session->held[i - 1].missed == SESSION_MISSED_MAX) {
+        if (session->held[i - 1].missed >= SESSION_MISSED_MAX) {
             session->held[i - 1].is_started = false;
             worker_lose_lease(call->broker, session, &session->held[i - 1]);
         }
@@ -187,7 +196,7 @@ keep_slots(struct broker *broker, struct session *session, int64_t claimed)
 
 static int
 welcome(struct call *call, struct session *session, int64_t claimed,
-        bool says_leaving)
+        bool is_repeated, bool says_leaving)
 {
     struct broker *broker = call->broker;
     const struct conf *conf = broker->env.conf;
@@ -202,7 +211,8 @@ welcome(struct call *call, struct session *session, int64_t claimed,
     wire_add_int(head, "orphan_ttl_ms", conf->orphan_ttl_ms);
     wire_add_int(head, "dictionary", PACK_DICTIONARY);
     drop = wire_add_array(head, "drop");
-    if (match_held(call, session, drop) < 0 || match_posts(call, session) < 0) {
+    if (match_held(call, session, is_repeated, drop) < 0 ||
+        match_posts(call, session) < 0) {
         cJSON_Delete(head);
         return E_INVALID;
     }
@@ -274,5 +284,5 @@ worker_hello(struct call *call)
         session->until_ms = call->now_ms + broker->env.conf->lease_ms;
     log_info("event=worker_hello worker=%s slots=%lld", session->name,
              (long long)slots);
-    return welcome(call, session, slots, is_leaving);
+    return welcome(call, session, slots, former == session, is_leaving);
 }

@@ -455,6 +455,26 @@ Test(broker_workers, a_hello_that_was_overtaken_is_ignored, .init = set_up,
     cr_expect_str_eq(bench_state(&bench, uuid), "finished");
 }
 
+/* The welcome took long: it is on its way, and so is a lease. */
+Test(broker_workers, a_repeated_hello_takes_no_lease_back, .init = set_up,
+     .fini = tear_down)
+{
+    struct hand *hand = hand_new(&bench, 5);
+
+    bench_submit_many(&bench, "k", 1, uuid);
+    cr_assert_eq(hand_start(hand), 1);
+    hand_say(hand,
+             "{'verb':'hello','protocol':1,'worker':'%s','nth':%d,"
+             "'capacity':5,'held':[]}",
+             hand->uuid, ++hand->hellos);
+    bench_run(&bench);
+    cr_expect_eq(bench_stat(&bench, "leases_lost"), 0);
+    cr_expect_eq(bench_stat(&bench, "requests_leased"), 1);
+    bench_work(&bench);
+    cr_expect_eq(bench.call_count, 1);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+}
+
 Test(broker_workers, one_link_is_one_worker, .init = set_up, .fini = tear_down)
 {
     struct hand *hand = hand_new(&bench, 5);

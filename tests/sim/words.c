@@ -8,7 +8,8 @@
 #include "queue/wire.h"
 #include "tests/sim/world.h"
 
-#define USAGE_BYTES 100
+#define USAGE_BYTES     100
+#define HELLO_REPEAT_MS 1000
 
 /* ---- saying ---- */
 
@@ -27,12 +28,19 @@ add_held(const struct worker *worker, struct buf *out)
 void
 worker_hello_again(struct world *world, struct worker *worker)
 {
-    struct buf held = { 0 }, more = { 0 };
-    int number = (int)(worker - world->workers);
-
     wire_connect(world, &worker->link);
     worker->is_welcome = false;
     worker->sent_ms = world->now_ms;
+    worker_say_hello(world, worker);
+}
+
+void
+worker_say_hello(struct world *world, struct worker *worker)
+{
+    struct buf held = { 0 }, more = { 0 };
+    int number = (int)(worker - world->workers);
+
+    worker->hello_ms = world->now_ms + HELLO_REPEAT_MS;
     add_held(worker, &held);
     hooks_add_hello(world, worker, &more);
     wire_say(world, &worker->link, (struct slice){ 0 },
@@ -293,8 +301,9 @@ be_welcomed(struct world *world, struct worker *worker, const struct wire *wire)
     worker->slots = int_of(world, wire, "slots");
     worker->word = int_of(world, wire, "word");
     worker->must_tell = true;
+    if (!worker->is_welcome) /* else it is the answer to a repeated hello */
+        be_trusted(worker);
     worker->is_welcome = true;
-    be_trusted(worker);
     worker->beat_ms = world->now_ms + world->conf.heartbeat_ms;
     for (size_t i = 0; i < worker->slip_count; i++) {
         if (worker->slips[i].state == SLIP_REPORTED)

@@ -174,6 +174,15 @@ check_slots(struct world *world, const struct worker *worker)
     }
 }
 
+/* When it connects again, or repeats a hello that has no answer. */
+static int64_t
+next_hello_ms(const struct worker *worker)
+{
+    if (!worker->link.is_up)
+        return worker->back_ms;
+    return worker->is_welcome ? NEVER : worker->hello_ms;
+}
+
 static void
 tick(struct world *world, struct worker *worker)
 {
@@ -192,8 +201,12 @@ tick(struct world *world, struct worker *worker)
         worker->beat_ms = world->now_ms + beat_pause_ms(world, worker);
         worker_say_beat(world, worker);
     }
-    if (!worker->link.is_up && world->now_ms >= worker->back_ms)
-        worker_hello_again(world, worker);
+    if (world->now_ms >= next_hello_ms(worker)) {
+        if (worker->link.is_up)
+            worker_say_hello(world, worker);
+        else
+            worker_hello_again(world, worker);
+    }
     hooks_tick(world, worker);
     start_calls(world, worker);
     worker_say_slots(world, worker);
@@ -261,6 +274,8 @@ next_ms_of(const struct world *world, const struct worker *worker)
         return worker->frozen_ms;
     if (!worker->link.is_up)
         next_ms = worker->back_ms;
+    else if (next_hello_ms(worker) < next_ms)
+        next_ms = next_hello_ms(worker);
     if (hooks_next_ms(worker) < next_ms)
         next_ms = hooks_next_ms(worker);
     for (size_t at = 0; at < worker->slip_count; at++) {

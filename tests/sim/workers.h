@@ -38,7 +38,8 @@ struct worker {
     bool is_unlucky; /* it is cut off during a call */
     char uuid[WORLD_UUID_BYTES];
     uint32_t capacity;
-    int hellos; /* that it has said */
+    int hellos;       /* that it has said */
+    int64_t hello_ms; /* when it says one again that has no answer */
     int64_t slots, slots_told, word;
     int64_t lost_word;  /* what it said to this found no space; 0: none */
     uint64_t lost_turn; /* the last that could not ask it again */
@@ -107,6 +108,9 @@ void worker_read_one(struct world *world, struct worker *worker);
 
 /* Says hello over a new link. */
 void worker_hello_again(struct world *world, struct worker *worker);
+
+/* Says it over the one that there is: what was said before found no room. */
+void worker_say_hello(struct world *world, struct worker *worker);
 
 /* ---- workers.c: what a worker does ---- */
 
