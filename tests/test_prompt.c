@@ -473,8 +473,7 @@ Test(prompt, what_a_model_is_called_there_changes_the_key, .init = set_up,
             key_of(drafts[d].text, "", keys[i]);
             for (size_t j = 0; j < i; j++) {
                 cr_expect_eq(memcmp(keys[i], keys[j], DIGEST_BYTES) != 0,
-                             drafts[d].is_other, "%s: %zu and %zu",
-                             drafts[d].text, i, j);
+                             drafts[d].is_other, "%s", drafts[d].text);
             }
         }
     }
