@@ -184,6 +184,9 @@ def main(names):
     bin_dir, *chosen = sys.argv[1:]
     cases = [(name[len("case_"):], value) for name, value in names.items()
              if name.startswith("case_")]
+    unknown = set(chosen) - {name for name, _ in cases}
+    if unknown:
+        sys.exit("no such case: " + ", ".join(sorted(unknown)))
     failures = [name for name, case in cases
                 if (not chosen or name in chosen)
                 and not play(bin_dir, name, case)]

@@ -327,7 +327,7 @@ errand_end(struct worker *worker, const struct call *call, struct reply *reply,
     assert(lease);
     /* The answer may be the end of this worker. */
     if (!lease->is_told)
-        (void)report_turn(worker, now_ms);
+        (void)report_started(worker);
     /* A 401 to a token may be the token's fault: it was revoked, or its time
      * was shorter than said. A new one shows; its answer counts. */
     if (reply->http_status == 401 && lease->token > 0 && !lease->is_second &&

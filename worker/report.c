@@ -207,12 +207,11 @@ note_sent(struct desk_lease *lease, int64_t now_ms)
     }
 }
 
-/* Sends one message, if there is something to be said. 1: there is not. */
-static int
-send_turn(struct worker *worker, struct load *load, int64_t now_ms)
+/* A turn begins with the calls that were started. */
+static void
+begin_turn(struct worker *worker)
 {
     struct buf *out = &worker->out;
-    int rc;
 
     buf_reset(out);
     wire_begin(out, "turn");
@@ -222,16 +221,30 @@ send_turn(struct worker *worker, struct load *load, int64_t now_ms)
         buf_add_slice(out, buf_slice(&worker->starts));
         buf_add_char(out, ']');
     }
+}
+
+static int
+end_turn(struct worker *worker, struct slice bodies)
+{
+    wire_end(&worker->out);
+    buf_reset(&worker->starts); /* if it is lost, the next beat says so */
+    desk_told(worker->desk);
+    return link_send(worker->link, NULL, buf_slice(&worker->out), bodies);
+}
+
+/* Sends one message, if there is something to be said. 1: there is not. */
+static int
+send_turn(struct worker *worker, struct load *load, int64_t now_ms)
+{
+    int rc;
+
+    begin_turn(worker);
     load->count = 0;
     if (worker->is_welcome)
         add_results(worker, load, now_ms);
     if (load->count == 0 && worker->starts.bytes == 0)
         return 1;
-    wire_end(out);
-    rc = link_send(worker->link, NULL, buf_slice(out),
-                   join_bodies(worker, load));
-    buf_reset(&worker->starts); /* if it is lost, the next beat says so */
-    desk_told(worker->desk);
+    rc = end_turn(worker, join_bodies(worker, load));
     for (size_t i = 0; i < load->count && rc == 0; i++)
         note_sent(load->leases[i], now_ms);
     return rc;
@@ -244,6 +257,17 @@ pack(struct worker *worker)
     desk_pack(worker->desk, worker->packer, &worker->bodies);
     if (worker->bodies.capacity > BODIES_KEEP_BYTES_MAX)
         buf_fini(&worker->bodies);
+}
+
+int
+report_started(struct worker *worker)
+{
+    const struct slice nothing = { 0 };
+
+    if (worker->starts.bytes == 0)
+        return 0;
+    begin_turn(worker);
+    return end_turn(worker, nothing);
 }
 
 int

@@ -23,13 +23,17 @@ int report_beat(struct worker *worker, int64_t now_ms);
 /* Says how many slots are kept. */
 int report_slots(struct worker *worker);
 
-/* Takes note that the call of a lease is started, for report_turn(). */
+/* Takes note that the call of a lease is started, to be told. */
 void report_start(struct worker *worker, const struct desk_lease *lease);
 
-/* Says which calls were started, after they are sent off and before the answer to
- * one is looked at: should that be the end of this worker, the broker knows of the
- * call. With that go the results that are due, and it is noted that they were sent;
- * those that could not be, or while the broker does not know us, are put off. */
+/* Says which calls were started, if there are any to tell of: after they are sent
+ * off and before the answer to one is looked at. Should that be the end of this
+ * worker, the broker knows of the call. */
+int report_started(struct worker *worker);
+
+/* Says the same, and with it go the results that are due, of which it is noted that
+ * they were sent; those that could not be, or while the broker does not know us,
+ * are put off. */
 int report_turn(struct worker *worker, int64_t now_ms);
 
 /* Reports what came of an event, and notes that it was, or that it could not
