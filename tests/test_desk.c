@@ -74,6 +74,30 @@ Test(desk, knows_which_calls_the_broker_was_told_of)
     desk_free(desk);
 }
 
+Test(desk, keeps_what_came_until_it_is_judged)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *lease = desk_add(desk, 1, 1, 0, 0);
+    struct desk_lease *left = desk_add(desk, 2, 1, 0, 0);
+    struct reply *reply = reply_new();
+
+    desk_start(desk, lease);
+    desk_start(desk, left);
+    buf_add_str(&reply->body, "what came");
+    desk_end(desk, lease, reply);
+    desk_end(desk, left, reply_new());
+    cr_expect_eq(desk_count(desk, DESK_RUNNING), 0, "its slot is free");
+    cr_expect_null(desk_next_ended(desk, LEASE_MS), "it is late for nothing");
+    cr_expect_null(desk_next_due(desk, &(size_t){ 0 }, LEASE_MS));
+    cr_assert_eq(desk_next_unjudged(desk), lease);
+    cr_expect_eq(lease->reply, reply);
+    desk_finish(desk, lease);
+    cr_expect_null(lease->reply);
+    cr_expect_eq(desk_next_due(desk, &(size_t){ 0 }, 0), lease);
+    cr_expect_eq(desk_next_unjudged(desk), left);
+    desk_free(desk);
+}
+
 Test(desk, starts_leases_in_the_order_they_came)
 {
     struct desk *desk = fresh();
@@ -397,6 +421,24 @@ Test(desk, starts_nothing_while_unconfirmed_results_are_too_large)
     cr_expect_null(first_waiting(desk));
     desk_remove(desk, large);
     cr_expect_eq(first_waiting(desk), waiting);
+    desk_free(desk);
+}
+
+Test(desk, starts_nothing_while_too_much_waits_to_be_judged)
+{
+    struct desk *desk = fresh();
+    struct desk_lease *large = desk_add(desk, 1, 1, 0, 0), *waiting;
+    struct reply *reply = reply_new();
+
+    memset(buf_reserve(&reply->body, DESK_UNCONFIRMED_BYTES), 'x',
+           DESK_UNCONFIRMED_BYTES);
+    buf_commit(&reply->body, DESK_UNCONFIRMED_BYTES);
+    desk_start(desk, large);
+    desk_end(desk, large, reply);
+    waiting = desk_add(desk, 2, 1, 0, 0);
+    cr_expect_eq(first_waiting(desk), waiting);
+    buf_add_char(&reply->body, 'x');
+    cr_expect_null(first_waiting(desk));
     desk_free(desk);
 }
 

@@ -36,7 +36,7 @@ struct call {
     struct head head;
     struct curl_slist *headers; /* borrowed from the head, while it runs */
     bool is_sent_again;         /* it would have been, and was not */
-    struct reply reply;
+    struct reply *reply;        /* from its start until it is taken */
     int64_t reply_bytes_max;
     size_t header_bytes;
     bool has_begun; /* the reply, interim ones not counted */
@@ -127,11 +127,11 @@ take_body(char *data, size_t size, size_t count, void *user)
     struct call *call = user;
     size_t bytes = size * count;
 
-    if (bytes > (size_t)call->reply_bytes_max - call->reply.body.bytes) {
+    if (bytes > (size_t)call->reply_bytes_max - call->reply->body.bytes) {
         call->is_too_large = true;
         return 0; /* ends the call */
     }
-    buf_add(&call->reply.body, data, bytes);
+    buf_add(&call->reply->body, data, bytes);
     return bytes;
 }
 
@@ -150,7 +150,7 @@ take_header(char *data, size_t size, size_t count, void *user)
     }
     /* After an interim reply another head follows: only the last one counts. */
     if (bytes >= 5 && memcmp(data, "HTTP/", 5) == 0) {
-        call->reply.headers.count = 0;
+        call->reply->headers.count = 0;
         call->has_head = false;
         call->has_begun = bytes > 9 && data[9] != '1';
     } else if (bytes <= 2) {
@@ -159,7 +159,7 @@ take_header(char *data, size_t size, size_t count, void *user)
         struct slice name = { data, (size_t)(colon - data) };
         struct slice value = { colon + 1, bytes - name.bytes - 1 };
 
-        hint_keep(&call->reply.headers, name, value);
+        hint_keep(&call->reply->headers, name, value);
     }
     return bytes;
 }
@@ -288,7 +288,7 @@ calls_free(struct calls *calls)
         buf_fini(&call->base_url);
         buf_fini(&call->path);
         head_fini(&call->head);
-        buf_fini(&call->reply.body);
+        reply_free(call->reply);
     }
     is_loaded = calls->sockets.multi != NULL;
     sockets_close(&calls->sockets);
@@ -375,7 +375,8 @@ static void
 prepare(struct calls *calls, struct call *call, const struct call_order *order,
         const struct buf *url)
 {
-    reply_reset(&call->reply);
+    reply_free(call->reply); /* it was aborted */
+    call->reply = reply_new();
     call->reply_bytes_max = order->reply_bytes_max;
     call->header_bytes = 0;
     call->has_begun = false;
@@ -441,7 +442,7 @@ calls_start(struct calls *calls, const struct call_order *order,
 static void
 fill_reply(struct call *call, CURLcode code)
 {
-    struct reply *reply = &call->reply;
+    struct reply *reply = call->reply;
     long status = 0, request_bytes = 0;
     curl_off_t total_us = 0;
     const char *reason = call->error;
@@ -482,7 +483,7 @@ fill_reply(struct call *call, CURLcode code)
 static void
 look(struct call *call, int64_t now_us)
 {
-    size_t bytes = call->header_bytes + call->reply.body.bytes;
+    size_t bytes = call->header_bytes + call->reply->body.bytes;
 
     if (!call->has_begun || call->low_speed_ms == 0)
         return;
@@ -564,7 +565,8 @@ calls_take(struct calls *calls, struct reply **reply)
     if (call) {
         fill_reply(call, code);
         retire(calls, call);
-        *reply = &call->reply;
+        *reply = call->reply;
+        call->reply = NULL;
     }
     return call;
 }

@@ -80,8 +80,8 @@ void calls_perform(struct calls *calls);
 bool calls_have_ended(const struct calls *calls);
 
 /* Takes out one call that has ended. NULL: none has ended. The returned call only
- * names which one it was. Its reply is lent until another one is started; the body
- * may be taken out of it. */
+ * names which one it was. Its reply is the caller's, to be freed with
+ * reply_free(). */
 struct call *calls_take(struct calls *calls, struct reply **reply);
 
 /* Ends a call at once; it is never taken. */

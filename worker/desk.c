@@ -48,6 +48,7 @@ clear(struct desk_lease *lease)
 {
     buf_fini(&lease->body);
     buf_fini(&lease->translated);
+    reply_free(lease->reply);
     result_fini(&lease->result);
 }
 
@@ -165,17 +166,38 @@ desk_size(const struct desk *desk)
     return desk->size;
 }
 
+/* How many calls have brought what the broker has not confirmed. */
+static size_t
+unconfirmed(const struct desk *desk)
+{
+    return desk->counts[DESK_ENDED] + desk->counts[DESK_FINISHED];
+}
+
+/* True if no call is to be started before some of that is confirmed. */
+static bool
+is_piled_up(const struct desk *desk)
+{
+    size_t bytes = desk->unconfirmed_bytes;
+
+    for (size_t i = 0; desk->counts[DESK_ENDED] > 0 && i < desk->size; i++) {
+        if (desk->order[i]->state == DESK_ENDED)
+            bytes += desk->order[i]->reply->body.bytes;
+    }
+    return unconfirmed(desk) > DESK_UNCONFIRMED_MAX ||
+           bytes > DESK_UNCONFIRMED_BYTES;
+}
+
 /* True if a result of the request is unconfirmed: perhaps it makes another call
  * needless. */
 static bool
 has_result(const struct desk *desk, int64_t request)
 {
-    if (desk->counts[DESK_FINISHED] == 0)
+    if (unconfirmed(desk) == 0)
         return false;
     for (size_t i = 0; i < desk->size; i++) {
         const struct desk_lease *lease = desk->order[i];
 
-        if (lease->request == request && lease->state == DESK_FINISHED)
+        if (lease->request == request && lease->state >= DESK_ENDED)
             return true;
     }
     return false;
@@ -184,11 +206,8 @@ has_result(const struct desk *desk, int64_t request)
 struct desk_lease *
 desk_next_waiting(struct desk *desk, size_t *at)
 {
-    if (desk->counts[DESK_WAITING] == 0 ||
-        desk->counts[DESK_FINISHED] > DESK_UNCONFIRMED_MAX ||
-        desk->unconfirmed_bytes > DESK_UNCONFIRMED_BYTES) {
+    if (desk->counts[DESK_WAITING] == 0 || is_piled_up(desk))
         return NULL;
-    }
     while (*at < desk->size) {
         struct desk_lease *lease = desk->order[(*at)++];
 
@@ -241,9 +260,31 @@ desk_again(struct desk *desk, struct desk_lease *lease)
 }
 
 void
+desk_end(struct desk *desk, struct desk_lease *lease, struct reply *reply)
+{
+    move(desk, lease, DESK_ENDED);
+    lease->call = NULL;
+    lease->reply = reply;
+}
+
+struct desk_lease *
+desk_next_unjudged(struct desk *desk)
+{
+    if (desk->counts[DESK_ENDED] == 0)
+        return NULL;
+    for (size_t i = 0; i < desk->size; i++) {
+        if (desk->order[i]->state == DESK_ENDED)
+            return desk->order[i];
+    }
+    return NULL;
+}
+
+void
 desk_finish(struct desk *desk, struct desk_lease *lease)
 {
     move(desk, lease, DESK_FINISHED);
+    reply_free(lease->reply);
+    lease->reply = NULL;
     buf_fini(&lease->body);
     buf_fini(&lease->translated);
     lease->call = NULL;
@@ -342,7 +383,7 @@ desk_next_ended(struct desk *desk, int64_t now_ms)
     for (size_t i = 0; i < desk->size; i++) {
         struct desk_lease *lease = desk->order[i];
 
-        if (lease->state != DESK_FINISHED && lease->deadline_ms <= now_ms)
+        if (lease->state < DESK_ENDED && lease->deadline_ms <= now_ms)
             return lease;
     }
     return NULL;

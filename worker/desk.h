@@ -1,9 +1,9 @@
 /*
  * desk.h - the leases a worker holds, in the order they came
  *
- *   add          start            finish             confirm
- *   ───► WAITING ─────► RUNNING ─────────► FINISHED ─────────► (gone)
- *           │  ◄── again ──┤
+ *   add          start          end        finish            confirm
+ *   ───► WAITING ─────► RUNNING ───► ENDED ───────► FINISHED ─────────► (gone)
+ *           │  ◄── again ──┤ ╰────── finish ──────────▲
  *           └──────────────┴──► (gone)    cancelled, dropped, released, ended
  *
  * A lease ends by the worker's own clock: the longer of lease_ms and its call's
@@ -31,6 +31,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "worker/reply.h"
 #include "worker/result.h"
 
 #define DESK_LEASES_MAX           1024 /* so that all fit into one heartbeat */
@@ -45,7 +46,13 @@
 #define DESK_NEVER                INT64_MAX
 #define DESK_BEATS_UNANSWERED_MAX 256
 
-enum desk_state { DESK_WAITING, DESK_RUNNING, DESK_FINISHED, DESK_STATE_COUNT };
+enum desk_state {
+    DESK_WAITING,
+    DESK_RUNNING,
+    DESK_ENDED,
+    DESK_FINISHED,
+    DESK_STATE_COUNT
+};
 
 struct call; /* see call.h */
 
@@ -63,7 +70,8 @@ struct desk_lease {
     struct buf body;       /* as the broker sent it; empty when finished */
     struct buf translated; /* while running: what is sent instead, if it is */
     struct call *call;     /* while running; borrowed from the calls */
-    bool is_told;          /* while running: the broker knows of its call */
+    struct reply *reply;   /* once ended, until finished: what came */
+    bool is_told;          /* once running: the broker knows of its call */
     uint64_t token;        /* the one its call was sent with; 0: none */
     bool is_second;        /* its call is made again, with another token */
     struct result result;  /* once finished */
@@ -124,6 +132,13 @@ void desk_told(struct desk *desk);
 /* The call of a running lease is to be made again: it waits once more, in its
  * place. */
 void desk_again(struct desk *desk, struct desk_lease *lease);
+
+/* The call of a running lease has ended with this reply, which is the desk's from
+ * now on: its slot is free, and what came is yet to be judged. */
+void desk_end(struct desk *desk, struct desk_lease *lease, struct reply *reply);
+
+/* The first lease that has ended and is not finished; NULL if there is none. */
+struct desk_lease *desk_next_unjudged(struct desk *desk);
 
 /* A lease's call has ended, or will never start: its result is filled in, and
  * is due at once. */

@@ -318,6 +318,22 @@ repeat(struct worker *worker, struct desk_lease *lease)
     log_call(lease);
 }
 
+/* The answer may be the end of this worker: the broker is to know of the call. */
+static void
+tell(struct worker *worker, const struct desk_lease *lease)
+{
+    if (!lease->is_told)
+        (void)report_started(worker);
+}
+
+/* True of an answer: it is no reason to start less, and may wait until the calls
+ * after it are on their way. */
+static bool
+is_answer(const struct reply *reply)
+{
+    return reply->end == REPLY_COMPLETE && reply->http_status / 100 == 2;
+}
+
 void
 errand_end(struct worker *worker, const struct call *call, struct reply *reply,
            int64_t now_ms)
@@ -325,18 +341,31 @@ errand_end(struct worker *worker, const struct call *call, struct reply *reply,
     struct desk_lease *lease = desk_find_call(worker->desk, call);
 
     assert(lease);
-    /* The answer may be the end of this worker. */
-    if (!lease->is_told)
-        (void)report_started(worker);
+    if (is_answer(reply)) {
+        desk_end(worker->desk, lease, reply);
+        return;
+    }
+    tell(worker, lease);
     /* A 401 to a token may be the token's fault: it was revoked, or its time
      * was shorter than said. A new one shows; its answer counts. */
     if (reply->http_status == 401 && lease->token > 0 && !lease->is_second &&
         tokens_refused(worker->tokens, lease->upstream, lease->token, now_ms)) {
-        buf_fini(&reply->body);
         repeat(worker, lease);
-        return;
+    } else {
+        settle(worker, lease, reply, now_ms);
     }
-    settle(worker, lease, reply, now_ms);
+    reply_free(reply);
+}
+
+void
+errand_judge(struct worker *worker, int64_t now_ms)
+{
+    struct desk_lease *lease;
+
+    while ((lease = desk_next_unjudged(worker->desk))) {
+        tell(worker, lease);
+        settle(worker, lease, lease->reply, now_ms);
+    }
 }
 
 void

@@ -20,10 +20,14 @@ bool errand_may_start(struct worker *worker, const struct desk_lease *lease,
 void errand_start(struct worker *worker, struct desk_lease *lease,
                   int64_t now_ms);
 
-/* A call has ended with this reply, whose body is taken over: its lease is
- * finished. */
+/* A call has ended with this reply, which is taken over. An answer is left for
+ * errand_judge(); otherwise its lease is finished, or waits again. */
 void errand_end(struct worker *worker, const struct call *call,
                 struct reply *reply, int64_t now_ms);
+
+/* Judges the answers that came, and finishes their leases: to be called when the
+ * next calls were started, and before anything is reported. */
+void errand_judge(struct worker *worker, int64_t now_ms);
 
 /* Gives a running lease up: it is finished, as aborted for this reason. */
 void errand_abort(struct worker *worker, struct desk_lease *lease,

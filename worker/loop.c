@@ -104,8 +104,10 @@ collect(struct worker *worker, int64_t now_ms)
         while ((call = calls_take(worker->calls, &reply))) {
             if (reply->latency_ms > look.took_ms)
                 look.took_ms = reply->latency_ms;
-            if (!tokens_end(worker->tokens, call, reply, now_ms) &&
-                !courier_end(worker->courier, call, reply)) {
+            if (tokens_end(worker->tokens, call, reply, now_ms) ||
+                courier_end(worker->courier, call, reply)) {
+                reply_free(reply);
+            } else {
                 errand_end(worker, call, reply, now_ms);
             }
         }
@@ -144,6 +146,7 @@ static bool
 may_risk_more(const struct worker *worker, int64_t now_ms)
 {
     size_t at_risk = desk_count(worker->desk, DESK_RUNNING) +
+                     desk_count(worker->desk, DESK_ENDED) +
                      desk_count(worker->desk, DESK_FINISHED);
     size_t most = 2 * (size_t)worker->slots.capacity;
 
@@ -360,6 +363,7 @@ turn(struct worker *worker, int64_t now_ms)
     end_leases(worker, now_ms);
     is_busy = start(worker, now_ms);
     calls_perform(worker->calls);
+    errand_judge(worker, now_ms);
     speak(worker, now_ms);
     /* A send may have eaten the edge that says that messages are there. */
     return inbox_take(worker, now_ms) > 0 || is_busy;

@@ -2,7 +2,8 @@
  * loop.h - the worker's one loop
  *
  * A turn takes in messages, collects calls that have ended, starts the next
- * ones, and says what is to be said; then it waits for whichever comes first.
+ * ones, judges the answers that came, and says what is to be said; then it waits
+ * for whichever comes first.
  * It ends when the worker has drained, is told to go at once, or has not heard
  * a broker for too long.
  */

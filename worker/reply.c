@@ -2,6 +2,9 @@
 #include "worker/reply.h"
 
 #include <assert.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
 
 static const char *const end_texts[] = {
 #define END_TEXT(name, text) text,
@@ -9,16 +12,18 @@ static const char *const end_texts[] = {
 #undef END_TEXT
 };
 
-void
-reply_reset(struct reply *reply)
+struct reply *
+reply_new(void)
 {
-    reply->end = REPLY_COMPLETE;
-    reply->http_status = 0;
-    reply->is_sent = false;
-    reply->latency_ms = 0;
-    reply->headers.count = 0;
-    reply->reason[0] = '\0';
-    buf_fini(&reply->body);
+    return mem_zalloc(1, sizeof(struct reply));
+}
+
+void
+reply_free(struct reply *reply)
+{
+    if (reply)
+        buf_fini(&reply->body);
+    free(reply);
 }
 
 const char *

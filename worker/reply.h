@@ -48,9 +48,10 @@ struct reply {
     struct buf body;                         /* as it came, perhaps in part */
 };
 
-/* Frees the body and makes it as good as new. Not all of it is zero then: it has
- * room for many headers. */
-void reply_reset(struct reply *reply);
+/* A reply to be filled in, freed with reply_free() with its body. NULL is fine
+ * there. */
+struct reply *reply_new(void);
+void reply_free(struct reply *reply);
 
 /* What happened, for people. */
 const char *reply_end_text(enum reply_end end);
