@@ -61,7 +61,11 @@ $(SURVEY): $(call objects,$(OUT),$(wildcard tests/power/*.c)) \
     $(OUT)/queue.a $(OUT)/store.a $(OUT)/base.a
 	$(call run,LINK,$@)$(LINK) -pie -o $@ $^ $(SIM_LIBS)
 
-check: $(UNITS) $(if $(SCRIPTS),all $(BIN)/upstream $(SIM) $(SURVEY) $(CHURN))
+# What `make check` runs, to be built without running it.
+.PHONY: check-programs fuzz-programs
+check-programs: $(UNITS) $(if $(SCRIPTS),all $(BIN)/upstream $(SIM) $(SURVEY) \
+    $(CHURN))
+check: check-programs
 	@OUT=$(OUT) SAN=$(SAN) CC='$(CC)' sh tests/run.sh $(UNITS) $(SCRIPTS)
 
 # The same simulation with each schedule: an object beats the archive's.
@@ -127,5 +131,6 @@ build/fuzz/bin/%: build/fuzz/tests/fuzz/%.o \
 	    -Wl,--as-needed -o $@ $^ $(ALL_LIBS)
 .SECONDARY:
 
-fuzz: $(FUZZERS:%=build/fuzz/bin/%)
+fuzz-programs: $(FUZZERS:%=build/fuzz/bin/%)
+fuzz: fuzz-programs
 	@sh tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZERS)

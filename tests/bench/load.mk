@@ -27,7 +27,7 @@ $(LOAD): $(call objects,$(OUT),$(LOAD_PARTS)) $(OUT)/submit.a $(OUT)/wire.a \
 	    $(LIBS_base)
 
 sheaf-load: $(LOAD)
-check: $(if $(SCRIPTS),$(PATHS) $(LOAD))
+check-programs: $(if $(SCRIPTS),$(PATHS) $(LOAD))
 instructions instructions-update: $(PATHS)
 	@$(LOAD_PYTHON) tests/bench/instructions.py $(PATHS) \
 	    tests/bench/instructions.txt $(if $(filter %-update,$@),--update)
