@@ -139,19 +139,20 @@ case ${1-} in
     ;;
 esac
 
-# As many at a time as there are processors: scripts mostly wait.
-each() { # KIND
-    xargs -0 -r -n 1 -P "$(nproc)" sh "$0" "$1"
+each() { # KIND AT_A_TIME
+    xargs -0 -r -n 1 -P "$2" sh "$0" "$1"
 }
 
+# A script waits for about half of its time; a unit test computes.
+scripts_at_a_time=$(($(nproc) + 1))
 rm -rf "$log"
 mkdir -p "$log"
 for test in "$@"; do
     case $test in *.sh) ;; *) printf '%s\0' "$test" ;; esac
-done | each --unit
+done | each --unit "$(nproc)"
 for test in "$@"; do
     case $test in *.sh) printf '%s\0' "$test" ;; esac
-done | each --script
+done | each --script "$scripts_at_a_time"
 cat "$log"/*.count 2>/dev/null | awk -v files=$# '
     { passed += $2; failed += $3 }
     END {
