@@ -155,8 +155,7 @@ $(OUT)/flags: FORCE | $(DEPS_FIRST)
 	@echo "$(CC) $(COMPILE)" | cmp -s - $@ || echo "$(CC) $(COMPILE)" >$@
 
 # The status page is part of the gateway.
-$(OUT)/submit/http_page.o build/fuzz/submit/http_page.o: \
-    $(wildcard submit/page/*)
+$(OUT)/submit/http_page.o: $(wildcard submit/page/*)
 
 # Quick, and without the network, when all is there.
 deps:
