@@ -209,7 +209,6 @@ welcome(struct call *call, struct session *session, int64_t claimed,
     wire_add_int(head, "lease_run_max_ms", conf->lease_run_max_ms);
     wire_add_int(head, "drain_ms", conf->drain_ms);
     wire_add_int(head, "orphan_ttl_ms", conf->orphan_ttl_ms);
-    wire_add_int(head, "window_ms", conf->commit_window_ms);
     wire_add_int(head, "dictionary", PACK_DICTIONARY);
     drop = wire_add_array(head, "drop");
     if (match_held(call, session, is_repeated, drop) < 0 ||

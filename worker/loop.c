@@ -12,10 +12,9 @@
 #include "worker/inbox.h"
 #include "worker/report.h"
 
-#define GO_ON         (-1) /* no exit code yet */
-#define AT_RISK_MIN   10   /* for a worker of few slots */
-#define WINDOWS_QUIET 2 /* with nothing said: those of a round and its wait */
-#define LOOKS_MAX     2 /* for calls that have ended, in one turn */
+#define GO_ON       (-1) /* no exit code yet */
+#define AT_RISK_MIN 10   /* for a worker of few slots */
+#define LOOKS_MAX   2    /* for calls that have ended, in one turn */
 
 void
 worker_drain(struct worker *worker, const char *reason, int64_t now_ms)
@@ -77,33 +76,21 @@ introduce(struct worker *worker, int64_t now_ms)
     }
 }
 
-/* How many calls the round after the one that starts now will have: none, unless
- * there are leases for all of it. */
-static size_t
-next_round(const struct worker *worker, size_t ended)
-{
-    size_t round = (size_t)worker->slots.lent;
-
-    return desk_count(worker->desk, DESK_WAITING) >= ended + round ? round : 0;
-}
-
 /* Takes what has ended. What ends meanwhile comes into the same report, once:
  * there may be no end to it. */
 static void
 collect(struct worker *worker, int64_t now_ms)
 {
     size_t running = desk_count(worker->desk, DESK_RUNNING);
-    struct wave_look look = { 0 };
+    size_t left;
     const struct call *call;
     struct reply *reply;
 
-    for (int looks = 0; looks < LOOKS_MAX; looks++) {
+    for (int look = 0; look < LOOKS_MAX; look++) {
         calls_perform(worker->calls);
         if (!calls_have_ended(worker->calls))
             break;
         while ((call = calls_take(worker->calls, &reply))) {
-            if (reply->latency_ms > look.took_ms)
-                look.took_ms = reply->latency_ms;
             if (tokens_end(worker->tokens, call, reply, now_ms) ||
                 courier_end(worker->courier, call, reply)) {
                 reply_free(reply);
@@ -112,10 +99,8 @@ collect(struct worker *worker, int64_t now_ms)
             }
         }
     }
-    look.left = desk_count(worker->desk, DESK_RUNNING);
-    look.ended = running - look.left;
-    look.next = next_round(worker, look.ended);
-    wave_add(&worker->wave, &look, now_ms);
+    left = desk_count(worker->desk, DESK_RUNNING);
+    wave_add(&worker->wave, running - left, left, now_ms);
 }
 
 /* Gives up what the broker must take for lost by now. */
@@ -140,8 +125,7 @@ end_leases(struct worker *worker, int64_t now_ms)
 /* Answers that the broker has not confirmed are paid for again if this worker
  * dies and the broker is not there to have them, like the calls that run. However
  * long it is away, they are no more than twice what the worker can call at a
- * time, and what ended before its silence was noticed: as it hears of short calls
- * with a round's delay only, that may be a round more. */
+ * time, and what ended before its silence was noticed. */
 static bool
 may_risk_more(const struct worker *worker, int64_t now_ms)
 {
@@ -151,9 +135,7 @@ may_risk_more(const struct worker *worker, int64_t now_ms)
     size_t most = 2 * (size_t)worker->slots.capacity;
 
     return at_risk < (most > AT_RISK_MIN ? most : AT_RISK_MIN) ||
-           (worker->is_welcome &&
-            now_ms - worker->heard_ms <=
-                DESK_HEARD_MS + WINDOWS_QUIET * worker->wave.window_ms &&
+           (worker->is_welcome && now_ms - worker->heard_ms <= DESK_HEARD_MS &&
             desk_is_heard(worker->desk, now_ms));
 }
 
