@@ -158,6 +158,11 @@ void broker_lost(struct broker *broker, enum side side,
  * taken with the next messages. Within a transaction. */
 void broker_knock(struct broker *broker, const unsigned char uuid[16]);
 
+/* What a dead worker had written down and may not have sent (last_words.h): as if
+ * it came now. Within a transaction. */
+void broker_last_words(struct broker *broker, const unsigned char uuid[16],
+                       struct slice head, struct slice body, int64_t now_ms);
+
 /* A worker is known to be dead: all it had is free at once. Within a
  * transaction. */
 void broker_worker_died(struct broker *broker, const unsigned char uuid[16],

@@ -194,6 +194,13 @@ keep_slots(struct broker *broker, struct session *session, int64_t claimed)
     session->told = keep < free_slots ? keep : free_slots;
 }
 
+/* True of a worker whose last words can be found. */
+static bool
+leaves_words(const struct broker *broker, const struct session *session)
+{
+    return strcmp(session->host, broker->env.host) == 0 && session->lock[0];
+}
+
 static int
 welcome(struct call *call, struct session *session, int64_t claimed,
         bool is_repeated, bool says_leaving)
@@ -209,6 +216,8 @@ welcome(struct call *call, struct session *session, int64_t claimed,
     wire_add_int(head, "lease_run_max_ms", conf->lease_run_max_ms);
     wire_add_int(head, "drain_ms", conf->drain_ms);
     wire_add_int(head, "orphan_ttl_ms", conf->orphan_ttl_ms);
+    if (leaves_words(broker, session))
+        wire_add_int(head, "window_ms", conf->commit_window_ms);
     wire_add_int(head, "dictionary", PACK_DICTIONARY);
     drop = wire_add_array(head, "drop");
     if (match_held(call, session, is_repeated, drop) < 0 ||

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/runtime.h"
+#include "queue/last_words.h"
 
 #define RESTART_MS_FIRST 200 /* between deaths and starts, doubling */
 #define RESTART_MS_MAX   30000
@@ -161,6 +162,30 @@ count_children(const struct keeper *keeper)
     return count;
 }
 
+/* Takes what a dead worker has left in the file of its lock. */
+static void
+hear_last(struct broker *broker, const struct worker_view *view, int64_t now_ms)
+{
+    struct buf head = { 0 }, body = { 0 };
+    struct err err = { 0 };
+    int fd = open(view->lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int rc;
+
+    if (fd < 0)
+        return; /* it has removed it, and so has left nothing */
+    rc = last_words_read(fd, &head, &body, &err);
+    if (rc == 0) {
+        broker_last_words(broker, view->uuid, buf_slice(&head),
+                          buf_slice(&body), now_ms);
+    } else if (rc < 0) {
+        log_error("event=last_words_lost lock=%s reason=\"%s\"", view->lock,
+                  err.msg);
+    }
+    (void)close(fd);
+    buf_fini(&head);
+    buf_fini(&body);
+}
+
 /* Removes the dead from the broker and counts the living that are ours by
  * adoption. Of one whose link stands, the last words may not have been read:
  * that it leaves with all it had, or results that are paid for. It stays until
@@ -178,6 +203,7 @@ look_round(struct keeper *keeper, struct broker *broker, int64_t now_ms)
         bool is_over = is_dead(&view, is_ours);
 
         if (is_over && !view.is_online) {
+            hear_last(broker, &view, now_ms);
             keep_lock(keeper, view.lock);
             broker_worker_died(broker, view.uuid, now_ms);
             continue; /* the next one has taken its place */

@@ -268,7 +268,9 @@ take_result(struct call *call, struct session *session)
     report.fence = (uint32_t)fence;
     report.worker = core_worker_name(session, uuid);
     use_report(call, session, (uint64_t)request, &report);
-    turn_confirm(call->broker->env.outbox, session, request, fence);
+    /* Of one that died before this broker started, nothing is to be told. */
+    if (session->has_peer)
+        turn_confirm(call->broker->env.outbox, session, request, fence);
     return 0;
 }
 
@@ -280,19 +282,13 @@ worker_result(struct call *call)
     return session ? take_result(call, session) : 0;
 }
 
-/* What one turn of a worker's loop brought together. The calls that started come
- * first: one of them may be the end of the worker, and one may have ended. A bad
- * part of the message is nobody else's loss. */
 int
-worker_turn(struct call *call)
+worker_take_turn(struct call *call, struct session *session)
 {
-    struct session *session = worker_speaker(call);
     struct wire_list results;
     struct wire item;
     int rc;
 
-    if (!session)
-        return 0;
     if (worker_note_started(call, session, "started") < 0)
         worker_note_bad(call);
     if (wire_list(call->wire, "results", &results, call->err) < 0)
@@ -305,4 +301,42 @@ worker_turn(struct call *call)
             worker_note_bad(call);
     }
     return rc < 0 ? rc : 0;
+}
+
+int
+worker_turn(struct call *call)
+{
+    struct session *session = worker_speaker(call);
+
+    return session ? worker_take_turn(call, session) : 0;
+}
+
+void
+broker_last_words(struct broker *broker, const unsigned char uuid[16],
+                  struct slice head, struct slice body, int64_t now_ms)
+{
+    struct session *session = sessions_find(broker->sessions, uuid);
+    struct err err = { 0 };
+    struct wire wire;
+    struct call call = {
+        .broker = broker, .wire = &wire, .now_ms = now_ms, .err = &err
+    };
+    int rc;
+
+    if (!session)
+        return;
+    if (wire_read(&wire, head, body, &err) < 0) {
+        broker_note_bad(broker);
+        log_warn("event=last_words_bad worker=%s reason=\"%s\"", session->name,
+                 err.msg);
+        return;
+    }
+    log_info("event=last_words worker=%s bytes=%zu", session->name, body.bytes);
+    if (strcmp(wire_verb(&wire), "turn") == 0)
+        rc = worker_take_turn(&call, session);
+    else
+        rc = err_set(&err, E_PROTOCOL, "last words are a turn");
+    if (rc < 0)
+        worker_note_bad(&call);
+    wire_fini(&wire);
 }

@@ -47,6 +47,11 @@ void worker_note_bad(const struct call *call);
 int worker_note_started(struct call *call, struct session *session,
                         const char *name);
 
+/* What one turn of a worker's loop brought together. The calls that started come
+ * first: one of them may be the end of the worker, and one may have ended. A bad
+ * part of the message is nobody else's loss. */
+int worker_take_turn(struct call *call, struct session *session);
+
 /* Notes that a session holds a lease on a request since granted_ms. */
 struct held *worker_hold(struct broker *broker, struct session *session,
                          const struct request *request, int64_t granted_ms,

@@ -11,7 +11,7 @@ layers='
 base    base/
 store   base/ store/
 queue   base/ store/ queue/
-worker  base/ queue/wire.h queue/link.h worker/
+worker  base/ queue/wire.h queue/link.h queue/last_words.h worker/
 submit  base/ queue/wire.h queue/link.h submit/
 '
 libraries='

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import signal
+import struct
 import subprocess
 import time
 
@@ -130,7 +131,8 @@ def case_what_happens_together_is_told_together(stage):
 def case_a_start_is_told_before_the_answer_is_looked_at(stage):
     """While results wait for those beside them, too."""
     released = os.path.join(stage.dir, "released")
-    broker = stage.start_all("match=beside until=%s" % released, slots=3)
+    broker = stage.start_all("match=beside until=%s" % released, slots=3,
+                             window_ms=25)
     broker.say_turn([({"request": 99}, chat("beside"))] + [
         ({"request": n}, chat("n %d" % n)) for n in range(60)])
     broker.wait_results(60)
@@ -142,6 +144,66 @@ def case_a_start_is_told_before_the_answer_is_looked_at(stage):
         check("results of calls that nobody knew of", results - told, set())
         told |= {request for request, _ in head.get("started", [])}
     check("starts that were told", len(told), 61)
+
+
+def rounds_of(stage, **how):
+    """What each message brings of eight calls in two slots."""
+    broker = stage.start_all(slots=2, **how)
+    broker.say_turn([({"request": request}, chat("n %d" % request))
+                     for request in range(8)])
+    broker.wait_results(8)
+    return [sorted(result["request"] for result in head["results"])
+            for head in broker.turns if head.get("results")]
+
+
+def case_results_of_short_calls_wait_for_the_next_round(stage):
+    check("the first results",
+          rounds_of(stage, latency_ms=20, window_ms=1000)[0], [0, 1, 2, 3])
+
+
+def case_results_of_longer_calls_wait_for_none(stage):
+    for results in rounds_of(stage, latency_ms=100, window_ms=25):
+        check("rounds in %s" % results, len({n // 2 for n in results}), 1)
+
+
+def last_words(path):
+    """Which requests stand in the file of a worker's lock (last_words.h)."""
+    with open(path, "rb") as file:
+        text = file.read()
+    if text[:8] != b"sheafLW1":
+        return []
+    head_bytes, body_bytes = struct.unpack("<II", text[16:24])
+    check_that("they are whole", len(text) >= 24 + head_bytes + body_bytes)
+    head = json.loads(text[24:24 + head_bytes])
+    check("bytes of bodies", sum(result["bytes"] for result in head["results"]),
+          body_bytes)
+    return sorted(result["request"] for result in head["results"])
+
+
+def case_what_waits_outlives_the_worker(stage):
+    released = os.path.join(stage.dir, "released")
+    broker = stage.start_all("match=later until=%s" % released, slots=2,
+                             latency_ms=20, window_ms=1000)
+    lock = broker.last("hello")["lock"]
+    broker.say_turn([({"request": n}, chat("%s %d" % (
+        "later" if n in (2, 3) else "n", n))) for n in range(6)])
+    broker.until("they are kept", lambda: last_words(lock) == [0, 1])
+    check("results that were sent", broker.results, [])
+    stage.worker.kill()
+    stage.worker.wait()
+    check("what is left of a worker that was killed", last_words(lock), [0, 1])
+
+
+def case_what_arrived_is_kept_no_longer(stage):
+    broker = stage.start_all(slots=2, latency_ms=20, window_ms=1000)
+    lock = broker.last("hello")["lock"]
+    broker.confirms = False
+    broker.say_turn([({"request": n}, chat("n %d" % n)) for n in range(8)])
+    broker.until("they are kept", lambda: last_words(lock) == [0, 1])
+    broker.wait_results(4)
+    check("while they are not confirmed", last_words(lock), [0, 1])
+    broker.confirms = True
+    broker.until("they are crossed out", lambda: last_words(lock) == [])
 
 
 def case_a_turn_has_a_limit_of_bytes(stage):
@@ -373,6 +435,23 @@ def case_no_more_is_at_risk_than_two_calls_a_slot(stage):
         set(head["request"] for head, _ in broker.results)) >= 10)
     broker.during(0.5)
     check("calls have stopped", stage.stats()["calls"], 10)
+    broker.confirms = True
+    broker.until("all are done", lambda: broker.held == [])
+    check("each called once", stage.stats()["calls"], 30)
+
+
+def case_what_is_kept_is_not_at_risk(stage):
+    """Two calls a slot are, beside it."""
+    broker = stage.start_all(latency_ms=100, window_ms=1000)
+    lock = broker.last("hello")["lock"]
+    broker.confirms = False
+    for request in range(30):
+        broker.lease(request, chat("t %d" % request))
+    broker.until("15 are finished", lambda: len(
+        set(head["request"] for head, _ in broker.results)) >= 15)
+    broker.during(0.5)
+    check("calls have stopped", stage.stats()["calls"], 15)
+    check("five are kept", len(last_words(lock)), 5)
     broker.confirms = True
     broker.until("all are done", lambda: broker.held == [])
     check("each called once", stage.stats()["calls"], 30)

@@ -18,6 +18,7 @@ struct desk {
     size_t counts[DESK_STATE_COUNT];
     size_t unconfirmed_bytes;
     size_t loose; /* results that are not packed yet */
+    size_t kept;  /* results that outlive the worker */
     int64_t lease_ms;
     int64_t run_max_ms;
 
@@ -311,6 +312,20 @@ desk_pack(struct desk *desk, struct packer *packer, struct buf *room)
 }
 
 void
+desk_keep(struct desk *desk, struct desk_lease *lease)
+{
+    assert(lease->state == DESK_FINISHED);
+    desk->kept += !lease->is_kept;
+    lease->is_kept = true;
+}
+
+size_t
+desk_kept(const struct desk *desk)
+{
+    return desk->kept;
+}
+
+void
 desk_remove(struct desk *desk, struct desk_lease *lease)
 {
     size_t at = 0;
@@ -323,6 +338,7 @@ desk_remove(struct desk *desk, struct desk_lease *lease)
         assert(desk->unconfirmed_bytes >= lease->result.body.bytes);
         desk->unconfirmed_bytes -= lease->result.body.bytes;
         desk->loose -= lease->result.is_loose;
+        desk->kept -= lease->is_kept;
     }
     clear(lease);
     desk->size--;

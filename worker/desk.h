@@ -77,6 +77,7 @@ struct desk_lease {
     struct result result;  /* once finished */
     int64_t resend_ms;     /* when the result is due; 0: at once */
     int times_sent;        /* how often it was sent */
+    bool is_kept;          /* it is among the worker's last words */
     uint64_t first_beat;   /* private: the first heartbeat that lists it */
 };
 
@@ -146,6 +147,12 @@ void desk_finish(struct desk *desk, struct desk_lease *lease);
 
 /* Packs the results that came since the last time; `room` is used on the way. */
 void desk_pack(struct desk *desk, struct packer *packer, struct buf *room);
+
+/* The result of a finished lease outlives the worker now (last_words.h). */
+void desk_keep(struct desk *desk, struct desk_lease *lease);
+
+/* How many do. */
+size_t desk_kept(const struct desk *desk);
 
 /* Forgets a lease: confirmed, or not ours any more. */
 void desk_remove(struct desk *desk, struct desk_lease *lease);

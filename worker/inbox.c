@@ -13,6 +13,7 @@
 #define HEARTBEAT_MS_MAX     600000
 #define LEASE_MS_MAX         INT64_C(86400000)
 #define RUN_MS_MAX           INT64_C(172800000)
+#define WINDOW_MS_MAX        1000
 #define KIND_BYTES_MAX       16
 
 typedef int handle_fn(struct worker *worker, const struct wire *wire,
@@ -62,7 +63,7 @@ handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
                struct err *err)
 {
     int64_t protocol, session, heartbeat_ms, lease_ms, run_max_ms, slots, word;
-    int64_t dictionary;
+    int64_t dictionary, window_ms;
 
     if (wire_int(wire, "protocol", wire_range(WIRE_PROTOCOL, WIRE_PROTOCOL),
                  &protocol, err) < 0 ||
@@ -84,6 +85,8 @@ handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
                  &worker->orphan_ttl_ms, err) < 0 ||
         wire_int(wire, "dictionary", wire_range_or(0, WIRE_INT_MAX, 0),
                  &dictionary, err) < 0 ||
+        wire_int(wire, "window_ms", wire_range_or(0, WINDOW_MS_MAX, 0),
+                 &window_ms, err) < 0 ||
         wire_int(wire, "slots", wire_range_or(0, WIRE_INT_MAX, 0), &slots,
                  err) < 0 ||
         wire_int(wire, "word", wire_range_or(0, WIRE_INT_MAX, 0), &word, err) <
@@ -97,6 +100,7 @@ handle_welcome(struct worker *worker, const struct wire *wire, int64_t now_ms,
         return E_INVALID;
     desk_beat_answered(worker->desk, 0); /* the hello listed all leases */
     slots_lend(&worker->slots, slots, word);
+    worker->window_ms = window_ms;
     worker->heartbeat_ms = heartbeat_ms;
     worker->beat_ms = now_ms + heartbeat_ms;
     worker->is_welcome = true;

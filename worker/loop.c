@@ -82,6 +82,7 @@ static void
 collect(struct worker *worker, int64_t now_ms)
 {
     size_t running = desk_count(worker->desk, DESK_RUNNING);
+    int64_t took_ms = 0;
     size_t left;
     const struct call *call;
     struct reply *reply;
@@ -91,6 +92,8 @@ collect(struct worker *worker, int64_t now_ms)
         if (!calls_have_ended(worker->calls))
             break;
         while ((call = calls_take(worker->calls, &reply))) {
+            if (reply->latency_ms > took_ms)
+                took_ms = reply->latency_ms;
             if (tokens_end(worker->tokens, call, reply, now_ms) ||
                 courier_end(worker->courier, call, reply)) {
                 reply_free(reply);
@@ -100,7 +103,7 @@ collect(struct worker *worker, int64_t now_ms)
         }
     }
     left = desk_count(worker->desk, DESK_RUNNING);
-    wave_add(&worker->wave, running - left, left, now_ms);
+    wave_add(&worker->wave, running - left, left, took_ms, now_ms);
 }
 
 /* Gives up what the broker must take for lost by now. */
@@ -125,13 +128,15 @@ end_leases(struct worker *worker, int64_t now_ms)
 /* Answers that the broker has not confirmed are paid for again if this worker
  * dies and the broker is not there to have them, like the calls that run. However
  * long it is away, they are no more than twice what the worker can call at a
- * time, and what ended before its silence was noticed. */
+ * time, and what ended before its silence was noticed. What is kept for the broker
+ * is not at risk. */
 static bool
 may_risk_more(const struct worker *worker, int64_t now_ms)
 {
     size_t at_risk = desk_count(worker->desk, DESK_RUNNING) +
                      desk_count(worker->desk, DESK_ENDED) +
-                     desk_count(worker->desk, DESK_FINISHED);
+                     desk_count(worker->desk, DESK_FINISHED) -
+                     desk_kept(worker->desk);
     size_t most = 2 * (size_t)worker->slots.capacity;
 
     return at_risk < (most > AT_RISK_MIN ? most : AT_RISK_MIN) ||
@@ -175,14 +180,32 @@ start(struct worker *worker, int64_t now_ms)
     return is_local;
 }
 
+/* True if a round of short calls waits for the next one from now on. There must be
+ * leases for the round after that, and what waits is kept for the broker: else a
+ * kill would cost more than the calls that run and those of one round. */
+static bool
+goes_on(struct worker *worker, int64_t now_ms)
+{
+    size_t running = desk_count(worker->desk, DESK_RUNNING);
+
+    if (!wave_may_go_on(&worker->wave, worker->window_ms) || running == 0 ||
+        desk_count(worker->desk, DESK_WAITING) < running ||
+        desk_kept(worker->desk) > 0 || report_keep(worker, now_ms) < 0) {
+        return false;
+    }
+    wave_go_on(&worker->wave, running, worker->window_ms, now_ms);
+    return true;
+}
+
 /* True if the report is to wait for what others are about to bring. Only with
  * leases to go on with: the next ones come by the broker's answer. That an upstream
  * is to be left alone is news for all workers. */
 static bool
-holds_back(const struct worker *worker, int64_t now_ms)
+holds_back(struct worker *worker, int64_t now_ms)
 {
-    return wave_waits(&worker->wave, now_ms) && !worker->is_told_to_wait &&
-           desk_count(worker->desk, DESK_WAITING) > 0;
+    return !worker->is_told_to_wait &&
+           desk_count(worker->desk, DESK_WAITING) > 0 &&
+           (wave_waits(&worker->wave, now_ms) || goes_on(worker, now_ms));
 }
 
 /* Says what the broker is to know. */
@@ -195,6 +218,7 @@ speak(struct worker *worker, int64_t now_ms)
         wave_end(&worker->wave);
         (void)report_turn(worker, now_ms);
     }
+    report_forget(worker);
     if (!worker->is_welcome)
         return;
     while ((parcel = courier_next_due(worker->courier, now_ms)))
@@ -271,6 +295,7 @@ take_signals(struct worker *worker, int signal_fd, int64_t now_ms)
             continue;
         }
         if (worker->is_signalled) {
+            (void)report_turn(worker, now_ms); /* what waits for others */
             return leave(worker, "second_signal",
                          LOOP_EXIT_SIGNAL + (int)info.ssi_signo);
         }
@@ -312,8 +337,9 @@ wait_ms(const struct worker *worker, int64_t now_ms)
 {
     int64_t next_ms = now_ms + LOOP_WAIT_MS_MAX;
     /* What is held back is due already by the desk's word. */
-    int64_t desk_ms =
-        worker->wave.is_open ? worker->wave.end_ms : desk_next_ms(worker->desk);
+    int64_t desk_ms = worker->wave.state != WAVE_CLOSED
+                          ? worker->wave.end_ms
+                          : desk_next_ms(worker->desk);
     int64_t tokens_ms = tokens_next_ms(worker->tokens, now_ms);
 
     if (desk_ms < next_ms)

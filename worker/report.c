@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "queue/last_words.h"
 #include "queue/wire.h"
 
 #define BODIES_KEEP_BYTES_MAX WIRE_TURN_BYTES_MAX
@@ -288,6 +289,50 @@ report_turn(struct worker *worker, int64_t now_ms)
         desk_put_off(lease, now_ms);
     }
     return rc < 0 ? rc : 0;
+}
+
+int
+report_keep(struct worker *worker, int64_t now_ms)
+{
+    struct load load = { .count = 0 };
+    struct err err = { 0 };
+    size_t at;
+    int rc;
+
+    pack(worker);
+    buf_reset(&worker->out);
+    wire_begin(&worker->out, "turn");
+    add_results(worker, &load, now_ms);
+    wire_end(&worker->out);
+    at = load.at;
+    if (load.count == 0 || desk_next_due(worker->desk, &at, now_ms))
+        return E_FULL;
+    rc = last_words_write(worker->identity.lock_fd, buf_slice(&worker->out),
+                          join_bodies(worker, &load), &worker->words, &err);
+    if (worker->words.capacity > BODIES_KEEP_BYTES_MAX)
+        buf_fini(&worker->words);
+    if (rc == E_IO) {
+        log_warn("event=last_words_refused lock=%s reason=\"%s\"",
+                 worker->identity.lock, err.msg);
+        worker->window_ms = 0;
+    }
+    worker->has_words = worker->has_words || rc == 0;
+    for (size_t i = 0; i < load.count && rc == 0; i++)
+        desk_keep(worker->desk, load.leases[i]);
+    return rc;
+}
+
+void
+report_forget(struct worker *worker)
+{
+    struct err err = { 0 };
+
+    if (!worker->has_words || desk_kept(worker->desk) > 0)
+        return;
+    worker->has_words = false;
+    /* Repeated, they would be of no use: the broker has had them. */
+    if (last_words_clear(worker->identity.lock_fd, &err) < 0)
+        log_warn("event=last_words_stay reason=\"%s\"", err.msg);
 }
 
 int

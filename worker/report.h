@@ -36,6 +36,14 @@ int report_started(struct worker *worker);
  * are put off. */
 int report_turn(struct worker *worker, int64_t now_ms);
 
+/* Keeps the results that are due where the broker finds them if this worker is
+ * killed, so that they may wait. E_FULL: they are too many, or too long. E_IO: they
+ * cannot be kept, and nothing will be any more. */
+int report_keep(struct worker *worker, int64_t now_ms);
+
+/* What was kept is removed, if all of it was confirmed. */
+void report_forget(struct worker *worker);
+
 /* Reports what came of an event, and notes that it was, or that it could not
  * be. */
 int report_posted(struct worker *worker, struct parcel *parcel, int64_t now_ms);

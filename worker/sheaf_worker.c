@@ -243,6 +243,7 @@ work(struct worker *worker, const struct options *options, int signal_fd)
     buf_fini(&worker->bodies);
     packer_free(worker->packer);
     buf_fini(&worker->starts);
+    buf_fini(&worker->words);
     return code;
 }
 

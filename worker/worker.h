@@ -59,6 +59,7 @@ struct worker {
     bool is_connected; /* as far as the link has said */
     bool is_ahead;     /* hello was said before the link said so */
     int64_t heartbeat_ms;
+    int64_t window_ms;     /* for so long results may be kept; 0: not at all */
     int64_t drain_ms;      /* the broker's word, until then our own */
     int64_t orphan_ttl_ms; /* the same */
     int64_t hellos;        /* that were said */
@@ -81,6 +82,8 @@ struct worker {
     struct buf out;    /* header of the message that is sent */
     struct buf bodies; /* of the results in it */
     struct buf starts; /* calls that it is to tell of: pairs */
+    struct buf words;  /* its last ones, as they are written */
+    bool has_words;    /* they were, and not all of them is confirmed */
 };
 
 /* Starts to drain, for the reason given in the log: tells the broker, releases

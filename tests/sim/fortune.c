@@ -4,6 +4,7 @@
 #include <uuid/uuid.h>
 
 #include "tests/sim/world.h"
+#include "tests/turns.h"
 
 static void
 be_born(struct world *world, struct worker *worker)
@@ -27,6 +28,47 @@ be_born(struct world *world, struct worker *worker)
     worker_hello_again(world, worker);
 }
 
+/* What it has reported, and is not confirmed, is in its last words as well, whether
+ * it has arrived or not. */
+static void
+say_last(struct world *world, const struct worker *worker, const uuid_t id)
+{
+    struct fold words = { 0 };
+    struct buf head = { 0 };
+
+    for (size_t i = 0; worker->is_welcome && i < worker->slip_count; i++) {
+        const struct slip *slip = &worker->slips[i];
+        struct mail mail = { .peer = worker->link.peer, .side = SIDE_WORKERS };
+
+        if (slip->state != SLIP_REPORTED || worker->is_liar || world->is_busy)
+            continue;
+        buf_add_slice(&mail.head, buf_slice(&slip->head));
+        for (char *at = mail.head.data; *at; at++) {
+            if (*at == '\'')
+                *at = '"';
+        }
+        judge_expect(world, &mail);
+        fold_add(&words, buf_slice(&mail.head), buf_slice(&slip->reply));
+        buf_fini(&mail.head);
+        world->tally.last_words++;
+    }
+    if (words.count > 0) {
+        fold_print(&words, &head);
+        broker_last_words(world->broker, id, buf_slice(&head),
+                          buf_slice(&words.body), world->now_ms);
+    }
+    buf_fini(&head);
+    fold_fini(&words);
+}
+
+static void
+die_unseen(struct world *world, struct worker *worker)
+{
+    worker_give_up_all(world, worker);
+    worker->is_alive = false;
+    world->tally.workers_unseen++;
+}
+
 void
 worker_die(struct world *world, struct worker *worker, bool is_seen)
 {
@@ -36,10 +78,8 @@ worker_die(struct world *world, struct worker *worker, bool is_seen)
     world_tell(world, "worker %d dies%s", (int)(worker - world->workers),
                is_seen ? "" : ", unseen");
     wire_cut(world, &worker->link);
-    worker_give_up_all(world, worker);
-    worker->is_alive = false;
     if (!is_seen) {
-        world->tally.workers_unseen++;
+        die_unseen(world, worker);
         return;
     }
     world->tally.workers_killed++;
@@ -48,6 +88,9 @@ worker_die(struct world *world, struct worker *worker, bool is_seen)
         world_fail(world, "a death cannot be told: %s", err.msg);
     }
     clocks_read(world);
+    say_last(world, worker, id);
+    worker_give_up_all(world, worker);
+    worker->is_alive = false;
     broker_worker_died(world->broker, id, world->now_ms);
     if (store_commit(world->store, &err) < 0)
         world_fail(world, "commit: %s", err.msg);

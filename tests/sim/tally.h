@@ -32,7 +32,7 @@
     X(uploads)         X(parts)           X(parts_forged)    X(file_batches)  \
     X(files_deleted)   X(files_made)   X(events_told)     X(posts)           \
     X(posts_taken)     X(chunks_ahead)    X(blind)           \
-    X(models_changed)
+    X(models_changed)  X(last_words)
 /* clang-format on */
 
 /* The largest part of its bound that was seen, in thousandths. */
