@@ -36,7 +36,7 @@ struct call {
     struct head head;
     struct curl_slist *headers; /* borrowed from the head, while it runs */
     bool is_sent_again;         /* it would have been, and was not */
-    struct reply *reply;        /* from its start until it is taken */
+    struct reply *reply;        /* once it has begun, until it is taken */
     int64_t reply_bytes_max;
     size_t header_bytes;
     bool has_begun; /* the reply, interim ones not counted */
@@ -120,18 +120,29 @@ before_request(void *user, char *remote, char *local, int remote_port,
     return call->is_sent_again ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
+/* What came of it. While a call only waits it has none, which has room for many
+ * headers. */
+static struct reply *
+reply_of(struct call *call)
+{
+    if (!call->reply)
+        call->reply = reply_new();
+    return call->reply;
+}
+
 /* Called by libcurl with each piece of a body. */
 static size_t
 take_body(char *data, size_t size, size_t count, void *user)
 {
     struct call *call = user;
+    struct reply *reply = reply_of(call);
     size_t bytes = size * count;
 
-    if (bytes > (size_t)call->reply_bytes_max - call->reply->body.bytes) {
+    if (bytes > (size_t)call->reply_bytes_max - reply->body.bytes) {
         call->is_too_large = true;
         return 0; /* ends the call */
     }
-    buf_add(&call->reply->body, data, bytes);
+    buf_add(&reply->body, data, bytes);
     return bytes;
 }
 
@@ -150,7 +161,7 @@ take_header(char *data, size_t size, size_t count, void *user)
     }
     /* After an interim reply another head follows: only the last one counts. */
     if (bytes >= 5 && memcmp(data, "HTTP/", 5) == 0) {
-        call->reply->headers.count = 0;
+        reply_of(call)->headers.count = 0;
         call->has_head = false;
         call->has_begun = bytes > 9 && data[9] != '1';
     } else if (bytes <= 2) {
@@ -159,7 +170,7 @@ take_header(char *data, size_t size, size_t count, void *user)
         struct slice name = { data, (size_t)(colon - data) };
         struct slice value = { colon + 1, bytes - name.bytes - 1 };
 
-        hint_keep(&call->reply->headers, name, value);
+        hint_keep(&reply_of(call)->headers, name, value);
     }
     return bytes;
 }
@@ -376,7 +387,7 @@ prepare(struct calls *calls, struct call *call, const struct call_order *order,
         const struct buf *url)
 {
     reply_free(call->reply); /* it was aborted */
-    call->reply = reply_new();
+    call->reply = NULL;
     call->reply_bytes_max = order->reply_bytes_max;
     call->header_bytes = 0;
     call->has_begun = false;
@@ -442,7 +453,7 @@ calls_start(struct calls *calls, const struct call_order *order,
 static void
 fill_reply(struct call *call, CURLcode code)
 {
-    struct reply *reply = call->reply;
+    struct reply *reply = reply_of(call);
     long status = 0, request_bytes = 0;
     curl_off_t total_us = 0;
     const char *reason = call->error;
@@ -483,10 +494,11 @@ fill_reply(struct call *call, CURLcode code)
 static void
 look(struct call *call, int64_t now_us)
 {
-    size_t bytes = call->header_bytes + call->reply->body.bytes;
+    size_t bytes;
 
     if (!call->has_begun || call->low_speed_ms == 0)
         return;
+    bytes = call->header_bytes + reply_of(call)->body.bytes;
     if (call->mark_us > 0) {
         if (now_us - call->mark_us < call->low_speed_ms * US_A_MS)
             return;
