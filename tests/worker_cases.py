@@ -194,6 +194,24 @@ def case_what_waits_outlives_the_worker(stage):
     check("what is left of a worker that was killed", last_words(lock), [0, 1])
 
 
+def case_what_waits_outlives_a_worker_that_has_to_go(stage):
+    """Where no broker confirms it; it says no bye, so that it is looked for."""
+    released = os.path.join(stage.dir, "released")
+    broker = stage.start_all("match=later until=%s" % released, slots=2,
+                             latency_ms=20, window_ms=1000)
+    lock = broker.last("hello")["lock"]
+    broker.confirms = False
+    broker.say_turn([({"request": n}, chat("%s %d" % (
+        "later" if n in (2, 3) else "n", n))) for n in range(6)])
+    broker.until("they are kept", lambda: last_words(lock) == [0, 1])
+    stage.worker.send_signal(signal.SIGTERM)
+    broker.wait_results(2)
+    stage.worker.send_signal(signal.SIGTERM)
+    stage.wait_end(broker, 143)
+    check("what is left", last_words(lock), [0, 1])
+    check("the broker heard no", broker.count("bye"), 0)
+
+
 def case_what_arrived_is_kept_no_longer(stage):
     broker = stage.start_all(slots=2, latency_ms=20, window_ms=1000)
     lock = broker.last("hello")["lock"]

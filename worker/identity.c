@@ -98,9 +98,11 @@ identity_init(struct identity *identity, const char *name, const char *own,
 void
 identity_fini(struct identity *identity)
 {
-    /* The name goes first: who finds it can be sure that the lock is held. */
+    /* The name goes first: who finds it can be sure that the lock is held, or that
+     * words are left. */
     if (identity->lock_fd >= 0) {
-        (void)unlink(identity->lock);
+        if (!identity->leaves_words)
+            (void)unlink(identity->lock);
         close(identity->lock_fd);
     }
     free(identity->name);

@@ -3,11 +3,14 @@
  *
  * A worker has a new UUID at every start. For its life it holds an exclusive
  * flock on a file in the runtime directory: a broker on the same host that can
- * take the lock knows that the worker is dead.
+ * take the lock knows that the worker is dead. The file has its last words, too
+ * (queue/last_words.h).
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef WORKER_IDENTITY_H
 #define WORKER_IDENTITY_H
+
+#include <stdbool.h>
 
 #include "base/err.h"
 
@@ -23,6 +26,7 @@ struct identity {
     char *own;  /* token of the broker that started us, or empty */
     char *lock; /* path of the lock file */
     int lock_fd;
+    bool leaves_words; /* its last words are for the broker: the file stays */
 };
 
 /* Makes the identity and takes its lock. name may be NULL: one is made of the
@@ -31,7 +35,7 @@ struct identity {
 int identity_init(struct identity *identity, const char *name, const char *own,
                   struct err *err) __attribute__((warn_unused_result));
 
-/* Removes the lock file and lets go of it. */
+/* Removes the lock file, unless it has words that are left, and lets go of it. */
 void identity_fini(struct identity *identity);
 
 #endif

@@ -262,9 +262,12 @@ is_drained(struct worker *worker, int64_t now_ms)
     return false;
 }
 
+/* What is kept and not confirmed stays where it is. Then the broker is to find
+ * this worker dead: by a bye it would have done with it, and hear no words. */
 static int
 leave(struct worker *worker, const char *reason, int code)
 {
+    bool leaves_words = desk_kept(worker->desk) > 0;
     struct desk_lease *lease;
 
     (void)report_release(worker);
@@ -277,7 +280,9 @@ leave(struct worker *worker, const char *reason, int code)
         else
             errand_forget(worker, lease);
     }
-    (void)report_bye(worker);
+    worker->identity.leaves_words = leaves_words;
+    if (!leaves_words)
+        (void)report_bye(worker);
     log_info("event=worker_stopped reason=%s", reason);
     return code;
 }
