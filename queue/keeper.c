@@ -162,18 +162,20 @@ count_children(const struct keeper *keeper)
     return count;
 }
 
-/* Takes what a dead worker has left in the file of its lock. */
+/* Takes what a dead worker has left in the file of its lock. Should that be a pipe
+ * by now, it is not waited for. */
 static void
 hear_last(struct broker *broker, const struct worker_view *view, int64_t now_ms)
 {
     struct buf head = { 0 }, body = { 0 };
     struct err err = { 0 };
-    int fd = open(view->lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open(view->lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     int rc;
 
-    if (fd < 0)
+    if (fd < 0 && errno == ENOENT)
         return; /* it has removed it, and so has left nothing */
-    rc = last_words_read(fd, &head, &body, &err);
+    rc = fd < 0 ? err_set(&err, E_IO, "open: %s", strerror(errno))
+                : last_words_read(fd, &head, &body, &err);
     if (rc == 0) {
         broker_last_words(broker, view->uuid, buf_slice(&head),
                           buf_slice(&body), now_ms);
@@ -181,7 +183,8 @@ hear_last(struct broker *broker, const struct worker_view *view, int64_t now_ms)
         log_error("event=last_words_lost lock=%s reason=\"%s\"", view->lock,
                   err.msg);
     }
-    (void)close(fd);
+    if (fd >= 0)
+        (void)close(fd);
     buf_fini(&head);
     buf_fini(&body);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "queue/keeper.h"
@@ -125,6 +126,19 @@ Test(keeper, keeps_a_dead_worker_until_its_link_has_ended, .init = set_up,
     look(true);
     cr_expect_eq(bench_stat(&bench, "slots_lent"), 5);
     cr_expect(is_there());
+}
+
+/* Whoever can write there could stop the broker for ever. */
+Test(keeper, waits_for_no_words_from_a_pipe, .init = set_up, .fini = tear_down)
+{
+    die();
+    cr_assert_eq(unlink(lock), 0);
+    cr_assert_eq(mkfifo(lock, S_IRUSR | S_IWUSR), 0);
+    end_link();
+    look(true);
+    cr_expect_eq(bench_stat(&bench, "slots_lent"), 0);
+    look(true);
+    cr_expect_not(is_there());
 }
 
 /* The worker makes the one call of a batch. */
