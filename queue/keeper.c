@@ -103,10 +103,9 @@ has_lock(const struct broker *broker, const char *lock)
     return false;
 }
 
-/* Removes the locks of workers found dead at an earlier look: its transaction
- * is over, and who is still there was not forgotten in it. */
-static void
-remove_locks(struct keeper *keeper, const struct broker *broker)
+/* Who is still there was not forgotten. */
+void
+keeper_remove_locks(struct keeper *keeper, const struct broker *broker)
 {
     for (size_t i = 0; i < keeper->dead_count; i++) {
         if (!has_lock(broker, keeper->dead_locks[i]))
@@ -306,7 +305,6 @@ keeper_look(struct keeper *keeper, struct broker *broker, bool is_draining,
     int missing;
 
     reap(keeper, now_ms);
-    remove_locks(keeper, broker);
     look_round(keeper, broker, now_ms);
     if (!is_draining)
         dismiss_surplus(keeper, broker);

@@ -45,6 +45,11 @@ void keeper_free(struct keeper *keeper);
 void keeper_look(struct keeper *keeper, struct broker *broker, bool is_draining,
                  int64_t now_ms);
 
+/* Removes the locks, with the last words in them, of the workers that were found
+ * dead. After the transaction, whether the store has taken it or not, as the broker
+ * knows by then. */
+void keeper_remove_locks(struct keeper *keeper, const struct broker *broker);
+
 /* True while a worker of ours lives, or has not been heard to the end. */
 bool keeper_has_workers(const struct keeper *keeper);
 

@@ -430,6 +430,7 @@ shell_run(struct shell *shell)
             shell->look_ms <= now_ms) {
             is_busy = transaction_run(&shell->transaction, now_ms);
         }
+        keeper_remove_locks(shell->keeper, shell->broker);
         job_tend(&shell->job, shell->broker, shell->store, shell->conf);
         alarm_tend(shell->alarm, broker_alerts(shell->broker), now_ms);
         if (is_over(shell, now_ms))
