@@ -411,6 +411,7 @@ broker_relieve(struct broker *broker, int64_t now_ms)
 void
 broker_settle(struct broker *broker, int64_t now_ms)
 {
+    sessions_settle(broker->sessions);
     for (size_t i = 0; i < broker->sessions->count; i++) {
         struct session *session = broker->sessions->list[i];
 

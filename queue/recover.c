@@ -114,17 +114,15 @@ load_batches(struct broker *broker)
 }
 
 /* After a failed transaction: what each session holds as the store has it. Who
- * said hello in it was not welcomed, and is not to be sent anything. */
+ * said hello in it was not welcomed, and is not to be sent anything; who left, or
+ * was found dead, is there as before. */
 static int
 reload_leases(struct broker *broker, int64_t now_ms)
 {
-    for (size_t i = broker->sessions->count; i > 0; i--) {
-        struct session *session = broker->sessions->list[i - 1];
+    sessions_restore(broker->sessions);
+    for (size_t i = 0; i < broker->sessions->count; i++) {
+        struct session *session = broker->sessions->list[i];
 
-        if (session->is_new) {
-            sessions_remove(broker->sessions, session);
-            continue;
-        }
         if (session->is_back)
             session->is_online = false;
         session->is_back = false;

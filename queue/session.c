@@ -14,6 +14,7 @@ sessions_new(size_t max)
 
     sessions->max = max;
     sessions->list = mem_zalloc(max, sizeof(sessions->list[0]));
+    sessions->gone = mem_zalloc(max, sizeof(sessions->gone[0]));
     return sessions;
 }
 
@@ -31,7 +32,9 @@ sessions_free(struct sessions *sessions)
         return;
     for (size_t i = 0; i < sessions->count; i++)
         session_free(sessions->list[i]);
+    sessions_settle(sessions);
     free(sessions->list);
+    free(sessions->gone);
     free(sessions);
 }
 
@@ -99,7 +102,42 @@ sessions_remove(struct sessions *sessions, struct session *session)
     sessions->count--;
     memmove(&sessions->list[at], &sessions->list[at + 1],
             (sessions->count - at) * sizeof(sessions->list[0]));
-    session_free(session);
+    if (session->is_new) {
+        session_free(session);
+        return;
+    }
+    assert(sessions->gone_count < sessions->max);
+    sessions->gone[sessions->gone_count++] = session;
+}
+
+void
+sessions_settle(struct sessions *sessions)
+{
+    while (sessions->gone_count > 0)
+        session_free(sessions->gone[--sessions->gone_count]);
+}
+
+/* Puts a session back to where its id belongs. */
+static void
+put_back(struct sessions *sessions, struct session *session)
+{
+    size_t at = sessions->count++;
+
+    assert(sessions->count <= sessions->max);
+    for (; at > 0 && sessions->list[at - 1]->id > session->id; at--)
+        sessions->list[at] = sessions->list[at - 1];
+    sessions->list[at] = session;
+}
+
+void
+sessions_restore(struct sessions *sessions)
+{
+    for (size_t i = sessions->count; i > 0; i--) {
+        if (sessions->list[i - 1]->is_new)
+            sessions_remove(sessions, sessions->list[i - 1]);
+    }
+    while (sessions->gone_count > 0)
+        put_back(sessions, sessions->gone[--sessions->gone_count]);
 }
 
 uint32_t

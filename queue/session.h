@@ -82,6 +82,8 @@ struct sessions {
     size_t count;
     size_t max;
     uint64_t last_id;
+    struct session **gone; /* private: removed in the transaction at hand */
+    size_t gone_count;
 };
 
 /* An empty table of at most `max` sessions. */
@@ -104,8 +106,15 @@ struct session *sessions_find_holder(const struct sessions *sessions,
 struct session *sessions_add(struct sessions *sessions,
                              const unsigned char uuid[SESSION_UUID_BYTES]);
 
-/* Removes a session and frees it. */
+/* Removes a session. It may come back until the transaction has ended; one that is
+ * new cannot, and is freed. */
 void sessions_remove(struct sessions *sessions, struct session *session);
+
+/* The transaction is stored: what was removed is freed. */
+void sessions_settle(struct sessions *sessions);
+
+/* It failed: what was removed is there again, and what was new is not. */
+void sessions_restore(struct sessions *sessions);
 
 /* Slots lent to all of them. */
 uint32_t sessions_lent(const struct sessions *sessions);

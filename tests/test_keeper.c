@@ -119,6 +119,21 @@ Test(keeper, forgets_a_dead_worker_and_then_removes_its_lock, .init = set_up,
     cr_expect_not(is_there(), "its last words lie about");
 }
 
+Test(keeper, keeps_the_lock_where_the_store_had_no_room_to_forget,
+     .init = set_up, .fini = tear_down)
+{
+    struct err err = { 0 };
+
+    die();
+    end_link();
+    look(false);
+    cr_assert_eq(broker_recover(bench.broker, bench.now_ms, false, &err), 0);
+    keeper_remove_locks(keeper, bench.broker);
+    cr_expect(is_there());
+    look(true);
+    cr_expect_not(is_there());
+}
+
 Test(keeper, keeps_a_dead_worker_until_its_link_has_ended, .init = set_up,
      .fini = tear_down)
 {

@@ -96,6 +96,7 @@ worker_die(struct world *world, struct worker *worker, bool is_seen)
         world_fail(world, "commit: %s", err.msg);
     clocks_note_commit(world);
     judge_commit(world);
+    shell_settle(world);
 }
 
 static void

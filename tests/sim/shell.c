@@ -195,8 +195,8 @@ deliver(struct world *world, size_t count)
     outbox_reset(&world->outbox);
 }
 
-static void
-settle(struct world *world)
+void
+shell_settle(struct world *world)
 {
     struct err err = { 0 };
 
@@ -204,6 +204,7 @@ settle(struct world *world)
         world_fail(world, "begin: %s", err.msg);
     broker_settle(world->broker, world->now_ms);
     store_abort(world->store);
+    deliver(world, world->outbox.count);
 }
 
 /* Commits in the space that there is, which may be enough. */
@@ -339,10 +340,8 @@ transact(struct world *world, struct mail *mails, size_t count)
         world->wake_ms = world->now_ms;
     world->is_turning = true;
     rc = commit(world);
-    if (rc == 0) {
-        settle(world);
-        deliver(world, world->outbox.count);
-    }
+    if (rc == 0)
+        shell_settle(world);
     return rc;
 }
 

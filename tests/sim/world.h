@@ -129,6 +129,9 @@ void shell_start(struct world *world);
 /* A turn of its loop. */
 void shell_turn(struct world *world);
 
+/* Does what follows a commit, and sends what was said until then. */
+void shell_settle(struct world *world);
+
 /* It ends, and another one comes. */
 void shell_restart(struct world *world);
 
