@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/url.h"
+#include "worker/curl_end.h"
 #include "worker/head.h"
 #include "worker/sockets.h"
 
@@ -24,9 +25,8 @@
 #define RECEIVE_BYTES 16384
 #define RESOLVER_OPTIONS \
     "timeout:2 attempts:2" /* seconds; see resolv.conf(5) */
-#define LOOK_US  50000     /* between looks at how fast replies come */
-#define US_A_MS  1000
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define LOOK_US 50000      /* between looks at how fast replies come */
+#define US_A_MS 1000
 
 struct call {
     CURL *easy;                /* made with the first use, then kept */
@@ -60,44 +60,6 @@ struct calls {
     const char *ca_file, *ca_path; /* the system's, of the library; or NULL */
     struct call *items;
 };
-
-static const struct {
-    CURLcode code;
-    enum reply_end end;
-} ends[] = {
-    { CURLE_OK, REPLY_COMPLETE },
-    { CURLE_OPERATION_TIMEDOUT, REPLY_TIMEOUT },
-    { CURLE_COULDNT_RESOLVE_HOST, REPLY_UNRESOLVED },
-    { CURLE_COULDNT_RESOLVE_PROXY, REPLY_UNRESOLVED },
-    { CURLE_COULDNT_CONNECT, REPLY_UNCONNECTED },
-    { CURLE_SEND_ERROR, REPLY_CUT },
-    { CURLE_RECV_ERROR, REPLY_CUT },
-    { CURLE_GOT_NOTHING, REPLY_CUT },
-    { CURLE_PARTIAL_FILE, REPLY_CUT },
-    { CURLE_UNSUPPORTED_PROTOCOL, REPLY_GARBLED }, /* HTTP/0.9 */
-    { CURLE_WEIRD_SERVER_REPLY, REPLY_GARBLED },
-    { CURLE_BAD_CONTENT_ENCODING, REPLY_GARBLED },
-    { CURLE_SSL_CONNECT_ERROR, REPLY_TLS },
-    { CURLE_SSL_CIPHER, REPLY_TLS },
-    { CURLE_USE_SSL_FAILED, REPLY_TLS },
-    { CURLE_PEER_FAILED_VERIFICATION, REPLY_UNTRUSTED },
-    { CURLE_SSL_CACERT_BADFILE, REPLY_UNTRUSTED },
-    { CURLE_SSL_ISSUER_ERROR, REPLY_UNTRUSTED },
-    { CURLE_SSL_INVALIDCERTSTATUS, REPLY_UNTRUSTED },
-    { CURLE_SSL_CERTPROBLEM, REPLY_UNTRUSTED },
-    { CURLE_FILESIZE_EXCEEDED, REPLY_TOO_LARGE },
-    { CURLE_URL_MALFORMAT, REPLY_BAD_URL },
-};
-
-static enum reply_end
-end_of(CURLcode code)
-{
-    for (size_t i = 0; i < COUNT(ends); i++) {
-        if (ends[i].code == code)
-            return ends[i].end;
-    }
-    return REPLY_BROKEN;
-}
 
 /* Called by libcurl before it sends a request. If a connection that was used
  * before dies without a reply, libcurl sends the request again, up to five times,
@@ -468,7 +430,7 @@ fill_reply(struct call *call, CURLcode code)
         reason = "the connection was closed before a reply came";
     reply->end = call->is_too_large    ? REPLY_TOO_LARGE
                  : call->is_sent_again ? REPLY_CUT
-                                       : end_of(code);
+                                       : curl_end_of(code);
     /* A connection lost within the head is no error to libcurl. */
     if (reply->end == REPLY_COMPLETE && !call->has_head)
         reply->end = REPLY_CUT;

@@ -3,7 +3,7 @@
  *
  * libcurl says which descriptors it waits for, and until when; it is given its
  * turn for those that are ready, instead of asking the kernel about each call.
- * With call.h all that knows libcurl.
+ * With call.h and curl_end.h all that knows libcurl.
  *
  * Threads: none of ours.
  */

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/curl_end.h"
+
+#include <stddef.h>
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct {
+    CURLcode code;
+    enum reply_end end;
+} ends[] = {
+    { CURLE_OK, REPLY_COMPLETE },
+    { CURLE_OPERATION_TIMEDOUT, REPLY_TIMEOUT },
+    { CURLE_COULDNT_RESOLVE_HOST, REPLY_UNRESOLVED },
+    { CURLE_COULDNT_RESOLVE_PROXY, REPLY_UNRESOLVED },
+    { CURLE_COULDNT_CONNECT, REPLY_UNCONNECTED },
+    { CURLE_SEND_ERROR, REPLY_CUT },
+    { CURLE_RECV_ERROR, REPLY_CUT },
+    { CURLE_GOT_NOTHING, REPLY_CUT },
+    { CURLE_PARTIAL_FILE, REPLY_CUT },
+    { CURLE_UNSUPPORTED_PROTOCOL, REPLY_GARBLED }, /* HTTP/0.9 */
+    { CURLE_WEIRD_SERVER_REPLY, REPLY_GARBLED },
+    { CURLE_BAD_CONTENT_ENCODING, REPLY_GARBLED },
+    { CURLE_SSL_CONNECT_ERROR, REPLY_TLS },
+    { CURLE_SSL_CIPHER, REPLY_TLS },
+    { CURLE_USE_SSL_FAILED, REPLY_TLS },
+    { CURLE_PEER_FAILED_VERIFICATION, REPLY_UNTRUSTED },
+    { CURLE_SSL_CACERT_BADFILE, REPLY_UNTRUSTED },
+    { CURLE_SSL_ISSUER_ERROR, REPLY_UNTRUSTED },
+    { CURLE_SSL_INVALIDCERTSTATUS, REPLY_UNTRUSTED },
+    { CURLE_SSL_CERTPROBLEM, REPLY_UNTRUSTED },
+    { CURLE_FILESIZE_EXCEEDED, REPLY_TOO_LARGE },
+    { CURLE_URL_MALFORMAT, REPLY_BAD_URL },
+};
+
+enum reply_end
+curl_end_of(CURLcode code)
+{
+    for (size_t i = 0; i < COUNT(ends); i++) {
+        if (ends[i].code == code)
+            return ends[i].end;
+    }
+    return REPLY_BROKEN;
+}
