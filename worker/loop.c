@@ -92,12 +92,12 @@ collect(struct worker *worker, int64_t now_ms)
         if (!calls_have_ended(worker->calls))
             break;
         while ((call = calls_take(worker->calls, &reply))) {
-            if (reply->latency_ms > took_ms)
-                took_ms = reply->latency_ms;
             if (tokens_end(worker->tokens, call, reply, now_ms) ||
                 courier_end(worker->courier, call, reply)) {
                 reply_free(reply);
             } else {
+                if (reply->latency_ms > took_ms)
+                    took_ms = reply->latency_ms;
                 errand_end(worker, call, reply, now_ms);
             }
         }
