@@ -115,3 +115,37 @@ Test(broker_last_words, that_cannot_be_read_are_counted_and_left)
     cr_expect_eq(bench_stat(&bench, "bad_messages"), 1);
     cr_expect_eq(bench_stat(&bench, "leases_lost"), 2);
 }
+
+/* The window that a worker is told which says hello from there; 0: none. */
+static int
+window_of(const char *host, const char *lock)
+{
+    const char *at = NULL;
+    int window_ms = 0;
+
+    bench.is_slow = true; /* its letters stay unread */
+    hand_say(hand,
+             "{'verb':'hello','protocol':1,'worker':'%s','name':'w','host':"
+             "'%s','pid':1,'lock':'%s','own':'','nth':%d,'capacity':5,"
+             "'slots':0,'leaving':false,'held':[]}",
+             hand->uuid, host, lock, ++hand->hellos);
+    bench_turn(&bench);
+    for (size_t i = 0; i < hand->letter_count; i++) {
+        const char *head = hand->letters[i].head.data;
+
+        at = strstr(head, "\"welcome\"") ? head : at;
+    }
+    cr_assert_not_null(at);
+    at = strstr(at, "\"window_ms\":");
+    if (at)
+        cr_assert_eq(sscanf(at, "\"window_ms\":%d", &window_ms), 1);
+    return window_ms;
+}
+
+Test(broker_last_words, are_asked_for_where_they_can_be_found)
+{
+    bench.conf.commit_window_ms = 7;
+    cr_expect_eq(window_of(BENCH_HOST, "/run/lock"), 7);
+    cr_expect_eq(window_of(BENCH_HOST, ""), 0, "it has no lock");
+    cr_expect_eq(window_of("another", "/run/lock"), 0, "it is elsewhere");
+}
