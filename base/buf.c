@@ -165,3 +165,22 @@ slice_take_line(struct slice *rest)
     rest->bytes -= taken;
     return line;
 }
+
+struct slice
+slice_find_line(struct slice text, const char *name)
+{
+    size_t name_bytes = strlen(name);
+
+    while (text.bytes > 0 && text.data[text.bytes - 1] != '\n')
+        text.bytes--;
+    while (text.bytes > 0) {
+        struct slice line = slice_take_line(&text);
+
+        if (line.bytes >= name_bytes &&
+            memcmp(line.data, name, name_bytes) == 0) {
+            return (struct slice){ line.data + name_bytes,
+                                   line.bytes - name_bytes };
+        }
+    }
+    return (struct slice){ NULL, 0 };
+}

@@ -126,4 +126,8 @@ bool slice_is(struct slice slice, const char *str);
 /* Takes the first line off the rest, with its end; returns it without. */
 struct slice slice_take_line(struct slice *rest);
 
+/* What follows `name`, with which a line begins, in its line; empty if no line
+ * that has its end does: the last one may be half written. */
+struct slice slice_find_line(struct slice text, const char *name);
+
 #endif

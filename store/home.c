@@ -180,37 +180,16 @@ open_dir(struct home *home, char *path, struct err *err)
     return rc;
 }
 
-/* The rest of a line of the lock file that begins with `name`, without its end;
- * empty if it is not there, whole. */
-static struct slice
-find_line(const char *text, const char *name)
-{
-    size_t name_bytes = strlen(name);
-
-    for (;;) {
-        const char *end = strchr(text, '\n');
-
-        if (!end)
-            return (struct slice){ 0 };
-        if (strncmp(text, name, name_bytes) == 0) {
-            text += name_bytes;
-            return (struct slice){ text, (size_t)(end - text) };
-        }
-        text = end + 1;
-    }
-}
-
 /* Somebody has the lock; the file says who, if he has written it yet. */
 static int
 refuse_used(int fd, const char *path, struct err *err)
 {
-    char text[TEXT_BYTES_MAX + 1];
-    ssize_t bytes = pread(fd, text, TEXT_BYTES_MAX, 0);
-    struct slice pid, endpoint;
+    char text[TEXT_BYTES_MAX];
+    ssize_t bytes = pread(fd, text, sizeof(text), 0);
+    struct slice all = { text, bytes > 0 ? (size_t)bytes : 0 };
+    struct slice pid = slice_find_line(all, "pid ");
+    struct slice endpoint = slice_find_line(all, "endpoint ");
 
-    text[bytes > 0 ? bytes : 0] = '\0';
-    pid = find_line(text, "pid ");
-    endpoint = find_line(text, "endpoint ");
     if (pid.bytes == 0 || endpoint.bytes == 0)
         return err_set(err, E_INUSE, "%s is in use by another process", path);
     return err_set(err, E_INUSE, "%s is in use by process %.*s (%.*s)", path,

@@ -243,13 +243,12 @@ attempt(struct run *run, const char *store, struct err *err)
     struct command *command = run->command;
 
     for (int i = 1;; i++) {
-        bool is_ours;
         int rc = command_connect_store(command, store, err);
 
-        is_ours = rc < 0 || command->broker.pid > 0;
-        if (rc == 0)
-            rc = carry_out(run, err);
-        if (is_ours || i == ATTEMPTS_MAX ||
+        if (rc < 0)
+            return rc;
+        rc = carry_out(run, err);
+        if (command->broker.pid > 0 || i == ATTEMPTS_MAX ||
             (rc != E_DRAINING && rc != E_UNREACHABLE)) {
             return rc;
         }

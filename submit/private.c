@@ -24,6 +24,7 @@
 #define PROGRAM        "sheafd"
 #define LOCK_FILE      "lock"
 #define LOCK_BYTES_MAX 4096
+#define PID_LINE       "pid "
 #define ENDPOINT_LINE  "endpoint "
 #define TICK_MS        50
 #define READY_MS       10000 /* a broker that we start answers by then */
@@ -77,15 +78,13 @@ describe_end(const struct private_broker *broker, int status, struct err *err)
                    WEXITSTATUS(status));
 }
 
-/* True if a living broker holds the lock; its endpoint is appended if it has
- * written one yet. */
+/* True if a living broker holds the lock; what it has written there is appended. */
 static bool
-is_served(const struct private_broker *broker, struct buf *endpoint)
+is_served(const struct private_broker *broker, struct buf *text)
 {
-    char text[LOCK_BYTES_MAX + 1];
+    char bytes[LOCK_BYTES_MAX];
     struct buf path = { 0 };
-    const char *line;
-    ssize_t bytes;
+    ssize_t count;
     int fd;
 
     buf_addf(&path, "%s/" LOCK_FILE, broker->store);
@@ -97,19 +96,10 @@ is_served(const struct private_broker *broker, struct buf *endpoint)
         close(fd);
         return false;
     }
-    bytes = pread(fd, text, LOCK_BYTES_MAX, 0);
+    count = pread(fd, bytes, sizeof(bytes), 0);
     close(fd);
-    text[bytes > 0 ? bytes : 0] = '\0';
-    for (line = text; *line; line += strspn(line, "\n")) {
-        size_t line_bytes = strcspn(line, "\n"), name = strlen(ENDPOINT_LINE);
-
-        /* A line without its end may be half written. */
-        if (line[line_bytes] == '\n' && line_bytes > name &&
-            memcmp(line, ENDPOINT_LINE, name) == 0) {
-            buf_add(endpoint, line + name, line_bytes - name);
-        }
-        line += line_bytes;
-    }
+    if (count > 0)
+        buf_add(text, bytes, (size_t)count);
     return true;
 }
 
@@ -117,11 +107,27 @@ is_served(const struct private_broker *broker, struct buf *endpoint)
 static bool
 holds_lock(const struct private_broker *broker)
 {
-    struct buf endpoint = { 0 };
-    bool is_held = is_served(broker, &endpoint);
+    struct buf text = { 0 };
+    bool is_held = is_served(broker, &text);
 
-    buf_fini(&endpoint);
+    buf_fini(&text);
     return is_held;
+}
+
+/* True if the broker that serves the store is our child. */
+static bool
+is_ours(const struct private_broker *broker)
+{
+    struct buf text = { 0 }, line = { 0 };
+    bool is_child;
+
+    buf_addf(&line, "%ld", (long)broker->pid);
+    is_child = is_served(broker, &text) &&
+               slice_equal(slice_find_line(buf_slice(&text), PID_LINE),
+                           buf_slice(&line));
+    buf_fini(&text);
+    buf_fini(&line);
+    return is_child;
 }
 
 /* What greet() must watch: the caller's wishes, and whether the broker, our
@@ -171,6 +177,9 @@ greet(struct private_broker *broker, const char *endpoint, int wait_ms,
             rc = err_set(err, E_DRAINING, "it is shutting down");
         sheaf_close(sheaf);
     }
+    /* One that answers at once was not watched. */
+    if (rc == 0 || rc == E_DRAINING)
+        (void)watch_broker(&watch);
     if (watch.is_ended) {
         rc = describe_end(broker, watch.status, err);
         return WIFSIGNALED(watch.status) ? CHILD_KILLED : rc;
@@ -322,12 +331,14 @@ start(struct private_broker *broker, struct err *err)
 
 /* Uses the broker that holds the lock. 1: it cannot be used now; look again. */
 static int
-join(struct private_broker *broker, struct err *err)
+join(struct private_broker *broker, struct slice endpoint, struct err *err)
 {
     int rc;
 
-    if (!broker->endpoint.bytes)
+    if (!endpoint.bytes) /* it has not written it yet */
         return 1;
+    buf_reset(&broker->endpoint);
+    buf_add_slice(&broker->endpoint, endpoint);
     rc = greet(broker, broker->endpoint.data, GREET_MS, err);
     broker->is_passing = rc == 0 && is_passing(broker);
     return rc == E_DRAINING || rc == E_UNREACHABLE ? 1 : rc;
@@ -360,24 +371,48 @@ start_again(struct private_broker *broker, int64_t now_ms, struct err *err)
     return start(broker, err);
 }
 
+/* Who answers may be the broker of a command that was faster, or was killed: all
+ * of them listen there. Ours ends then, as it cannot have the lock. */
 static int
 start_and_wait(struct private_broker *broker, struct err *err)
 {
+    int64_t end_ms = clock_mono_ms() + IN_USE_MS;
     int rc = make_endpoints(broker, err);
 
     if (rc == 0)
         rc = start(broker, err);
     while (rc == 0) {
         rc = greet(broker, broker->endpoint.data, READY_MS, err);
-        if (rc == 0)
+        if (rc == 0 && is_ours(broker))
             return 0;
-        if (rc == CHILD_KILLED)
+        if (rc == CHILD_KILLED) {
             rc = start_again(broker, clock_mono_ms(), err);
+        } else if ((rc == 0 || rc == E_DRAINING) && clock_mono_ms() < end_ms) {
+            pause_ms(TICK_MS);
+            rc = 0;
+        } else if (rc == 0) {
+            rc = err_set(err, E_UNREACHABLE, "another one is in its place");
+        }
     }
     /* Another command was faster: its broker will do as well. */
     if (rc == E_INUSE)
         return 1;
     return err_wrap(err, "start a broker over %s", broker->store);
+}
+
+static int
+look(struct private_broker *broker, struct err *err)
+{
+    struct buf text = { 0 };
+    int rc;
+
+    if (is_served(broker, &text))
+        rc =
+            join(broker, slice_find_line(buf_slice(&text), ENDPOINT_LINE), err);
+    else
+        rc = start_and_wait(broker, err);
+    buf_fini(&text);
+    return rc;
 }
 
 int
@@ -397,13 +432,8 @@ private_open(struct private_broker *broker,
                        strerror(errno));
     }
     for (;;) {
-        int rc;
+        int rc = look(broker, err);
 
-        buf_reset(&broker->endpoint);
-        if (is_served(broker, &broker->endpoint))
-            rc = join(broker, err);
-        else
-            rc = start_and_wait(broker, err);
         if (rc != 1)
             return rc;
         if (clock_mono_ms() >= end_ms) {
@@ -440,6 +470,11 @@ private_check(struct private_broker *broker, int64_t now_ms, struct err *err)
     rc = describe_end(broker, status, err);
     if (rc == E_USAGE || rc == E_CORRUPT)
         return rc;
+    if (rc == E_INUSE) { /* started again, by somebody who was faster */
+        return err_set(err, E_UNREACHABLE,
+                       "the broker of %s died, and another has the store",
+                       broker->store);
+    }
     return start_again(broker, now_ms, err);
 }
 

@@ -63,7 +63,7 @@ int private_open(struct private_broker *broker,
 /* Looks whether our broker is still there and starts it again if not, at the
  * same endpoint. An error if that does not help: it died too often, or of what
  * a restart cannot mend. Never waits. E_UNREACHABLE if another command's broker
- * has ended. */
+ * has ended, or has taken the place of ours: to be opened anew. */
 int private_check(struct private_broker *broker, int64_t now_ms,
                   struct err *err);
 

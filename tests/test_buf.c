@@ -130,3 +130,16 @@ Test(buf, swaps_contents_and_memory)
     buf_fini(&left);
     buf_fini(&right);
 }
+
+Test(slice, finds_what_follows_a_name_in_a_whole_line)
+{
+    struct slice text =
+        slice_of("pid 4711\nendpoint ipc://a b\nempty \nhalf 1");
+
+    cr_expect(slice_is(slice_find_line(text, "pid "), "4711"));
+    cr_expect(slice_is(slice_find_line(text, "endpoint "), "ipc://a b"));
+    cr_expect(slice_is(slice_find_line(text, "empty "), ""));
+    cr_expect_eq(slice_find_line(text, "half ").bytes, 0, "it has no end");
+    cr_expect_eq(slice_find_line(text, "point ").bytes, 0, "no line begins so");
+    cr_expect_eq(slice_find_line((struct slice){ NULL, 0 }, "pid ").bytes, 0);
+}
