@@ -33,7 +33,7 @@ finish(struct desk *desk, struct desk_lease *lease, size_t bytes)
     desk_start(desk, lease);
     memset(buf_reserve(&lease->result.body, bytes), 'x', bytes);
     buf_commit(&lease->result.body, bytes);
-    desk_finish(desk, lease);
+    desk_finish(desk, lease, 0);
 }
 
 Test(desk, extends_no_lease_beyond_what_it_may_last)
@@ -84,14 +84,14 @@ Test(desk, keeps_what_came_until_it_is_judged)
     desk_start(desk, lease);
     desk_start(desk, left);
     buf_add_str(&reply->body, "what came");
-    desk_end(desk, lease, reply);
-    desk_end(desk, left, reply_new());
+    desk_end(desk, lease, reply, 0);
+    desk_end(desk, left, reply_new(), 0);
     cr_expect_eq(desk_count(desk, DESK_RUNNING), 0, "its slot is free");
     cr_expect_null(desk_next_ended(desk, LEASE_MS), "it is late for nothing");
     cr_expect_null(desk_next_due(desk, &(size_t){ 0 }, LEASE_MS));
     cr_assert_eq(desk_next_unjudged(desk), lease);
     cr_expect_eq(lease->reply, reply);
-    desk_finish(desk, lease);
+    desk_finish(desk, lease, 0);
     cr_expect_null(lease->reply);
     cr_expect_eq(desk_next_due(desk, &(size_t){ 0 }, 0), lease);
     cr_expect_eq(desk_next_unjudged(desk), left);
@@ -350,7 +350,7 @@ Test(desk, gives_all_results_that_are_due_in_order)
     }
     for (int i = 3; i >= 0; i--) {
         if (i != 1)
-            desk_finish(desk, leases[i]);
+            desk_finish(desk, leases[i], 0);
     }
     desk_sent(leases[2], 0);
     cr_expect_eq(desk_next_due(desk, &at, 1), leases[0]);
@@ -360,32 +360,30 @@ Test(desk, gives_all_results_that_are_due_in_order)
     desk_free(desk);
 }
 
-Test(desk, is_heard_while_results_are_confirmed_soon)
+Test(desk, is_fresh_while_results_are_confirmed_soon)
 {
     struct desk *desk = fresh();
     struct desk_lease *first = desk_add(desk, 1, 1, 0, 0);
     struct desk_lease *second = desk_add(desk, 2, 1, 0, 0);
 
-    cr_expect(desk_is_heard(desk, 1000));
-    finish(desk, first, 10);
-    cr_expect(desk_is_heard(desk, 1000), "it is not sent yet");
-    desk_sent(first, 1000);
-    cr_expect(desk_is_heard(desk, 1000 + DESK_HEARD_MS));
-    cr_expect_not(desk_is_heard(desk, 1001 + DESK_HEARD_MS));
-    finish(desk, second, 10);
-    desk_sent(second, 1040);
-    cr_expect_not(desk_is_heard(desk, 1051), "one of them has waited too long");
-    desk_remove(desk, first);
-    cr_expect(desk_is_heard(desk, 1051));
-    desk_resend_all(desk);
-    cr_expect_not(desk_is_heard(desk, 1052), "it is to be sent again");
-    desk_sent(second, 1052);
-    cr_expect_not(desk_is_heard(desk, 1052), "it was sent again");
+    cr_expect(desk_is_fresh(desk, 1000));
+    desk_start(desk, first);
+    desk_start(desk, second);
+    cr_expect(desk_is_fresh(desk, 1000), "they run");
+    desk_end(desk, first, reply_new(), 1000);
+    cr_expect(desk_is_fresh(desk, 1000 + DESK_HEARD_MS));
+    cr_expect_not(desk_is_fresh(desk, 1001 + DESK_HEARD_MS),
+                  "it is not judged");
+    desk_finish(desk, first, 1010);
+    cr_expect_not(desk_is_fresh(desk, 1001 + DESK_HEARD_MS), "nor sent");
+    desk_sent(first, 1020);
+    cr_expect_not(desk_is_fresh(desk, 1020), "nor confirmed");
+    desk_finish(desk, second, 1020);
+    desk_keep(desk, first);
+    cr_expect(desk_is_fresh(desk, 1020 + DESK_HEARD_MS), "one is kept");
+    cr_expect_not(desk_is_fresh(desk, 1021 + DESK_HEARD_MS));
     desk_remove(desk, second);
-    first = desk_add(desk, 3, 1, 0, 0);
-    finish(desk, first, 10);
-    desk_put_off(first, 2000);
-    cr_expect_not(desk_is_heard(desk, 2000), "it could not be sent");
+    cr_expect(desk_is_fresh(desk, 1021 + DESK_HEARD_MS), "it is confirmed");
     desk_free(desk);
 }
 
@@ -434,7 +432,7 @@ Test(desk, starts_nothing_while_too_much_waits_to_be_judged)
            DESK_UNCONFIRMED_BYTES);
     buf_commit(&reply->body, DESK_UNCONFIRMED_BYTES);
     desk_start(desk, large);
-    desk_end(desk, large, reply);
+    desk_end(desk, large, reply, 0);
     waiting = desk_add(desk, 2, 1, 0, 0);
     cr_expect_eq(first_waiting(desk), waiting);
     buf_add_char(&reply->body, 'x');

@@ -485,6 +485,37 @@ def case_what_is_kept_is_not_at_risk(stage):
     check("each called once", stage.stats()["calls"], 30)
 
 
+def case_what_waits_unkept_is_at_risk(stage):
+    """Answers of the second round wait for the last one beside them. They have
+    waited for long when that and the third round come, all at once."""
+    released = os.path.join(stage.dir, "released")
+    broker = stage.start_all("match=later until=%s" % released, latency_ms=20,
+                             window_ms=1000, heartbeat_ms=3000)
+    lock = broker.last("hello")["lock"]
+    broker.confirms = False
+    broker.say_turn([({"request": n}, chat("%s %d" % (
+        "later" if 9 <= n < 14 else "n", n))) for n in range(30)])
+    broker.until("the third round runs", lambda: last_words(lock) != [] and
+                 stage.stats()["in_flight"] == 5 and len(stage.calls("end")) > 5)
+    stage.worker.send_signal(signal.SIGSTOP)
+    open(released, "w").close()
+    broker.until("all have ended", lambda: stage.stats()["in_flight"] == 0)
+    broker.lease(30, chat("the broker was heard just now"))
+    broker.during(0.05)
+    stage.worker.send_signal(signal.SIGCONT)
+    broker.until("ten are sent", lambda: len(
+        set(head["request"] for head, _ in broker.results)) >= 10)
+    broker.during(0.5)
+    kept = len(last_words(lock))
+    check_that("%d are kept" % kept, 0 < kept <= 5)
+    check_that("calls have stopped, at %d" % stage.stats()["calls"],
+               stage.stats()["calls"] <= 10 + kept)
+    broker.confirms = True
+    broker.until("all are done", lambda: len(
+        set(head["request"] for head, _ in broker.results)) == 31)
+    check("each called once", stage.stats()["calls"], 31)
+
+
 def case_nothing_starts_while_results_pile_up(stage):
     stage.start_upstream()
     broker = stage.start_broker(heartbeat_ms=50)

@@ -261,9 +261,11 @@ desk_again(struct desk *desk, struct desk_lease *lease)
 }
 
 void
-desk_end(struct desk *desk, struct desk_lease *lease, struct reply *reply)
+desk_end(struct desk *desk, struct desk_lease *lease, struct reply *reply,
+         int64_t now_ms)
 {
     move(desk, lease, DESK_ENDED);
+    lease->ended_ms = now_ms;
     lease->call = NULL;
     lease->reply = reply;
 }
@@ -281,8 +283,10 @@ desk_next_unjudged(struct desk *desk)
 }
 
 void
-desk_finish(struct desk *desk, struct desk_lease *lease)
+desk_finish(struct desk *desk, struct desk_lease *lease, int64_t now_ms)
 {
+    if (lease->state != DESK_ENDED)
+        lease->ended_ms = now_ms;
     move(desk, lease, DESK_FINISHED);
     reply_free(lease->reply);
     lease->reply = NULL;
@@ -451,20 +455,15 @@ desk_put_off(struct desk_lease *lease, int64_t now_ms)
 }
 
 bool
-desk_is_heard(const struct desk *desk, int64_t now_ms)
+desk_is_fresh(const struct desk *desk, int64_t now_ms)
 {
-    if (desk->counts[DESK_FINISHED] == 0)
+    if (unconfirmed(desk) == desk->kept)
         return true;
     for (size_t i = 0; i < desk->size; i++) {
         const struct desk_lease *lease = desk->order[i];
 
-        if (lease->state != DESK_FINISHED ||
-            (lease->times_sent == 0 && lease->resend_ms == 0)) {
-            continue; /* it is just to be sent */
-        }
-        /* It could not be sent, or was sent again, or long ago. */
-        if (lease->times_sent != 1 ||
-            lease->resend_ms - DESK_RESEND_MS + DESK_HEARD_MS < now_ms) {
+        if (lease->state >= DESK_ENDED && !lease->is_kept &&
+            now_ms - lease->ended_ms > DESK_HEARD_MS) {
             return false;
         }
     }

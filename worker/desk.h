@@ -71,6 +71,7 @@ struct desk_lease {
     struct buf translated; /* while running: what is sent instead, if it is */
     struct call *call;     /* while running; borrowed from the calls */
     struct reply *reply;   /* once ended, until finished: what came */
+    int64_t ended_ms;      /* once ended or finished: when that was */
     bool is_told;          /* once running: the broker knows of its call */
     uint64_t token;        /* the one its call was sent with; 0: none */
     bool is_second;        /* its call is made again, with another token */
@@ -136,14 +137,15 @@ void desk_again(struct desk *desk, struct desk_lease *lease);
 
 /* The call of a running lease has ended with this reply, which is the desk's from
  * now on: its slot is free, and what came is yet to be judged. */
-void desk_end(struct desk *desk, struct desk_lease *lease, struct reply *reply);
+void desk_end(struct desk *desk, struct desk_lease *lease, struct reply *reply,
+              int64_t now_ms);
 
 /* The first lease that has ended and is not finished; NULL if there is none. */
 struct desk_lease *desk_next_unjudged(struct desk *desk);
 
 /* A lease's call has ended, or will never start: its result is filled in, and
  * is due at once. */
-void desk_finish(struct desk *desk, struct desk_lease *lease);
+void desk_finish(struct desk *desk, struct desk_lease *lease, int64_t now_ms);
 
 /* Packs the results that came since the last time; `room` is used on the way. */
 void desk_pack(struct desk *desk, struct packer *packer, struct buf *room);
@@ -189,9 +191,9 @@ void desk_sent(struct desk_lease *lease, int64_t now_ms);
 /* The lease's result cannot be sent now; it is due after DESK_RESEND_MS. */
 void desk_put_off(struct desk_lease *lease, int64_t now_ms);
 
-/* True if no result has waited for its confirmation for longer than
- * DESK_HEARD_MS: what was sent since is the broker's by now. */
-bool desk_is_heard(const struct desk *desk, int64_t now_ms);
+/* True if all calls whose results are neither confirmed nor kept have ended no
+ * longer than DESK_HEARD_MS ago. */
+bool desk_is_fresh(const struct desk *desk, int64_t now_ms);
 
 /* All results are due at once: there is a broker that has not seen them. */
 void desk_resend_all(struct desk *desk);

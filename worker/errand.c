@@ -95,7 +95,7 @@ settle(struct worker *worker, struct desk_lease *lease, struct reply *reply,
     outcome_judge(&input, now_ms, &outcome);
     redact_message(worker, &outcome);
     result_fill(&lease->result, &outcome, extract, reply);
-    desk_finish(worker->desk, lease);
+    desk_finish(worker->desk, lease, now_ms);
     if (outcome.class == OUTCOME_THROTTLED || outcome.class == OUTCOME_STOP)
         worker->is_told_to_wait = true;
     log_call(lease);
@@ -104,10 +104,11 @@ settle(struct worker *worker, struct desk_lease *lease, struct reply *reply,
 /* Finishes a lease without a call. */
 static void
 decline(struct worker *worker, struct desk_lease *lease,
-        enum outcome_class class, const char *code, const char *message)
+        enum outcome_class class, const char *code, const char *message,
+        int64_t now_ms)
 {
     outcome_set(&lease->result.outcome, class, code, message);
-    desk_finish(worker->desk, lease);
+    desk_finish(worker->desk, lease, now_ms);
     log_call(lease);
 }
 
@@ -246,7 +247,7 @@ out:
 /* The attempt is spent: without an end, work that has a deadline would wait for
  * a server that is gone, and another upstream would never be tried. */
 static void
-decline_token(struct worker *worker, struct desk_lease *lease)
+decline_token(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
 {
     const char *reason = tokens_reason(worker->tokens, lease->upstream);
     char message[OUTCOME_MESSAGE_BYTES_MAX + 1];
@@ -255,7 +256,8 @@ decline_token(struct worker *worker, struct desk_lease *lease)
                  "no access token: the token server: %s",
                  reason[0] ? reason : "no reply came yet") < 0)
         message[0] = '\0';
-    decline(worker, lease, OUTCOME_RETRYABLE, "token_unavailable", message);
+    decline(worker, lease, OUTCOME_RETRYABLE, "token_unavailable", message,
+            now_ms);
 }
 
 bool
@@ -284,18 +286,18 @@ errand_start(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
     upstream = upstreams_find(&worker->upstreams, lease->upstream);
     if (!upstream) {
         decline(worker, lease, OUTCOME_PERMANENT, "unknown_upstream",
-                "the broker named no upstream of this name");
+                "the broker named no upstream of this name", now_ms);
         return;
     }
     state =
         tokens_ask(worker->tokens, upstream->name, upstream->base_url, now_ms);
     assert(state != TOKEN_AWAITED);
     if (state == TOKEN_MISSING) {
-        decline_token(worker, lease);
+        decline_token(worker, lease, now_ms);
         return;
     }
     if (start_call(worker, lease, upstream, state, &code, &err) < 0)
-        decline(worker, lease, OUTCOME_PERMANENT, code, err.msg);
+        decline(worker, lease, OUTCOME_PERMANENT, code, err.msg, now_ms);
     else
         desk_start(worker->desk, lease);
 }
@@ -303,7 +305,7 @@ errand_start(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
 /* Lets the call of a lease be made once more; by another worker, if this one
  * has to go. */
 static void
-repeat(struct worker *worker, struct desk_lease *lease)
+repeat(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
 {
     if (!worker->is_draining) {
         lease->is_second = true;
@@ -314,7 +316,7 @@ repeat(struct worker *worker, struct desk_lease *lease)
                 "the upstream refused the access token, and the worker has to "
                 "go");
     lease->result.is_sent = true;
-    desk_finish(worker->desk, lease);
+    desk_finish(worker->desk, lease, now_ms);
     log_call(lease);
 }
 
@@ -342,7 +344,7 @@ errand_end(struct worker *worker, const struct call *call, struct reply *reply,
 
     assert(lease);
     if (is_answer(reply)) {
-        desk_end(worker->desk, lease, reply);
+        desk_end(worker->desk, lease, reply, now_ms);
         return;
     }
     tell(worker, lease);
@@ -350,7 +352,7 @@ errand_end(struct worker *worker, const struct call *call, struct reply *reply,
      * was shorter than said. A new one shows; its answer counts. */
     if (reply->http_status == 401 && lease->token > 0 && !lease->is_second &&
         tokens_refused(worker->tokens, lease->upstream, lease->token, now_ms)) {
-        repeat(worker, lease);
+        repeat(worker, lease, now_ms);
     } else {
         settle(worker, lease, reply, now_ms);
     }
@@ -370,13 +372,13 @@ errand_judge(struct worker *worker, int64_t now_ms)
 
 void
 errand_abort(struct worker *worker, struct desk_lease *lease, const char *code,
-             const char *message)
+             const char *message, int64_t now_ms)
 {
     assert(lease->state == DESK_RUNNING);
     calls_abort(worker->calls, lease->call);
     outcome_set(&lease->result.outcome, OUTCOME_ABORTED, code, message);
     lease->result.is_sent = true; /* as far as we know */
-    desk_finish(worker->desk, lease);
+    desk_finish(worker->desk, lease, now_ms);
     log_call(lease);
 }
 

@@ -31,7 +31,7 @@ void errand_judge(struct worker *worker, int64_t now_ms);
 
 /* Gives a running lease up: it is finished, as aborted for this reason. */
 void errand_abort(struct worker *worker, struct desk_lease *lease,
-                  const char *code, const char *message);
+                  const char *code, const char *message, int64_t now_ms);
 
 /* Forgets a lease that is not finished, and aborts its call if it has one. */
 void errand_forget(struct worker *worker, struct desk_lease *lease);

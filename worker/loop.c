@@ -118,7 +118,7 @@ end_leases(struct worker *worker, int64_t now_ms)
                  lease->state == DESK_RUNNING);
         if (lease->state == DESK_RUNNING) {
             errand_abort(worker, lease, "lease_ended",
-                         "the lease ended before the call did");
+                         "the lease ended before the call did", now_ms);
         } else {
             desk_remove(worker->desk, lease);
         }
@@ -128,8 +128,9 @@ end_leases(struct worker *worker, int64_t now_ms)
 /* Answers that the broker has not confirmed are paid for again if this worker
  * dies and the broker is not there to have them, like the calls that run. However
  * long it is away, they are no more than twice what the worker can call at a
- * time, and what ended before its silence was noticed. What is kept for the broker
- * is not at risk. */
+ * time, and, of calls that are shorter than that, what ended before its silence
+ * was noticed: of longer ones a slot ends one in that time at most. What is kept
+ * for the broker is not at risk. */
 static bool
 may_risk_more(const struct worker *worker, int64_t now_ms)
 {
@@ -141,7 +142,7 @@ may_risk_more(const struct worker *worker, int64_t now_ms)
 
     return at_risk < (most > AT_RISK_MIN ? most : AT_RISK_MIN) ||
            (worker->is_welcome && now_ms - worker->heard_ms <= DESK_HEARD_MS &&
-            desk_is_heard(worker->desk, now_ms));
+            desk_is_fresh(worker->desk, now_ms));
 }
 
 /* Starts what may start. The sampler of `local` works inline: after one of its
@@ -198,13 +199,15 @@ goes_on(struct worker *worker, int64_t now_ms)
 }
 
 /* True if the report is to wait for what others are about to bring. Only with
- * leases to go on with: the next ones come by the broker's answer. That an upstream
- * is to be left alone is news for all workers. */
+ * leases to go on with: the next ones come by the broker's answer, and so does
+ * leave to start them, where too much is at risk. That an upstream is to be left
+ * alone is news for all workers. */
 static bool
 holds_back(struct worker *worker, int64_t now_ms)
 {
     return !worker->is_told_to_wait &&
            desk_count(worker->desk, DESK_WAITING) > 0 &&
+           (worker->wave.state != WAVE_NEXT || may_risk_more(worker, now_ms)) &&
            (wave_waits(&worker->wave, now_ms) || goes_on(worker, now_ms));
 }
 
@@ -256,7 +259,8 @@ is_drained(struct worker *worker, int64_t now_ms)
         return true;
     while ((lease = desk_at(worker->desk, at++))) {
         if (lease->state == DESK_RUNNING)
-            errand_abort(worker, lease, "drained", "the worker has to go");
+            errand_abort(worker, lease, "drained", "the worker has to go",
+                         now_ms);
     }
     speak(worker, now_ms);
     return false;
