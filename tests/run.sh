@@ -10,6 +10,7 @@
 # sanitizer finds, in any process, fails the test: Criterion does not notice a
 # leak found at the end of a test's process.
 #
+# At the end, each test that failed is named once more, with a few lines of why.
 # The last line is `N passed, M failed`; the exit code is 0 if M is.
 # SPDX-License-Identifier: MIT
 set -u
@@ -19,6 +20,7 @@ SAN=${SAN-}
 CC=${CC:-cc}
 SCRIPT_SECONDS=${SCRIPT_SECONDS:-300}
 UNIT_SECONDS=300
+WORDS_MAX=8
 BIN=$(cd "$OUT/bin" 2>/dev/null && pwd)
 log=$OUT/log
 export CC OUT SAN BIN SCRIPT_SECONDS UNIT_SECONDS
@@ -33,12 +35,21 @@ sanitize() { # PREFIX of the reports
 
 # Says `NAME PASSED FAILED NOTE`; what is to be shown is in the log.
 report() { # NAME PASSED FAILED NOTE
-    printf '%s %d %d\n' "$1" "$2" "$3" >"$log/$1.count"
+    printf '%s %d %d %s\n' "$1" "$2" "$3" "$4" >"$log/$1.count"
     printf '%-28s %s\n' "$1" "$4"
     [ "$3" -eq 0 ] || {
         tail -n 200 "$log/$1.log"
         cat "$log/$1".san.* 2>/dev/null
     }
+}
+
+# What a failed test said: Criterion marks it; after a script's words come logs.
+words() { # NAME
+    {
+        grep '^\[FAIL\]' "$log/$1.log" ||
+            sed '/^--- the end of /,$d' "$log/$1.log" | tail -n "$WORDS_MAX"
+        cat "$log/$1.log" "$log/$1".san.* 2>/dev/null | grep '^SUMMARY: '
+    } | head -n "$WORDS_MAX"
 }
 
 run_unit() { # PROGRAM
@@ -153,6 +164,14 @@ done | each --unit "$(nproc)"
 for test in "$@"; do
     case $test in *.sh) printf '%s\0' "$test" ;; esac
 done | each --script "$scripts_at_a_time"
+for count in "$log"/*.count; do
+    [ -e "$count" ] || continue
+    read -r name _ failed note <"$count"
+    [ "$failed" -eq 0 ] || {
+        printf '%s: %s\n' "$name" "$note"
+        words "$name"
+    }
+done
 cat "$log"/*.count 2>/dev/null | awk -v files=$# '
     { passed += $2; failed += $3 }
     END {
