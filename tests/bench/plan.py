@@ -80,7 +80,7 @@ class Target:
         """(value, floor held, ambition held); None if a figure is missing."""
         try:
             value = self.value(medians)
-        except (KeyError, ZeroDivisionError):
+        except (KeyError, ValueError, ZeroDivisionError):
             return None
 
         def holds(limit):
