@@ -1,10 +1,31 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
 #include <string.h>
 #include <uuid/uuid.h>
 
 #include "base/log.h"
 #include "base/pack_dictionary.h"
 #include "queue/core.h"
+
+#define LOCK_LEAF_BYTES 64
+
+/* The broker opens a worker's lock, and removes it when the worker is dead: it does
+ * that to no file that bears another name. */
+static int
+check_lock(struct call *call, struct session *session)
+{
+    char uuid[CORE_UUID_TEXT_BYTES], leaf[LOCK_LEAF_BYTES];
+    const char *slash = strrchr(session->lock, '/');
+
+    if (!session->lock[0])
+        return 0;
+    uuid_unparse_lower(session->uuid, uuid);
+    (void)snprintf(leaf, sizeof(leaf), "/worker-%s.lock", uuid);
+    if (slash && strcmp(slash, leaf) == 0)
+        return 0;
+    session->lock[0] = '\0';
+    return err_set(call->err, E_INVALID, "lock: does not end in %s", leaf);
+}
 
 static int
 read_session(struct call *call, struct session *session)
@@ -36,7 +57,7 @@ read_session(struct call *call, struct session *session)
     }
     session->pid = (uint32_t)pid;
     session->capacity = (uint32_t)capacity;
-    return 0;
+    return check_lock(call, session);
 }
 
 /* Takes up a lease that the store says is a worker's, and no session holds. */

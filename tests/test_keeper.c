@@ -24,26 +24,34 @@ static char *lock;
 static int lock_fd;
 
 static void
+say_hello(struct hand *from, const char *uuid, const char *file)
+{
+    hand_say(from,
+             "{'verb':'hello','protocol':1,'worker':'%s','name':'w','host':"
+             "'" BENCH_HOST "','pid':7,'lock':'%s','own':'','capacity':5,"
+             "'slots':0,'held':[]}",
+             uuid, file);
+    bench_run(&bench);
+}
+
+static void
 set_up(void)
 {
     static const struct keeper_terms terms = { .own = BENCH_OWN,
                                                .parent_fd = -1 };
+    char leaf[64];
 
     scratch = scratch_make();
-    lock = scratch_path(&scratch, "worker.lock");
+    bench_init(&bench, BENCH_STORE_MAX);
+    bench_start(&bench);
+    hand = hand_new(&bench, 5);
+    (void)snprintf(leaf, sizeof(leaf), "worker-%s.lock", hand->uuid);
+    lock = scratch_path(&scratch, leaf);
     lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     cr_assert_geq(lock_fd, 0);
     cr_assert_eq(flock(lock_fd, LOCK_EX), 0);
     keeper = keeper_new(&terms);
-    bench_init(&bench, BENCH_STORE_MAX);
-    bench_start(&bench);
-    hand = hand_new(&bench, 5);
-    hand_say(hand,
-             "{'verb':'hello','protocol':1,'worker':'%s','name':'w','host':"
-             "'" BENCH_HOST "','pid':7,'lock':'%s','own':'','capacity':5,"
-             "'slots':0,'held':[]}",
-             hand->uuid, lock);
-    bench_run(&bench);
+    say_hello(hand, hand->uuid, lock);
     cr_assert_eq(bench_stat(&bench, "workers"), 1);
 }
 
@@ -216,4 +224,30 @@ Test(keeper, that_dies_before_its_commit_leaves_the_proof, .init = set_up,
     cr_assert_eq(bench_stat(&bench, "slots_lent"), 5);
     look(true);
     cr_expect_eq(bench_stat(&bench, "slots_lent"), 0);
+}
+
+Test(keeper, removes_no_file_that_is_no_lock_of_a_worker, .init = set_up,
+     .fini = tear_down)
+{
+    static const char other[] = "7e57ab1e-0000-4000-8000-000000000001";
+    static const char *const names[] = {
+        "precious", "worker-7e57ab1e-0000-4000-8000-000000000002.lock",
+        "worker-.lock", "worker-7e57ab1e-0000-4000-8000-000000000001.lock.txt"
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char *path = scratch_path(&scratch, names[i]);
+        int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+        cr_assert_geq(fd, 0);
+        hand = hand_new(&bench, 1);
+        bench_run(&bench);
+        say_hello(hand, i % 2 ? hand->uuid : other, path);
+        end_link();
+        look(true);
+        cr_expect_eq(access(path, F_OK), 0, "%s is gone", names[i]);
+        close(fd);
+        free(path);
+    }
+    cr_expect_eq(bench_stat(&bench, "bad_messages"), 4);
 }
