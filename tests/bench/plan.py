@@ -16,6 +16,8 @@ SCALES = ("tiny", "normal", "full")
 ROUNDS = {"tiny": 1, "normal": 3, "full": 5}
 SIZES = {  # for each of the scales
     "submit": (2000, 100000, 300000),
+    "submit8": (2000, 100000, 100000),
+    "submit8 turns": (2, 4, 4),
     "slow": (200, 2000, 5000),
     "some": (1000, 20000, 100000),
     "single": (160, 4000, 8000),

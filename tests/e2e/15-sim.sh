@@ -9,7 +9,7 @@ set -u
 if [ -n "${SAN-}" ]; then
     histories=${HISTORIES:-300}
 else
-    histories=${HISTORIES:-10000}
+    histories=${HISTORIES:-5000}
 fi
 
 "$BIN/../tests/sim/sim" "$histories" >sim.out 2>sim.err ||
