@@ -31,7 +31,7 @@ mkfifo held
 cat >be_first <<'END'
 "$BIN/sheafd" "$@" 3<>held 2>faster.err &
 echo $! >faster.pid
-until grep -q ^endpoint "$store/lock"; do
+until grep -qx "pid $(cat faster.pid)" "$store/lock"; do
     sleep 0.02
 done
 END
