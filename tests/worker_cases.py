@@ -488,18 +488,23 @@ def case_what_is_kept_is_not_at_risk(stage):
 def case_what_waits_unkept_is_at_risk(stage):
     """Answers of the second round wait for the last one beside them. They have
     waited for long when that and the third round come, all at once."""
-    released = os.path.join(stage.dir, "released")
-    broker = stage.start_all("match=later until=%s" % released, latency_ms=20,
-                             window_ms=1000, heartbeat_ms=3000)
+    gates = [os.path.join(stage.dir, name) for name in ("first", "later")]
+    words = ["first"] * 5 + ["n"] * 4 + ["later"] * 5 + ["n"] * 16
+    broker = stage.start_all("match=first until=%s\nmatch=later until=%s" %
+                             tuple(gates), latency_ms=20, window_ms=1000,
+                             heartbeat_ms=3000)
     lock = broker.last("hello")["lock"]
     broker.confirms = False
-    broker.say_turn([({"request": n}, chat("%s %d" % (
-        "later" if 9 <= n < 14 else "n", n))) for n in range(30)])
+    broker.say_turn([({"request": n}, chat("%s %d" % (word, n)))
+                     for n, word in enumerate(words)])
+    broker.until("the first round runs",
+                 lambda: stage.stats()["in_flight"] == 5)
+    open(gates[0], "w").close()
     broker.until("what runs has to wait", lambda: len(stage.calls("end")) == 9
                  and stage.stats()["in_flight"] > 0)
     broker.during(0.05)
     stage.worker.send_signal(signal.SIGSTOP)
-    open(released, "w").close()
+    open(gates[1], "w").close()
     broker.until("all have ended", lambda: stage.stats()["in_flight"] == 0)
     broker.lease(30, chat("the broker was heard just now"))
     broker.during(0.05)
