@@ -46,9 +46,15 @@ lint-headers:
 	$(call each,$(HEADERS),$(CC) $(LINT_FLAGS) $(WARNINGS) -Werror \
 	    -fsyntax-only -x c $$0)
 
+# How many states of a function clang's analyzer looks at, at most: its own default.
+# A fourth of them takes a third of the time.
+TIDY_NODES ?= 225000
+TIDY_DEPTH = $(addprefix --extra-arg=,-Xclang -analyzer-config \
+    -Xclang max-nodes=$(TIDY_NODES))
+
 # Not the tests: their macros are not ours.
 lint-tidy:
-	$(call each,$(SOURCES),clang-tidy --quiet $$0 -- $(LINT_FLAGS))
+	$(call each,$(SOURCES),clang-tidy --quiet $(TIDY_DEPTH) $$0 -- $(LINT_FLAGS))
 
 LINT_FLAGS = -std=c11 -I. -DSHEAF_VERSION=\"\" $(PKG_CFLAGS) $(CPPFLAGS)
 
