@@ -400,6 +400,7 @@ start_and_wait(struct private_broker *broker, struct err *err)
     return err_wrap(err, "start a broker over %s", broker->store);
 }
 
+/* Uses the broker that is there, or starts one. 1: neither can be done now. */
 static int
 look(struct private_broker *broker, struct err *err)
 {
