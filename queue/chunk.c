@@ -83,9 +83,11 @@ store_chunk(struct call *call, struct batch *batch, struct chunk *chunk)
         gathering->conf = broker->env.conf;
         gathering->recipe = broker->recipe;
         gathering->line = &broker->line;
+        gathering->packer = broker->packer;
         gather_lines(gathering, body);
+        gather_cut(gathering, body);
     }
-    rc = stow_gathering(&stowing, gathering, body, call->now_ms);
+    rc = stow_gathering(&stowing, gathering, call->now_ms);
     if (rc < 0)
         return rc;
     store_batch_put(broker->env.store, batch, call->now_ms);

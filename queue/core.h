@@ -111,7 +111,7 @@ struct broker {
     struct recipe *recipe; /* of core_options(), borrowed; NULL */
     struct gathering gathering;
     struct buf text, goal;
-    struct packer *packer; /* of replies that come packed */
+    struct packer *packer; /* of replies that come packed, and of parts */
     bool is_at_once;       /* what is placed waits for no group */
     struct request
         claimed[CORE_CLAIM_MAX]; /* too large to be cleared each time */

@@ -9,7 +9,7 @@
 
 #define KEEP_COUNT_MAX 256 /* elements and routes that are kept for reuse */
 #define COUNT_FIRST    64
-#define KEEP_BYTES_MAX 65536 /* of ids */
+#define KEEP_BYTES_MAX 65536 /* of ids, and of parts */
 
 static void
 free_routes(struct gathering *gathering)
@@ -27,6 +27,7 @@ gather_fini(struct gathering *gathering)
     free(gathering->drafts);
     free(gathering->faults);
     buf_fini(&gathering->ids);
+    parts_fini(&gathering->parts);
     *gathering = (struct gathering){ 0 };
 }
 
@@ -36,11 +37,13 @@ gather_reset(struct gathering *gathering)
     if (gathering->capacity > KEEP_COUNT_MAX ||
         gathering->fault_capacity > KEEP_COUNT_MAX ||
         gathering->route_capacity > KEEP_COUNT_MAX ||
-        gathering->ids.capacity > KEEP_BYTES_MAX) {
+        gathering->ids.capacity > KEEP_BYTES_MAX ||
+        gathering->parts.packed.capacity > KEEP_BYTES_MAX) {
         gather_fini(gathering);
     }
     free_routes(gathering);
     buf_reset(&gathering->ids);
+    parts_reset(&gathering->parts);
     gathering->fits = NULL;
     gathering->context = NULL;
     gathering->batch = 0;
@@ -174,12 +177,21 @@ gather_lines(struct gathering *gathering, struct slice body)
 }
 
 void
+gather_cut(struct gathering *gathering, struct slice body)
+{
+    parts_cut(&gathering->parts, body, gathering->packer,
+              &gathering->recipe->trial);
+}
+
+void
 gather_ahead(struct gathering *gathering, struct slice body)
 {
     gather_measure(gathering, body);
     gathering->batch = gathering->recipe->batch;
-    if (gathering->line_count <= (uint32_t)gathering->conf->chunk_drafts_max)
-        gather_lines(gathering, body);
+    if (gathering->line_count > (uint32_t)gathering->conf->chunk_drafts_max)
+        return;
+    gather_lines(gathering, body);
+    gather_cut(gathering, body);
 }
 
 bool

@@ -9,11 +9,12 @@
  *
  *   gather_reset
  *     gather_line, or gather_refuse …    one for each line, in order
+ *   gather_cut                           into the parts that are stored
  *   stow_gathering
  *   gather_fini, or gather_reset for another chunk
  *
- * Ownership: it owns what it gathered, and lends conf, recipe and line only
- * while lines are read.
+ * Ownership: it owns what it gathered, and lends conf, recipe, line and packer
+ * only while lines are read and cut.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_GATHER_H
@@ -34,6 +35,7 @@ struct gathering {
     const struct conf *conf;
     struct recipe *recipe; /* of the batch */
     struct line *line;     /* scratch */
+    struct packer *packer; /* of its parts; NULL: they are not packed */
     /* Looks at the line that was read: false if it is to be refused, for
      * *fault. NULL: all fit. */
     bool (*fits)(void *context, const struct line *line,
@@ -52,7 +54,8 @@ struct gathering {
     struct gather_fault *faults;
     size_t fault_count, fault_capacity;
     struct buf ids;
-    char **routes; /* of drafts one behind the other that have the same */
+    struct parts parts; /* that the body was cut into */
+    char **routes;      /* of drafts one behind the other that have the same */
     size_t route_count, route_capacity;
 };
 
@@ -72,8 +75,11 @@ void gather_refuse(struct gathering *gathering, const struct line_fault *fault);
 void gather_measure(struct gathering *gathering, struct slice body);
 void gather_lines(struct gathering *gathering, struct slice body);
 
-/* Reads all of a chunk before its turn, for the batch whose recipe is set; of
- * one with too many lines nothing. */
+/* Cuts the body, which stays where it is until it is stored. */
+void gather_cut(struct gathering *gathering, struct slice body);
+
+/* Reads and cuts all of a chunk before its turn, for the batch whose recipe is set;
+ * of one with too many lines nothing. */
 void gather_ahead(struct gathering *gathering, struct slice body);
 
 /* True if all lines of the body that was measured were read. */

@@ -29,6 +29,7 @@ struct reader {
     /* The thread's. */
     struct recipes *recipes;
     struct line line;
+    struct packer *packer;
     /* Both threads', under the lock. An eventfd is readable while `done` holds
      * something. */
     pthread_mutex_t lock;
@@ -86,6 +87,7 @@ read_order(struct reader *reader, struct order *order)
 
     gathered->conf = reader->conf;
     gathered->line = &reader->line;
+    gathered->packer = reader->packer;
     gathered->recipe = recipes_read(reader->recipes, reader->conf, order->batch,
                                     buf_slice(&order->options), &fault);
     if (gathered->recipe)
@@ -144,6 +146,7 @@ reader_new(const struct conf *conf, struct err *err)
 
     reader->conf = conf;
     reader->recipes = recipes_new();
+    reader->packer = packer_new();
     for (size_t i = 0; i < READER_ORDERS_MAX; i++)
         reader_close(reader, &reader->orders[i]);
     row_reset(&reader->unread);
@@ -179,6 +182,7 @@ reader_free(struct reader *reader)
     }
     recipes_free(reader->recipes);
     line_fini(&reader->line);
+    packer_free(reader->packer);
     check(pthread_cond_destroy(&reader->given));
     check(pthread_mutex_destroy(&reader->lock));
     if (reader->fd >= 0)

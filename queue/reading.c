@@ -317,6 +317,7 @@ store_lines(struct reading *reading)
     struct gathering gathering = { .conf = conf,
                                    .recipe = reading->broker->recipe,
                                    .line = &reading->broker->line,
+                                   .packer = reading->broker->packer,
                                    .fits = fits_file,
                                    .context = reading };
     struct stowing stowing = { .broker = reading->broker,
@@ -333,8 +334,8 @@ store_lines(struct reading *reading)
     chunk.draft_count = gathering.next;
     if (chunk.draft_count > 0) {
         digest_of(reading->body.data, reading->body.bytes, chunk.digest);
-        rc = stow_gathering(&stowing, &gathering, buf_slice(&reading->body),
-                            reading->now_ms);
+        gather_cut(&gathering, buf_slice(&reading->body));
+        rc = stow_gathering(&stowing, &gathering, reading->now_ms);
     }
     gather_fini(&gathering);
     free(reading->file_lines);

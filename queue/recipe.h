@@ -15,15 +15,17 @@
 
 #include "queue/line.h"
 #include "queue/prompt.h"
+#include "store/parts.h"
 
 #define RECIPES_MAX           16
 #define RECIPE_KEEP_BYTES_MAX 65536 /* a larger composer is emptied at rest */
 
 struct recipe {
-    uint64_t batch;       /* whose it is; 0: nobody's */
-    struct buf text;      /* its options, as they came */
-    struct line options;  /* the same, read; borrows the text */
-    struct prompt prompt; /* composes drafts with them */
+    uint64_t batch;           /* whose it is; 0: nobody's */
+    struct buf text;          /* its options, as they came */
+    struct line options;      /* the same, read; borrows the text */
+    struct prompt prompt;     /* composes drafts with them */
+    struct parts_trial trial; /* whether its lines get shorter */
 };
 
 /* Reads options into a zeroed recipe. E_INVALID with *fault. recipe_fini() in

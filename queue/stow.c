@@ -81,7 +81,7 @@ place(const struct stowing *stowing, struct gathering *gathering)
 
 int
 stow_gathering(const struct stowing *stowing, struct gathering *gathering,
-               struct slice body, int64_t now_ms)
+               int64_t now_ms)
 {
     struct broker *broker = stowing->broker;
     struct store *store = broker->env.store;
@@ -90,14 +90,15 @@ stow_gathering(const struct stowing *stowing, struct gathering *gathering,
     struct intake intake = core_intake(broker, now_ms);
     int rc;
 
+    assert(gathering->parts.count > 0);
     assert(gathering->next == chunk->draft_count);
     assert(gathering->count + gathering->fault_count == gathering->next);
     for (size_t i = 0; i < gathering->fault_count; i++) {
         refuse(stowing, gathering->faults[i].n, gathering->faults[i].fault);
     }
     place(stowing, gathering);
-    store_body_put(store, batch->id, chunk, body, gathering->drafts,
-                   gathering->count);
+    store_body_put(store, batch->id, chunk, &gathering->parts,
+                   gathering->drafts, gathering->count);
     rc = store_drafts_add(store, batch, chunk, gathering->drafts,
                           gathering->count, &intake);
     if (rc < 0)

@@ -26,6 +26,6 @@ struct stowing {
  * the caller writes. Drafts with an id that the batch has are refused. What was
  * gathered is used up, whatever comes of it. */
 int stow_gathering(const struct stowing *stowing, struct gathering *gathering,
-                   struct slice body, int64_t now_ms);
+                   int64_t now_ms);
 
 #endif

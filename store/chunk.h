@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/digest.h"
+#include "store/parts.h"
 
 struct store;
 
@@ -28,19 +29,20 @@ struct chunk {
     uint32_t part_count;
 };
 
-/* Stores a chunk's lines byte for byte, in parts that end with a line, which
+/* Stores a chunk's lines in the parts into which they were cut (parts.h), which
  * *chunk then names. The places of its drafts, which are within the chunk and
  * ascend, become places within these parts. Comes before the drafts are added;
  * the chunk's record comes after them. */
 void store_body_put(struct store *store, uint64_t batch, struct chunk *chunk,
-                    struct slice body, struct new_draft *drafts, size_t count);
+                    const struct parts *parts, struct new_draft *drafts,
+                    size_t count);
 void store_chunk_put(struct store *store, uint64_t batch,
                      const struct chunk *chunk);
 int store_chunk_get(struct store *store, uint64_t batch, uint32_t n,
                     struct chunk *chunk);
 
-/* The nth line of a chunk, from 1, without its newline: also one that became no
- * draft. */
+/* The nth line of a chunk, from 1, without its newline, borrowed until another is
+ * read: also one that became no draft. */
 int store_chunk_line(struct store *store, uint64_t batch,
                      const struct chunk *chunk, uint32_t n, struct slice *line);
 

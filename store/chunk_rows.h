@@ -7,6 +7,8 @@
 #ifndef STORE_CHUNK_ROWS_H
 #define STORE_CHUNK_ROWS_H
 
+#include <stdbool.h>
+
 #include "store/chunk.h"
 #include "store/record.h"
 
@@ -27,10 +29,19 @@ int chunk_first(struct store *store, uint64_t batch, struct chunk *chunk);
 /* A chunk's fields; its number is in the key. */
 void chunk_encode(const struct chunk *chunk, struct buf *out);
 
-/* The lines in a part of a batch's nth chunk. E_NOTFOUND also if it is another's. The
- * second takes them as they are, without its seal. */
+/* What a row of `part` begins with. */
+struct part_head {
+    uint64_t batch;
+    uint32_t n; /* of the chunk */
+    bool is_packed;
+};
+void part_decode_head(struct record *record, struct part_head *head);
+
+/* The lines in a part of a batch's nth chunk, borrowed until another part's are asked
+ * for. E_NOTFOUND also if it is another's. The second does not look at the seal, nor
+ * whose it is, unless it has to be unpacked. */
 int part_get(struct store *store, uint64_t batch, uint32_t n, uint64_t part,
-             struct record *lines);
+             struct slice *lines);
 int part_peek(struct store *store, uint64_t batch, uint64_t part,
               struct slice *lines);
 

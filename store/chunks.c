@@ -6,60 +6,40 @@
 #include "store/part.h"
 #include "store/rows.h"
 
-/* A part of a chunk, with whose it is, its seal and what LMDB adds, fills eight pages.
- * In one piece, a chunk of 1 MiB would need as much unbroken space in the file, which
- * smaller rows have long taken pages out of: the file grew with every chunk. */
-#define PART_BYTES (8 * 4096 - 16 - HEAD_BYTES - RECORD_SEAL_BYTES)
-#define HEAD_BYTES 12 /* of a part: whose it is */
-
-/* Takes the next part off a body: whole lines, as many as fit, one at least. An
- * empty body has an empty part. */
-static struct slice
-next_part(struct slice *rest)
-{
-    struct slice part = { rest->data, 0 };
-
-    while (part.bytes < rest->bytes) {
-        const char *from = part.data + part.bytes;
-        size_t left = rest->bytes - part.bytes;
-        const char *end = memchr(from, '\n', left);
-        size_t line = end ? (size_t)(end - from) + 1 : left;
-
-        if (part.bytes > 0 && part.bytes + line > PART_BYTES)
-            break;
-        part.bytes += line;
-    }
-    rest->data += part.bytes;
-    rest->bytes -= part.bytes;
-    return part;
-}
+/* A part that is packed has this bit of its batch set. */
+#define PART_PACKED (UINT64_C(1) << 63)
 
 void
 store_body_put(struct store *store, uint64_t batch, struct chunk *chunk,
-               struct slice body, struct new_draft *drafts, size_t count)
+               const struct parts *parts, struct new_draft *drafts,
+               size_t count)
 {
-    struct slice rest = body;
-    size_t i = 0;
+    const char *lines = parts->body.data, *packed = parts->packed.data;
+    size_t end = 0, i = 0;
 
     chunk->part_first = store->ids.part + 1;
-    chunk->part_count = 0;
-    do {
+    chunk->part_count = (uint32_t)parts->count;
+    for (size_t n = 0; n < parts->count; n++) {
+        const struct part_cut *cut = &parts->cuts[n];
+        bool is_packed = cut->packed_bytes > 0;
         uint64_t number = ++store->ids.part;
-        struct slice part = next_part(&rest);
-        size_t from = (size_t)(part.data - body.data);
+        size_t from = end;
         struct buf *out = table_fields(store);
 
-        record_u64(out, batch);
+        record_u64(out, is_packed ? batch | PART_PACKED : batch);
         record_u32(out, chunk->n);
-        record_bytes(out, part.data, part.bytes);
+        record_bytes(out, is_packed ? packed : lines + from,
+                     is_packed ? cut->packed_bytes : cut->bytes);
         table_append(store, TABLE_PART, key_id(number));
-        chunk->part_count++;
-        for (; i < count && drafts[i].draft.at < from + part.bytes; i++) {
+        packed += cut->packed_bytes;
+        end += cut->bytes;
+        for (; i < count && drafts[i].draft.at < end; i++) {
             assert(drafts[i].draft.at >= from);
             drafts[i].draft.part = number;
             drafts[i].draft.at -= (uint32_t)from;
         }
-    } while (rest.bytes > 0);
+    }
+    assert(end == parts->body.bytes);
     assert(i == count);
 }
 
@@ -212,22 +192,53 @@ part_row(uint64_t batch, uint64_t part, struct key *key)
     return TABLE_PART;
 }
 
+void
+part_decode_head(struct record *record, struct part_head *head)
+{
+    uint64_t batch = record_get_u64(record);
+
+    head->batch = batch & ~PART_PACKED;
+    head->is_packed = (batch & PART_PACKED) != 0;
+    head->n = record_get_u32(record);
+}
+
+/* The lines of a part that is packed, from its row. */
+static int
+open_part(struct store *store, uint64_t part, const struct record *row,
+          struct slice *lines)
+{
+    struct slice packed = { (const char *)row->at, row->left };
+    const struct buf *opened = opened_find(&store->opened, part);
+    int rc = opened ? 0
+                    : opened_add(&store->opened, part, packed, store->packer,
+                                 &opened);
+
+    if (rc == 0)
+        *lines = buf_slice(opened);
+    return rc;
+}
+
 int
 part_get(struct store *store, uint64_t batch, uint32_t n, uint64_t part,
-         struct record *lines)
+         struct slice *lines)
 {
     struct key key;
     enum table table = part_row(batch, part, &key);
-    int rc = table_get(store, table, key, lines);
-    uint64_t its_batch;
-    uint32_t its_n;
+    struct part_head head = { .batch = batch, .n = n };
+    struct record row;
+    int rc = table_get(store, table, key, &row);
 
-    if (rc < 0 || table == TABLE_BODY)
+    if (rc < 0)
         return rc;
-    its_batch = record_get_u64(lines);
-    its_n = record_get_u32(lines);
-    rc = record_end(lines);
-    return rc == 0 && (its_batch != batch || its_n != n) ? E_NOTFOUND : rc;
+    if (table == TABLE_PART)
+        part_decode_head(&row, &head);
+    rc = record_end(&row);
+    if (rc == 0 && (head.batch != batch || head.n != n))
+        rc = E_NOTFOUND;
+    if (rc == 0 && head.is_packed)
+        return open_part(store, part, &row, lines);
+    *lines = (struct slice){ (const char *)row.at, row.left };
+    return rc;
 }
 
 int
@@ -236,15 +247,30 @@ part_peek(struct store *store, uint64_t batch, uint64_t part,
 {
     struct key key;
     enum table table = part_row(batch, part, &key);
-    size_t head = table == TABLE_PART ? HEAD_BYTES : 0;
-    int rc = table_get_raw(store, table, key, lines);
+    struct part_head head = { 0 };
+    const struct buf *opened;
+    struct slice value;
+    struct record row;
+    int rc = table_get_raw(store, table, key, &value);
 
     if (rc < 0)
         return rc;
-    if (lines->bytes < head + RECORD_SEAL_BYTES)
+    if (value.bytes < RECORD_SEAL_BYTES)
         return E_CORRUPT;
-    lines->data += head;
-    lines->bytes -= head + RECORD_SEAL_BYTES;
+    row = (struct record){ .at = (const unsigned char *)value.data,
+                           .left = value.bytes - RECORD_SEAL_BYTES };
+    if (table == TABLE_PART)
+        part_decode_head(&row, &head);
+    if (record_end(&row) < 0)
+        return E_CORRUPT;
+    if (!head.is_packed) {
+        *lines = (struct slice){ (const char *)row.at, row.left };
+        return 0;
+    }
+    opened = opened_find(&store->opened, part);
+    if (!opened)
+        return part_get(store, head.batch, head.n, part, lines);
+    *lines = buf_slice(opened);
     return 0;
 }
 
@@ -253,14 +279,11 @@ store_chunk_line(struct store *store, uint64_t batch, const struct chunk *chunk,
                  uint32_t n, struct slice *line)
 {
     for (uint32_t i = 0; i < chunk->part_count; i++) {
-        struct record record;
         struct slice rest;
-        int rc =
-            part_get(store, batch, chunk->n, chunk->part_first + i, &record);
+        int rc = part_get(store, batch, chunk->n, chunk->part_first + i, &rest);
 
         if (rc < 0)
             return rc;
-        rest = (struct slice){ (const char *)record.at, record.left };
         while (rest.bytes > 0) {
             *line = slice_take_line(&rest);
             if (--n == 0)

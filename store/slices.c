@@ -299,6 +299,7 @@ static bool
 drop_lost_parts(struct store *store, uint64_t batch, uint64_t *part,
                 size_t *left)
 {
+    struct part_head head = { 0 };
     struct record record;
     struct slice found;
     int rc;
@@ -311,7 +312,9 @@ drop_lost_parts(struct store *store, uint64_t batch, uint64_t *part,
             return true;
         --*left;
         *part = key_get_u64(found, 0);
-        if (rc == 0 && record_get_u64(&record) == batch)
+        if (rc == 0)
+            part_decode_head(&record, &head);
+        if (rc == 0 && head.batch == batch)
             table_del(store, TABLE_PART, key_id(*part));
         ++*part;
     }

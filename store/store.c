@@ -375,6 +375,7 @@ store_close(struct store *store)
     keybook_free(store->keybook);
     keyset_free(store->keyset);
     packer_free(store->packer);
+    opened_fini(&store->opened);
     buf_fini(&store->reply);
     free(store);
 }
@@ -433,6 +434,7 @@ store_commit(struct store *store, struct err *err)
     store->is_open = false;
     keybook_settle(store->keybook, rc == 0);
     if (rc < 0) {
+        opened_reset(&store->opened);
         store->ids = store->committed;
         store->delayed = store->delayed_committed;
         store->ready_count = store->ready_committed;
@@ -462,6 +464,8 @@ store_abort(struct store *store)
     store->span.batch = 0;
     store->span.is_changed = false;
     keybook_settle(store->keybook, false);
+    if (store->is_dirty)
+        opened_reset(&store->opened);
     store->ids = store->committed;
     store->delayed = store->delayed_committed;
     store->ready_count = store->ready_committed;

@@ -49,7 +49,7 @@
 #include "store/watch.h"
 #include "store/worker.h"
 
-#define STORE_FORMAT     8
+#define STORE_FORMAT     9
 #define STORE_UUID_BYTES 16
 
 struct store;

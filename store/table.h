@@ -15,6 +15,7 @@
 #include "store/file.h"
 #include "store/keybook.h"
 #include "store/keyset.h"
+#include "store/opened.h"
 #include "store/ready.h"
 #include "store/record.h"
 #include "store/span.h"
@@ -67,6 +68,7 @@ struct store {
     struct keybook *keybook;
     struct keyset *keyset;
     struct packer *packer;
+    struct opened opened;
     struct buf reply;  /* the last one that was read, if it was packed */
     struct batch late; /* a row that is still to be written; id 0: none */
     struct ready_hold hold;

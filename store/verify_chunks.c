@@ -16,13 +16,13 @@ compare_parts(struct check *check, uint64_t batch, const struct chunk *chunk)
 
     for (uint32_t i = 0; i < chunk->part_count; i++) {
         uint64_t part = chunk->part_first + i;
-        struct record lines;
+        struct slice lines;
         int rc = part_get(check->store, batch, chunk->n, part, &lines);
 
         EXPECT(check, rc != E_NOTFOUND, "no part %llu", part_shown(part));
         is_whole &= rc == 0;
         if (rc == 0)
-            digest_add(digest, lines.at, lines.left);
+            digest_add(digest, lines.data, lines.bytes);
     }
     digest_final(digest, found);
     digest_free(digest);
@@ -168,21 +168,26 @@ void
 verify_part(struct check *check, struct slice key, struct record *record)
 {
     struct ids *ids = &check->store->ids;
-    uint64_t number = key_get_u64(key, 0), batch = record_get_u64(record);
-    uint32_t n = record_get_u32(record);
+    uint64_t number = key_get_u64(key, 0);
+    struct part_head head;
+    struct slice lines;
     struct chunk chunk;
-    int rc = record_end(record);
+    int rc;
 
+    part_decode_head(record, &head);
+    rc = record_end(record);
+    if (rc == 0 && head.is_packed)
+        rc = part_get(check->store, head.batch, head.n, number, &lines);
     if (MEND(check, number <= ids->part, "above the last number given out"))
         raise_number(check, &ids->part, number);
     if (rc < 0) {
         fault(check, "damaged");
         return;
     }
-    rc = store_chunk_get(check->store, batch, n, &chunk);
+    rc = store_chunk_get(check->store, head.batch, head.n, &chunk);
     if (rc == 0)
         EXPECT(check, has_part(&chunk, number), "not one of chunk %llu/%u",
-               (llu)batch, n);
-    EXPECT(check, rc != E_NOTFOUND || has_work(check, TIMER_DROP, batch),
-           "no chunk %llu/%u", (llu)batch, n);
+               (llu)head.batch, head.n);
+    EXPECT(check, rc != E_NOTFOUND || has_work(check, TIMER_DROP, head.batch),
+           "no chunk %llu/%u", (llu)head.batch, head.n);
 }

@@ -86,6 +86,7 @@ bench_init(struct bench *bench, uint64_t store_bytes)
     load_conf(&bench->conf);
     bench->store = store_open_memory(store_bytes, uuid);
     bench->recipes = recipes_new();
+    bench->packer = packer_new();
     bench->rules = text_rules_new(&err);
     cr_assert_not_null(bench->rules, "%s", err.msg);
 }
@@ -160,6 +161,7 @@ bench_fini(struct bench *bench)
     free(bench->answers);
     recipes_free(bench->recipes);
     line_fini(&bench->line);
+    packer_free(bench->packer);
     outbox_fini(&bench->outbox);
     store_close(bench->store);
     text_rules_free(bench->rules);
@@ -194,6 +196,7 @@ read_ahead(struct bench *bench, struct mail *mail)
     if (broker_may_gather(bench->broker, &message, &batch, &options)) {
         mail->gathered.conf = &bench->conf;
         mail->gathered.line = &bench->line;
+        mail->gathered.packer = bench->packer;
         mail->gathered.recipe =
             recipes_read(bench->recipes, &bench->conf, batch, options, &fault);
         cr_assert_not_null(mail->gathered.recipe);

@@ -64,6 +64,7 @@ struct bench {
     bool reads_ahead; /* chunks, when they are posted, as a reader does */
     struct recipes *recipes; /* the reader's */
     struct line line;
+    struct packer *packer;
     size_t gathered_count;
     bool is_slow;        /* hands read only when they are told to */
     int fails;           /* so many of the next commits do */

@@ -208,6 +208,9 @@ play_add(struct play *play, uint64_t id, struct play_draft *drafts,
                            .index_first = batch.draft_count,
                            .draft_count = (uint32_t)count };
     struct intake intake = play_intake(play);
+    struct packer *packer = packer_new();
+    struct parts parts = { 0 };
+    struct parts_trial trial = { 0 };
     struct buf body = { 0 };
     size_t fresh_count = 0;
 
@@ -224,8 +227,10 @@ play_add(struct play *play, uint64_t id, struct play_draft *drafts,
         fresh[fresh_count++].tag = i;
     }
     digest_of(body.data, body.bytes, chunk.digest);
-    store_body_put(play->store, id, &chunk, buf_slice(&body), fresh,
-                   fresh_count);
+    parts_cut(&parts, buf_slice(&body), packer, &trial);
+    store_body_put(play->store, id, &chunk, &parts, fresh, fresh_count);
+    parts_fini(&parts);
+    packer_free(packer);
     cr_assert_eq(store_drafts_add(play->store, &batch, &chunk, fresh,
                                   fresh_count, &intake),
                  0);
@@ -249,11 +254,11 @@ static void
 move_part(struct play *play, uint64_t batch, uint32_t n, uint64_t part,
           uint64_t to)
 {
-    struct record record;
+    struct slice found;
     struct buf lines = { 0 };
 
-    cr_assert_eq(part_get(play->store, batch, n, part, &record), 0);
-    record_bytes(&lines, record.at, record.left);
+    cr_assert_eq(part_get(play->store, batch, n, part, &found), 0);
+    buf_add_slice(&lines, found);
     buf_add_slice(table_fields(play->store), buf_slice(&lines));
     table_put(play->store, TABLE_BODY, key_draft(batch, (uint32_t)to));
     table_del(play->store, TABLE_PART, key_id(part));

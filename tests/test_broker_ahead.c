@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "store/chunk_rows.h"
+#include "store/table.h"
+#include "tests/broker_file.h"
 #include "tests/broker_fixture.h"
 #include "tests/broker_hand.h"
 
@@ -167,6 +170,86 @@ Test(broker_ahead, drafts_of_batches_that_take_turns_have_their_own_options,
     for (size_t i = 0; i < bench.call_count; i++)
         first += strstr(bench.calls[i], "Goal: First") != NULL;
     cr_expect_eq(first, 3);
+}
+
+/* How many rows of `part` there are, and how many of them are packed. */
+static uint64_t
+count_parts(uint64_t *packed)
+{
+    struct record record;
+    struct slice found;
+    uint64_t count = 0;
+
+    *packed = 0;
+    cr_assert_eq(store_begin(bench.store, bench.now_ms, NULL), 0);
+    while (table_seek(bench.store, TABLE_PART, key_id(count + 1), 0, &found,
+                      &record) == 0) {
+        struct part_head head;
+
+        part_decode_head(&record, &head);
+        *packed += head.is_packed;
+        count++;
+    }
+    store_abort(bench.store);
+    return count;
+}
+
+/* Drafts of text, with what each is to be recognised by at its end. */
+static void
+submit_text(bool reads_ahead)
+{
+    enum { CHUNKS = 3, LINES = 60 };
+    struct buf lines = { 0 };
+    uint64_t packed;
+
+    bench_init(&bench, BENCH_STORE_MAX);
+    bench.reads_ahead = reads_ahead;
+    bench.conf.group_chars_max = 1000000;
+    bench_start(&bench);
+    bench_open(&bench, "k", "{'goal':'Summarize'}", "", uuid);
+    for (int n = 0; n < CHUNKS; n++) {
+        buf_reset(&lines);
+        for (int i = 0; i < LINES; i++) {
+            buf_addf(&lines,
+                     "{'id':'%d','text':'what is said in one of them is said "
+                     "in most of the others, and at much the same length: "
+                     "<%d>'}\n",
+                     n * LINES + i, n * LINES + i);
+        }
+        bench_chunk_later(&bench, uuid, n + 1, lines.data);
+    }
+    bench_run(&bench);
+    cr_assert_eq(bench.gathered_count, reads_ahead ? CHUNKS : 0);
+    cr_expect_eq(count_parts(&packed), CHUNKS);
+    cr_expect_eq(packed, CHUNKS);
+    bench_verify(&bench);
+    bench_seal(&bench, uuid, CHUNKS, (int)CHUNKS * LINES);
+    hand_new(&bench, 8);
+    bench_advance(&bench, bench.conf.group_window_ms);
+    bench_work(&bench);
+    cr_assert_eq(bench.call_count, CHUNKS * LINES);
+    for (int i = 0; i < CHUNKS * LINES; i++) {
+        char want[16];
+        int count = 0;
+
+        snprintf(want, sizeof(want), "<%d>", i);
+        for (size_t k = 0; k < bench.call_count; k++)
+            count += strstr(bench.calls[k], want) != NULL;
+        cr_expect_eq(count, 1, "%s", want);
+    }
+    bench_verify(&bench);
+    buf_fini(&lines);
+    tear_down();
+}
+
+Test(broker_ahead, lines_of_text_are_packed_and_calls_made_of_them)
+{
+    submit_text(true);
+}
+
+Test(broker_ahead, lines_that_are_read_in_their_turn_are_packed_too)
+{
+    submit_text(false);
 }
 
 Test(broker_ahead, only_chunks_that_may_be_taken_are_read, .init = set_up,

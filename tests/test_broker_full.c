@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "tests/broker_fixture.h"
 #include "tests/broker_hand.h"
+#include "tests/put_body.h"
 
 TestSuite(broker_full, .timeout = 60);
 
@@ -211,8 +212,7 @@ take_all(uint64_t but)
      * checksum. */
     bytes = (size_t)(2 * usage.bytes_max - usage.bytes - but - 24);
     body = calloc(1, bytes);
-    store_body_put(bench.store, 1000, &chunk, (struct slice){ body, bytes },
-                   NULL, 0);
+    put_body(bench.store, 1000, &chunk, (struct slice){ body, bytes }, NULL, 0);
     cr_assert_eq(store_commit(bench.store, &err), 0, "%s", err.msg);
     free(body);
 }

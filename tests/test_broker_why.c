@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "tests/broker_fixture.h"
 #include "tests/broker_hand.h"
+#include "tests/put_body.h"
 
 TestSuite(broker_why, .timeout = 30);
 
@@ -418,8 +419,7 @@ Test(broker_why, a_store_without_room_for_an_answer_says_so, .fini = tear_down)
     usage = store_usage(bench.store);
     bytes = (size_t)(2 * usage.bytes_max - usage.bytes) - 2000;
     body = calloc(1, bytes);
-    store_body_put(bench.store, 1000, &chunk, (struct slice){ body, bytes },
-                   NULL, 0);
+    put_body(bench.store, 1000, &chunk, (struct slice){ body, bytes }, NULL, 0);
     cr_assert_eq(store_commit(bench.store, &err), 0, "%s", err.msg);
     free(body);
     bench_advance(&bench, WINDOW_MS);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/faults.h"
+#include "tests/put_body.h"
 #include "tests/rot.h"
 #include "tests/store_expect.h"
 
@@ -377,8 +378,8 @@ set_wide(struct scene *scene)
     for (uint32_t n = 1; n <= 8; n++) {
         struct chunk chunk = { .n = n };
 
-        store_body_put(scene->play.store, fat, &chunk,
-                       (struct slice){ big, 1 << 20 }, NULL, 0);
+        put_body(scene->play.store, fat, &chunk, (struct slice){ big, 1 << 20 },
+                 NULL, 0);
         store_chunk_put(scene->play.store, fat, &chunk);
     }
     play_commit(&scene->play);

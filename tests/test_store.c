@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "tests/put_body.h"
 #include "tests/store_expect.h"
 
 /* Two ids with the same stem, and no number; FORM is what the stem hashes
@@ -140,7 +141,7 @@ CLAIM(chunk_lies_in_parts_of_whole_lines)
                  (char)('a' + i % 26));
     }
     play_begin(play);
-    store_body_put(play->store, batch, &chunk, buf_slice(&body), drafts, count);
+    put_body(play->store, batch, &chunk, buf_slice(&body), drafts, count);
     store_chunk_put(play->store, batch, &chunk);
     for (size_t i = 0; i < count; i++) {
         uint64_t last = i > 0 ? drafts[i - 1].draft.part : 1;
@@ -159,8 +160,8 @@ CLAIM(chunk_lies_in_parts_of_whole_lines)
     cr_expect_eq(chunk.part_count, 5);
     /* What comes next goes behind them. */
     drafts[0].draft.at = 0;
-    store_body_put(play->store, batch, &chunk,
-                   (struct slice){ body.data, LINE_BYTES }, drafts, 1);
+    put_body(play->store, batch, &chunk,
+             (struct slice){ body.data, LINE_BYTES }, drafts, 1);
     cr_expect_eq(chunk.part_first, 6);
     cr_expect_eq(drafts[0].draft.part, 6);
     cr_expect_eq(store_draft_line(play->store, &drafts[0].draft, &line), 0);

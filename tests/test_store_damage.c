@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "store/table.h"
+#include "tests/put_body.h"
 #include "tests/store_expect.h"
 
 #define PAGE_BYTES 4096
@@ -147,8 +148,8 @@ Test(store_damage, newer_header_says_where_the_file_ends)
         struct slice text;
 
         play_begin(&play);
-        store_body_put(play.store, batch, &chunk,
-                       (struct slice){ big, 20 * PAGE_BYTES }, NULL, 0);
+        put_body(play.store, batch, &chunk,
+                 (struct slice){ big, 20 * PAGE_BYTES }, NULL, 0);
         play_commit(&play);
         text = read_file(path);
         text.bytes -= PAGE_BYTES;

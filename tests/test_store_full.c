@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/put_body.h"
 #include "tests/store_expect.h"
 
 #define SMALL_BYTES (2u << 20)
@@ -29,7 +30,7 @@ make_small(struct play *play)
 
 /* Puts a body without drafts into an open batch, as chunk n, if it is let in. */
 static int
-put_body(struct play *play, uint64_t batch, uint32_t n, struct err *err)
+put_chunk(struct play *play, uint64_t batch, uint32_t n, struct err *err)
 {
     struct chunk chunk = { .n = n };
     char *body = calloc(1, BODY_BYTES);
@@ -41,8 +42,8 @@ put_body(struct play *play, uint64_t batch, uint32_t n, struct err *err)
     play_begin(play);
     rc = store_admit_chunk(play->store, BODY_BYTES, 0, err);
     if (rc == 0) {
-        store_body_put(play->store, batch, &chunk,
-                       (struct slice){ body, BODY_BYTES }, NULL, 0);
+        put_body(play->store, batch, &chunk, (struct slice){ body, BODY_BYTES },
+                 NULL, 0);
         store_chunk_put(play->store, batch, &chunk);
         store_batch_put(play->store, &record, play->now_ms);
         rc = store_commit(play->store, err);
@@ -98,7 +99,7 @@ fill(struct play *play, uint64_t batch)
     do {
         cr_assert_lt(n, TRIES_MAX, "never full");
         play_digest(play, before);
-        rc = put_body(play, batch, ++n, &err);
+        rc = put_chunk(play, batch, ++n, &err);
     } while (rc == 0);
     cr_expect_eq(rc, E_FULL, "%s", err.msg);
     cr_expect(strstr(err.msg, "the hard limit, for more drafts, is 1.9 MiB "
@@ -176,7 +177,7 @@ CLAIM(soft_limit_refuses_batches_before_the_hard_one_refuses_chunks)
 
     make_small(play);
     open = play_open(play, "k");
-    while (put_body(play, open, ++n, &err) == 0) {
+    while (put_chunk(play, open, ++n, &err) == 0) {
         struct store_usage now = usage(play);
 
         cr_assert_lt(n, TRIES_MAX, "never full");
@@ -194,10 +195,10 @@ CLAIM(soft_limit_refuses_batches_before_the_hard_one_refuses_chunks)
     /* Both can be chosen. */
     store_set_marks(play->store, 100, 100);
     cr_expect(admits_batch(play, &err));
-    cr_expect_eq(put_body(play, open, n, &err), 0, "%s", err.msg);
+    cr_expect_eq(put_chunk(play, open, n, &err), 0, "%s", err.msg);
     store_set_marks(play->store, 10, 20);
     cr_expect_not(admits_batch(play, &err));
-    cr_expect_eq(put_body(play, open, n + 1, &err), E_FULL);
+    cr_expect_eq(put_chunk(play, open, n + 1, &err), E_FULL);
 }
 
 /* Room for a result is kept from the moment a draft is accepted. */

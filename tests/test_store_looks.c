@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "tests/put_body.h"
 #include "tests/store_play.h"
 
 TestSuite(store_looks, .timeout = 30);
@@ -117,7 +118,7 @@ Test(store_looks, a_line_is_found_in_whichever_part_it_lies, .init = set_up,
             buf_add_char(&body, '\n'); /* an empty one is one, too */
     }
     play_begin(&play);
-    store_body_put(play.store, 99, &chunk, buf_slice(&body), NULL, 0);
+    put_body(play.store, 99, &chunk, buf_slice(&body), NULL, 0);
     cr_assert_gt(chunk.part_count, 4);
     for (uint32_t n = 1; n <= LINES + 1; n++) {
         uint32_t number = n < 4 ? n : n - 1;

@@ -7,6 +7,7 @@
 #include "store/part.h"
 #include "store/rows.h"
 #include "store/verify.h"
+#include "tests/put_body.h"
 #include "tests/rot.h"
 #include "tests/store_expect.h"
 
@@ -52,8 +53,8 @@ add_chunks(struct play *play, const uint64_t ids[2], uint32_t count)
             int bytes = snprintf(line, sizeof(line), "%d of %u\n", i, n);
 
             digest_of(line, (size_t)bytes, chunk.digest);
-            store_body_put(play->store, ids[i], &chunk,
-                           (struct slice){ line, (size_t)bytes }, NULL, 0);
+            put_body(play->store, ids[i], &chunk,
+                     (struct slice){ line, (size_t)bytes }, NULL, 0);
             store_chunk_put(play->store, ids[i], &chunk);
         }
     }
@@ -105,8 +106,8 @@ Test(store_parts, parts_of_all_batches_share_pages, .timeout = 60)
         for (uint64_t batch = 1; batch <= BATCHES; batch++) {
             struct chunk chunk = { .n = n };
 
-            store_body_put(play.store, batch, &chunk,
-                           (struct slice){ line, sizeof(line) }, NULL, 0);
+            put_body(play.store, batch, &chunk,
+                     (struct slice){ line, sizeof(line) }, NULL, 0);
         }
         play_commit(&play);
     }

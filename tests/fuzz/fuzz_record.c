@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "store/answer.h"
+#include "store/chunk_rows.h"
 #include "store/rows.h"
 #include "store/verify.h"
 
@@ -305,6 +306,9 @@ read_rows(struct store *store)
 
     (void)store_chunk_get(store, 1, 1, &chunk);
     (void)store_chunk_get(store, 1, 2, &chunk);
+    if (part_peek(store, 1, 1, &text) == 0)
+        must(text.bytes == 0 || text.data != NULL);
+    (void)part_get(store, 1, 1, 1, &text);
     (void)store_refusal_next(store, 1, 0, &refusal);
     (void)store_lease_after(store, 0, &lease);
     (void)store_timer_first(store, &timer);

@@ -91,14 +91,14 @@ print_chunk(struct store *store, uint64_t batch, const struct chunk *chunk,
             const char *uuid)
 {
     char hex[DIGEST_HEX_BYTES];
-    struct record body = { 0 };
+    struct slice body = { 0 };
     int rc = part_get(store, batch, chunk->n, chunk->part_first, &body);
 
     if (rc < 0)
         print_fault("a chunk's body", rc);
     digest_hex(chunk->digest, hex);
     printf("chunk %s %u %s", uuid, chunk->n, hex);
-    print_digest((struct slice){ (const char *)body.at, body.left });
+    print_digest(body);
     printf(" %u %u %u %u %u %u\n", chunk->index_first, chunk->draft_count,
            chunk->accepted, chunk->joined, chunk->cached, chunk->refused);
 }

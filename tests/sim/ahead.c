@@ -12,6 +12,7 @@ struct ahead {
     struct dice dice;
     struct recipes *recipes;
     struct line line;
+    struct packer *packer;
 };
 
 struct ahead *
@@ -21,6 +22,7 @@ ahead_new(uint64_t seed)
 
     ahead->dice.state = digest_xxh(&seed, sizeof(seed), 1);
     ahead->recipes = recipes_new();
+    ahead->packer = packer_new();
     return ahead;
 }
 
@@ -29,6 +31,7 @@ ahead_free(struct ahead *ahead)
 {
     recipes_free(ahead->recipes);
     line_fini(&ahead->line);
+    packer_free(ahead->packer);
     free(ahead);
 }
 
@@ -66,6 +69,7 @@ ahead_read(struct world *world, struct mail *mails, size_t count)
         mail->gathered = mem_zalloc(1, sizeof(*mail->gathered));
         mail->gathered->conf = &world->conf;
         mail->gathered->line = &ahead->line;
+        mail->gathered->packer = ahead->packer;
         mail->gathered->recipe =
             recipes_read(ahead->recipes, &world->conf, batch, options, &fault);
         if (!mail->gathered->recipe) {
