@@ -11,7 +11,8 @@
 #define CHAIN_COUNT (1u << CHAIN_BITS)
 #define CELL_CHAINS (CHAIN_COUNT / KEY_CELL_COUNT)
 #define ROOM_FIRST  1024
-#define INSERT_MAX  16 /* entries that are sorted one by one */
+#define INSERT_MAX  16  /* entries that are sorted one by one */
+#define END_MAX     512 /* places whose chains are ended one by one */
 
 struct keypool {
     uint32_t chains[CHAIN_COUNT]; /* the first place of each; 0: none */
@@ -214,7 +215,14 @@ keypool_empty(struct keypool *pool, unsigned cell)
 void
 keypool_reset(struct keypool *pool)
 {
-    memset(pool->chains, 0, sizeof(pool->chains));
+    /* The chains of few places are found by them: one that is free again still
+     * has what it had last. */
+    if (pool->used <= END_MAX) {
+        for (size_t at = 1; at < pool->used; at++)
+            pool->chains[chain_of(pool->entries[at].prefix)] = 0;
+    } else {
+        memset(pool->chains, 0, sizeof(pool->chains));
+    }
     pool->used = 1;
     pool->free = 0;
     pool->count = 0;

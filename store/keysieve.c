@@ -95,7 +95,7 @@ keysieve_reset(struct keysieve *sieve, bool is_empty)
     for (unsigned cell = 0; cell < KEY_CELL_COUNT; cell++) {
         if (is_empty)
             keysieve_start(sieve, cell, 0);
-        else
+        else if (sieve->cells[cell].is_known)
             keysieve_forget(sieve, cell);
     }
 }
@@ -117,11 +117,13 @@ clear(struct keysieve *sieve, unsigned cell, uint32_t lines)
     struct cell *at = &sieve->cells[cell];
 
     if (at->lines == lines) {
-        /* One that is not known has none of its bits set. */
-        if (at->is_known)
+        /* Most cells of a small store have none of their bits set. */
+        if (at->count > 0)
             memset(cell_bits(sieve, cell), 0, lines * LINE_BYTES);
+        at->count = 0;
         return;
     }
+    at->count = 0;
     free(at->own);
     at->own = NULL;
     at->lines = lines;
@@ -143,7 +145,6 @@ keysieve_start(struct keysieve *sieve, unsigned cell, size_t prefixes)
     assert(room <= UINT32_MAX);
     clear(sieve, cell, lines);
     at->is_known = true;
-    at->count = 0;
     at->room = (uint32_t)room;
 }
 

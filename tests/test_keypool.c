@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 
 TestSuite(keypool, .timeout = 60);
 
@@ -98,6 +99,24 @@ Test(keypool, agrees_with_a_plain_array)
     keypool_reset(model.pool);
     cr_expect_eq(keypool_count(model.pool), 0);
     cr_expect_null(keypool_find(model.pool, model.prefixes[0]));
+    keypool_free(model.pool);
+}
+
+/* Whether its few chains are ended one by one, or all of them at once. */
+Test(keypool, is_empty_after_a_reset_of_few_and_of_many)
+{
+    static const int changes[] = { 0, 1, 2, 30, 500, 2 * KEYS, 30, 1 };
+    struct model model;
+
+    start(&model);
+    for (size_t n = 0; n < sizeof(changes) / sizeof(changes[0]); n++) {
+        for (int i = 0; i < changes[n]; i++)
+            change(&model, (size_t)rand() % KEYS);
+        expect_same(&model);
+        keypool_reset(model.pool);
+        memset(model.requests, 0, sizeof(model.requests));
+        expect_same(&model);
+    }
     keypool_free(model.pool);
 }
 

@@ -59,6 +59,27 @@ Test(keysieve, lets_nothing_through_of_an_empty_cell)
     keysieve_free(sieve);
 }
 
+/* Cells that have prefixes, and the many that have none. */
+Test(keysieve, lets_nothing_through_when_all_is_empty_again)
+{
+    struct keysieve *sieve = keysieve_new();
+    uint64_t prefixes[PREFIXES];
+
+    for (int round = 0; round < 3; round++) {
+        keysieve_reset(sieve, true);
+        for (int i = 0; i < PREFIXES; i++) {
+            prefixes[i] = draw((unsigned)i % 4 * 1000);
+            keysieve_add(sieve, prefixes[i]);
+        }
+        keysieve_reset(sieve, round != 1);
+        for (unsigned cell = 0; round == 1 && cell < KEY_CELL_COUNT; cell++)
+            keysieve_start(sieve, cell, 0);
+        for (int i = 0; i < PREFIXES; i++)
+            cr_assert_not(keysieve_passes(sieve, prefixes[i]));
+    }
+    keysieve_free(sieve);
+}
+
 Test(keysieve, forgets_no_prefix_and_holds_most_others_back)
 {
     struct keysieve *sieve = keysieve_new();
