@@ -6,12 +6,14 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "store/engine.h"
+#include "store/number.h"
 
 /* A treap per table: a search tree by key that is a heap by a hash of the key,
  * and so balanced without chance. A transaction keeps the old values of what it
  * touched, newest last, and puts them back when it is forgotten. */
 struct node {
     struct node *less, *more;
+    uint64_t head; /* of the key, see head_of() */
     uint64_t rank;
     char *key, *value;
     size_t key_bytes, value_bytes;
@@ -39,18 +41,50 @@ memory_of(struct engine *engine)
     return (struct memory *)engine;
 }
 
+/* A key that is looked for. */
+struct sought {
+    uint64_t head;
+    struct slice key;
+};
+
 static struct slice
 node_key(const struct node *node)
 {
     return (struct slice){ node->key, node->key_bytes };
 }
 
-static int
-compare(struct slice a, struct slice b)
+/* The first bytes of a key as a number, as if it went on with zeroes. Keys of which
+ * they differ are in the order of these, and most do: where a key lies in memory is
+ * then of no interest. */
+static uint64_t
+head_of(struct slice key)
 {
-    size_t bytes = a.bytes < b.bytes ? a.bytes : b.bytes;
-    int order = bytes ? memcmp(a.data, b.data, bytes) : 0;
+    unsigned char bytes[8] = { 0 };
 
+    if (key.bytes > 0) {
+        memcpy(bytes, key.data,
+               key.bytes < sizeof(bytes) ? key.bytes : sizeof(bytes));
+    }
+    return number_get64(bytes);
+}
+
+static struct sought
+sought_of(struct slice key)
+{
+    return (struct sought){ head_of(key), key };
+}
+
+/* Less than 0 if what is sought comes before the node. */
+static int
+compare(const struct sought *sought, const struct node *node)
+{
+    struct slice a = sought->key, b = node_key(node);
+    size_t bytes = a.bytes < b.bytes ? a.bytes : b.bytes;
+    int order;
+
+    if (sought->head != node->head)
+        return sought->head < node->head ? -1 : 1;
+    order = bytes ? memcmp(a.data, b.data, bytes) : 0;
     if (order != 0)
         return order;
     return a.bytes < b.bytes ? -1 : a.bytes > b.bytes;
@@ -64,18 +98,18 @@ node_free(struct node *node)
     free(node);
 }
 
-/* Splits a tree into keys below `key` and the others. */
+/* Splits a tree into keys below the one that is sought and the others. */
 static void
-split(struct node *tree, struct slice key, struct node **less,
+split(struct node *tree, const struct sought *sought, struct node **less,
       struct node **more)
 {
     if (!tree) {
         *less = *more = NULL;
-    } else if (compare(node_key(tree), key) < 0) {
-        split(tree->more, key, &tree->more, more);
+    } else if (compare(sought, tree) > 0) {
+        split(tree->more, sought, &tree->more, more);
         *less = tree;
     } else {
-        split(tree->less, key, less, &tree->less);
+        split(tree->less, sought, less, &tree->less);
         *more = tree;
     }
 }
@@ -97,9 +131,10 @@ static struct node *
 find(struct memory *memory, enum table table, struct slice key)
 {
     struct node *node = memory->roots[table];
+    struct sought sought = sought_of(key);
 
     while (node) {
-        int order = compare(key, node_key(node));
+        int order = compare(&sought, node);
 
         if (order == 0)
             return node;
@@ -113,13 +148,15 @@ insert(struct memory *memory, enum table table, struct slice key,
        struct slice value)
 {
     struct node *node = mem_zalloc(1, sizeof(*node)), *less, *more;
+    struct sought sought = sought_of(key);
 
+    node->head = sought.head;
     node->rank = digest_xxh(key.data, key.bytes, 0);
     node->key = mem_dup(key.data, key.bytes);
     node->key_bytes = key.bytes;
     node->value = mem_dup(value.data, value.bytes);
     node->value_bytes = value.bytes;
-    split(memory->roots[table], key, &less, &more);
+    split(memory->roots[table], &sought, &less, &more);
     memory->roots[table] = merge(merge(less, node), more);
     memory->bytes += key.bytes + value.bytes;
     memory->rows[table]++;
@@ -129,13 +166,11 @@ static void
 take_out(struct memory *memory, enum table table, struct slice key)
 {
     struct node **place = &memory->roots[table], *node;
+    struct sought sought = sought_of(key);
+    int order;
 
-    while (compare(key, node_key(*place)) != 0) {
-        if (compare(key, node_key(*place)) < 0)
-            place = &(*place)->less;
-        else
-            place = &(*place)->more;
-    }
+    while ((order = compare(&sought, *place)) != 0)
+        place = order < 0 ? &(*place)->less : &(*place)->more;
     node = *place;
     *place = merge(node->less, node->more);
     memory->bytes -= node->key_bytes + node->value_bytes;
@@ -281,10 +316,11 @@ memory_seek(struct engine *engine, enum table table, struct slice key,
             struct slice *found, struct slice *value)
 {
     struct node *node = memory_of(engine)->roots[table], *best = NULL;
+    struct sought sought = sought_of(key);
 
     assert(memory_of(engine)->is_open);
     while (node) {
-        if (compare(node_key(node), key) >= 0) {
+        if (compare(&sought, node) <= 0) {
             best = node;
             node = node->less;
         } else {
@@ -299,10 +335,11 @@ memory_before(struct engine *engine, enum table table, struct slice key,
               struct slice *found, struct slice *value)
 {
     struct node *node = memory_of(engine)->roots[table], *best = NULL;
+    struct sought sought = sought_of(key);
 
     assert(memory_of(engine)->is_open);
     while (node) {
-        if (compare(node_key(node), key) < 0) {
+        if (compare(&sought, node) > 0) {
             best = node;
             node = node->more;
         } else {
