@@ -203,21 +203,39 @@ store_draft_find(struct store *store, uint64_t id, struct slice draft_id,
     return rc < 0 ? rc : name_find(store, &batch, draft_id, &name, &run, draft);
 }
 
+/* Looks for an id that a draft has, as name_find() does; of another draft that may
+ * have it, it is read, of itself it is known. E_NOTFOUND: another one has it. */
+static int
+place_of(struct store *store, const struct batch *batch,
+         const struct draft *draft, struct slice id, struct run *run)
+{
+    struct name name = name_of(store, id);
+    struct draft other;
+    uint32_t index;
+    int rc;
+
+    for (;; name.stem++) {
+        rc = find_run(store, batch, name, run);
+        if (rc < 0)
+            return rc;
+        index = run_index(run, name);
+        if (index == draft->index)
+            return 0;
+        rc = has_id(store, batch->id, index, id, &other);
+        if (rc != 0)
+            return rc < 0 ? rc : E_NOTFOUND;
+    }
+}
+
 int
 name_place(struct store *store, const struct batch *batch,
            const struct draft *draft, struct run *run)
 {
     struct buf id = { 0 };
-    struct draft holder = { 0 };
-    struct name name;
     int rc = read_id(store, draft, &id);
 
-    if (rc == 0) {
-        name = name_of(store, buf_slice(&id));
-        rc = name_find(store, batch, buf_slice(&id), &name, run, &holder);
-    }
-    if (rc == 0 && holder.index != draft->index)
-        rc = E_NOTFOUND;
+    if (rc == 0)
+        rc = place_of(store, batch, draft, buf_slice(&id), run);
     buf_fini(&id);
     return rc;
 }
