@@ -92,13 +92,14 @@ get_name(struct record *record, char *out, size_t size)
 {
     struct slice name = record_get_str(record);
 
-    memset(out, 0, size);
+    *out = '\0';
     if (name.bytes >= size ||
         (name.bytes && memchr(name.data, '\0', name.bytes))) {
         return E_CORRUPT;
     }
     if (name.bytes)
         memcpy(out, name.data, name.bytes);
+    out[name.bytes] = '\0';
     return 0;
 }
 
@@ -136,7 +137,7 @@ request_decode(struct record *record, struct request *request)
         return E_CORRUPT;
     /* Format 1 ended here, format 2 behind the tokens. */
     request->tokens = record->left ? record_get_u32(record) : 0;
-    memset(request->upstream, 0, sizeof(request->upstream));
+    *request->upstream = '\0';
     request->model = 0;
     if (record->left) {
         if (get_name(record, request->upstream, sizeof(request->upstream)) < 0)

@@ -6,12 +6,9 @@
 struct key
 key_upstream(const char *name)
 {
-    struct digest *digest = digest_new();
     unsigned char bytes[DIGEST_BYTES];
 
-    digest_add(digest, name, strlen(name));
-    digest_final(digest, bytes);
-    digest_free(digest);
+    digest_of(name, strlen(name), bytes);
     return key_bytes(key_start(), bytes, sizeof(bytes));
 }
 
