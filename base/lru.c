@@ -80,9 +80,9 @@ lru_new(size_t max, size_t key_bytes, size_t entry_bytes)
     /* Entries may hold integers and pointers. */
     lru->entry_bytes = (entry_bytes + 15) / 16 * 16;
     lru->bucket_mask = buckets - 1;
-    lru->buckets = mem_zalloc(buckets, sizeof(lru->buckets[0]));
+    lru->buckets = mem_grow(NULL, buckets, sizeof(lru->buckets[0]));
     lru->nodes = mem_zalloc(max, sizeof(lru->nodes[0]));
-    lru->entries = mem_zalloc(max, lru->entry_bytes);
+    lru->entries = mem_grow(NULL, max, lru->entry_bytes);
     /* Memory is there when it was written to: all of it is now, and does not
      * grow for as long as it takes to fill the list. */
     memset(lru->entries, 0, max * lru->entry_bytes);
