@@ -96,6 +96,7 @@ broker_new(const struct broker_env *env)
     broker->sessions = sessions_new((size_t)conf->sessions_max);
     broker->cache = cache_new(conf->cache_entries_max, conf->cache_bytes_max);
     broker->recipes = recipes_new();
+    broker->windows = windows_new();
     broker->waiters =
         mem_zalloc((size_t)conf->waiters_max, sizeof(broker->waiters[0]));
     broker->packer = packer_new();
@@ -121,6 +122,7 @@ broker_free(struct broker *broker)
     sessions_free(broker->sessions);
     cache_free(broker->cache);
     recipes_free(broker->recipes);
+    windows_free(broker->windows);
     free(broker->waiters);
     free(broker->own);
     upkeep_fini(&broker->upkeep);

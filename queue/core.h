@@ -42,6 +42,7 @@
 #include "queue/verbs.h"
 #include "queue/wait.h"
 #include "queue/watch.h"
+#include "queue/windows.h"
 #include "queue/workers.h"
 #include "store/cache.h"
 #include "store/file.h"
@@ -60,6 +61,7 @@ struct broker {
     struct sessions *sessions;
     struct cache *cache;
     struct recipes *recipes;
+    struct windows *windows;
     struct senders senders;
     struct waiter *waiters;
     size_t waiter_count; /* those that are committed to */

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "base/mem.h"
 #include "queue/core.h"
-#include "queue/window.h"
 
 #define LOOKS_MAX  64 /* batches whose upstream has no room, in one go */
 #define PLACES_MAX 64 /* places of each: its first ones, and behind them */
@@ -93,25 +90,18 @@ alone_session(const struct broker *broker)
 static int64_t
 opens_at(struct broker *broker, uint64_t id, int64_t now_ms)
 {
-    struct window *window = NULL;
+    const struct window *window;
     struct spec spec;
-    char *text, *zone;
-    int64_t open_ms = now_ms;
 
     if (store_spec_get(broker->env.store, id, &spec) < 0 ||
         spec.window.bytes == 0) {
         return now_ms;
     }
-    text = mem_dup(spec.window.data, spec.window.bytes);
-    zone = mem_dup(spec.tz.data, spec.tz.bytes);
-    /* It was read when the batch was opened. */
-    if (window_parse(text, zone, &window, NULL) == 0)
-        open_ms = core_from_wall_ms(
-            broker, window_next_open(window, core_to_wall_ms(broker, now_ms)));
-    window_free(window);
-    free(text);
-    free(zone);
-    return open_ms;
+    window = windows_find(broker->windows, spec.window, spec.tz);
+    if (!window) /* it was one when the batch was opened */
+        return now_ms;
+    return core_from_wall_ms(
+        broker, window_next_open(window, core_to_wall_ms(broker, now_ms)));
 }
 
 struct wait
