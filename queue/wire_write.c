@@ -9,8 +9,7 @@
 #include "base/mem.h"
 #include "queue/wire.h"
 
-#define EXACT_MAX   INT64_C(999999999999999) /* cJSON rounds above it */
-#define REPLACEMENT "\xef\xbf\xbd"           /* U+FFFD */
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
 /* cJSON is quiet about lack of memory; here it ends the process. */
 static cJSON *
@@ -30,19 +29,23 @@ wire_new(const char *verb)
     return head;
 }
 
-void
-wire_add_int(cJSON *head, const char *name, int64_t value)
+/* As text: of a number, which is a double to it, cJSON prints 15 digits, and reads
+ * them again to see whether that were enough. */
+static cJSON *
+integer(int64_t value)
 {
     char digits[24];
 
     assert(value <= WIRE_INT_MAX);
     assert(value >= -WIRE_INT_MAX);
-    if (value <= EXACT_MAX && value >= -EXACT_MAX) {
-        have(cJSON_AddNumberToObject(head, name, (double)value));
-        return;
-    }
     (void)snprintf(digits, sizeof(digits), "%lld", (long long)value);
-    have(cJSON_AddRawToObject(head, name, digits));
+    return have(cJSON_CreateRaw(digits));
+}
+
+void
+wire_add_int(cJSON *head, const char *name, int64_t value)
+{
+    cJSON_AddItemToObject(head, name, integer(value));
 }
 
 /* The text with what is no UTF-8 replaced, or NULL if it is all right. What was
@@ -124,10 +127,8 @@ add_tuple(cJSON *array, const int64_t *values, int count)
 {
     cJSON *tuple = have(cJSON_CreateArray());
 
-    for (int i = 0; i < count; i++) {
-        cJSON_AddItemToArray(tuple,
-                             have(cJSON_CreateNumber((double)values[i])));
-    }
+    for (int i = 0; i < count; i++)
+        cJSON_AddItemToArray(tuple, integer(values[i]));
     cJSON_AddItemToArray(array, tuple);
 }
 
