@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* memmem */
 #include "tests/turns.h"
 
 #include <stdlib.h>
@@ -82,7 +83,9 @@ turns_of(struct slice head, struct slice body)
     struct json_doc doc = { 0 };
     struct slice started;
 
-    if (json_parse(&doc, head.data, head.bytes, JSON_INPUT, NULL) < 0 ||
+    /* Most are none, and need not be read to see it. */
+    if (!memmem(head.data, head.bytes, "\"turn\"", strlen("\"turn\"")) ||
+        json_parse(&doc, head.data, head.bytes, JSON_INPUT, NULL) < 0 ||
         !json_is(&doc, json_member(&doc, 0, "verb"), "turn")) {
         add_whole(&turns, head, body);
         json_fini(&doc);

@@ -104,7 +104,7 @@ has_gone(struct world *world, const struct plan *plan)
 {
     struct batch batch;
 
-    return !world_find(world, plan->uuid, &batch) ||
+    return !world_find_of(world, plan, &batch) ||
            batch.state == BATCH_ABANDONED || batch.state == BATCH_PURGED;
 }
 
@@ -119,6 +119,8 @@ take_opened(struct world *world, struct plan *plan, const cJSON *head)
             world_fail(world, "key %d has two batches", plan->number);
         plan_forget(plan);
     }
+    if (uuid_parse(uuid, plan->uuid_bytes) != 0)
+        world_fail(world, "a UUID %s", uuid);
     (void)snprintf(plan->uuid, sizeof(plan->uuid), "%s", uuid);
 }
 

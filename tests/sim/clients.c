@@ -340,7 +340,7 @@ hurry(struct world *world, struct plan *plan)
     struct batch batch;
     int n = 0;
 
-    if (!world_find(world, plan->uuid, &batch)) {
+    if (!world_find_of(world, plan, &batch)) {
         open_batch(world, plan);
         return true;
     }
@@ -442,8 +442,7 @@ clients_finish(struct world *world)
         struct batch batch;
 
         /* One thing at a time, and not before the last one was answered. */
-        if (!world_find(world, plan->uuid, &batch) ||
-            client->link.to_broker.count)
+        if (client->link.to_broker.count || !world_find_of(world, plan, &batch))
             continue;
         if (batch.state == BATCH_OPEN) {
             for (int n = 0; n < plan->chunk_count; n++) {
@@ -468,7 +467,7 @@ clients_are_done(struct world *world)
         struct plan *plan = &world->plans[i];
         struct batch batch;
 
-        if (!world_find(world, plan->uuid, &batch))
+        if (!world_find_of(world, plan, &batch))
             continue;
         if (batch_is_live(&batch))
             return false;

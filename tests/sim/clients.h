@@ -8,6 +8,7 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <uuid/uuid.h>
 
 #include "store/batch.h"
 #include "tests/sim/links.h"
@@ -40,6 +41,7 @@ struct plan {
     int max_tokens;    /* of its drafts, at least; 0: they name none */
     int usage_percent; /* of those, in the answers; 0: answers do not tell */
     char uuid[WORLD_UUID_BYTES]; /* empty until it was told */
+    uuid_t uuid_bytes;           /* the same: it is looked for all the time */
     uint64_t batch;              /* its number in the store; 0: not known */
     int64_t open_re;
     int chunk_count;

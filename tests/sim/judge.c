@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
-#include <uuid/uuid.h>
 
 #include "base/mem.h"
 #include "queue/window.h"
@@ -110,15 +109,12 @@ check_chunk(struct world *world, const struct plan *plan,
 static void
 check_plan(struct world *world, struct plan *plan)
 {
-    uuid_t uuid;
     struct batch batch;
     uint32_t base = 0, stored = 0;
 
     if (!*plan->uuid)
         return;
-    if (uuid_parse(plan->uuid, uuid) != 0)
-        world_fail(world, "a UUID %s", plan->uuid);
-    if (store_batch_find(world->store, uuid, &batch) < 0) {
+    if (store_batch_find(world->store, plan->uuid_bytes, &batch) < 0) {
         /* It was removed, or kept long enough. */
         plan->may_vanish |= world->conf.results_ttl_ms > 0;
         if (!plan->may_vanish)

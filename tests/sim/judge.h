@@ -16,6 +16,8 @@
 #include "tests/sim/hooks.h"
 #include "tests/sim/weather.h"
 
+#define JUDGE_LEASES_MAX 256 /* at a time */
+
 struct world;
 
 /* What is to be known of the times of a batch. */
@@ -99,6 +101,8 @@ struct judge {
     bool is_alone;         /* a request runs alone */
     struct window *window; /* of the plan that has one, once it was needed */
     struct fair *fair;
+    /* Scratch: too large to be cleared each time. */
+    struct lease leases[JUDGE_LEASES_MAX];
 };
 
 /* ---- judge.c ---- */

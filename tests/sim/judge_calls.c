@@ -263,10 +263,8 @@ expect_of_client(struct world *world, const struct mail *mail)
     const char *name;
     int where;
 
-    if (wire_parse(&wire, buf_slice(&mail->head), (struct slice){ 0 }, NULL) <
-        0) {
+    if (wire_read(&wire, buf_slice(&mail->head), (struct slice){ 0 }, NULL) < 0)
         return;
-    }
     if (strcmp(wire_verb(&wire), "chunk") == 0 ||
         strcmp(wire_verb(&wire), "retry") == 0) {
         judge_fair_placed(world);
@@ -289,7 +287,7 @@ judge_expect(struct world *world, const struct mail *mail)
     if (mail->side == SIDE_CLIENTS)
         expect_of_client(world, mail);
     if (mail->side != SIDE_WORKERS ||
-        wire_parse(&wire, buf_slice(&mail->head), (struct slice){ 0 }, NULL) <
+        wire_read(&wire, buf_slice(&mail->head), (struct slice){ 0 }, NULL) <
             0) {
         return;
     }

@@ -4,8 +4,6 @@
 
 #include "tests/sim/world.h"
 
-#define LEASES_MAX 256
-
 void
 judge_loss(struct world *world, int64_t request)
 {
@@ -84,14 +82,14 @@ check_age(struct world *world, const struct lease *lease)
 void
 judge_leases(struct world *world)
 {
-    struct lease leases[LEASES_MAX], lease = { 0 };
+    struct lease *leases = world->judge.leases, lease = { 0 };
     size_t count = 0;
     uint64_t alone = 0;
 
     world->judge.is_alone = false;
     while (store_lease_after(world->store, lease.request, &lease) == 0) {
-        if (count == LEASES_MAX)
-            world_fail(world, "more than %d leases", LEASES_MAX);
+        if (count == JUDGE_LEASES_MAX)
+            world_fail(world, "more than %d leases", JUDGE_LEASES_MAX);
         check_age(world, &lease);
         leases[count++] = lease;
     }

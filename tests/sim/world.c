@@ -50,20 +50,31 @@ world_tell(struct world *world, const char *fmt, ...)
     putchar('\n');
 }
 
+static bool
+find(struct world *world, const uuid_t uuid, struct batch *batch)
+{
+    struct err err = { 0 };
+    bool is_found;
+
+    if (store_begin(world->store, world->now_ms, &err) < 0)
+        world_fail(world, "begin: %s", err.msg);
+    is_found = store_batch_find(world->store, uuid, batch) == 0;
+    store_abort(world->store);
+    return is_found;
+}
+
 bool
 world_find(struct world *world, const char *uuid, struct batch *batch)
 {
-    struct err err = { 0 };
     uuid_t bytes;
-    bool is_found;
 
-    if (uuid_parse(uuid, bytes) != 0)
-        return false;
-    if (store_begin(world->store, world->now_ms, &err) < 0)
-        world_fail(world, "begin: %s", err.msg);
-    is_found = store_batch_find(world->store, bytes, batch) == 0;
-    store_abort(world->store);
-    return is_found;
+    return uuid_parse(uuid, bytes) == 0 && find(world, bytes, batch);
+}
+
+bool
+world_find_of(struct world *world, const struct plan *plan, struct batch *batch)
+{
+    return *plan->uuid && find(world, plan->uuid_bytes, batch);
 }
 
 /* The broker's loop turns when it is to, and workers do what they have to. */
@@ -253,6 +264,7 @@ load_conf(struct world *world)
     conf->open_ttl_ms = 3600000;
     conf->group_window_ms = dice_once_in(&world->dice, 3) ? 0 : 2000;
     conf->group_chars_max = 40;
+    conf->groups_open_max = 512; /* no history has so many */
     if (dice_once_in(&world->dice, 3))
         conf->results_ttl_ms = 3 * 3600000;
     hooks_configure(world);

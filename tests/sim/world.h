@@ -118,8 +118,10 @@ _Noreturn void world_fail(struct world *world, const char *fmt, ...)
 void world_tell(struct world *world, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The batch of a UUID, as the store has it; false: there is none. */
+/* The batch of a UUID, or of a plan, as the store has it; false: there is none. */
 bool world_find(struct world *world, const char *uuid, struct batch *batch);
+bool world_find_of(struct world *world, const struct plan *plan,
+                   struct batch *batch);
 
 /* ---- shell.c: the broker's process ---- */
 
