@@ -53,24 +53,19 @@ is_in_done(struct check *check, const struct draft *draft)
  * the request says of it is compared with the outcome there: an answer that many
  * drafts have is not read for each. */
 static void
-compare_outcome(struct check *check, const struct draft *draft)
+compare_outcome(struct check *check, const struct draft *draft,
+                const struct request *request)
 {
-    struct request request;
-    int rc = store_request_get(check->store, draft->answered_by, &request);
-
-    if (rc == 0 && !answer_is_there(check->store, &request))
-        rc = E_NOTFOUND;
-    EXPECT(check, rc != E_NOTFOUND, "no outcome %llu, which answered it",
-           (llu)draft->answered_by);
-    if (rc < 0 || request.status == draft->status ||
+    if (request->status == draft->status ||
         has_work(check, TIMER_FAN_OUT, draft->answered_by)) {
         return;
     }
-    if (!draft_improves(draft, request.status)) {
+    if (!draft_improves(draft, request->status)) {
         fault(check, "%s, and its outcome %s", status_name(draft->status),
-              status_name(request.status));
+              status_name(request->status));
     } else if (stale(check, "%s, and nothing brings it the %s of its outcome",
-                     status_name(draft->status), status_name(request.status))) {
+                     status_name(draft->status),
+                     status_name(request->status))) {
         set_work(check, TIMER_FAN_OUT, draft->answered_by);
     }
 }
@@ -111,20 +106,33 @@ compare_order(struct check *check, const struct draft *draft)
         segment_restore(check->store, draft->batch, draft->seq);
 }
 
-/* Each draft has a ref to what it waits for, and to what answered it. Of a request
- * that is damaged or gone nothing is said here. */
+/* Each draft has a ref to what it waits for, and to what answered it. */
 static void
-compare_ref(struct check *check, const struct draft *draft, uint64_t id)
+compare_ref(struct check *check, const struct draft *draft,
+            struct request *request)
+{
+    if (MEND(check,
+             ref_is_there(check->store, request, draft->batch, draft->index),
+             "no ref to request %llu", (llu)request->id)) {
+        ref_add(check->store, request, draft->batch, draft->index);
+    }
+}
+
+/* Of a request that is damaged nothing is said here. */
+static void
+compare_answer(struct check *check, const struct draft *draft)
 {
     struct request request;
+    int rc = store_request_get(check->store, draft->answered_by, &request);
 
-    if (store_request_get(check->store, id, &request) < 0)
-        return;
-    if (MEND(check,
-             ref_is_there(check->store, &request, draft->batch, draft->index),
-             "no ref to request %llu", (llu)id)) {
-        ref_add(check->store, &request, draft->batch, draft->index);
-    }
+    if (rc == 0)
+        compare_ref(check, draft, &request);
+    if (rc == 0 && !answer_is_there(check->store, &request))
+        rc = E_NOTFOUND;
+    EXPECT(check, rc != E_NOTFOUND, "no outcome %llu, which answered it",
+           (llu)draft->answered_by);
+    if (rc == 0)
+        compare_outcome(check, draft, &request);
 }
 
 static void
@@ -143,10 +151,8 @@ compare_result(struct check *check, const struct draft *draft)
            "costs, but is from the cache");
     if (draft->seq != 0)
         compare_order(check, draft);
-    if (draft->answered_by == 0)
-        return;
-    compare_ref(check, draft, draft->answered_by);
-    compare_outcome(check, draft);
+    if (draft->answered_by != 0)
+        compare_answer(check, draft);
 }
 
 /* What a draft of a live batch waits for has ended without it: an outcome is
@@ -172,8 +178,8 @@ compare_waiting(struct check *check, const struct draft *draft)
     int rc = store_request_get(check->store, draft->request, &request);
 
     EXPECT(check, rc != E_NOTFOUND, "no request %llu", (llu)draft->request);
-    if (rc != E_NOTFOUND)
-        compare_ref(check, draft, draft->request);
+    if (rc == 0)
+        compare_ref(check, draft, &request);
     if (rc < 0 || !is_waiting || is_swept(check, draft->batch) ||
         request_is_joinable(&request) ||
         has_work(check, TIMER_FAN_OUT, request.id)) {
