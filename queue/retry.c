@@ -122,14 +122,14 @@ can_switch(const struct request *request, const struct call_end *end,
            end->other_ms <= now_ms;
 }
 
-/* What becomes of it if its upstream has to be left alone: it holds the upstream,
- * not the request, which goes where it can, or waits where it is. */
-static void
-hand_on(const struct call_end *end, int64_t ready_ms, int64_t deadline_ms,
-        struct retry_verdict *verdict)
+/* True if it goes on though its upstream has to be left alone: that holds the
+ * upstream, not the request, which goes where it can, or waits where it is. What
+ * is stopped may be resumed in time. */
+static bool
+can_wait(const struct call_end *end, int64_t deadline_ms)
 {
-    if (ready_ms < deadline_ms || deadline_ms == INT64_MAX || end->has_resort)
-        verdict->action = RETRY_READY;
+    return end->route_ms < deadline_ms || end->route_ms == INT64_MAX ||
+           deadline_ms == INT64_MAX || end->has_resort;
 }
 
 struct retry_verdict
@@ -156,7 +156,8 @@ retry_decide(struct request *request, const struct call_end *end,
     } else if (has_tries_left(request, end, conf)) {
         verdict.due_ms = due_after(request, end, conf, now_ms, chance);
         if (end->class == CLASS_THROTTLED) {
-            hand_on(end, end->route_ms, deadline_ms, &verdict);
+            if (can_wait(end, deadline_ms))
+                verdict.action = RETRY_READY;
         } else if (can_switch(request, end, now_ms)) {
             request->flags |= REQUEST_ELSEWHERE;
             verdict.action = RETRY_READY;

@@ -33,7 +33,7 @@ struct call_end {
     bool has_resort;  /* there is the sampler, if no upstream can be asked */
     size_t members;   /* of its route */
     int64_t other_ms; /* when another of them may be asked: now, later, or
-                             INT64_MAX; and any of them */
+                             INT64_MAX, nobody knows; and any of them */
     int64_t route_ms;
 };
 

@@ -257,6 +257,26 @@ Test(broker_upstreams, a_throttle_calls_back_what_has_not_started,
     finish(uuid);
 }
 
+/* Its answer comes when another call has stopped the upstream. */
+Test(broker_upstreams, a_throttle_at_one_that_is_stopped_waits_for_the_resume,
+     .init = set_up, .fini = tear_down)
+{
+    struct slip *slip;
+
+    begin();
+    submit("k", NULL, 4, uuid);
+    hand_start(hand);
+    cr_assert_geq(slips_to("one", SLIP_RUNNING, &slip), 2);
+    hand_end(hand, slip, "stop", 429, 0);
+    end_all("one", "throttled", 429, 1000);
+    cr_expect_eq(bench_status(&bench, uuid, "counts.done"), 1, "the stop's");
+    cr_expect(is_stalled(uuid));
+    (void)bench_ask(&bench, NULL, "'verb':'upstream_resume','upstream':'one'");
+    finish(uuid);
+    cr_expect_eq(bench_status(&bench, uuid, "counts.ok"), 3);
+    cr_expect_eq(bench_status(&bench, uuid, "counts.rate_limited"), 1);
+}
+
 /* The rate that it would have taken is another's. */
 Test(broker_upstreams, a_cancel_gives_back_what_was_not_called, .init = set_up,
      .fini = tear_down)

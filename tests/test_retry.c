@@ -257,6 +257,30 @@ Test(retry, a_wait_beyond_the_deadline_ends_now, .init = set_up,
     }
 }
 
+/* Somebody may resume the upstream in time, and else it expires. */
+Test(retry, a_wait_at_one_that_is_stopped_ends_nothing, .init = set_up,
+     .fini = tear_down)
+{
+    struct request request = { 0 };
+    struct call_end end = { .class = CLASS_THROTTLED,
+                            .http_status = 429,
+                            .wait_ms = 1000,
+                            .members = 1,
+                            .route_ms = INT64_MAX,
+                            .other_ms = INT64_MAX };
+
+    for (int64_t i = 1; i < conf.throttle_max; i++) {
+        cr_expect_eq(
+            retry_decide(&request, &end, &conf, NOW_MS, NOW_MS + 60000, 0)
+                .action,
+            RETRY_READY);
+    }
+    cr_expect_eq(request.failures, 0);
+    cr_expect_eq(
+        retry_decide(&request, &end, &conf, NOW_MS, NOW_MS + 60000, 0).action,
+        RETRY_DONE, "throttle_max");
+}
+
 /* Each member of a route is tried at once, and a pause comes behind the last. */
 Test(retry, a_failure_goes_to_the_other_upstreams_first, .init = set_up,
      .fini = tear_down)
