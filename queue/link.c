@@ -26,6 +26,8 @@
  * lie in one with others, and would keep all of it. */
 #define TAKE_BYTES_MIN 8193
 #define IPC            "ipc://"
+#define TCP            "tcp://"
+#define PORT_MAX       65535
 
 struct link_context {
     void *zmq;
@@ -89,6 +91,23 @@ link_is_local(const char *endpoint)
     return false;
 }
 
+/* True if it ends in a port: libzmq takes 70000 for 4464, and 80x for 80. */
+static bool
+has_port(const char *endpoint)
+{
+    const char *text = strrchr(endpoint, ':') + 1;
+    long number = 0;
+
+    if (strcmp(text, "*") == 0)
+        return true;
+    for (size_t i = 0; text[i]; i++) {
+        if (text[i] < '0' || text[i] > '9' || number > PORT_MAX)
+            return false;
+        number = number * 10 + text[i] - '0';
+    }
+    return *text && number <= PORT_MAX;
+}
+
 static int
 check_endpoint(const char *endpoint, struct err *err)
 {
@@ -99,6 +118,11 @@ check_endpoint(const char *endpoint, struct err *err)
                        "%s: only ipc:// and tcp:// on loopback are served, as "
                        "there is no encryption and authentication yet",
                        endpoint);
+    }
+    if (strncmp(endpoint, TCP, strlen(TCP)) == 0 && !has_port(endpoint)) {
+        return err_set(err, E_USAGE,
+                       "%s: a port of at most %d is to stand at its end",
+                       endpoint, PORT_MAX);
     }
     if (strncmp(endpoint, IPC, strlen(IPC)) == 0 &&
         strlen(endpoint + strlen(IPC)) > path_max) {
@@ -179,6 +203,11 @@ link_bind_also(struct link *link, const char *endpoint, struct err *err)
     if (has_path && socket_file_is_taken(path)) {
         return err_set(err, E_INUSE,
                        "listen on %s: another process listens there", endpoint);
+    }
+    if (has_path && !socket_file_may_replace(path)) {
+        return err_set(err, E_USAGE,
+                       "listen on %s: a file that is no socket stands there",
+                       endpoint);
     }
     if (zmq_bind(link->socket, endpoint) < 0) {
         return err_set(err, E_IO, "listen on %s: %s", endpoint,

@@ -27,6 +27,14 @@ socket_file_is_taken(const char *path)
 }
 
 bool
+socket_file_may_replace(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) < 0 || S_ISSOCK(st.st_mode);
+}
+
+bool
 socket_file_note(struct socket_file *file, const char *path)
 {
     struct stat st;

@@ -1,9 +1,10 @@
 /*
  * socket_file.h - the file of a socket that somebody listens at
  *
- * libzmq takes the file of an ipc:// endpoint from whoever listens there, and
- * leaves it behind at the end. So it is asked for before, and removed after, by
- * whoever made it: another's may stand at the same path by then.
+ * libzmq takes the file of an ipc:// endpoint from whoever listens there, removes
+ * whatever else it finds at that path, and leaves its own behind at the end. So it
+ * is asked for before, and removed after, by whoever made it: another's may stand
+ * at the same path by then.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_SOCKET_FILE_H
@@ -25,6 +26,9 @@ struct socket_file {
 /* True if somebody listens at the path, which has less than
  * SOCKET_FILE_PATH_BYTES. */
 bool socket_file_is_taken(const char *path);
+
+/* True if no file but a socket stands at such a path, not even a link to one. */
+bool socket_file_may_replace(const char *path);
 
 /* Notes which file stands at such a path. False: none does. */
 bool socket_file_note(struct socket_file *file, const char *path);

@@ -73,6 +73,32 @@ fill(struct buf *body, size_t bytes)
         buf_add_char(body, (char)('a' + i % 23));
 }
 
+/* Another one would be listened at, or asked for. */
+Test(link, takes_no_port_that_is_none)
+{
+    static const char *const endpoints[] = {
+        "tcp://127.0.0.1:65536",      "tcp://127.0.0.1:70000",
+        "tcp://127.0.0.1:4294971760", "tcp://127.0.0.1:80x",
+        "tcp://127.0.0.1: 80",        "tcp://127.0.0.1:-1",
+        "tcp://127.0.0.1:",           "tcp://127.0.0.1",
+        "tcp://[::1]:70000",          "tcp://localhost:**",
+    };
+    struct link_context *context = link_context_new();
+    struct link_limits limits = { .frame_bytes_max = 1, .queue_max = 1 };
+
+    for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {
+        struct err err = { 0 };
+
+        cr_expect_null(link_bind(context, endpoints[i], limits, &err), "%s",
+                       endpoints[i]);
+        cr_expect_eq(err.code, E_USAGE, "%s", endpoints[i]);
+        cr_expect_null(link_connect(context, endpoints[i], limits, &err), "%s",
+                       endpoints[i]);
+        cr_expect_eq(err.code, E_USAGE, "%s", endpoints[i]);
+    }
+    link_context_free(context);
+}
+
 Test(link, gives_bodies_of_all_sizes_whole)
 {
     static const size_t sizes[] = { 0,     1,       65535,      65536,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* symlink */
 #include "queue/socket_file.h"
 
 #include <criterion/criterion.h>
@@ -53,6 +54,21 @@ Test(socket_file, is_taken_while_somebody_listens)
     cr_expect(socket_file_is_taken(path));
     cr_assert_eq(close(fd), 0);
     cr_expect_not(socket_file_is_taken(path), "he has left his file behind");
+}
+
+Test(socket_file, may_replace_nothing_but_a_socket)
+{
+    char *aside = scratch_path(&scratch, "aside");
+
+    cr_expect(socket_file_may_replace(path), "there is no file");
+    (void)close(listen_there());
+    cr_expect(socket_file_may_replace(path));
+    cr_assert_eq(symlink(path, aside), 0);
+    cr_expect_not(socket_file_may_replace(aside), "a link to it");
+    cr_assert_eq(unlink(path), 0);
+    cr_expect_not(socket_file_may_replace(aside), "a link to nothing");
+    cr_expect_not(socket_file_may_replace(scratch.path), "a directory");
+    free(aside);
 }
 
 Test(socket_file, is_cleared_of_the_file_that_was_noted)

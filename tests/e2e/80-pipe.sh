@@ -127,6 +127,12 @@ for option in --listen --listen-workers; do
     refuses 2 'loopback' --store store "$option" 'tcp://0.0.0.0:0'
     refuses 2 'loopback' --store store "$option" 'tcp://*:0'
     refuses 2 'loopback' --store store "$option" 'tcp://192.0.2.1:5000'
+    refuses 2 'a port of at most 65535' --store store "$option" \
+        tcp://127.0.0.1:70000
+    echo precious >file
+    refuses 2 'no socket stands there' --store store "$option" \
+        "ipc://$work/file"
+    equal "$(cat file)" precious 'a file where a socket was to be'
 done
 run_sheaf 2 list --broker tcp://192.0.2.1:5000
 contains "$(cat err)" loopback 'standard error of sheaf --broker tcp://…'
