@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "queue/call_news.h"
 
+#include <string.h>
+
 #include "base/log.h"
 
 #define HTTP_NOT_FOUND   404
@@ -42,13 +44,16 @@ names_a_wait(const struct call_news *news)
                                  news->http_status == HTTP_OVERLOADED);
 }
 
-/* Where nothing was ever found, it is the address that is wrong. */
+/* Where nothing was ever found, it is the address that is wrong; but not where
+ * somebody knows which models there are. */
 static bool
 says_stop(const struct upstream *upstream, const struct call_news *news)
 {
-    return news->class == CLASS_STOP || (news->class == CLASS_PERMANENT &&
-                                         news->http_status == HTTP_NOT_FOUND &&
-                                         upstream->row.answered_ms == 0);
+    return news->class == CLASS_STOP ||
+           (news->class == CLASS_PERMANENT &&
+            news->http_status == HTTP_NOT_FOUND &&
+            upstream->row.answered_ms == 0 &&
+            strcmp(news->code, "model_not_found") != 0);
 }
 
 /* Too many calls, for now. One that is not to be tried again is about something

@@ -9,7 +9,7 @@
  *   answered                all is well; so fast, with so many tokens
  *
  * A 404 says stop where nothing was ever answered: it is the address that is
- * wrong. Pure, but for the log.
+ * wrong, unless its code is `model_not_found`. Pure, but for the log.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef QUEUE_CALL_NEWS_H

@@ -46,6 +46,7 @@ struct hand {
     int64_t beat_number;   /* of the newest one */
     bool beats;            /* by itself, as time goes on */
     const char *wait_from; /* what it says of waits; NULL: nothing */
+    const char *code;      /* of what is no answer; NULL: `its_code` */
     int64_t sent_ms;    /* of the beat or hello that waits for an answer; 0 */
     int64_t trusted_ms; /* of the last one that was answered */
     struct slip *slips;

@@ -188,13 +188,13 @@ void
 hand_end(struct hand *hand, struct slip *slip, const char *class_name,
          int http_status, int64_t wait_ms)
 {
-    buf_addf(
-        &slip->report_head,
-        "{\"verb\":\"result\",\"request\":%lld,\"fence\":%lld,\"class\":"
-        "\"%s\",\"http_status\":%d,\"code\":\"its_code\",\"message\":\"its "
-        "message\",\"wait_ms\":%lld,\"sent\":1",
-        (long long)slip->request, (long long)slip->fence, class_name,
-        http_status, (long long)wait_ms);
+    buf_addf(&slip->report_head,
+             "{\"verb\":\"result\",\"request\":%lld,\"fence\":%lld,\"class\":"
+             "\"%s\",\"http_status\":%d,\"code\":\"%s\",\"message\":\"its "
+             "message\",\"wait_ms\":%lld,\"sent\":1",
+             (long long)slip->request, (long long)slip->fence, class_name,
+             http_status, hand->code ? hand->code : "its_code",
+             (long long)wait_ms);
     if (hand->wait_from)
         buf_addf(&slip->report_head, ",\"wait_from\":\"%s\"", hand->wait_from);
     buf_add_char(&slip->report_head, '}');

@@ -215,6 +215,22 @@ Test(broker_upstreams, a_404_of_one_that_never_answered_is_a_stop,
     cr_expect_str_eq(at_str(row_of("one"), "state"), "ready");
 }
 
+/* Who says that has found the address. */
+Test(broker_upstreams, a_404_that_names_the_model_is_about_one_request,
+     .init = set_up, .fini = tear_down)
+{
+    begin();
+    submit("k", NULL, 1, uuid);
+    hand_start(hand);
+    hand->code = "model_not_found";
+    end_all("one", "permanent", 404, 0);
+    cr_expect_eq(bench_status(&bench, uuid, "counts.not_found"), 1);
+    cr_expect_str_eq(at_str(row_of("one"), "state"), "ready");
+    submit("l", NULL, 1, other);
+    bench_work(&bench);
+    cr_expect_eq(bench_status(&bench, other, "counts.ok"), 1);
+}
+
 Test(broker_upstreams, nobody_resumes_what_is_not_there, .init = set_up,
      .fini = tear_down)
 {

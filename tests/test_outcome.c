@@ -200,8 +200,38 @@ static const struct row rows[] = {
       OUTCOME_PERMANENT, "exceed_context_size_error", "M", 0 },
     { 500, SAID("the request exceeds the available context size"), NULL, NULL,
       false, OUTCOME_PERMANENT, "t", NULL, 0 },
+    /* a model that is not there */
+    { 404, ERROR("model_not_found"), NULL, NULL, false, OUTCOME_PERMANENT,
+      "model_not_found", "M", 0 },
+    { 404, ERROR("DeploymentNotFound"), NULL, NULL, false, OUTCOME_PERMANENT,
+      "model_not_found", "M", 0 },
+    { 404, "{\"type\":\"error\",\"error\":{\"type\":\"not_found_error\","
+      "\"message\":\"model: x\"}}", NULL, NULL, false, OUTCOME_PERMANENT,
+      "model_not_found", "model: x", 0 },
+    { 404, "[{\"error\":{\"code\":404,\"message\":\"models/x is not found for "
+      "API version v1beta\",\"status\":\"NOT_FOUND\"}}]", NULL, NULL, false,
+      OUTCOME_PERMANENT, "model_not_found", NULL, 0 },
+    { 404, "{\"object\":\"error\",\"message\":\"The model `x` does not exist.\","
+      "\"type\":\"NotFoundError\",\"code\":404}", NULL, NULL, false,
+      OUTCOME_PERMANENT, "model_not_found", NULL, 0 },
     { 404, "{\"error\":\"model \\\"x\\\" not found, try pulling it first\"}",
-      NULL, NULL, false, OUTCOME_PERMANENT, "http_404", NULL, 0 },
+      NULL, NULL, false, OUTCOME_PERMANENT, "model_not_found", NULL, 0 },
+    { 404, "{\"error\":\"model 'x' not found\"}", NULL, NULL, false,
+      OUTCOME_PERMANENT, "model_not_found", NULL, 0 },
+    { 404, ERROR("model_not_found"), "x-should-retry", "true", false,
+      OUTCOME_RETRYABLE, "model_not_found", "M", 0 },
+    /* and something else that is not */
+    { 404, "{\"type\":\"error\",\"error\":{\"type\":\"not_found_error\","
+      "\"message\":\"Not found\"}}", NULL, NULL, false, OUTCOME_PERMANENT,
+      "not_found_error", "Not found", 0 },
+    { 404, NUMBERED("\"404\"", "Resource not found"), NULL, NULL, false,
+      OUTCOME_PERMANENT, "404", NULL, 0 },
+    { 404, "{\"detail\":\"Not Found\"}", NULL, NULL, false, OUTCOME_PERMANENT,
+      "http_404", "Not Found", 0 },
+    { 404, "<html>The requested URL /models/x:generateContent was not found",
+      NULL, NULL, false, OUTCOME_PERMANENT, "http_404", "Not Found", 0 },
+    { 400, SAID("model 'x' not found"), NULL, NULL, false, OUTCOME_PERMANENT,
+      "t", NULL, 0 },
     /* x-should-retry beats the table */
     { 400, "", "x-should-retry", "true", false, OUTCOME_RETRYABLE, "http_400",
       "Bad Request", 0 },

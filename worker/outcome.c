@@ -10,9 +10,10 @@
 #include "base/err.h"
 #include "base/utf8.h"
 
-#define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
-#define DAY_MS     INT64_C(86400000)
-#define DAY_END_MS INT64_C(28800000) /* midnight at UTC-8, in UTC */
+#define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
+#define HTTP_NOT_FOUND 404
+#define DAY_MS         INT64_C(86400000)
+#define DAY_END_MS     INT64_C(28800000) /* midnight at UTC-8, in UTC */
 
 static const char *const class_names[] = {
 #define OUTCOME_NAME(name, wire) wire,
@@ -74,6 +75,21 @@ static const struct class_row {
     { 0, 999, NULL, NULL, OUTCOME_PERMANENT, false },
 };
 /* clang-format on */
+
+/* What a 404 says if the model is not there: its address is right, then. */
+static const struct {
+    const char *word, *text; /* as above */
+} model_rows[] = {
+    { "model_not_found", NULL },     /* OpenAI, Groq, LM Studio */
+    { "model_not_available", NULL }, /* Together */
+    { "DeploymentNotFound", NULL },  /* Azure */
+    { "not_found_error", "model:" }, /* Anthropic */
+    { "NOT_FOUND", "models/" },      /* Gemini */
+    { NULL, "the model `" },         /* vLLM */
+    { NULL, "model \"" },            /* Ollama */
+    { NULL, "model '" },
+    { NULL, "model not found" }, /* Fireworks */
+};
 
 static const struct {
     enum reply_end end;
@@ -173,6 +189,14 @@ has_word(const struct extract *extract, const char *word)
     return false;
 }
 
+/* True if the error has this word and holds that text; NULL: any. */
+static bool
+is_error_of(const struct extract *extract, const char *word, const char *text)
+{
+    return (!word || has_word(extract, word)) &&
+           (!text || strcasestr(extract->error_message, text));
+}
+
 static const struct class_row *
 find_row(const struct extract *extract, int status)
 {
@@ -180,12 +204,21 @@ find_row(const struct extract *extract, int status)
 
     for (size_t i = 0; i < COUNT(class_rows); i++, row++) {
         if (status >= row->first && status <= row->final &&
-            (!row->word || has_word(extract, row->word)) &&
-            (!row->text || strcasestr(extract->error_message, row->text))) {
+            is_error_of(extract, row->word, row->text)) {
             return row;
         }
     }
     return &class_rows[COUNT(class_rows) - 1];
+}
+
+static bool
+misses_model(const struct extract *extract, int status)
+{
+    for (size_t i = 0; i < COUNT(model_rows) && status == HTTP_NOT_FOUND; i++) {
+        if (is_error_of(extract, model_rows[i].word, model_rows[i].text))
+            return true;
+    }
+    return false;
 }
 
 static void
@@ -258,6 +291,8 @@ judge_error(const struct outcome_input *input, int64_t now_ms,
     name_status(out->http_status, name, sizeof(name));
     put(out, row->class, extract->error_code[0] ? extract->error_code : code,
         extract->error_message[0] ? extract->error_message : name);
+    if (misses_model(extract, out->http_status))
+        copy(out->code, "model_not_found", OUTCOME_CODE_BYTES_MAX);
     if (out->http_status == 429 && hint_is_daily(&extract->doc)) {
         take_daily(now_ms, out);
         return;

@@ -5,7 +5,8 @@
  * PROTOCOL.md, a code and a message. Two tables hold the policy: one of errors
  * by HTTP status, code and message, one of the ways in which a call ends
  * without a reply. `x-should-retry` beats the first, but not where it says
- * `stop`: that is about the account, which no second try fills.
+ * `stop`: that is about the account, which no second try fills. A 404 that names
+ * the model has the code `model_not_found`, in whatever words it does.
  *
  * For a goal-and-text draft (`text`) an answer without text is a failure; a raw
  * request is answered by any well-formed JSON object.
