@@ -32,6 +32,22 @@ read_page(struct call *call, struct page *page)
     return 0;
 }
 
+/* A place behind the last result is of another store, or from before this one was
+ * restored: what comes next would stand in front of it, and never be read. */
+static int
+check_seq(struct call *call, const struct page *page)
+{
+    uint64_t last = store_last_seq(call->broker->env.store);
+
+    if ((uint64_t)page->after <= last)
+        return 0;
+    return err_set(call->err, E_CONFLICT,
+                   "after: no result has the seq %lld, the last one has %llu: "
+                   "the cursor is another store's, or from before this one was "
+                   "restored from a backup; begin again without it",
+                   (long long)page->after, (unsigned long long)last);
+}
+
 static bool
 is_full(const struct call *call, const struct page *page)
 {
@@ -172,12 +188,17 @@ answer_results(struct call *call)
         rc = wire_str(call->wire, "order", 16, "completion", &order, call->err);
     if (rc < 0)
         return rc;
-    if (strcmp(order, "completion") == 0)
-        fill_by_seq(call, &page, &batch);
-    else if (strcmp(order, "input") == 0)
+    if (strcmp(order, "input") == 0) {
         fill_by_index(call, &page, &batch);
-    else
-        return err_set(call->err, E_INVALID, "order: completion or input");
+    } else if (strcmp(order, "completion") == 0) {
+        rc = check_seq(call, &page);
+        if (rc == 0)
+            fill_by_seq(call, &page, &batch);
+    } else {
+        rc = err_set(call->err, E_INVALID, "order: completion or input");
+    }
+    if (rc < 0)
+        return rc;
     send_page(call, &page, "results", &batch);
     return 0;
 }
@@ -188,6 +209,8 @@ answer_export(struct call *call)
     struct page page = { 0 };
     int rc = read_page(call, &page);
 
+    if (rc == 0)
+        rc = check_seq(call, &page);
     if (rc < 0)
         return rc;
     fill_by_seq(call, &page, NULL);

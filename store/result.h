@@ -38,6 +38,9 @@ struct result_row {
 int store_result_after(struct store *store, uint64_t batch, uint64_t seq,
                        struct result_row *row);
 
+/* The last seq that was given out; 0: none was. */
+uint64_t store_last_seq(const struct store *store);
+
 /* The first draft at or after an index that has a result; E_CORRUPT: its index
  * is set, go on behind it. */
 int store_result_at(struct store *store, uint64_t batch, uint32_t index,

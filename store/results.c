@@ -129,6 +129,12 @@ next_of_batch(struct store *store, uint64_t batch, struct completion *at,
     }
 }
 
+uint64_t
+store_last_seq(const struct store *store)
+{
+    return store->ids.seq;
+}
+
 int
 store_result_after(struct store *store, uint64_t batch, uint64_t seq,
                    struct result_row *row)

@@ -248,6 +248,8 @@ cmd_export(struct command *command, struct err *err)
         rc = begin(&flow, command, err);
     if (rc == 0)
         rc = export_all(&flow, options->cursor_file, err);
+    if (rc == E_CONFLICT && options->cursor_file)
+        rc = err_wrap(err, "%s", options->cursor_file);
     end(&flow);
     return rc;
 }

@@ -181,6 +181,14 @@ run_sheaf 0 export --cursor-file cursor
 equal "$(cat out)" '' 'second export'
 run_sheaf 0 export --after "$(($(cat cursor) - 1))"
 equal "$(wc -l <out)" 1 'export --after the last but one'
+run_sheaf 0 results "$batch" --follow --after "$(cat cursor)"
+equal "$(cat out)" '' 'what comes behind the last one'
+echo 5000 >far
+run_sheaf 8 export --cursor-file far
+contains "$(cat err)" 'far: after: no result has the seq 5000' \
+    'an export behind the last one'
+equal "$(cat far)" 5000 'the cursor of that'
+run_sheaf 8 results "$batch" --after 5000
 
 # ---- exit codes ----
 
