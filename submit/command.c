@@ -106,6 +106,25 @@ connect_to(struct command *command, const char *endpoint, struct err *err)
     return command->sheaf ? 0 : command_fail(command, &error, err);
 }
 
+/* True if the command waits for what a worker is to do. Others only look at the
+ * store, or note something there: no call is made for them, and no key asked for. */
+static bool
+needs_worker(const struct options *options)
+{
+    switch (options->command) {
+    case COMMAND_RUN:
+    case COMMAND_WAIT:
+    case COMMAND_WEBHOOKS:
+        return true;
+    case COMMAND_SUBMIT:
+        return options->wait;
+    case COMMAND_RESULTS:
+        return options->follow;
+    default:
+        return false;
+    }
+}
+
 int
 command_connect_store(struct command *command, const char *store,
                       struct err *err)
@@ -119,6 +138,7 @@ command_connect_store(struct command *command, const char *store,
                                          .set_count = options->set.count,
                                          .log_level =
                                              levels[options->log_level],
+                                         .has_worker = needs_worker(options),
                                          .idle = idle_signal,
                                          .idle_arg = command };
     int rc;

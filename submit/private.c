@@ -30,7 +30,7 @@
 #define READY_MS       10000 /* a broker that we start answers by then */
 #define GREET_MS       2000  /* a broker that lives answers by then */
 #define IN_USE_MS      40000 /* a broker that drains is gone by then */
-#define FIXED_ARGS     16
+#define FIXED_ARGS     20
 #define CHILD_KILLED   1 /* greet() */
 
 static bool
@@ -260,7 +260,9 @@ make_arguments(const struct private_broker *broker, char *program)
                                   "--listen-workers",
                                   broker->workers.data,
                                   "--log-level",
-                                  settings->log_level };
+                                  settings->log_level,
+                                  "--workers",
+                                  settings->has_worker ? "1" : "0" };
     size_t count = sizeof(fixed) / sizeof(fixed[0]);
     char **argv =
         mem_zalloc(FIXED_ARGS + 2 * settings->set_count, sizeof(char *));

@@ -260,6 +260,16 @@ run 0 -o changed.out changed.jsonl
 equal "$(wc -l <changed.out)" 3 'results of changed input'
 equal "$(figure calls)" 3 'calls after one draft was added'
 
+# What only looks calls nobody, and what waits does.
+mkdir -m 700 looks
+forget_calls
+run_sheaf 0 submit -C looks --config sheaf.conf quoted.jsonl
+batch=$(cat out)
+run_sheaf 0 status -C looks --config sheaf.conf "$batch"
+equal "$(figure calls)" 0 'calls for commands that only look'
+run_sheaf 0 wait -C looks --config sheaf.conf "$batch"
+equal "$(figure calls)" 2 'calls for one that waits'
+
 # Interrupted while one draft takes its time; the same command goes on. A shell
 # lets its background commands ignore an interrupt: python undoes that.
 drafts_of early slow late >interrupted.jsonl
