@@ -16,6 +16,7 @@
 #include "base/child.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/program.h"
 #include "base/runtime.h"
 #include "queue/last_words.h"
 
@@ -32,6 +33,8 @@ struct keeper {
     int adopted; /* that an earlier broker started, and that stay */
     int leaving; /* of those, that drain and live yet; or that are dead, but may
                   * not have been heard to the end */
+    bool is_proven;   /* one of ours has worked */
+    bool is_hopeless; /* one could not, before that */
     int64_t restart_ms, not_before_ms;
     char *dead_locks[DEAD_MAX]; /* of workers that were found dead */
     size_t dead_count;
@@ -130,6 +133,8 @@ reap(struct keeper *keeper, int64_t now_ms)
             log_info("event=worker_exited pid=%d status=0", (int)pid);
         else
             log_warn("event=worker_exited pid=%d status=%d", (int)pid, code);
+        if (code == PROGRAM_EXIT_USAGE && !keeper->is_proven)
+            keeper->is_hopeless = true;
         keeper->children[i] = 0;
         if (now_ms - keeper->started_ms[i] > SETTLED_MS)
             keeper->restart_ms = 0;
@@ -204,6 +209,7 @@ look_round(struct keeper *keeper, struct broker *broker, int64_t now_ms)
         bool is_ours = strcmp(view.own, keeper->terms.own) == 0;
         bool is_over = is_dead(&view, is_ours);
 
+        keeper->is_proven |= is_ours && view.is_online;
         if (is_over && !view.is_online) {
             hear_last(broker, &view, now_ms);
             keep_lock(keeper, view.lock);
@@ -308,7 +314,7 @@ keeper_look(struct keeper *keeper, struct broker *broker, bool is_draining,
     look_round(keeper, broker, now_ms);
     if (!is_draining)
         dismiss_surplus(keeper, broker);
-    if (is_draining || now_ms < keeper->not_before_ms)
+    if (is_draining || keeper->is_hopeless || now_ms < keeper->not_before_ms)
         return;
     missing = keeper->terms.count - count_children(keeper) - keeper->adopted;
     for (int i = 0; i < keeper->terms.count && missing > 0; i++) {
@@ -323,4 +329,10 @@ bool
 keeper_has_workers(const struct keeper *keeper)
 {
     return count_children(keeper) + keeper->adopted + keeper->leaving > 0;
+}
+
+bool
+keeper_is_hopeless(const struct keeper *keeper)
+{
+    return keeper->is_hopeless;
 }

@@ -53,4 +53,8 @@ void keeper_remove_locks(struct keeper *keeper, const struct broker *broker);
 /* True while a worker of ours lives, or has not been heard to the end. */
 bool keeper_has_workers(const struct keeper *keeper);
 
+/* True if a worker has ended as what it was started with is wrong, and none of ours
+ * has worked yet: starting it again would be of no use. It has said why. */
+bool keeper_is_hopeless(const struct keeper *keeper);
+
 #endif

@@ -343,12 +343,12 @@ main(int argc, char **argv)
         rc = maintain_run(&setting.maintain, &setting.conf, &err);
     else if (rc == 0)
         shell = shell_open(&setting.options, &setting.conf, &err);
-    if (shell) {
-        shell_run(shell);
+    if (shell)
+        rc = shell_run(shell, &err);
+    if (shell && rc == 0)
         log_info("event=stopped");
-    } else if (!is_maintenance || rc < 0) {
+    else if (!is_maintenance || rc < 0)
         exit_code = fail(&err);
-    }
     shell_close(shell);
     conf_fini(&setting.conf);
     buf_fini(&setting.store_dir);

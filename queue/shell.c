@@ -416,11 +416,9 @@ shell_open(const struct shell_options *options, const struct conf *conf,
     return shell;
 }
 
-void
-shell_run(struct shell *shell)
+int
+shell_run(struct shell *shell, struct err *err)
 {
-    struct err err = { 0 };
-
     for (;;) {
         int64_t now_ms = transaction_receive(&shell->transaction);
         bool is_busy = false;
@@ -431,18 +429,23 @@ shell_run(struct shell *shell)
             is_busy = transaction_run(&shell->transaction, now_ms);
         }
         keeper_remove_locks(shell->keeper, shell->broker);
+        if (keeper_is_hopeless(shell->keeper)) {
+            return err_set(err, E_USAGE,
+                           "the worker cannot work with this configuration, "
+                           "for the reason that it gave above");
+        }
         job_tend(&shell->job, shell->broker, shell->store, shell->conf);
         alarm_tend(shell->alarm, broker_alerts(shell->broker), now_ms);
         if (is_over(shell, now_ms))
-            return;
+            return 0;
         if (now_ms >= shell->home_check_ms) {
             shell->home_check_ms = now_ms + HOME_CHECK_MS;
-            if (home_check(shell->home, &err) < 0)
-                transaction_fail(&err);
+            if (home_check(shell->home, err) < 0)
+                transaction_fail(err);
         }
         /* What came during the turn is taken before any waiting; but a signal
          * is heard also where that never ends. */
         if (!wait_for_work(shell, !is_busy, now_ms))
-            return;
+            return 0;
     }
 }

@@ -38,8 +38,9 @@ struct shell *shell_open(const struct shell_options *options,
                          const struct conf *conf, struct err *err);
 
 /* Serves until a signal or the parent's end, and drains: what is in flight with
- * workers of its own may finish. */
-void shell_run(struct shell *shell);
+ * workers of its own may finish. E_USAGE: its own worker cannot work with what it
+ * was started with. */
+int shell_run(struct shell *shell, struct err *err);
 
 /* Ends the workers that are left and frees everything. NULL is fine. */
 void shell_close(struct shell *shell);

@@ -244,6 +244,45 @@ run_sheaf 0 --broker "$(endpoint)" list --json
 equal "$(grep -c '"batch":' out)" 3 'batches, by TCP'
 stop_broker
 
+# ---- a worker that cannot work ----
+
+cp sheaf.conf keyless.conf
+cp sheaf.conf keyed.conf
+echo "key_file = $work/key" >>keyed.conf
+run_keyed() { # WANTED_CODE
+    run_sheaf "$1" run --store keyed --config keyed.conf -o keyed.out quoted.jsonl
+}
+run_keyed 2
+contains "$(cat err)" "upstream test: key_file $work/key: No such file" \
+    'why the worker cannot work'
+contains "$(cat err)" 'ended with exit code 2' 'why the run ends'
+"$BIN/sheafd" --store keyed --config keyed.conf 2>keyed.err
+equal $? 2 'exit code of a broker whose worker cannot work'
+run_sheaf 0 list -C keyed --config keyed.conf
+echo secret >key
+chmod 644 key
+run_keyed 2
+contains "$(cat err)" 'mode 0644' 'why the worker cannot work'
+chmod 600 key
+run_keyed 0
+
+# One that did work is started again, until it can.
+cp keyed.conf sheaf.conf
+store=keyed
+start_broker
+has_workers() { # COUNT
+    sheaf stats --json | grep -q "\"workers\":$1,"
+}
+until_true 20 has_workers 1
+rm key
+kill -KILL "$(cat "/proc/$BROKER_PID/task/$BROKER_PID/children")"
+until_true 20 grep -q 'worker_exited .* status=2' broker.err
+echo secret >key
+chmod 600 key
+until_true 20 has_workers 1
+stop_broker
+cp keyless.conf sheaf.conf
+
 # ---- run ----
 
 run() { # WANTED_CODE OPTION… FILE
