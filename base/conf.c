@@ -496,18 +496,21 @@ conf_set(struct conf *conf, const char *name, const char *value,
     return option_set(option, conf, value, err);
 }
 
-/* An upstream for the OpenAI API, or for whatever speaks like it there. */
+/* An upstream for the OpenAI API, or for whatever speaks like it there, which may
+ * ask for no key. */
 static int
-add_openai(struct conf *conf, const char *base_url, struct err *err)
+add_openai(struct conf *conf, const char *base_url, bool has_key,
+           struct err *err)
 {
     const char *const values[][2] = { { "model", OPENAI_MODEL },
-                                      { "key_env", OPENAI_KEY_ENV },
-                                      { "base_url", base_url } };
+                                      { "base_url", base_url },
+                                      { "key_env", OPENAI_KEY_ENV } };
+    size_t count = sizeof(values) / sizeof(values[0]) - !has_key;
     int index = add_upstream(conf, slice_of("openai"), err), rc = 0;
 
     if (index < 0)
         return index;
-    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct option *option =
             option_find(settings, SETTING_COUNT, values[i][0]);
 
@@ -529,7 +532,7 @@ conf_use_environment(struct conf *conf, conf_env_fn *env, struct err *err)
     const char *key = env(OPENAI_KEY_ENV);
     const char *base_url = env("OPENAI_BASE_URL");
     const char *use = env("SHEAF_USE_OPENAI");
-    bool is_wanted = true;
+    bool is_wanted = true, has_key = key && *key;
     int rc;
 
     if (conf->upstream_count > 0)
@@ -538,9 +541,9 @@ conf_use_environment(struct conf *conf, conf_env_fn *env, struct err *err)
         return err_wrap(err, "SHEAF_USE_OPENAI");
     if (base_url && !*base_url)
         base_url = NULL;
-    if (!is_wanted || (!base_url && !(key && *key)))
+    if (!is_wanted || (!base_url && !has_key))
         return 0;
-    rc = add_openai(conf, base_url ? base_url : OPENAI_BASE_URL, err);
+    rc = add_openai(conf, base_url ? base_url : OPENAI_BASE_URL, has_key, err);
     if (rc < 0)
         return err_wrap(err, "OPENAI_BASE_URL");
     return 1;

@@ -119,7 +119,8 @@ int conf_set(struct conf *conf, const char *name, const char *value,
              struct err *err);
 
 /* If no upstream is configured, OPENAI_API_KEY or OPENAI_BASE_URL make one
- * named `openai`, unless SHEAF_USE_OPENAI is false. 1 if they did, 0 if there
+ * named `openai`, unless SHEAF_USE_OPENAI is false; it names a key only if there
+ * is one. 1 if they did, 0 if there
  * was nothing to do, E_INVALID if a variable cannot be used. */
 int conf_use_environment(struct conf *conf, conf_env_fn *env, struct err *err);
 

@@ -106,20 +106,24 @@ connect_to(struct command *command, const char *endpoint, struct err *err)
     return command->sheaf ? 0 : command_fail(command, &error, err);
 }
 
-/* True if the command waits for what a worker is to do. Others only look at the
- * store, or note something there: no call is made for them, and no key asked for. */
+/* True if the command is about what a worker is to do: it hands that in, waits for
+ * it, or asks how far it is, as a script does until it is done. Others only look at
+ * the store, or note something there: no call is made for them, and no key asked
+ * for. */
 static bool
 needs_worker(const struct options *options)
 {
     switch (options->command) {
     case COMMAND_RUN:
+    case COMMAND_SUBMIT:
+    case COMMAND_STATUS:
     case COMMAND_WAIT:
+    case COMMAND_RESULTS:
+    case COMMAND_EXPORT:
+    case COMMAND_RETRY:
+    case COMMAND_RESUME:
     case COMMAND_WEBHOOKS:
         return true;
-    case COMMAND_SUBMIT:
-        return options->wait;
-    case COMMAND_RESULTS:
-        return options->follow;
     default:
         return false;
     }

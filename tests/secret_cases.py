@@ -87,6 +87,21 @@ def case_a_key_comes_from_systemd(stage):
                "LoadCredential=openai:FILE" in stage.read_log())
 
 
+def case_a_variable_that_is_named_and_not_set_is_told(stage):
+    conf = keyed_conf("http://127.0.0.1:9", "key_env = MY_KEY")
+    broker = stage.start_broker()
+    stage.start_worker(conf=conf)
+    broker.until("hello", lambda: broker.count("hello") == 1)
+    check_that("it says which", "event=key_missing upstream=test "
+               "variable=MY_KEY" in stage.read_log())
+    stage.worker.send_signal(signal.SIGTERM)
+    stage.wait_end(broker, 0)
+    stage.start_worker(conf=conf, env={"MY_KEY": ""})
+    stage.wait_end(broker, 2)
+    check_that("an empty one is none",
+               "key_env MY_KEY: is empty" in stage.read_log())
+
+
 def case_a_crash_leaves_no_core(stage):
     broker = stage.start_all()
     with open("/proc/%d/limits" % stage.worker.pid) as file:

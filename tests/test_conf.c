@@ -178,6 +178,7 @@ Test(conf, makes_an_upstream_from_the_environment)
         { "sk-1", "unset", "unset", 1, "https://api.openai.com/v1" },
         { "sk-1", "", "", 1, "https://api.openai.com/v1" },
         { "unset", "https://a/v1/", "unset", 1, "https://a/v1" },
+        { "", "https://a/v1", "unset", 1, "https://a/v1" },
         { "sk-1", "https://a/v1", "1", 1, "https://a/v1" },
         { "unset", "http://127.0.0.1:8000/v1", "on", 1,
           "http://127.0.0.1:8000/v1" },
@@ -215,7 +216,10 @@ Test(conf, makes_an_upstream_from_the_environment)
             cr_assert_not_null(upstream);
             cr_expect_str_eq(upstream->base_url, cases[i].want);
             cr_expect_str_eq(upstream->model, "gpt-4o-mini");
-            cr_expect_str_eq(upstream->key_env, "OPENAI_API_KEY");
+            if (strcmp(cases[i].key, "sk-1") == 0)
+                cr_expect_str_eq(upstream->key_env, "OPENAI_API_KEY");
+            else
+                cr_expect_null(upstream->key_env, "there is none");
             cr_expect_str_eq(upstream->path, "/chat/completions");
         }
         cr_expect_eq(conf.upstream_count, rc == 1);

@@ -48,6 +48,20 @@ read_one(const struct conf_upstream *upstream, struct secret *secret,
     return rc < 0 ? err_wrap(err, "%s_env %s", what, source.variable) : 0;
 }
 
+/* A variable that is named was to be set, though there may be a reason: what asks
+ * for no key answers without one, and the rest says so. */
+static void
+tell_missing(const struct conf_upstream *upstream, const struct secret *secret)
+{
+    const char *variable = source_of(upstream).variable;
+
+    if (variable && secret_peek(secret).bytes == 0) {
+        log_warn("event=key_missing upstream=%s variable=%s reason=\"it is not "
+                 "set in the worker's environment: calls are made without it\"",
+                 upstream->name, variable);
+    }
+}
+
 struct keys *
 keys_new(const struct conf *conf, struct err *err)
 {
@@ -58,7 +72,9 @@ keys_new(const struct conf *conf, struct err *err)
     keys->conf = conf;
     for (size_t i = 0; i < conf->upstream_count && rc == 0; i++) {
         rc = read_one(&conf->upstreams[i], &keys->items[i], err);
-        if (rc < 0)
+        if (rc == 0)
+            tell_missing(&conf->upstreams[i], &keys->items[i]);
+        else
             err_wrap(err, "upstream %s", conf->upstreams[i].name);
     }
     /* Others who look at our environment shall not find a key there either.

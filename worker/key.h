@@ -27,7 +27,7 @@ struct keys;
  * conf is borrowed as long as the keys live. NULL on failure: a file that others
  * can read, that is no file, or cannot be read (E_INVALID, E_IO); a key with
  * control characters in it, or none. An environment variable that is not set
- * means no key. */
+ * means no key, which is logged. */
 struct keys *keys_new(const struct conf *conf, struct err *err);
 
 /* Wipes the keys and frees them; NULL is fine. */

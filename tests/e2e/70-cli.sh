@@ -300,11 +300,17 @@ equal "$(wc -l <changed.out)" 3 'results of changed input'
 equal "$(figure calls)" 3 'calls after one draft was added'
 
 # What only looks calls nobody, and what waits does.
-mkdir -m 700 looks
-forget_calls
-run_sheaf 0 submit -C looks --config sheaf.conf quoted.jsonl
+store=looks
+start_broker --workers 0
+run_sheaf 0 submit quoted.jsonl
 batch=$(cat out)
-run_sheaf 0 status -C looks --config sheaf.conf "$batch"
+stop_broker
+forget_calls
+for command in list stats "why $batch a" alerts upstreams verify; do
+    # shellcheck disable=SC2086 # words
+    sheaf $command -C looks --config sheaf.conf >out 2>err ||
+        say "$command: exit code $?"
+done
 equal "$(figure calls)" 0 'calls for commands that only look'
 run_sheaf 0 wait -C looks --config sheaf.conf "$batch"
 equal "$(figure calls)" 2 'calls for one that waits'
