@@ -6,7 +6,8 @@
 # For a broker that runs (sheafd). KEY names the work: whatever happens to this
 # script or to the broker, the same command finds the same batch, and no draft
 # is done twice. Exit codes are those of `sheaf`; 1 says that some drafts were
-# refused or have no answer.
+# refused or have no answer, and 75 that the batch is not done: somebody has to
+# see to the upstream first, as standard error says.
 # SPDX-License-Identifier: MIT
 set -u
 
@@ -32,7 +33,7 @@ done
 
 # Polls. Here a script would do something else between two looks.
 while :; do
-    sheaf wait --timeout "${POLL_SECONDS:-10}" "$batch" >&2
+    end=$(sheaf wait --timeout "${POLL_SECONDS:-10}" "$batch")
     code=$?
     case $code in
     0 | 1) break ;;
@@ -41,6 +42,10 @@ while :; do
     *) exit "$code" ;;
     esac
 done
+echo "$end" >&2
+case $end in
+"$batch open: "* | "$batch sealed: "*) exit 75 ;; # it is stalled
+esac
 [ "$code" -eq 0 ] || flaw=1
 
 sheaf results "$batch" --order input || exit

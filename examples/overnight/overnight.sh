@@ -15,6 +15,10 @@
 # If it is killed, or the machine is switched off, the next start goes on with
 # the same night and pays for nothing twice. WINDOW, ZONE, GOAL and CONSTRAINT
 # say when and what.
+#
+# Exit codes are those of `sheaf`; 1 says that some documents have no answer, and
+# 75 that the night is not done and stays where it is: somebody has to see to the
+# upstream first, as standard error says.
 # SPDX-License-Identifier: MIT
 set -eu
 
@@ -46,6 +50,12 @@ code=0
     --goal "${GOAL:-Summarize this document}" \
     --constraint "${CONSTRAINT:-at most 5 sentences}" \
     -o "done/$night.jsonl" -- "$@" || code=$?
-[ "$code" -le 1 ] || exit "$code" # 1: all is done, some without an answer
+[ "$code" -le 1 ] || exit "$code"
+# 1 may also say that the batch is stalled: then there are no results, but there
+# is a batch, as there is none where no document was accepted.
+if [ "$code" -eq 1 ] && [ ! -e "done/$night.jsonl" ]; then
+    batches=$(sheaf list -C store --json)
+    case $batches in *"\"name\":\"$night\""*) exit 75 ;; esac
+fi
 mv "$night" done/
 exit "$code"

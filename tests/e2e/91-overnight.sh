@@ -20,10 +20,10 @@ calls() {
     curl -s "$url/stats" | sed 's/.*"calls":\([0-9]*\).*/\1/'
 }
 
-fill() { # FOLDER
+fill() { # FOLDER [WORDS]
     mkdir -p "$1"
     for n in 1 2 3 4 5; do
-        echo "What happened on day $n." >"$1/$n.txt"
+        echo "${2:-What happened on} day $n." >"$1/$n.txt"
     done
 }
 
@@ -32,7 +32,8 @@ exec_start() { # UNIT
     sed -n "s|^ExecStart=\(.*\)|\1|p" "$1" | sed "s|%S|$dir/state|g"
 }
 
-"$BIN/upstream" --port-file "$dir/port" &
+echo "match='Nobody may see' times=1 status=401" >"$dir/script"
+"$BIN/upstream" --port-file "$dir/port" --script "$dir/script" &
 pid=$!
 await "the upstream listens" has_port
 url=http://127.0.0.1:$(cat "$dir/port")
@@ -121,6 +122,47 @@ test_window() {
     check "nothing was called" "$(calls)" "$before"
 }
 
+# Nobody may ask the upstream until somebody has seen to it.
+test_stall() {
+    spool=$dir/stalled
+    SHEAF_CONFIG=$dir/sheaf.conf WINDOW=00:00-24:00 ZONE=UTC
+    export SHEAF_CONFIG WINDOW ZONE
+    cat >"$SHEAF_CONFIG" <<END
+[sheaf]
+slots_max = 1
+lease_ahead_max = 0
+[upstream "test"]
+base_url = $OPENAI_BASE_URL
+model = test-model
+END
+    fill "$spool/incoming" "Nobody may see"
+    sh "$script" "$spool" 2>"$dir/err"
+    check "a night that cannot be done" $? 75
+    check "it is told what to do" \
+        "$(grep -c 'upstreams resume test' "$dir/err")" 1
+    check "it stays where it is" \
+        "$(ls "$spool/done") $(ls "$spool"/night-*/ | wc -l)" " 5"
+    sheaf upstreams resume test -C "$spool/store" >"$dir/out" 2>&1
+    check "the upstream is resumed" $? 0
+    sh "$script" "$spool" 2>"$dir/err"
+    check "a document was spent on the stop" $? 1
+    check "the same night is done" \
+        "$(cat "$spool/done"/*.jsonl | grep -c '"status":"ok"')" 4
+    check "and filed away" "$(ls "$spool/done"/night-*/ | wc -l)" 5
+}
+
+# Where there is no batch, there is nothing to wait for either.
+test_refused() {
+    spool=$dir/refused
+    mkdir -p "$spool/incoming"
+    printf '\377' >"$spool/incoming/binary"
+    sh "$script" "$spool" 2>"$dir/err"
+    check "a night of nothing but refused documents" $? 1
+    check "it holds up no other" "$(ls "$spool/done"/night-*/)" binary
+}
+
 test_units
 test_window
+test_stall
+test_refused
 exit $failed

@@ -87,7 +87,8 @@ done
     echo "no python3 with zmq (Debian: python3-zmq)" >&2
     exit 1
 }
-"$BIN/upstream" --port-file "$dir/port" --latency-ms 2 &
+echo 'match="stall 0" times=1 status=401' >"$dir/script"
+"$BIN/upstream" --port-file "$dir/port" --latency-ms 2 --script "$dir/script" &
 upstream=$!
 await "the upstream listens" has_port
 url=http://127.0.0.1:$(cat "$dir/port")
@@ -160,9 +161,24 @@ test_broker_dies() {
         2>&1)" "1 "
 }
 
+# The upstream is not to be asked until somebody has seen to it.
+test_stall() {
+    make_drafts stall
+    sh "$script" stall "$dir/stall.jsonl" >"$dir/out" 2>"$dir/err"
+    check "a batch that cannot be done" "$? $(wc -c <"$dir/out")" "75 0"
+    check "it is told what to do" \
+        "$(grep -c 'upstreams resume openai' "$dir/err")" 1
+    sheaf upstreams resume openai >/dev/null
+    sh "$script" stall "$dir/stall.jsonl" >"$dir/out" 2>"$dir/err"
+    check "the same command goes on" $? 1
+    check "all others have their answer" \
+        "$(grep -c '"status":"ok"' "$dir/out")" 2497
+}
+
 test_python
 await "the broker answers" answers
 test_python_dies
 test_broker_dies
+test_stall
 [ $failed -eq 0 ] || tail -n 40 "$dir/log" "$dir/err" >&2
 exit $failed
