@@ -4,7 +4,7 @@
 #include <string.h>
 #include <uuid/uuid.h>
 
-#include "base/log.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "queue/filing.h"
 #include "queue/window.h"
@@ -213,6 +213,19 @@ reopen(struct call *call, const struct opening *opening,
     return 0;
 }
 
+/* What would expire at once is a mistake. Only a new batch is held to it: one
+ * that is there already may be asked for by the same words at any time. */
+static int
+check_deadline(const struct call *call, const struct opening *opening)
+{
+    char deadline[CLOCK_TEXT_BYTES];
+
+    if (opening->deadline_ms == 0 || opening->deadline_ms > call->now_ms)
+        return 0;
+    clock_text(core_to_wall_ms(call->broker, opening->deadline_ms), deadline);
+    return err_set(call->err, E_INVALID, "deadline: %s is past", deadline);
+}
+
 static int
 create(struct call *call, const struct opening *opening)
 {
@@ -234,8 +247,10 @@ create(struct call *call, const struct opening *opening)
                            .chunk_next = 1,
                            .cost_nano = BATCH_COST_UNKNOWN };
     struct filing filing = { 0 };
-    int rc = 0;
+    int rc = check_deadline(call, opening);
 
+    if (rc < 0)
+        return rc;
     if (broker->is_draining)
         return err_set(call->err, E_DRAINING, "the broker is shutting down");
     if (opening->filing.has_file)

@@ -63,6 +63,33 @@ Test(broker_time, what_a_client_names_is_the_time_on_the_wall, .init = set_up,
     cr_expect_str_eq(bench_state(&bench, uuid), "expired");
 }
 
+Test(broker_time, a_deadline_that_is_past_opens_nothing, .init = set_up,
+     .fini = tear_down)
+{
+    static const char *const pasts[] = { "1", "1577836800000",
+                                         "1800003600000" };
+    const cJSON *head;
+
+    broker_note_wall(bench.broker, HOUR);
+    for (size_t i = 0; i < sizeof(pasts) / sizeof(pasts[0]); i++) {
+        head = bench_ask(&bench, NULL,
+                         "'verb':'open','client':'c','key':'k','deadline':%s",
+                         pasts[i]);
+        expect_error(head, "invalid");
+        cr_expect_str_eq(at_str(head, "field"), "deadline", "%s", pasts[i]);
+    }
+    cr_expect_str_eq(at_str(head, "message"),
+                     "deadline: 2027-01-15T09:00:00.000Z is past");
+    cr_expect_eq(bench_stat(&bench, "batches"), 0);
+    /* Who comes back with the same words finds what they made. */
+    bench_open(&bench, "k", NULL, "'deadline':1800003600001", uuid);
+    bench_advance(&bench, 1000);
+    head = bench_ask(&bench, NULL,
+                     "'verb':'open','client':'c','key':'k',"
+                     "'deadline':1800003600001");
+    cr_expect_str_eq(at_str(head, "batch"), uuid);
+}
+
 Test(broker_time, lengths_stay_when_the_wall_clock_jumps, .init = set_up,
      .fini = tear_down)
 {

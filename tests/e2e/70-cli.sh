@@ -200,6 +200,9 @@ run_sheaf 2 status not-a-uuid
 run_sheaf 2 nonsense
 run_sheaf 2
 run_sheaf 2 list --timeout 3
+run_sheaf 2 submit plain.jsonl --deadline 2020-01-01T00:00:00Z
+contains "$(cat err)" 'deadline: 2020-01-01T00:00:00.000Z is past' \
+    'a deadline that is past'
 run_sheaf 3 status $NO_BATCH
 run_sheaf 3 results $NO_BATCH
 drafts_of stuck >stuck.jsonl

@@ -432,6 +432,8 @@ const cases = {
       { message: /goal/ });
     await refusal(create(file, { window: "noon" }), OpenAI.BadRequestError,
       { message: /window/ });
+    await refusal(create(file, { deadline: "2020-01-01T00:00:00Z" }),
+      OpenAI.BadRequestError, { message: /deadline: .* is past/ });
   },
 
   async synchronous() {
