@@ -58,7 +58,7 @@
     X(open_ttl_ms, INT, 86400000, 1000, 2592000000, "ms",                     \
         "a batch that is not sealed in this time is dropped")                 \
     X(deadline_ms, INT, 86400000, 1000, 31536000000, "ms",                    \
-        "a batch ends after this time, unless it names its own deadline")     \
+        "a batch that names no deadline ends this long after it may start")   \
     X(start_grace_ms, INT, 300000, 0, 86400000, "ms",                         \
         "what ran out without a broker ends this long after its start")       \
     X(orphan_ttl_ms, INT, 60000, 0, 86400000, "ms",                           \

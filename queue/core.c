@@ -41,6 +41,23 @@ core_from_wall_ms(const struct broker *broker, int64_t wall_ms)
 }
 
 int64_t
+core_opens_at(const struct broker *broker, const struct window *window,
+              int64_t from_ms)
+{
+    int64_t wall_ms =
+        window_next_open(window, core_to_wall_ms(broker, from_ms));
+
+    return wall_ms < WIRE_INT_MAX ? core_from_wall_ms(broker, wall_ms)
+                                  : WIRE_INT_MAX;
+}
+
+int64_t
+core_deadline_ms(const struct broker *broker, int64_t start_ms)
+{
+    return bounded(start_ms + broker->env.conf->deadline_ms);
+}
+
+int64_t
 core_grace_ms(const struct broker *broker, int64_t due_ms, int64_t length_ms)
 {
     int64_t grace_ms = broker->env.conf->start_grace_ms;

@@ -133,6 +133,13 @@ struct buf *core_send(const struct call *call, cJSON *head);
 int64_t core_to_wall_ms(const struct broker *broker, int64_t ms);
 int64_t core_from_wall_ms(const struct broker *broker, int64_t wall_ms);
 
+/* The first moment from from_ms on at which a window is open. */
+int64_t core_opens_at(const struct broker *broker, const struct window *window,
+                      int64_t from_ms);
+
+/* When a batch ends that names no deadline, and may start at start_ms. */
+int64_t core_deadline_ms(const struct broker *broker, int64_t start_ms);
+
 /* Until when something lasts that ran out at due_ms, after length_ms: longer, if
  * there was no broker then. */
 int64_t core_grace_ms(const struct broker *broker, int64_t due_ms,

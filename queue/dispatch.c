@@ -98,10 +98,17 @@ opens_at(struct broker *broker, uint64_t id, int64_t now_ms)
         return now_ms;
     }
     window = windows_find(broker->windows, spec.window, spec.tz);
-    if (!window) /* it was one when the batch was opened */
-        return now_ms;
-    return core_from_wall_ms(
-        broker, window_next_open(window, core_to_wall_ms(broker, now_ms)));
+    /* It was one when the batch was opened. */
+    return window ? core_opens_at(broker, window, now_ms) : now_ms;
+}
+
+int64_t
+dispatch_start_ms(struct broker *broker, const struct batch *batch,
+                  int64_t now_ms)
+{
+    return opens_at(broker, batch->id,
+                    batch->not_before_ms > now_ms ? batch->not_before_ms
+                                                  : now_ms);
 }
 
 struct wait

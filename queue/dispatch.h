@@ -52,6 +52,11 @@ void dispatch_run(struct broker *broker, int64_t now_ms);
 struct wait dispatch_batch_wait(struct broker *broker, uint64_t batch,
                                 int64_t now_ms);
 
+/* The first moment from now_ms on at which a batch may start, by its not_before
+ * and its window. */
+int64_t dispatch_start_ms(struct broker *broker, const struct batch *batch,
+                          int64_t now_ms);
+
 /* Why nothing of a group, or to an upstream, is leased now: WAIT_GROUP,
  * WAIT_COOLDOWN; and why a ready request is not given in turn: WAIT_ALONE. */
 struct wait dispatch_group_wait(const struct broker *broker, uint64_t group,

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "queue/filing.h"
-#include "queue/window.h"
 
 #define KEY_BYTES_MAX            128
 #define CLIENT_BYTES_MAX         64
@@ -26,6 +25,7 @@ struct opening {
     struct buf metadata;
     bool is_early;
     int64_t priority, not_before_ms, deadline_ms;
+    int64_t start_ms; /* nothing of it may run before */
     struct filing_terms filing;
 };
 
@@ -59,17 +59,22 @@ read_metadata(struct call *call, struct buf *out)
     return 0;
 }
 
+/* When it may start, by its window and not_before. */
 static int
-check_window(struct call *call, const struct opening *opening)
+read_start(struct call *call, struct opening *opening)
 {
     struct window *window = NULL;
     int rc;
 
+    opening->start_ms = opening->not_before_ms > call->now_ms
+                            ? opening->not_before_ms
+                            : call->now_ms;
     if (!*opening->window)
         return 0;
     rc = window_parse(opening->window, opening->tz, &window, call->err);
     if (rc < 0)
         return err_wrap(call->err, "window");
+    opening->start_ms = core_opens_at(call->broker, window, opening->start_ms);
     window_free(window);
     return 0;
 }
@@ -79,7 +84,6 @@ static int
 read_filing(struct call *call, struct opening *opening)
 {
     const struct filing_terms *terms = &opening->filing;
-    int64_t length_ms = call->broker->env.conf->deadline_ms;
 
     if (filing_read_terms(call, &opening->filing) < 0)
         return E_INVALID;
@@ -95,9 +99,10 @@ read_filing(struct call *call, struct opening *opening)
                        "completion_ms: does not go beside deadline");
     }
     if (terms->completion_ms > 0)
-        length_ms = terms->completion_ms;
-    if (opening->deadline_ms == 0)
-        opening->deadline_ms = call->now_ms + length_ms;
+        opening->deadline_ms = call->now_ms + terms->completion_ms;
+    else if (opening->deadline_ms == 0)
+        opening->deadline_ms =
+            core_deadline_ms(call->broker, opening->start_ms);
     return 0;
 }
 
@@ -137,10 +142,10 @@ read_opening(struct call *call, struct opening *opening)
                        *opening->client ? "key" : "client");
     }
     if (read_metadata(call, &opening->metadata) < 0 ||
-        read_filing(call, opening) < 0) {
+        read_start(call, opening) < 0) {
         return E_INVALID;
     }
-    return check_window(call, opening);
+    return read_filing(call, opening);
 }
 
 static void
@@ -213,17 +218,23 @@ reopen(struct call *call, const struct opening *opening,
     return 0;
 }
 
-/* What would expire at once is a mistake. Only a new batch is held to it: one
- * that is there already may be asked for by the same words at any time. */
+/* What would expire without a call is a mistake. Only a new batch is held to it:
+ * one that is there already may be asked for by the same words at any time. */
 static int
 check_deadline(const struct call *call, const struct opening *opening)
 {
-    char deadline[CLOCK_TEXT_BYTES];
+    char deadline[CLOCK_TEXT_BYTES], start[CLOCK_TEXT_BYTES];
 
-    if (opening->deadline_ms == 0 || opening->deadline_ms > call->now_ms)
+    if (opening->deadline_ms == 0 || opening->deadline_ms > opening->start_ms)
         return 0;
     clock_text(core_to_wall_ms(call->broker, opening->deadline_ms), deadline);
-    return err_set(call->err, E_INVALID, "deadline: %s is past", deadline);
+    if (opening->deadline_ms <= call->now_ms)
+        return err_set(call->err, E_INVALID, "deadline: %s is past", deadline);
+    clock_text(core_to_wall_ms(call->broker, opening->start_ms), start);
+    return err_set(call->err, E_INVALID,
+                   "deadline: the batch ends at %s, and by its not_before or "
+                   "its window cannot start before %s; let it end later",
+                   deadline, start);
 }
 
 static int
@@ -374,8 +385,10 @@ intake_close(struct broker *broker, struct batch *batch, int64_t now_ms)
                          .id = batch->id });
     store_batch_move(broker->env.store, batch, BATCH_SEALED);
     batch->sealed_ms = now_ms;
-    if (batch->deadline_ms == 0)
-        batch->deadline_ms = now_ms + conf->deadline_ms;
+    if (batch->deadline_ms == 0) {
+        batch->deadline_ms =
+            core_deadline_ms(broker, dispatch_start_ms(broker, batch, now_ms));
+    }
     batch->lifetime_ms =
         batch->deadline_ms > now_ms ? batch->deadline_ms - now_ms : 1;
     store_timer_set(broker->env.store,

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 static void
 add(struct why *why, struct wait wait)
 {
@@ -246,10 +248,31 @@ lease_detail(const struct why *why, struct buf *out)
         buf_add_str(out, ", which is not connected");
 }
 
-void
-why_detail(struct broker *broker, const struct batch *batch,
-           const struct draft *draft, const struct why *why,
-           const struct wait *wait, struct buf *out)
+/* True if the draft will not see the end of a wait. A lease is none: an answer
+ * that comes late counts all the same. */
+static bool
+is_too_long(const struct batch *batch, const struct wait *wait)
+{
+    return batch->deadline_ms > 0 && wait->until_ms != SCHEDULE_NEVER &&
+           wait->until_ms >= batch->deadline_ms && wait->cause != WAIT_LEASE &&
+           wait->cause != WAIT_ANSWER;
+}
+
+static void
+add_expiry(const struct broker *broker, const struct batch *batch,
+           struct buf *out)
+{
+    char deadline[CLOCK_TEXT_BYTES];
+
+    clock_text(core_to_wall_ms(broker, batch->deadline_ms), deadline);
+    buf_addf(out, "%sbut its batch expires before that, at %s",
+             out->bytes ? ", " : "", deadline);
+}
+
+static void
+cause_detail(struct broker *broker, const struct batch *batch,
+             const struct draft *draft, const struct why *why,
+             const struct wait *wait, struct buf *out)
 {
     switch (wait->cause) {
     case WAIT_SWEEP:
@@ -286,4 +309,14 @@ why_detail(struct broker *broker, const struct batch *batch,
     default:
         break;
     }
+}
+
+void
+why_detail(struct broker *broker, const struct batch *batch,
+           const struct draft *draft, const struct why *why,
+           const struct wait *wait, struct buf *out)
+{
+    cause_detail(broker, batch, draft, why, wait, out);
+    if (is_too_long(batch, wait))
+        add_expiry(broker, batch, out);
 }

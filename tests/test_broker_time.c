@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "tests/broker_fixture.h"
 #include "tests/broker_hand.h"
@@ -90,6 +91,68 @@ Test(broker_time, a_deadline_that_is_past_opens_nothing, .init = set_up,
     cr_expect_str_eq(at_str(head, "batch"), uuid);
 }
 
+/* The bench's time begins on a Friday, at 08:00 UTC. */
+Test(broker_time, a_batch_that_would_end_before_it_starts_is_not_opened,
+     .init = set_up, .fini = tear_down)
+{
+    static const struct {
+        const char *terms, *start;
+    } cases[] = {
+        { "'not_before':1800007200000,'deadline':1800007200000",
+          "2027-01-15T10:00:00.000Z" },
+        { "'window':'fri 20:00-22:00','deadline':1800043200000",
+          "2027-01-15T20:00:00.000Z" },
+        { "'window':'fri 08:00-09:00','not_before':1800003600000,"
+          "'deadline':1800007200000",
+          "2027-01-22T08:00:00.000Z" },
+        { "'window':'sat 00:00-24:00','tz':'Europe/Berlin',"
+          "'deadline':1800007200000",
+          "2027-01-15T23:00:00.000Z" },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const cJSON *head =
+            bench_ask(&bench, NULL, "'verb':'open','client':'c','key':'k',%s",
+                      cases[i].terms);
+
+        expect_error(head, "invalid");
+        cr_expect_str_eq(at_str(head, "field"), "deadline");
+        cr_expect_not_null(strstr(at_str(head, "message"), cases[i].start),
+                           "%s: %s", cases[i].terms, at_str(head, "message"));
+    }
+    cr_expect_eq(bench_stat(&bench, "batches"), 0);
+    submit("k", "'window':'fri 20:00-22:00','deadline':1800043200001", ONE);
+    cr_expect_str_eq(bench_state(&bench, uuid), "sealed");
+}
+
+Test(broker_time, the_usual_deadline_counts_from_when_it_may_start,
+     .init = set_up, .fini = tear_down)
+{
+    static const struct {
+        const char *key, *terms;
+        int64_t start_ms;
+    } cases[] = {
+        { "now", "'not_before':1", BENCH_START_MS },
+        { "later", "'not_before':1800360000000", INT64_C(1800360000000) },
+        { "window", "'window':'fri 07:00-08:00'",
+          BENCH_START_MS + 7 * DAY - HOUR },
+        { "both", "'window':'fri 07:00-08:00','not_before':1800604800000",
+          BENCH_START_MS + 14 * DAY - HOUR },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        bench.now_ms = BENCH_START_MS;
+        submit(cases[i].key, cases[i].terms, ONE);
+        cr_expect_eq(bench_status(&bench, uuid, "deadline"),
+                     cases[i].start_ms + bench.conf.deadline_ms, "%s",
+                     cases[i].key);
+    }
+    /* There is an end of time, too. */
+    submit("never", "'window':'fri 07:00-08:00','not_before':9007199254740992",
+           TWO);
+    cr_expect_eq(bench_status(&bench, uuid, "deadline"), INT64_C(1) << 53);
+}
+
 Test(broker_time, lengths_stay_when_the_wall_clock_jumps, .init = set_up,
      .fini = tear_down)
 {
@@ -121,7 +184,6 @@ Test(broker_time, less_than_a_second_is_no_difference, .init = set_up,
     cr_expect_eq(bench_stat(&bench, "leases"), 1);
 }
 
-/* The bench's time begins on a Friday, at 08:00 UTC. */
 Test(broker_time, windows_follow_the_wall_clock, .init = set_up,
      .fini = tear_down)
 {

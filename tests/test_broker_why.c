@@ -160,6 +160,24 @@ Test(broker_why, a_batch_waits_for_its_time_and_then_for_its_window,
     cr_expect_str_eq(at_str(why(uuid, "a"), "state"), "leased");
 }
 
+/* A retry has a deadline as long as the first, whenever the window opens. */
+Test(broker_why, a_wait_is_told_that_ends_behind_the_deadline, .init = set_up,
+     .fini = tear_down)
+{
+    bench_open(&bench, "k", NULL,
+               "'window':'fri 08:00-09:00','deadline':1800001800000", uuid);
+    bench_chunk(&bench, uuid, 1, A);
+    bench_seal(&bench, uuid, 1, 1);
+    bench_ask(&bench, NULL, "'verb':'pause','batch':'%s'", uuid);
+    bench_advance(&bench, 7200000);
+    cr_assert_str_eq(bench_state(&bench, uuid), "expired");
+    bench_ask(&bench, NULL, "'verb':'retry','batch':'%s'", uuid);
+    bench_run(&bench);
+    expect_wait(why(uuid, "a"), 0, "window", BENCH_START_MS + 7 * DAY_MS,
+                "fri 08:00-09:00 , but its batch expires before that, at "
+                "2027-01-15T10:30:00.000Z");
+}
+
 Test(broker_why, a_paused_batch_is_told_with_what_else_keeps_it, .init = set_up,
      .fini = tear_down)
 {

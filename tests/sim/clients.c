@@ -13,6 +13,8 @@
 #define BACK_EVERY 4 /* plans: one of them has ids that come again */
 #define BACK_STEP  2 /* numbers between where its chunks begin */
 
+#define LATER_MS_MAX INT64_C(86400000) /* so long a start is waited for */
+
 static struct client *
 client_of(struct world *world, const struct plan *plan)
 {
@@ -452,6 +454,11 @@ clients_finish(struct world *world)
             seal(world, plan);
         } else if (batch.state == BATCH_PAUSED) {
             say(world, plan, "resume");
+        } else if (batch.state == BATCH_SEALED &&
+                   batch.not_before_ms > world->now_ms + LATER_MS_MAX) {
+            /* It was opened by a clock that was far behind. */
+            plan->was_cancelled = true;
+            say(world, plan, "cancel");
         } else if (batch.state != BATCH_ABANDONED &&
                    batch.state != BATCH_PURGED &&
                    (uint64_t)plan->cursor < batch.last_seq) {

@@ -111,6 +111,9 @@ note_sealed(struct world *world, uint64_t batch, struct seen_times *times,
     times->life_ms = world->conf.deadline_ms;
     if (filer_round_of(world, batch)) /* it counts from when it was opened */
         times->life_ms -= world->now_ms - times->created_ms;
+    else if (terms_of(world, batch) == PLAN_LATER &&
+             PLAN_LATER_MS - times->ahead_ms > world->now_ms)
+        times->life_ms += PLAN_LATER_MS - times->ahead_ms - world->now_ms;
     if (terms_of(world, batch) == PLAN_WITH_DEADLINE) {
         times->life_ms = PLAN_DEADLINE_MS - times->ahead_ms - world->now_ms;
         if (times->life_ms < 0) /* it had passed when it was sealed */
