@@ -157,6 +157,8 @@ submission_init(struct submission *submission, const struct options *options,
     rc = check_texts(options, err);
     if (rc < 0)
         return rc;
+    if (options->key && !*options->key)
+        return err_set(err, E_USAGE, "--key: must not be empty");
     if (!options->window != !options->tz) {
         return err_set(err, E_USAGE,
                        "--window and --tz belong together: a window of hours "

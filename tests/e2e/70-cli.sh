@@ -203,6 +203,10 @@ run_sheaf 2 list --timeout 3
 run_sheaf 2 submit plain.jsonl --deadline 2020-01-01T00:00:00Z
 contains "$(cat err)" 'deadline: 2020-01-01T00:00:00.000Z is past' \
     'a deadline that is past'
+run_sheaf 2 submit plain.jsonl --key ''
+error_is 'sheaf: --key: must not be empty'
+run_sheaf 2 run --store none plain.jsonl --key ''
+error_is 'sheaf: --key: must not be empty'
 run_sheaf 3 status $NO_BATCH
 run_sheaf 3 results $NO_BATCH
 drafts_of stuck >stuck.jsonl
