@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "submit/connection.h"
 #include "submit/opening.h"
 #include "submit/refusals.h"
@@ -19,6 +20,8 @@
  * read, and its disk decides the rate. */
 #define WINDOW_BYTES 3145728
 #define TICK_MS      100
+
+#define KEY_SHOWN_BYTES 128 /* in an error; a longer key is none */
 
 /* Where a line of a chunk comes from. */
 struct place {
@@ -401,6 +404,16 @@ read_opened(struct sheaf_upload *upload, const struct wire *wire,
     return 0;
 }
 
+/* Says whose opening failed, and leaves room for why. */
+static void
+name_key(const char *key, struct err *err)
+{
+    struct slice shown = utf8_cut(slice_of(key), KEY_SHOWN_BYTES);
+
+    err_wrap(err, "open a batch with key '%.*s%s'", (int)shown.bytes,
+             shown.data, key[shown.bytes] ? "..." : "");
+}
+
 static int
 open_batch(struct sheaf_upload *upload,
            const struct sheaf_submission *submission, struct err *err)
@@ -417,7 +430,7 @@ open_batch(struct sheaf_upload *upload,
         rc = read_opened(upload, &wire, err);
     wire_fini(&wire);
     if (rc < 0 && rc != E_UNREACHABLE && rc != SHEAF_E_STOPPED)
-        err_wrap(err, "open a batch with key '%s'", submission->key);
+        name_key(submission->key, err);
     return rc;
 }
 

@@ -207,6 +207,8 @@ run_sheaf 2 submit plain.jsonl --key ''
 error_is 'sheaf: --key: must not be empty'
 run_sheaf 2 run --store none plain.jsonl --key ''
 error_is 'sheaf: --key: must not be empty'
+run_sheaf 2 submit plain.jsonl --key "$(printf '%0600d' 0)"
+contains "$(cat err)" "00...': key: longer than 128 bytes" 'a key that is too long'
 run_sheaf 3 status $NO_BATCH
 run_sheaf 3 results $NO_BATCH
 drafts_of stuck >stuck.jsonl
