@@ -90,6 +90,20 @@ conclude(struct command *command, const struct feed *feed, struct err *err)
     return rc;
 }
 
+/* Whoever goes on needs the key, which may be one that was made here. */
+static void
+tell_key(struct command *command, const struct feed *feed, struct err *err)
+{
+    static const char words[] = "batch %s is still open; to go on with it, "
+                                "repeat the command with --key %s";
+    const char *key = feed->submission->sheaf.key;
+
+    if (command->options->json)
+        err_wrap(err, words, feed->batch, key);
+    else
+        command_note(command, words, feed->batch, key);
+}
+
 static int
 submit(struct command *command, struct input *input,
        struct submission *submission, struct err *err)
@@ -98,10 +112,11 @@ submit(struct command *command, struct input *input,
                          .input = input,
                          .submission = submission };
     const char *directory = command->options->directory;
-    int rc = 0;
+    int rc = command_catch_signals(command, err);
 
+    input_stop_at(input, command->signal_fd);
     /* The first drafts make the store, as with `run`. */
-    if (directory)
+    if (rc == 0 && directory)
         rc = private_make_store(directory, err);
     if (rc == 0)
         rc = command_connect(command, err);
@@ -110,12 +125,8 @@ submit(struct command *command, struct input *input,
     if (rc == 0)
         rc = feed_run(&feed, err);
     if (rc < 0) {
-        if (*feed.batch && rc != E_CONFLICT && !command->options->json) {
-            command_note(command,
-                         "batch %s is still open; to go on with it, repeat "
-                         "the command with --key %s",
-                         feed.batch, submission->sheaf.key);
-        }
+        if (strcmp(feed.state, "open") == 0 && rc != E_CONFLICT)
+            tell_key(command, &feed, err);
         return rc;
     }
     if (strcmp(feed.state, "empty") == 0)

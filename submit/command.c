@@ -206,6 +206,13 @@ command_fail(struct command *command, const struct sheaf_error *error,
 }
 
 int
+command_stopped(struct command *command, struct err *err)
+{
+    (void)take_signal(command);
+    return err_set(err, SHEAF_E_STOPPED, "interrupted");
+}
+
+int
 command_ask(struct command *command, cJSON *head, struct slice body,
             struct wire *reply, struct err *err)
 {

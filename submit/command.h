@@ -64,6 +64,9 @@ int command_catch_signals(struct command *command, struct err *err);
 int command_fail(struct command *command, const struct sheaf_error *error,
                  struct err *err);
 
+/* The input was stopped by a signal, which is taken: SHEAF_E_STOPPED. */
+int command_stopped(struct command *command, struct err *err);
+
 /* Sends a header (which it frees) and reads the answer's, which the caller
  * ends. The body is lent until the next call. */
 int command_ask(struct command *command, cJSON *head, struct slice body,

@@ -116,6 +116,15 @@ report_again(struct feed *feed, const struct input_draft *draft,
     return 0;
 }
 
+/* The next draft: 0, 1 at the end, or an error. */
+static int
+take_draft(struct feed *feed, struct input_draft *draft, struct err *err)
+{
+    int rc = input_next(feed->input, draft);
+
+    return rc < 0 ? command_stopped(feed->command, err) : rc;
+}
+
 /* Passes over the drafts that the broker has, which must be these. */
 static int
 pass_over(struct feed *feed, int64_t count, struct err *err)
@@ -130,7 +139,7 @@ pass_over(struct feed *feed, int64_t count, struct err *err)
     for (; rc == 0 && feed->drafts < count; feed->drafts++) {
         struct input_draft draft;
 
-        rc = input_next(feed->input, &draft);
+        rc = take_draft(feed, &draft, err);
         if (rc == 0)
             rc = stored_take(&stored, draft.line, err);
         if (rc == 0)
@@ -146,8 +155,9 @@ send_rest(struct feed *feed, struct sheaf_upload *upload, struct err *err)
 {
     struct input_draft draft;
     struct sheaf_error error;
+    int rc;
 
-    for (; input_next(feed->input, &draft) == 0; feed->drafts++) {
+    for (; (rc = take_draft(feed, &draft, err)) == 0; feed->drafts++) {
         if (draft.code)
             count_local(feed, &draft, feed->drafts);
         if (sheaf_upload_add(upload, draft.line.data, draft.line.bytes,
@@ -155,9 +165,9 @@ send_rest(struct feed *feed, struct sheaf_upload *upload, struct err *err)
             return fail(feed, &error, err);
         }
     }
-    if (sheaf_upload_seal(upload, &error) < 0)
+    if (rc == 1 && sheaf_upload_seal(upload, &error) < 0)
         return fail(feed, &error, err);
-    return 0;
+    return rc < 0 ? rc : 0;
 }
 
 static int
@@ -178,7 +188,10 @@ fill(struct feed *feed, struct sheaf_upload *upload, struct err *err)
     if (strcmp(sheaf_upload_state(upload), "open") == 0)
         return send_rest(feed, upload, err);
     /* It was sealed before: there must be nothing more. */
-    return input_next(feed->input, &draft) == 1 ? 0 : differ(feed, err);
+    rc = take_draft(feed, &draft, err);
+    if (rc == 0)
+        return differ(feed, err);
+    return rc < 0 ? rc : 0;
 }
 
 int

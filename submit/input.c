@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "submit/sheaf.h"
 
 #define LINE_BITS   40 /* of a place; the file's index stands above them */
 #define LINE_MAX_NO ((UINT64_C(1) << LINE_BITS) - 1)
@@ -30,6 +32,7 @@ input_init(struct input *input, char *const *paths, size_t path_count,
         .path_count = path_count,
         .kind = kind,
         .fd = -1,
+        .stop_fd = -1,
         .spools = mem_zalloc(path_count, sizeof(int)),
         .buffer = mem_zalloc(INPUT_PIECE_BYTES, 1),
     };
@@ -64,6 +67,12 @@ void
 input_limit(struct input *input, size_t line_bytes_max)
 {
     input->line_bytes_max = line_bytes_max;
+}
+
+void
+input_stop_at(struct input *input, int stop_fd)
+{
+    input->stop_fd = stop_fd;
 }
 
 static uint64_t
@@ -119,39 +128,55 @@ ends_with(const char *path, const char *end)
     return bytes >= end_bytes && strcmp(path + bytes - end_bytes, end) == 0;
 }
 
-/* Reads until `bytes_max` bytes are there or the file ends. -1 and errno. */
+/* Waits for what the open file has next. -1 and errno. */
 static ssize_t
-read_full(int fd, char *data, size_t bytes_max)
+read_some(struct input *input, char *data, size_t bytes_max)
 {
-    size_t bytes = 0;
+    struct pollfd polls[] = { { .fd = input->fd, .events = POLLIN },
+                              { .fd = input->stop_fd, .events = POLLIN } };
+    ssize_t count;
 
-    while (bytes < bytes_max) {
-        ssize_t count = read(fd, data + bytes, bytes_max - bytes);
-
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
+    do {
+        /* One that is -1 is passed over. */
+        if (poll(polls, sizeof(polls) / sizeof(polls[0]), -1) > 0 &&
+            polls[1].revents) {
+            input->is_stopped = true;
+            errno = ECANCELED;
             return -1;
-        if (count == 0)
-            break;
-        bytes += (size_t)count;
-    }
-    return (ssize_t)bytes;
+        }
+        count = read(input->fd, data, bytes_max);
+    } while (count < 0 && (errno == EINTR || errno == EAGAIN));
+    return count;
 }
 
 /* Fills the buffer; errors are the caller's to report. */
 static int
 refill(struct input *input)
 {
-    ssize_t count = read(input->fd, input->buffer, INPUT_PIECE_BYTES);
+    ssize_t count = read_some(input, input->buffer, INPUT_PIECE_BYTES);
 
-    while (count < 0 && errno == EINTR)
-        count = read(input->fd, input->buffer, INPUT_PIECE_BYTES);
     if (count < 0)
         return E_IO;
     input->is_at_end = count == 0;
     input->piece = (struct slice){ input->buffer, (size_t)count };
     return 0;
+}
+
+/* Fills the buffer to its end, or that of the file. -1 and errno. */
+static ssize_t
+read_first(struct input *input)
+{
+    size_t bytes = 0;
+    ssize_t count;
+
+    do {
+        count =
+            read_some(input, input->buffer + bytes, INPUT_PIECE_BYTES - bytes);
+        if (count < 0)
+            return -1;
+        bytes += (size_t)count;
+    } while (count > 0 && bytes < INPUT_PIECE_BYTES);
+    return (ssize_t)bytes;
 }
 
 /* Judges by the first byte that is no blank; a beginning of nothing but blanks
@@ -185,12 +210,13 @@ open_next(struct input *input)
     } else if (strcmp(path, INPUT_STDIN) == 0) {
         input->fd = STDIN_FILENO;
     } else {
-        input->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        /* Whoever writes to a pipe with a name is waited for when it is read. */
+        input->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     }
     if (input->fd < 0)
         return E_IO;
     /* A long look at the beginning, which is then the first piece. */
-    count = read_full(input->fd, input->buffer, INPUT_PIECE_BYTES);
+    count = read_first(input);
     if (count < 0)
         return E_IO;
     input->piece = (struct slice){ input->buffer, (size_t)count };
@@ -312,10 +338,9 @@ take_line(struct input *input, struct input_draft *draft)
     return 0;
 }
 
-int
-input_next(struct input *input, struct input_draft *draft)
+static int
+take_next(struct input *input, struct input_draft *draft)
 {
-    assert(input->line_bytes_max > 0);
     for (;;) {
         int rc;
 
@@ -338,6 +363,36 @@ input_next(struct input *input, struct input_draft *draft)
         }
         lines_init(&input->lines, input->line_bytes_max);
     }
+}
+
+int
+input_next(struct input *input, struct input_draft *draft)
+{
+    int rc;
+
+    assert(input->line_bytes_max > 0);
+    rc = take_next(input, draft);
+    return input->is_stopped ? SHEAF_E_STOPPED : rc;
+}
+
+/* Reads until `bytes_max` bytes are there or the file ends. -1 and errno. */
+static ssize_t
+read_full(int fd, char *data, size_t bytes_max)
+{
+    size_t bytes = 0;
+
+    while (bytes < bytes_max) {
+        ssize_t count = read(fd, data + bytes, bytes_max - bytes);
+
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return -1;
+        if (count == 0)
+            break;
+        bytes += (size_t)count;
+    }
+    return (ssize_t)bytes;
 }
 
 static int

@@ -41,6 +41,8 @@ struct input {
 
     size_t next;        /* index of the file to be opened next */
     int fd;             /* of the file that is open; -1: none */
+    int stop_fd;        /* see input_stop_at(); borrowed */
+    bool is_stopped;
     int *spools;        /* for each file, its copy; -1: none */
     struct lines lines; /* of the file that is open */
     struct slice piece; /* not yet consumed part of the buffer */
@@ -68,7 +70,11 @@ void input_fini(struct input *input);
 /* Sets the longest line that is taken; called once before input_next(). */
 void input_limit(struct input *input, size_t line_bytes_max);
 
-/* The next draft: 0, or 1 at the end. */
+/* Reads nothing more once there is something to read at another descriptor, even
+ * where the input is waited for; -1, as from the start: goes on in any case. */
+void input_stop_at(struct input *input, int stop_fd);
+
+/* The next draft: 0, 1 at the end, or SHEAF_E_STOPPED. */
 int input_next(struct input *input, struct input_draft *draft);
 
 /* Copies whatever can be read only once (standard input, pipes) to unlinked

@@ -24,6 +24,14 @@ drafts_of() { # WORD…
     done
 }
 
+# Runs a command that can be interrupted in the background. A shell lets such a
+# one ignore that: python undoes it.
+interruptibly() { # ARGUMENT…
+    exec "$python" -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+os.execv(sys.argv[1], sys.argv[1:])' "$BIN/sheaf" "$@"
+}
+
 # Submits, waits, and leaves the results in input order in `results`.
 answers_to() { # WANTED_CODE OPTION… FILE…
     run_sheaf "$@"
@@ -223,6 +231,34 @@ contains "$(cat err)" 'submitted with other drafts' 'other drafts, as many'
 run_sheaf 0 submit stuck.jsonl --key stuck
 equal "$(cat out)" "$batch" 'batch of the same drafts'
 run_sheaf 0 cancel "$batch"
+
+# One that waits for its input is stopped, and says how to go on with it.
+drafts_of first second third >whole.jsonl
+stop_submission() { # SIGNAL WANTED_CODE OPTION…; sets key
+    signal=$1 wanted=$2
+    shift 2
+    interruptibly submit "$@" pipe.jsonl >out 2>err &
+    submitter=$!
+    exec 3>pipe.jsonl
+    head -n 1 whole.jsonl >&3
+    until_true 20 is_open
+    kill "-$signal" $submitter
+    wait $submitter
+    equal $? "$wanted" "exit code of a submission after $signal"
+    exec 3>&-
+    equal "$(cat out)" '' 'output of a submission that was stopped'
+    key=$(sed -n 's/.*with --key \([0-9a-f-]*\).*/\1/p' err)
+    run_sheaf 0 submit whole.jsonl --key "${key:-none was told}"
+    equal "$(cat out)" "$batch" 'the batch that was gone on with'
+}
+is_open() {
+    batch=$(sheaf list --json |
+        sed -n 's/{"batch":"\([^"]*\)","state":"open".*/\1/p')
+    [ -n "$batch" ]
+}
+mkfifo pipe.jsonl
+stop_submission INT 130
+stop_submission TERM 143 --json
 "$BIN/sheafd" --store second --config sheaf.conf \
     --listen "ipc://$XDG_RUNTIME_DIR/second" 2>second.err
 equal $? 10 'exit code of a second broker of the store'
@@ -250,7 +286,7 @@ endpoint() {
 }
 until_true 20 endpoint >/dev/null
 run_sheaf 0 --broker "$(endpoint)" list --json
-equal "$(grep -c '"batch":' out)" 3 'batches, by TCP'
+equal "$(grep -c '"batch":' out)" 5 'batches, by TCP'
 stop_broker
 
 # ---- a worker that cannot work ----
@@ -324,14 +360,11 @@ equal "$(figure calls)" 0 'calls for commands that only look'
 run_sheaf 0 wait -C looks --config sheaf.conf "$batch"
 equal "$(figure calls)" 2 'calls for one that waits'
 
-# Interrupted while one draft takes its time; the same command goes on. A shell
-# lets its background commands ignore an interrupt: python undoes that.
+# Interrupted while one draft takes its time; the same command goes on.
 drafts_of early slow late >interrupted.jsonl
 forget_calls
-"$python" -c 'import os, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-os.execv(sys.argv[1], sys.argv[1:])' "$BIN/sheaf" run --store mine \
-    --config sheaf.conf -o interrupted.out interrupted.jsonl 2>run.err &
+interruptibly run --store mine --config sheaf.conf -o interrupted.out \
+    interrupted.jsonl 2>run.err &
 runner=$!
 until_true 20 grep -q '"event":"start"' upstream.log
 kill -INT $runner
