@@ -99,10 +99,9 @@ is_in_flight(struct broker *broker, uint64_t batch)
     return false;
 }
 
-/* The first member of a route if all are suspended until somebody resumes one,
- * and it is to wait for that; else NULL. */
-static const struct upstream *
-stopped(struct broker *broker, const struct request *request, int64_t now_ms)
+const struct upstream *
+choice_stopped(struct broker *broker, const struct request *request,
+               int64_t now_ms)
 {
     struct route route;
 
@@ -133,7 +132,7 @@ choice_is_stalled(struct broker *broker, const struct batch *batch,
             break;
         if (store_ready_peek(broker->env.store, batch->id, place, &request) < 0)
             return false;
-        one = stopped(broker, &request, now_ms);
+        one = choice_stopped(broker, &request, now_ms);
         if (!one)
             return false;
         if (!*upstream)

@@ -28,6 +28,12 @@ struct choice {
 struct wait choice_make(struct broker *broker, const struct request *request,
                         struct choice *choice, int64_t now_ms);
 
+/* The first upstream of a request's route if all of them are suspended until
+ * somebody resumes one, and it waits for that; else NULL. */
+const struct upstream *choice_stopped(struct broker *broker,
+                                      const struct request *request,
+                                      int64_t now_ms);
+
 /* The wait of a batch that can go nowhere: all that is ready is for upstreams
  * that are suspended until somebody resumes one, and nothing is in flight. */
 bool choice_is_stalled(struct broker *broker, const struct batch *batch,

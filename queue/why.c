@@ -95,6 +95,7 @@ explain_queue(struct broker *broker, uint64_t own, int64_t now_ms,
     }
     add(why, dispatch_group_wait(broker, request->place.group, now_ms));
     add(why, dispatch_upstream_wait(broker, request, now_ms));
+    why->stopped = choice_stopped(broker, request, now_ms);
     if (request->state == REQUEST_READY)
         add(why, dispatch_alone_wait(request));
     if (!store_may_lease(broker->env.store))
@@ -220,6 +221,24 @@ window_detail(struct broker *broker, const struct why *why, struct buf *out)
     buf_add_slice(out, spec.tz);
 }
 
+/* Where it may go, and what nobody but the reader can end. */
+static void
+cooldown_detail(const struct why *why, struct buf *out)
+{
+    const struct upstream_row *row;
+
+    if (!why->stopped) {
+        buf_add_str(out, why->request.route);
+        return;
+    }
+    row = &why->stopped->row;
+    buf_addf(out,
+             "%s, which said stop (%s%s%s): only 'upstreams resume %s' lets it "
+             "be asked again",
+             row->name, row->code, *row->code && *row->message ? ": " : "",
+             row->message, row->name);
+}
+
 static void
 slot_detail(const struct broker *broker, const struct why *why, struct buf *out)
 {
@@ -286,6 +305,8 @@ cause_detail(struct broker *broker, const struct batch *batch,
         delay_detail(broker, why, out);
         break;
     case WAIT_COOLDOWN:
+        cooldown_detail(why, out);
+        break;
     case WAIT_BREAKER:
     case WAIT_PACE:
     case WAIT_LANE:

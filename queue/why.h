@@ -25,6 +25,7 @@ struct why {
     uint64_t through; /* the batch in whose row the request stands: of those
                          that wait for it, the one that may start first */
     size_t before;    /* requests in that row before it */
+    const struct upstream *stopped; /* see choice_stopped() */
     bool has_lease;
     struct lease lease;
     const struct session *holder; /* of the lease; NULL: not known any more */

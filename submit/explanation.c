@@ -16,6 +16,8 @@
 #define ROW          "%7s  %-24s  %-17s  %4s  %9s  %9s  %-16s  "
 #define NUMBER_BYTES 32
 #define COUNT_MAX    1000 /* the broker counts no further */
+#define COOLDOWN     "cooldown"
+#define STOP         "stop" /* a cooldown whose end is not known */
 
 /* What waits are called in a sentence, by their names in PROTOCOL.md. */
 static const struct {
@@ -29,7 +31,8 @@ static const struct {
     { "backoff", "waits for its backoff", "until" },
     { "server", "waits as its upstream asked it to", "until" },
     { "group", "waits for others of its group", "until" },
-    { "cooldown", "waits for the cooldown of its upstream", "until" },
+    { COOLDOWN, "waits for the cooldown of its upstream", "until" },
+    { STOP, "waits for its upstream", "until" },
     { "breaker", "waits for an upstream that failed too often", "until" },
     { "pace", "waits for its turn at its upstream", "until" },
     { "lane", "waits for a call to its upstream to end", NULL },
@@ -144,6 +147,8 @@ add_wait(struct buf *out, const cJSON *wait, int64_t now_ms)
     const char *until = "until";
     bool is_known = false;
 
+    if (until_ms < 0 && strcmp(name, COOLDOWN) == 0)
+        name = STOP;
     for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
         if (strcmp(waits[i].name, name) == 0) {
             buf_add_str(out, waits[i].sentence);

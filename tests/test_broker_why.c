@@ -292,6 +292,20 @@ Test(broker_why, a_servers_wait_is_told_with_the_header_and_holds_others,
     expect_wait(why(uuid, "c"), 0, "lease", bench.now_ms + 615000, "worker w1");
 }
 
+Test(broker_why, a_stop_is_told_with_its_reason_and_what_ends_it,
+     .init = set_up, .fini = tear_down)
+{
+    submit("k", AB, uuid);
+    hand_start(hand);
+    end("stop", 401, 0);
+    expect_wait(why(uuid, "b"), 0, "cooldown", -1,
+                "one, which said stop (its_code: its message): only 'upstreams "
+                "resume one' lets it be asked again");
+    bench_ask(&bench, NULL, "'verb':'upstream_resume','upstream':'one'");
+    bench_run(&bench);
+    cr_expect_str_eq(at_str(why(uuid, "b"), "state"), "leased");
+}
+
 Test(broker_why, counts_who_comes_first_while_slots_are_taken, .init = set_up,
      .fini = tear_down)
 {

@@ -47,6 +47,13 @@ static const struct {
       "{'for':'backoff','until':1795740345000,'detail':''}]",
       "t-4 waits for its batch to be resumed\n"
       "  and waits for its backoff until 00:45:45Z (in 1 min 30 s)\n" },
+    { "'state':'waiting','waits':[{'for':'cooldown','until':1795740262001,"
+      "'detail':'one'}]",
+      "t-4 waits for the cooldown of its upstream until 00:44:23Z (in 8 s), "
+      "one\n" },
+    { "'state':'waiting','waits':[{'for':'cooldown','until':null,"
+      "'detail':'one, which said stop (quota)'}]",
+      "t-4 waits for its upstream, one, which said stop (quota)\n" },
     { "'state':'leased','waits':[{'for':'answer','until':1795747455000,"
       "'detail':'worker w1'}]",
       "t-4 waits for the answer with a lease until 02:44:15Z (in 2 h 0 min), "

@@ -34,6 +34,9 @@ batch=$(calls list --json | "$python" -c 'import json, sys
 print(json.loads(sys.stdin.readline())["batch"])')
 run_sheaf 1 -C store --config sheaf.conf wait "$batch"
 contains "$(cat err)" "is stalled" "what wait says"
+contains "$(calls why "$batch" --index 19)" "waits for its upstream, test, which \
+said stop (status_404: test upstream: as the script says): only 'upstreams resume \
+test' lets it be asked again" "what why says"
 run_sheaf 1 -C store --config sheaf.conf submit --key other --wait \
     --goal Essence --last-resort essence drafts.jsonl
 contains "$(calls status "$(cat out)")" "20 error" \
