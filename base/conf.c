@@ -444,7 +444,7 @@ conf_find_file(const char *given, conf_env_fn *env, const char **path,
         return 0;
     }
     if (access(given, F_OK) < 0) {
-        return err_set(err, E_NOTFOUND, "%sconfiguration %s: %s", from, given,
+        return err_set(err, E_USAGE, "%sconfiguration %s: %s", from, given,
                        strerror(errno));
     }
     *path = given;

@@ -105,7 +105,7 @@ void conf_fini(struct conf *conf);
 
 /* Which file to read: `given` (may be NULL), else SHEAF_CONFIG, else
  * CONF_PATH_DEFAULT. *path is borrowed from one of these, and NULL if the last
- * one does not exist. E_NOTFOUND if one that was asked for does not exist. */
+ * one does not exist. E_USAGE if one that was asked for does not exist. */
 int conf_find_file(const char *given, conf_env_fn *env, const char **path,
                    struct err *err);
 

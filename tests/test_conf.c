@@ -250,13 +250,13 @@ Test(conf, finds_the_file_that_was_asked_for_first)
     cr_expect_eq(conf_find_file(NULL, fake_env, &path, &err), 0);
     cr_expect_str_eq(path, SAMPLE_PATH);
 
-    cr_expect_eq(conf_find_file("/nowhere", fake_env, &path, &err), E_NOTFOUND);
+    cr_expect_eq(conf_find_file("/nowhere", fake_env, &path, &err), E_USAGE);
     cr_expect_null(path);
     cr_expect_str_eq(err.msg,
                      "configuration /nowhere: No such file or directory");
-    cr_expect_eq(conf_find_file("", fake_env, &path, &err), E_NOTFOUND);
+    cr_expect_eq(conf_find_file("", fake_env, &path, &err), E_USAGE);
     set_env(vars.path, "/nowhere");
-    cr_expect_eq(conf_find_file(NULL, fake_env, &path, &err), E_NOTFOUND);
+    cr_expect_eq(conf_find_file(NULL, fake_env, &path, &err), E_USAGE);
     cr_expect_null(path);
     cr_expect_str_eq(err.msg, "SHEAF_CONFIG: configuration /nowhere: No such "
                               "file or directory");

@@ -180,6 +180,8 @@ run_sheaf 0 stats --json
 contains "$(cat out)" '"workers":1' 'stats'
 run_sheaf 0 check-config --config sheaf.conf --set slots_max=7
 contains "$(cat out)" 'slots_max = 7' 'check-config'
+run_sheaf 2 check-config --config none.conf
+error_is 'sheaf: configuration none.conf: No such file or directory'
 run_sheaf 0 wait "$first" "$batch" --timeout 5
 equal "$(cut -d ' ' -f 1 out)" "$first
 $batch" 'wait for two'
