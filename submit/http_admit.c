@@ -186,6 +186,7 @@ find_route(struct admission *admission)
         return 0;
     if (admission->allow.bytes)
         http_reply_field(request, "Allow", admission->allow.data);
+    admission->exchange->must_close |= admission->error->status == 400;
     return admission->error->status;
 }
 

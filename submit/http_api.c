@@ -38,7 +38,7 @@ static const struct http_route rows[] = {
     COMPLETION("/v1/completions"),
     COMPLETION("/v1/embeddings"),
     LOOK("/v1/models", http_models_list),
-    LOOK("/v1/models/{model}", http_models_get),
+    LOOK("/v1/models/{model...}", http_models_get),
     { .method = "POST",
       .pattern = "/v1/files",
       .scope = HTTP_SCOPE_SUBMIT,

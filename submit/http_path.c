@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "submit/http_path.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,11 +27,12 @@ take_byte(struct slice text, size_t *at)
     return high * 16 + low;
 }
 
-/* Decodes a segment behind `to`, with a NUL. */
+/* Decodes a segment as the path's next one, behind `to`, with a NUL. */
 static int
-decode_segment(struct slice raw, char *to, struct slice *segment,
+decode_segment(struct slice raw, char *to, struct http_path *path,
                struct err *err)
 {
+    struct slice *segment = &path->segments[path->count];
     size_t bytes = 0, at = 0;
 
     while (at < raw.bytes) {
@@ -38,10 +40,11 @@ decode_segment(struct slice raw, char *to, struct slice *segment,
 
         if (byte < 0)
             return err_set(err, E_INVALID, "the path holds a broken escape");
-        if (byte < 0x20 || byte == 0x7f || byte == '/' || byte == '\\')
+        if (byte < 0x20 || byte == 0x7f || byte == '\\')
             return err_set(err, E_INVALID,
-                           "the path holds an escaped control character, "
-                           "slash or backslash");
+                           "the path holds an escaped control character or "
+                           "backslash");
+        path->has_slash |= byte == '/';
         to[bytes++] = (char)byte;
     }
     to[bytes] = '\0';
@@ -86,7 +89,7 @@ cut(struct http_path *path, struct slice raw, struct err *err)
             continue;
         if (path->count == HTTP_PATH_SEGMENTS_MAX)
             return err_set(err, E_INVALID, "the path has too many segments");
-        rc = decode_segment(segment, to, &path->segments[path->count], err);
+        rc = decode_segment(segment, to, path, err);
         if (rc < 0)
             return rc;
         to += path->segments[path->count++].bytes + 1;
@@ -116,6 +119,19 @@ http_path_parse(struct http_path *path, struct slice uri, struct err *err)
     if (rc < 0)
         http_path_fini(path);
     return rc;
+}
+
+void
+http_path_join(struct http_path *path, size_t from)
+{
+    struct slice *joined = &path->segments[from];
+
+    assert(from < path->count);
+    for (size_t i = from + 1; i < path->count; i++) {
+        path->text[path->segments[i].data - path->text - 1] = '/';
+        joined->bytes += 1 + path->segments[i].bytes;
+    }
+    path->count = from + 1;
 }
 
 void

@@ -26,19 +26,35 @@ is_param(struct slice segment)
 }
 
 static bool
-matches(const char *pattern, const struct http_path *path)
+is_rest(struct slice segment)
+{
+    static const char end[] = "...}";
+    size_t bytes = sizeof(end) - 1;
+
+    return is_param(segment) && segment.bytes > bytes &&
+           memcmp(segment.data + segment.bytes - bytes, end, bytes) == 0;
+}
+
+/* *rest: the segment from which on all are one parameter; else their count. */
+static bool
+matches(const char *pattern, const struct http_path *path, size_t *rest)
 {
     struct slice segment;
     size_t count = 0;
 
+    *rest = path->count;
     while (take_segment(&pattern, &segment)) {
         if (count == path->count)
             return false;
+        if (is_rest(segment)) {
+            *rest = count;
+            return true;
+        }
         if (!is_param(segment) && !slice_equal(segment, path->segments[count]))
             return false;
         count++;
     }
-    return count == path->count;
+    return count == path->count && !path->has_slash;
 }
 
 static bool
@@ -50,17 +66,22 @@ is_method(const struct http_route *route, struct slice method)
 
 const struct http_route *
 http_route_find(const struct http_routes *routes, struct slice method,
-                const struct http_path *path, struct buf *allow,
+                struct http_path *path, struct buf *allow,
                 struct http_error *error)
 {
+    size_t rest;
+
     buf_reset(allow);
     for (size_t i = 0; i < routes->count; i++) {
         const struct http_route *route = &routes->rows[i];
 
-        if (!matches(route->pattern, path))
+        if (!matches(route->pattern, path, &rest))
             continue;
-        if (is_method(route, method))
+        if (is_method(route, method)) {
+            if (rest < path->count)
+                http_path_join(path, rest);
             return route;
+        }
         buf_addf(allow, "%s%s", allow->bytes ? ", " : "", route->method);
         if (strcmp(route->method, "GET") == 0)
             buf_add_str(allow, ", HEAD");
@@ -69,6 +90,9 @@ http_route_find(const struct http_routes *routes, struct slice method,
         http_error_set(error, 405, "method_not_allowed",
                        "%.*s is not served here, but %s", (int)method.bytes,
                        method.data, allow->data);
+    else if (path->has_slash)
+        http_error_set(error, 400, "bad_url",
+                       "the path holds an escaped slash");
     else
         http_error_set(error, 404, "unknown_url",
                        "there is nothing at this path");

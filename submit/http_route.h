@@ -7,6 +7,9 @@
  *   { .method = "POST", .pattern = "/v1/batches/{id}/cancel",
  *     .scope = HTTP_SCOPE_SUBMIT, .handler = cancel }
  *
+ * One that stands at the end as {name...} takes all that is left, one segment or
+ * more, and slashes that are escaped there: a name with slashes in it.
+ *
  * Adding a route is adding a row; all that is said in it is checked before the
  * handler is called: the token's scope, the type of the body, its size.
  */
@@ -48,11 +51,12 @@ struct http_routes {
     size_t count;
 };
 
-/* Finds the row for a method and path. NULL: *error is set, to 404, or to 405
- * with the methods that there are in `allow`. */
+/* Finds the row for a method and path; what {name...} takes of that becomes one
+ * segment. NULL: *error is set, to 404, or to 405 with the methods that there are
+ * in `allow`, or to 400 for an escaped slash that nothing takes. */
 const struct http_route *http_route_find(const struct http_routes *routes,
                                          struct slice method,
-                                         const struct http_path *path,
+                                         struct http_path *path,
                                          struct buf *allow,
                                          struct http_error *error);
 

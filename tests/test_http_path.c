@@ -25,8 +25,8 @@ Test(http_path, reads_paths_and_refuses_what_is_ambiguous)
         { "/a//b", NULL },
         { "/a/", NULL },
         { "/a%00b", NULL },
-        { "/a%2fb", NULL },
-        { "/a%2Fb", NULL },
+        { "/a%2fb", "a/b" }, /* for the routes to refuse */
+        { "/a%2Fb/c", "a/b|c" },
         { "/a%5cb", NULL },
         { "/a%0db", NULL },
         { "/a%7fb", NULL },
@@ -123,6 +123,8 @@ static const struct http_route table[] = {
     { .method = "GET", .pattern = "/v1/files/{id}" },
     { .method = "DELETE", .pattern = "/v1/files/{id}" },
     { .method = "GET", .pattern = "/v1/{kind}/{id}/content" },
+    { .method = "GET", .pattern = "/v1/models" },
+    { .method = "GET", .pattern = "/v1/models/{model...}" },
 };
 static const struct http_routes routes = { table,
                                            sizeof(table) / sizeof(table[0]) };
@@ -147,6 +149,14 @@ Test(http_route, finds_the_row_for_a_method_and_a_path)
         { "GET", "/v1/files/file-1/contents", 404, NULL },
         { "GET", "/v1", 404, NULL },
         { "GET", "/v2/files", 404, NULL },
+        { "GET", "/v1/models", 6, NULL },
+        { "GET", "/v1/models/gpt", 7, NULL },
+        { "GET", "/v1/models/meta/llama/3", 7, NULL },
+        { "GET", "/v1/models/meta%2Fllama", 7, NULL },
+        { "PUT", "/v1/models/meta%2Fllama", 405, "GET, HEAD" },
+        { "GET", "/v1/files/a%2Fb", 400, NULL },
+        { "GET", "/v1/files%2Fa", 400, NULL },
+        { "GET", "/v1%2Fmodels/gpt", 400, NULL },
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -164,6 +174,33 @@ Test(http_route, finds_the_row_for_a_method_and_a_path)
             cr_expect_str_eq(allow.data, rows[i].allow);
         buf_fini(&allow);
         http_path_fini(&path);
+    }
+}
+
+Test(http_route, makes_one_parameter_of_the_rest)
+{
+    static const char *const uris[][2] = {
+        { "/v1/models/gpt", "gpt" },
+        { "/v1/models/meta/llama/3", "meta/llama/3" },
+        { "/v1/models/meta%2Fllama%20x/3?y", "meta/llama x/3" },
+    };
+
+    for (size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++) {
+        struct http_error error = { 0 };
+        struct buf allow = { 0 };
+        struct http_path path;
+        const struct http_route *route;
+        struct slice got;
+
+        cr_assert_eq(http_path_parse(&path, slice_of(uris[i][0]), NULL), 0);
+        route =
+            http_route_find(&routes, slice_of("GET"), &path, &allow, &error);
+        cr_assert_not_null(route);
+        got = path.segments[http_route_param(route, 0)];
+        cr_expect(slice_is(got, uris[i][1]), "%s", got.data);
+        cr_expect_eq(strlen(got.data), got.bytes);
+        http_path_fini(&path);
+        buf_fini(&allow);
     }
 }
 

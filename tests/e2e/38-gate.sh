@@ -47,6 +47,8 @@ match=again until=restarted
 match=drained until=drained
 END
 start_upstream --script script
+printf '[upstream "other"]\nbase_url = %s\nmodel = meta-llama/Llama-3\n' \
+    "$URL" >>sheaf.conf
 start_broker --set attempts_max=2 --set backoff_base_ms=20 \
     --set backoff_cap_ms=50 --set slots_max=10
 start_gateway open
@@ -62,6 +64,15 @@ cases abuse "$open_api" "$open_watch"
 say "each abuse is answered, and no second request is executed"
 cases crowd "$open_api" "$open_watch"
 say "300 connections leave room for /healthz"
+
+# ---- a name with slashes ----
+
+for model in meta-llama/Llama-3 meta-llama%2FLlama-3; do
+    contains "$(curl -s "$open_api/v1/models/$model")" \
+        '{"id":"meta-llama/Llama-3","object":"model"' "the model at $model"
+done
+equal "$(curl -s -o reply -w '%{http_code}' "$open_api/v1/files/a%2Fb")" 400 \
+    "the status of an escaped slash elsewhere"
 
 # ---- tokens ----
 
