@@ -76,6 +76,21 @@ equal "$(curl -s -o reply -w '%{http_code}' "$open_api/v1/files/a%2Fb")" 400 \
 
 # ---- tokens ----
 
+# As the manual page makes one, but for the address.
+mkdir page
+(
+    cd page || exit 1
+    umask 022
+    sed -n '/^\.Sh EXAMPLES/,/^\.Ed/s/^\$ //p' "$here/../../submit/sheaf-http.8" |
+        sed '$d' >example
+    . ./example
+) || fail "the example of the manual page"
+start_gateway page --tokens page/tokens
+equal "$(curl -s -o reply -w '%{http_code}' "$api/v1/models" \
+    -H "Authorization: Bearer $(head -n 1 page/alice)")" 200 \
+    "the status with the token of the manual page"
+stop_gateway "$GATEWAY_PID"
+
 cases tokens "$closed_api" "$alice" "$reader" "$past"
 echo "# nobody" >tokens
 kill -HUP "$closed_pid"
