@@ -24,6 +24,7 @@ struct opening {
     const char *client, *key, *name, *window, *tz;
     struct buf metadata;
     bool is_early;
+    bool adopts_terms; /* of a batch that has the key already */
     int64_t priority, not_before_ms, deadline_ms;
     int64_t start_ms; /* nothing of it may run before */
     struct filing_terms filing;
@@ -120,6 +121,8 @@ read_opening(struct call *call, struct opening *opening)
             0 ||
         wire_str(wire, "tz", WINDOW_BYTES_MAX, "", &opening->tz, err) < 0 ||
         wire_bool(wire, "early", false, &opening->is_early, err) < 0 ||
+        wire_bool(wire, "adopt_terms", false, &opening->adopts_terms, err) <
+            0 ||
         wire_int(wire, "priority", wire_range_or(0, BATCH_PRIORITY_MAX, 1),
                  &opening->priority, err) < 0 ||
         wire_int(wire, "not_before", wire_range_or(0, WIRE_INT_MAX, 0),
@@ -193,20 +196,46 @@ same_options(struct slice a, struct slice b)
     return is_same;
 }
 
+/* The first term that a batch has otherwise, or NULL. Of times there is only what
+ * they came to: who repeats `+2h` says the same, and means a later moment. */
+static const char *
+other_term(const struct opening *opening, const struct batch *batch,
+           const struct spec *spec)
+{
+    if (!slice_equal(spec->name, slice_of(opening->name)))
+        return "name";
+    if (!same_options(spec->metadata, buf_slice(&opening->metadata)))
+        return "metadata";
+    if (batch->priority != (unsigned)opening->priority)
+        return "priority";
+    if (!slice_equal(spec->window, slice_of(opening->window)))
+        return "window";
+    if (!slice_equal(spec->tz, slice_of(opening->tz)))
+        return "time zone";
+    return NULL;
+}
+
 /* The batch is there already: the same submission goes on. */
 static int
 reopen(struct call *call, const struct opening *opening,
        const struct batch *batch)
 {
+    const char *other;
     struct spec spec;
     int rc = store_spec_get(call->broker->env.store, batch->id, &spec);
 
     if (rc < 0)
         return rc;
+    other = opening->adopts_terms ? NULL : other_term(opening, batch, &spec);
     if (!same_options(spec.options, call->wire->body)) {
         return err_set(call->err, E_CONFLICT,
                        "key %s was used with other options; use another key",
                        opening->key);
+    }
+    if (other) {
+        return err_set(call->err, E_CONFLICT,
+                       "key %s was used with another %s; use another key",
+                       opening->key, other);
     }
     if (!filing_is_same(call->broker, batch->id, &opening->filing)) {
         return err_set(call->err, E_CONFLICT,

@@ -149,6 +149,8 @@ choose_key(struct run *run, struct err *err)
     input_limit(&run->input, (size_t)welcome.line_bytes_max);
     if (!given)
         identify(run, hex);
+    /* What does not change the answers makes no other run. */
+    run->submission.sheaf.adopts_terms = !given;
     rc = find_generation(run, given ? given : hex, err);
     run->has_key = rc == 0;
     return rc;

@@ -27,6 +27,8 @@ opening_header(const struct sheaf_submission *submission, struct err *err)
 
     add_texts(head, submission);
     wire_add_bool(head, "early", submission->is_early);
+    if (submission->adopts_terms)
+        wire_add_bool(head, "adopt_terms", true);
     wire_add_int(head, "priority", submission->priority);
     wire_add_int(head, "not_before", submission->not_before_ms);
     wire_add_int(head, "deadline", submission->deadline_ms);

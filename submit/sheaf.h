@@ -179,6 +179,8 @@ struct sheaf_submission {
     int64_t deadline_ms;
     int priority; /* 0 to 3, as it is: 1 is the usual one */
     bool is_early;
+    bool adopts_terms; /* goes on with a batch that has the key, whatever name,
+                          metadata, priority and window that has */
 };
 
 /* A draft that the broker does not take. All strings are lent for the call. */

@@ -169,6 +169,53 @@ Test(broker_intake, the_same_key_gives_the_same_batch, .init = set_up,
     cr_expect_str_eq(at_str(head, "batch"), uuid);
 }
 
+Test(broker_intake, the_same_key_with_other_terms_is_a_conflict, .init = set_up,
+     .fini = tear_down)
+{
+    static const struct {
+        const char *name, *terms;
+    } others[] = {
+        { "name", "'name':'m','metadata':{'a':'1','b':'2'},'priority':2,"
+                  "'window':'00:00-24:00','tz':'UTC'" },
+        { "metadata", "'name':'n','metadata':{'a':'1'},'priority':2,"
+                      "'window':'00:00-24:00','tz':'UTC'" },
+        { "priority", "'name':'n','metadata':{'a':'1','b':'2'},"
+                      "'window':'00:00-24:00','tz':'UTC'" },
+        { "window", "'name':'n','metadata':{'a':'1','b':'2'},'priority':2" },
+        { "time zone", "'name':'n','metadata':{'a':'1','b':'2'},'priority':2,"
+                       "'window':'00:00-24:00','tz':'Europe/Berlin'" },
+    };
+    char want[100];
+    const cJSON *head;
+
+    bench_open(&bench, "k", NULL,
+               "'name':'n','metadata':{'a':'1','b':'2'},'priority':2,"
+               "'window':'00:00-24:00','tz':'UTC','deadline':1800000010000",
+               uuid);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        head =
+            bench_ask(&bench, NULL, "'verb':'open','client':'c','key':'k',%s",
+                      others[i].terms);
+        expect_error(head, "conflict");
+        (void)snprintf(want, sizeof(want),
+                       "key k was used with another %s; use another key",
+                       others[i].name);
+        cr_expect_str_eq(at_str(head, "message"), want);
+        head = bench_ask(&bench, NULL,
+                         "'verb':'open','client':'c','key':'k',"
+                         "'adopt_terms':true,%s",
+                         others[i].terms);
+        cr_expect_str_eq(at_str(head, "batch"), uuid, "%s", others[i].name);
+    }
+    /* A time that counts from now is another one each time. */
+    head = bench_ask(&bench, NULL,
+                     "'verb':'open','client':'c','key':'k','name':'n',"
+                     "'metadata':{'b':'2','a':'1'},'priority':2,"
+                     "'window':'00:00-24:00','tz':'UTC',"
+                     "'deadline':1800000020000,'not_before':1800000001000");
+    cr_expect_str_eq(at_str(head, "batch"), uuid);
+}
+
 Test(broker_intake, a_seal_must_know_what_there_is, .init = set_up,
      .fini = tear_down)
 {

@@ -226,6 +226,10 @@ run_sheaf 0 submit stuck.jsonl --key stuck
 batch=$(cat out)
 run_sheaf 4 wait --timeout 0 "$batch"
 run_sheaf 8 submit stuck.jsonl --key stuck --goal other
+run_sheaf 8 submit stuck.jsonl --key stuck --priority 3
+contains "$(cat err)" 'was used with another priority' 'another priority'
+run_sheaf 0 submit stuck.jsonl --key stuck --deadline +1h
+equal "$(cat out)" "$batch" 'batch of another deadline'
 run_sheaf 8 submit slow.jsonl --key stuck
 drafts_of stack >stack.jsonl
 run_sheaf 8 submit stack.jsonl --key stuck
@@ -340,6 +344,9 @@ run 0 -o first.out quoted.jsonl
 equal "$(figure calls)" 2 'calls of the first run'
 run 0 -o second.out quoted.jsonl
 cmp first.out second.out || fail 'a run that is repeated prints otherwise'
+run_sheaf 0 run --store mine --config sheaf.conf --priority 3 -o second.out \
+    quoted.jsonl
+cmp first.out second.out || fail 'a run of another priority prints otherwise'
 equal "$(figure calls)" 2 'calls after it was repeated'
 drafts_of quoted new plain >changed.jsonl
 run 0 -o changed.out changed.jsonl
