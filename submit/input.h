@@ -42,7 +42,7 @@ struct input {
     size_t next; /* index of the file to be opened next */
     int fd;      /* of the file that is open; -1: none */
     int stop_fd; /* see input_stop_at(); borrowed */
-    bool is_stopped;
+    bool is_stopped;    /* there was something to read at that */
     int *spools;        /* for each file, its copy; -1: none */
     struct lines lines; /* of the file that is open */
     struct slice piece; /* not yet consumed part of the buffer */
