@@ -15,6 +15,9 @@
  * in use, and the size of the file. Exit code 1 if the file is larger than twice
  * the live data at any time after the plateau is reached: when the first answers
  * have left the cache.
+ *
+ * Drafts are printable characters by chance, which are not worth packing: packed,
+ * those of a few letters would be nothing, and the file what is not theirs.
  */
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
@@ -36,6 +39,7 @@
 #define CALL_MS_MAX      10000
 #define PART_BYTES_MIN   200
 #define PART_BYTES_MAX   50000
+#define NOISE_BYTES      (1 << 20)
 #define BATCH_DRAFTS_MIN 20
 #define BATCH_DRAFTS_MAX 200
 #define ONE_IN           16 /* batches cancelled, drafts repeated */
@@ -66,7 +70,8 @@ struct churn {
     int batches;
     int64_t *ends_ms; /* of calls, by request; 0: it has not begun */
     size_t end_count;
-    struct buf filler;
+    struct buf filler; /* of answers, which get shorter */
+    struct buf noise;  /* of drafts, which do not */
     double worst;
     FILE *table; /* NULL: none is wanted */
 };
@@ -103,15 +108,16 @@ draw_bytes(struct churn *churn)
 static void
 add_draft(struct churn *churn, struct buf *lines, int draft)
 {
-    size_t bytes = draw_bytes(churn);
+    size_t bytes = draw_bytes(churn), from = draw(churn, NOISE_BYTES - bytes);
     int64_t number = churn->submitted + draft;
 
     if (draw(churn, ONE_IN - 1) == 0) { /* of a kind of its own: 200 texts */
         number = -(int64_t)draw(churn, 200);
         bytes = PART_BYTES_MIN;
+        from = 0;
     }
     buf_addf(lines, "{'id':'%d','text':'%lld ", draft, (long long)number);
-    buf_add(lines, churn->filler.data, bytes);
+    buf_add(lines, churn->noise.data + from, bytes);
     buf_add_str(lines, "'}\n");
 }
 
@@ -359,6 +365,11 @@ set_up(struct churn *churn)
     churn->chance = UINT64_C(0x9E3779B97F4A7C15);
     for (int i = 0; i < PART_BYTES_MAX; i++)
         buf_add_char(&churn->filler, (char)('a' + i % 26));
+    for (int i = 0; i < NOISE_BYTES; i++) {
+        char c = (char)('(' + draw(churn, '~' - '('));
+
+        buf_add_char(&churn->noise, c == '\\' ? '~' : c);
+    }
 }
 
 static void
@@ -366,6 +377,7 @@ tear_down(struct churn *churn)
 {
     free(churn->ends_ms);
     buf_fini(&churn->filler);
+    buf_fini(&churn->noise);
     bench_fini(&churn->bench);
     scratch_remove(&churn->scratch);
 }
