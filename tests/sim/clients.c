@@ -13,7 +13,7 @@
 #define BACK_EVERY 4 /* plans: one of them has ids that come again */
 #define BACK_STEP  2 /* numbers between where its chunks begin */
 
-#define LATER_MS_MAX INT64_C(86400000) /* so long a start is waited for */
+#define LATER_MS_MAX INT64_C(172800000) /* so far may a deadline be */
 
 static struct client *
 client_of(struct world *world, const struct plan *plan)
@@ -455,8 +455,8 @@ clients_finish(struct world *world)
         } else if (batch.state == BATCH_PAUSED) {
             say(world, plan, "resume");
         } else if (batch.state == BATCH_SEALED &&
-                   batch.not_before_ms > world->now_ms + LATER_MS_MAX) {
-            /* It was opened by a clock that was far behind. */
+                   batch.deadline_ms > world->now_ms + LATER_MS_MAX) {
+            /* It starts in days, or was opened by a clock that was behind. */
             plan->was_cancelled = true;
             say(world, plan, "cancel");
         } else if (batch.state != BATCH_ABANDONED &&
