@@ -11,14 +11,16 @@ set -u
 ROUNDS=12
 DRAFTS=1000
 
-# Drafts whose texts no other round has.
+# Drafts whose texts no other round has, of characters by chance: they cannot be
+# packed, so that there is something to be stored.
 drafts() { # ROUND
-    i=0
-    while [ $i -lt $DRAFTS ]; do
-        echo "{\"id\":\"$i\",\"text\":\"round $1, draft $i, and some more \
-words, so that there is something to be stored\"}"
-        i=$((i + 1))
-    done
+    "$python" - "$1" "$DRAFTS" <<'END'
+import json, random, sys
+chance = random.Random(int(sys.argv[1]))
+for i in range(int(sys.argv[2])):
+    text = "".join(chr(chance.randint(33, 126)) for _ in range(200))
+    print(json.dumps({"id": str(i), "text": text}))
+END
 }
 
 # Up to the last page: the room behind it, which commits have made for the next
