@@ -11,12 +11,15 @@ set -u
 DRAFTS=2000
 ROUNDS=6
 
+# Texts of characters by chance: they cannot be packed.
 drafts() { # NAME
     "$python" - "$1" $DRAFTS <<'END'
-import json, sys
+import json, random, sys
+chance = random.Random(sys.argv[1])
 for i in range(int(sys.argv[2])):
+    text = "".join(chr(chance.randint(33, 126)) for _ in range(100))
     print(json.dumps({"id": str(i), "text": f"{sys.argv[1]}, draft {i}, "
-                      "with some more words that are to be summarised"}))
+                      f"some more words, and {text}"}))
 END
 }
 

@@ -24,7 +24,7 @@ tell() { # MEMBERS [BODY-FILE]; the answer is in `answer`
 }
 
 drafts() { # PREFIX; its file is PREFIX.jsonl
-    "$python" "$here/drafts.py" $DRAFTS --bytes $BYTES --prefix "$1" \
+    "$python" "$here/drafts.py" $DRAFTS --bytes $BYTES --noise --prefix "$1" \
         >"$1.jsonl"
 }
 

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """drafts.py - writes drafts for the end-to-end tests
 
-  drafts.py COUNT [--repeats PERCENT] [--bytes N] [--goals G,G…]
+  drafts.py COUNT [--repeats PERCENT] [--bytes N] [--noise] [--goals G,G…]
                   [--prefix TEXT] [--seed N]
 
 Draft i has the id PREFIX-i. PERCENT of them have the text of an earlier one, of
-the same goal. The texts of N bytes differ from their beginning on. With goals,
-drafts take them in turn.
+the same goal. The texts of N bytes differ from their beginning on; those of noise
+cannot be packed, so that they take their bytes in the store. With goals, drafts
+take them in turn.
 """
 # SPDX-License-Identifier: MIT
 
@@ -21,6 +22,9 @@ WORDS = (
 ).split()
 
 
+NOISE = [chr(code) for code in range(33, 127) if chr(code) not in '"\\']
+
+
 def text_of(number, size, rng):
     words = ["text", str(number)]
     length = len(" ".join(words))
@@ -31,11 +35,16 @@ def text_of(number, size, rng):
     return " ".join(words)[: max(size, 12)]
 
 
+def noise_of(number, size, rng):
+    return f"text {number} " + "".join(rng.choices(NOISE, k=size))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("count", type=int)
     parser.add_argument("--repeats", type=int, default=0)
     parser.add_argument("--bytes", type=int, default=80)
+    parser.add_argument("--noise", action="store_true")
     parser.add_argument("--goals", default="")
     parser.add_argument("--prefix", default="d")
     parser.add_argument("--seed", type=int, default=1)
@@ -53,7 +62,8 @@ def main():
         if i in repeating and earlier[goal]:
             text = rng.choice(earlier[goal])
         else:
-            text = text_of(f"{args.prefix}{i}", args.bytes, rng)
+            make = noise_of if args.noise else text_of
+            text = make(f"{args.prefix}{i}", args.bytes, rng)
             if args.repeats:
                 earlier[goal].append(text)
         draft = {"id": f"{args.prefix}-{i}", "text": text}
