@@ -213,9 +213,10 @@ open_part(struct store *store, uint64_t part, const struct record *row,
                     : opened_add(&store->opened, part, packed, store->packer,
                                  &opened);
 
-    if (rc == 0)
-        *lines = buf_slice(opened);
-    return rc;
+    if (rc < 0)
+        return rc;
+    *lines = buf_slice(opened);
+    return 0;
 }
 
 int

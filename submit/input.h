@@ -39,9 +39,9 @@ struct input {
     enum input_kind kind;
     size_t line_bytes_max;
 
-    size_t next; /* index of the file to be opened next */
-    int fd;      /* of the file that is open; -1: none */
-    int stop_fd; /* see input_stop_at(); borrowed */
+    size_t next;        /* index of the file to be opened next */
+    int fd;             /* of the file that is open; -1: none */
+    int stop_fd;        /* see input_stop_at(); borrowed */
     bool is_stopped;    /* there was something to read at that */
     int *spools;        /* for each file, its copy; -1: none */
     struct lines lines; /* of the file that is open */
