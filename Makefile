@@ -31,8 +31,8 @@ SOVERSION := 0
 FOLDERS := base store queue worker submit
 MAINS := queue/sheafd.c worker/sheaf_worker.c submit/main.c \
     submit/sheaf_http.c
-WIRE := queue/wire.c queue/wire_write.c queue/link.c queue/socket_file.c \
-    queue/last_words.c
+WIRE := queue/wire.c queue/wire_write.c queue/link.c queue/endpoint.c \
+    queue/socket_file.c queue/last_words.c
 LIBRARY := $(addprefix submit/,sheaf.c upload.c opening.c connection.c \
     pages.c refusals.c)
 

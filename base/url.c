@@ -9,8 +9,9 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-#define HOST_BYTES_MAX  253 /* the longest name that DNS can hold */
-#define PORT_DIGITS_MAX 5
+#include "base/port.h"
+
+#define HOST_BYTES_MAX 253 /* the longest name that DNS can hold */
 
 static const char plain_scheme[] = "http://";
 static const char secure_scheme[] = "https://";
@@ -76,21 +77,6 @@ read_host(const char *at, char host[HOST_BYTES_MAX + 1])
     return at;
 }
 
-static bool
-is_port(const char *at, size_t bytes)
-{
-    int port = 0;
-
-    if (bytes == 0 || bytes > PORT_DIGITS_MAX)
-        return false;
-    for (size_t i = 0; i < bytes; i++) {
-        if (!isdigit((unsigned char)at[i]))
-            return false;
-        port = port * 10 + (at[i] - '0');
-    }
-    return port >= 1 && port <= UINT16_MAX;
-}
-
 int
 url_check(const char *url, struct err *err)
 {
@@ -112,7 +98,7 @@ url_check(const char *url, struct err *err)
     if (*at == ':') {
         size_t bytes = strcspn(++at, "/");
 
-        if (!is_port(at, bytes))
+        if (port_read((struct slice){ at, bytes }) < 1)
             return err_set(err, E_INVALID, "has no well-formed port");
         at += bytes;
     }

@@ -11,6 +11,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "queue/endpoint.h"
 #include "queue/socket_file.h"
 
 #define HEARTBEAT_MS         5000
@@ -25,9 +26,6 @@
 /* So are those that come: up to the size of a block that libzmq reads into, they
  * lie in one with others, and would keep all of it. */
 #define TAKE_BYTES_MIN 8193
-#define IPC            "ipc://"
-#define TCP            "tcp://"
-#define PORT_MAX       65535
 
 struct link_context {
     void *zmq;
@@ -75,62 +73,6 @@ link_context_free(struct link_context *context)
     while (zmq_ctx_term(context->zmq) < 0 && errno == EINTR)
         ;
     free(context);
-}
-
-bool
-link_is_local(const char *endpoint)
-{
-    static const char *const prefixes[] = {
-        "ipc://", "inproc://", "tcp://127.", "tcp://localhost:", "tcp://[::1]:"
-    };
-
-    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-        if (strncmp(endpoint, prefixes[i], strlen(prefixes[i])) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* True if it ends in a port: libzmq takes 70000 for 4464, and 80x for 80. */
-static bool
-has_port(const char *endpoint)
-{
-    const char *text = strrchr(endpoint, ':') + 1;
-    long number = 0;
-
-    if (strcmp(text, "*") == 0)
-        return true;
-    for (size_t i = 0; text[i]; i++) {
-        if (text[i] < '0' || text[i] > '9' || number > PORT_MAX)
-            return false;
-        number = number * 10 + text[i] - '0';
-    }
-    return *text && number <= PORT_MAX;
-}
-
-static int
-check_endpoint(const char *endpoint, struct err *err)
-{
-    size_t path_max = SOCKET_FILE_PATH_BYTES - 1;
-
-    if (!link_is_local(endpoint)) {
-        return err_set(err, E_USAGE,
-                       "%s: only ipc:// and tcp:// on loopback are served, as "
-                       "there is no encryption and authentication yet",
-                       endpoint);
-    }
-    if (strncmp(endpoint, TCP, strlen(TCP)) == 0 && !has_port(endpoint)) {
-        return err_set(err, E_USAGE,
-                       "%s: a port of at most %d is to stand at its end",
-                       endpoint, PORT_MAX);
-    }
-    if (strncmp(endpoint, IPC, strlen(IPC)) == 0 &&
-        strlen(endpoint + strlen(IPC)) > path_max) {
-        return err_set(err, E_USAGE,
-                       "%s: a socket's path has at most %zu bytes", endpoint,
-                       path_max);
-    }
-    return 0;
 }
 
 static void
@@ -190,21 +132,18 @@ link_bind(struct link_context *context, const char *endpoint,
 int
 link_bind_also(struct link *link, const char *endpoint, struct err *err)
 {
-    /* Not one of the two kinds that have no file, or one of libzmq's choice. */
-    bool has_path = strncmp(endpoint, IPC, strlen(IPC)) == 0 &&
-                    !strchr("@*", endpoint[strlen(IPC)]);
-    const char *path = endpoint + strlen(IPC);
-    int rc = check_endpoint(endpoint, err);
+    const char *path = endpoint_path(endpoint);
+    int rc = endpoint_check(endpoint, err);
 
     if (rc < 0)
         return rc;
     if (link->file_count == LINK_FILES_MAX)
         return err_set(err, E_USAGE, "too many endpoints");
-    if (has_path && socket_file_is_taken(path)) {
+    if (path && socket_file_is_taken(path)) {
         return err_set(err, E_INUSE,
                        "listen on %s: another process listens there", endpoint);
     }
-    if (has_path && !socket_file_may_replace(path)) {
+    if (path && !socket_file_may_replace(path)) {
         return err_set(err, E_USAGE,
                        "listen on %s: a file that is no socket stands there",
                        endpoint);
@@ -213,7 +152,7 @@ link_bind_also(struct link *link, const char *endpoint, struct err *err)
         return err_set(err, E_IO, "listen on %s: %s", endpoint,
                        zmq_strerror(errno));
     }
-    if (has_path && socket_file_note(&link->files[link->file_count], path))
+    if (path && socket_file_note(&link->files[link->file_count], path))
         link->file_count++;
     return 0;
 }
@@ -255,7 +194,7 @@ link_connect(struct link_context *context, const char *endpoint,
 {
     struct link *link;
 
-    if (check_endpoint(endpoint, err) < 0)
+    if (endpoint_check(endpoint, err) < 0)
         return NULL;
     link = link_new(context, ZMQ_DEALER, limits);
     /* Queue only to a broker that is there: nothing waits unseen. */

@@ -45,13 +45,9 @@ struct link;
 struct link_context *link_context_new(void);
 void link_context_free(struct link_context *context);
 
-/* True if the endpoint is one that may be used without authentication:
- * ipc://, inproc://, or tcp:// on loopback. */
-bool link_is_local(const char *endpoint);
-
 /* Binds a ROUTER. The runtime directory of an ipc:// endpoint must exist.
- * E_USAGE: not link_is_local(), too long, no port, or a file that is no socket
- * stands there; E_INUSE: another process listens there; E_IO with the reason. */
+ * E_USAGE: it fails endpoint_check(), or a file that is no socket stands there;
+ * E_INUSE: another process listens there; E_IO with the reason. */
 struct link *link_bind(struct link_context *context, const char *endpoint,
                        struct link_limits limits, struct err *err);
 

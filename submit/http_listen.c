@@ -12,25 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/port.h"
+
 #define BACKLOG          512
-#define PORT_MAX         65535
 #define V6_NETWORK_BYTES 8
-
-static int
-parse_port(const char *text, in_port_t *port, struct err *err)
-{
-    char *end;
-    long number;
-
-    errno = 0;
-    number = strtol(text, &end, 10);
-    if (errno || end == text || *end || *text < '0' || *text > '9' ||
-        number > PORT_MAX) {
-        return err_set(err, E_USAGE, "%s: not a port", text);
-    }
-    *port = htons((uint16_t)number);
-    return 0;
-}
 
 int
 http_place_parse(const char *text, struct http_place *place, struct err *err)
@@ -39,7 +24,8 @@ http_place_parse(const char *text, struct http_place *place, struct err *err)
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&place->address;
     char host[INET6_ADDRSTRLEN + 2] = "";
     const char *colon = strrchr(text, ':');
-    in_port_t port = 0;
+    in_port_t port;
+    int number;
     size_t bytes = colon ? (size_t)(colon - text) : 0;
 
     *place = (struct http_place){ .bytes = 0 };
@@ -48,8 +34,10 @@ http_place_parse(const char *text, struct http_place *place, struct err *err)
                        "%s: not an address and a port, such as 127.0.0.1:8017",
                        text);
     memcpy(host, text, bytes);
-    if (parse_port(colon + 1, &port, err) < 0)
-        return err_wrap(err, "%s", text);
+    number = port_read(slice_of(colon + 1));
+    if (number < 0)
+        return err_set(err, E_USAGE, "%s: %s: not a port", text, colon + 1);
+    port = htons((uint16_t)number);
     if (host[0] == '[' && host[bytes - 1] == ']') {
         host[bytes - 1] = '\0';
         if (inet_pton(AF_INET6, host + 1, &v6->sin6_addr) == 1) {
