@@ -90,7 +90,9 @@ parts_cut(struct parts *parts, struct slice body, struct packer *packer,
           struct parts_trial *trial)
 {
     struct slice rest = body;
-    bool is_tried = packer && begin_trial(trial);
+    /* Some part of such a body is as long, and none of a shorter one. */
+    bool is_tried =
+        packer && body.bytes >= PART_PACK_BYTES_MIN && begin_trial(trial);
     bool gets_shorter = is_tried;
 
     parts_reset(parts);

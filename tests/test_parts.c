@@ -196,3 +196,19 @@ Test(parts, kind_that_gets_no_shorter_is_tried_ever_more_rarely, .init = set_up,
     for (int i = 0; i < 10; i++)
         cr_expect_eq(cut(), 1);
 }
+
+Test(parts, short_bodies_tell_nothing_of_their_kind, .init = set_up,
+     .fini = tear_down)
+{
+    struct parts_trial before;
+
+    add_noise_lines(20, 1000);
+    cr_expect_eq(cut(), 0);
+    before = trial;
+    cr_expect_eq(before.left, PARTS_PAUSE_MIN);
+    buf_reset(&body);
+    add_text_lines(20);
+    cr_expect_eq(cut(), 0);
+    cr_expect_eq(trial.left, before.left);
+    cr_expect_eq(trial.pause, before.pause);
+}
