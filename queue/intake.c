@@ -26,7 +26,6 @@ struct opening {
     bool is_early;
     bool adopts_terms; /* of a batch that has the key already */
     int64_t priority, not_before_ms, deadline_ms;
-    int64_t start_ms; /* nothing of it may run before */
     struct filing_terms filing;
 };
 
@@ -60,22 +59,17 @@ read_metadata(struct call *call, struct buf *out)
     return 0;
 }
 
-/* When it may start, by its window and not_before. */
 static int
-read_start(struct call *call, struct opening *opening)
+check_window(struct call *call, const struct opening *opening)
 {
     struct window *window = NULL;
     int rc;
 
-    opening->start_ms = opening->not_before_ms > call->now_ms
-                            ? opening->not_before_ms
-                            : call->now_ms;
     if (!*opening->window)
         return 0;
     rc = window_parse(opening->window, opening->tz, &window, call->err);
     if (rc < 0)
         return err_wrap(call->err, "window");
-    opening->start_ms = core_opens_at(call->broker, window, opening->start_ms);
     window_free(window);
     return 0;
 }
@@ -101,9 +95,6 @@ read_filing(struct call *call, struct opening *opening)
     }
     if (terms->completion_ms > 0)
         opening->deadline_ms = call->now_ms + terms->completion_ms;
-    else if (opening->deadline_ms == 0)
-        opening->deadline_ms =
-            core_deadline_ms(call->broker, opening->start_ms);
     return 0;
 }
 
@@ -145,10 +136,10 @@ read_opening(struct call *call, struct opening *opening)
                        *opening->client ? "key" : "client");
     }
     if (read_metadata(call, &opening->metadata) < 0 ||
-        read_start(call, opening) < 0) {
+        read_filing(call, opening) < 0) {
         return E_INVALID;
     }
-    return read_filing(call, opening);
+    return check_window(call, opening);
 }
 
 static void
@@ -260,6 +251,16 @@ check_deadline(const struct call *call, const struct opening *opening)
     return err_set(call->err, E_INVALID, "deadline: %s is past", deadline);
 }
 
+/* Lets a batch that names no deadline end so long after it may start. */
+static void
+give_deadline(struct broker *broker, struct batch *batch, int64_t now_ms)
+{
+    if (batch->deadline_ms == 0) {
+        batch->deadline_ms =
+            core_deadline_ms(broker, dispatch_start_ms(broker, batch, now_ms));
+    }
+}
+
 static int
 create(struct call *call, const struct opening *opening)
 {
@@ -305,6 +306,9 @@ create(struct call *call, const struct opening *opening)
     if (opening->filing.has_file) {
         filing.batch = batch.id;
         store_filing_put(broker->env.store, &filing);
+        /* Such a batch has its time from now on. */
+        give_deadline(broker, &batch, call->now_ms);
+        store_batch_put(broker->env.store, &batch, call->now_ms);
     }
     store_timer_set(
         broker->env.store,
@@ -408,10 +412,7 @@ intake_close(struct broker *broker, struct batch *batch, int64_t now_ms)
                          .id = batch->id });
     store_batch_move(broker->env.store, batch, BATCH_SEALED);
     batch->sealed_ms = now_ms;
-    if (batch->deadline_ms == 0) {
-        batch->deadline_ms =
-            core_deadline_ms(broker, dispatch_start_ms(broker, batch, now_ms));
-    }
+    give_deadline(broker, batch, now_ms);
     batch->lifetime_ms =
         batch->deadline_ms > now_ms ? batch->deadline_ms - now_ms : 1;
     store_timer_set(broker->env.store,
