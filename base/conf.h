@@ -120,8 +120,8 @@ int conf_set(struct conf *conf, const char *name, const char *value,
 
 /* If no upstream is configured, OPENAI_API_KEY or OPENAI_BASE_URL make one
  * named `openai`, unless SHEAF_USE_OPENAI is false; it names a key only if there
- * is one. 1 if they did, 0 if there
- * was nothing to do, E_INVALID if a variable cannot be used. */
+ * is one. 1 if they did, 0 if there was nothing to do, E_INVALID if a variable
+ * cannot be used. */
 int conf_use_environment(struct conf *conf, conf_env_fn *env, struct err *err);
 
 /* Checks what can be said of an upstream only when all of its section is known,

@@ -100,7 +100,7 @@ def wait(broker, batch):
     """Waits until nothing more will come: the batch's last status."""
     while True:
         status, _ = broker.ask("wait", batch=batch, timeout=ANSWER_MS // 2)
-        if status["state"] not in ("open", "sealed"):
+        if status["state"] not in ("open", "sealed", "paused"):
             return status
         counts = status["counts"]
         print(f"{counts['done']} of {counts['drafts']}", file=sys.stderr)

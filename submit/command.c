@@ -187,6 +187,12 @@ command_disconnect(struct command *command)
     command->broker_err.code = 0;
 }
 
+static int
+stopped(struct err *err)
+{
+    return err_set(err, SHEAF_E_STOPPED, "interrupted");
+}
+
 int
 command_fail(struct command *command, const struct sheaf_error *error,
              struct err *err)
@@ -202,14 +208,14 @@ command_fail(struct command *command, const struct sheaf_error *error,
         *err = command->broker_err;
         return err->code;
     }
-    return err_set(err, SHEAF_E_STOPPED, "interrupted");
+    return stopped(err);
 }
 
 int
 command_stopped(struct command *command, struct err *err)
 {
     (void)take_signal(command);
-    return err_set(err, SHEAF_E_STOPPED, "interrupted");
+    return stopped(err);
 }
 
 int

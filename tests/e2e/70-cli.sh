@@ -360,10 +360,9 @@ run_sheaf 0 submit quoted.jsonl
 batch=$(cat out)
 stop_broker
 forget_calls
-for command in list stats "why $batch a" alerts upstreams verify; do
+for command in list stats "why $batch quoted" alerts upstreams verify; do
     # shellcheck disable=SC2086 # words
-    sheaf $command -C looks --config sheaf.conf >out 2>err ||
-        say "$command: exit code $?"
+    run_sheaf 0 $command -C looks --config sheaf.conf
 done
 equal "$(figure calls)" 0 'calls for commands that only look'
 run_sheaf 0 wait -C looks --config sheaf.conf "$batch"
