@@ -442,13 +442,20 @@ Test(broker_filing, is_purged_with_what_it_was_making_but_not_what_it_made)
     bench_fini(&bench);
 }
 
-Test(broker_filing, expires_from_when_it_was_opened)
+static void
+upload_a_line(void)
 {
     struct buf content = { 0 };
 
-    begin();
     file_add_line(&content, "a", "one");
     file_upload(&bench, "in", content.data, file);
+    buf_fini(&content);
+}
+
+Test(broker_filing, expires_from_when_it_was_opened)
+{
+    begin();
+    upload_a_line();
     bench_ask(&bench, NULL,
               "'verb':'open','client':'c','key':'b','file':'%s',"
               "'endpoint':'/v1/chat/completions','completion_ms':5000,"
@@ -464,17 +471,13 @@ Test(broker_filing, expires_from_when_it_was_opened)
                            "'verb':'file','client':'c','file':'%s'",
                            at_str(status(), "from_file.error_file")),
                  "not_found");
-    buf_fini(&content);
     bench_fini(&bench);
 }
 
 Test(broker_filing, has_its_time_after_it_may_start)
 {
-    struct buf content = { 0 };
-
     begin();
-    file_add_line(&content, "a", "one");
-    file_upload(&bench, "in", content.data, file);
+    upload_a_line();
     bench_ask(&bench, NULL,
               "'verb':'open','client':'c','key':'b','file':'%s',"
               "'endpoint':'/v1/chat/completions','not_before':%lld",
@@ -482,7 +485,6 @@ Test(broker_filing, has_its_time_after_it_may_start)
     file_batch(&bench, "b", file, batch);
     cr_expect_eq(at_int(status(), "from_file.expires_at"),
                  BENCH_START_MS + 5000 + bench.conf.deadline_ms);
-    buf_fini(&content);
     bench_fini(&bench);
 }
 

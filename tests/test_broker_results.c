@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "store/rows.h"
+#include "tests/broker_drafts.h"
 #include "tests/broker_fixture.h"
 #include "tests/broker_hand.h"
 
@@ -29,18 +30,6 @@ static void
 tear_down(void)
 {
     bench_fini(&bench);
-}
-
-static void
-submit(const char *key, int from, int count, char batch[BENCH_UUID_BYTES])
-{
-    struct buf lines = { 0 };
-
-    for (int i = from; i < from + count; i++)
-        buf_addf(&lines, "{'id':'%d','text':'draft %d.'}\n", i, i);
-    bench_submit(&bench, key, NULL, lines.data, batch);
-    buf_fini(&lines);
-    bench_advance(&bench, bench.conf.group_window_ms);
 }
 
 /* Ends the call about a text. */
@@ -81,7 +70,7 @@ Test(broker_results, retry_puts_fallbacks_back, .init = set_up,
     const cJSON *head;
     int64_t last_seq;
 
-    submit("k", 0, 4, uuid);
+    bench_submit_drafts(&bench, "k", 0, 4, uuid);
     hand_start(hand);
     fail("draft 1.", 400);
     fail("draft 2.", 429);
@@ -139,7 +128,7 @@ Test(broker_results, retry_puts_fallbacks_back, .init = set_up,
 Test(broker_results, retry_twice_is_the_same_as_once, .init = set_up,
      .fini = tear_down)
 {
-    submit("k", 0, 3, uuid);
+    bench_submit_drafts(&bench, "k", 0, 3, uuid);
     hand_start(hand);
     for (int i = 0; i < 3; i++) {
         hand_end(hand, hand_slip(hand, SLIP_RUNNING, 0), "permanent", 400, 0);
@@ -161,7 +150,7 @@ Test(broker_results, cancel_ends_what_has_no_result, .init = set_up,
 {
     cJSON *results;
 
-    submit("k", 0, 30, uuid);
+    bench_submit_drafts(&bench, "k", 0, 30, uuid);
     hand_start(hand);
     hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
     bench_run(&bench);
@@ -186,7 +175,7 @@ Test(broker_results, cancel_ends_what_has_no_result, .init = set_up,
     cr_expect_eq(bench_stat(&bench, "requests_leased"), 0);
     expect_error(bench_ask(&bench, NULL, "'verb':'retry','batch':'%s'", uuid),
                  "conflict");
-    submit("l", 0, 1, other);
+    bench_submit_drafts(&bench, "l", 0, 1, other);
     bench_work(&bench);
     expect_error(bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", other),
                  "conflict");
@@ -195,8 +184,8 @@ Test(broker_results, cancel_ends_what_has_no_result, .init = set_up,
 Test(broker_results, cancel_keeps_requests_that_others_need, .init = set_up,
      .fini = tear_down)
 {
-    submit("k", 0, 4, uuid);
-    submit("l", 2, 4, other);
+    bench_submit_drafts(&bench, "k", 0, 4, uuid);
+    bench_submit_drafts(&bench, "l", 2, 4, other);
     hand_start(hand);
     bench_ask(&bench, NULL, "'verb':'cancel','batch':'%s'", uuid);
     cr_expect_eq(hand->cancel_count, 2, "%zu", hand->cancel_count);
@@ -229,7 +218,7 @@ Test(broker_results, the_deadline_leaves_an_essence, .init = set_up,
     cJSON *results;
 
     bench.conf.deadline_ms = 10000;
-    submit("k", 0, 20, uuid);
+    bench_submit_drafts(&bench, "k", 0, 20, uuid);
     hand_start(hand);
     hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
     bench_run(&bench);
@@ -270,9 +259,9 @@ Test(broker_results, the_last_deadline_of_all_counts, .init = set_up,
      .fini = tear_down)
 {
     bench.conf.deadline_ms = 10000;
-    submit("k", 0, 1, uuid);
+    bench_submit_drafts(&bench, "k", 0, 1, uuid);
     bench.conf.deadline_ms = 3600000;
-    submit("l", 0, 1, other);
+    bench_submit_drafts(&bench, "l", 0, 1, other);
     hand_start(hand);
     hand_end(hand, hand_slip(hand, SLIP_RUNNING, 0), "throttled", 429, 20000);
     bench_advance(&bench, 30000);
@@ -281,7 +270,7 @@ Test(broker_results, the_last_deadline_of_all_counts, .init = set_up,
     cr_expect_eq(bench_status(&bench, other, "counts.ok"), 1);
     /* And of one alone, it ends now. */
     bench.conf.deadline_ms = 10000;
-    submit("m", 7, 1, uuid);
+    bench_submit_drafts(&bench, "m", 7, 1, uuid);
     hand_start(hand);
     hand_end(hand, hand_slip(hand, SLIP_RUNNING, 0), "throttled", 429, 20000);
     bench_run(&bench);
@@ -327,7 +316,7 @@ Test(broker_results, waiting_ends_with_the_batch, .init = set_up,
 {
     int64_t re;
 
-    submit("k", 0, 3, uuid);
+    bench_submit_drafts(&bench, "k", 0, 3, uuid);
     re = bench_ask_later(&bench, NULL,
                          "'verb':'wait','batch':'%s','timeout':60000", uuid);
     bench_advance(&bench, 30000);
@@ -347,7 +336,7 @@ Test(broker_results, waiting_ends_with_a_new_result, .init = set_up,
 {
     int64_t re, last_seq;
 
-    submit("k", 0, 3, uuid);
+    bench_submit_drafts(&bench, "k", 0, 3, uuid);
     hand_start(hand);
     hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
     cr_expect_not_null(
@@ -370,7 +359,7 @@ Test(broker_results, waiting_ends_in_time, .init = set_up, .fini = tear_down)
 {
     int64_t re;
 
-    submit("k", 0, 1, uuid);
+    bench_submit_drafts(&bench, "k", 0, 1, uuid);
     re = bench_ask_later(&bench, NULL,
                          "'verb':'wait','batch':'%s','timeout':5000", uuid);
     bench_advance(&bench, 4999);
@@ -389,7 +378,7 @@ Test(broker_results, waiters_have_a_limit, .init = set_up, .fini = tear_down)
 {
     bench.conf.waiters_max = 2;
     bench_restart(&bench);
-    submit("k", 0, 1, uuid);
+    bench_submit_drafts(&bench, "k", 0, 1, uuid);
     for (int i = 0; i < 2; i++) {
         cr_expect_null(
             bench_ask(&bench, NULL, "'verb':'wait','batch':'%s'", uuid));
@@ -399,180 +388,6 @@ Test(broker_results, waiters_have_a_limit, .init = set_up, .fini = tear_down)
     bench_advance(&bench, 60000);
     cr_expect_eq(bench.answer_count, bench.re);
     cr_expect_null(bench_ask(&bench, NULL, "'verb':'wait','batch':'%s'", uuid));
-}
-
-/* Reads all pages in an order; returns how many rows there were. */
-static int64_t
-read_pages(const char *verb, const char *more, int64_t limit)
-{
-    int64_t after = 0, count = 0;
-    const cJSON *head;
-
-    do {
-        head =
-            bench_ask(&bench, NULL, "'verb':'%s'%s,'after':%lld,'limit':%lld",
-                      verb, more, (long long)after, (long long)limit);
-        cr_assert_str_eq(at_str(head, "verb"), verb);
-        cr_assert_leq(at_int(head, "count"), limit);
-        cr_assert_gt(at_int(head, "count"), 0);
-        after = at_int(head, "cursor");
-        count += at_int(head, "count");
-    } while (at_int(head, "more"));
-    return count;
-}
-
-Test(broker_results, pages_hold_all_results, .init = set_up, .fini = tear_down)
-{
-    static const int64_t limits[] = { 1, 7, 49, 50, 51, 10000 };
-    const cJSON *head;
-    char more[2][128];
-
-    submit("k", 0, 50, uuid);
-    submit("l", 50, 50, other);
-    bench_work(&bench);
-    (void)snprintf(more[0], sizeof(more[0]),
-                   ",'batch':'%s','order':'completion'", uuid);
-    (void)snprintf(more[1], sizeof(more[1]), ",'batch':'%s','order':'input'",
-                   other);
-    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-        cr_expect_eq(read_pages("results", more[0], limits[i]), 50);
-        cr_expect_eq(read_pages("results", more[1], limits[i]), 50);
-        cr_expect_eq(read_pages("export", "", limits[i]), 100);
-    }
-    head = bench_ask(&bench, NULL,
-                     "'verb':'results','batch':'%s','order':'input',"
-                     "'after':49",
-                     other);
-    cr_expect_eq(at_int(head, "count"), 1);
-    cr_expect_eq(at_int(head, "more"), 0);
-    cr_expect_not_null(strstr(bench_body(&bench).data, "\"index\":49,"));
-    expect_error(bench_ask(&bench, NULL,
-                           "'verb':'results','batch':'%s','order':'size'",
-                           uuid),
-                 "invalid");
-    /* Small pages, large results: always at least one. */
-    bench.conf.results_page_bytes_max = 10;
-    cr_expect_eq(read_pages("export", "", 1000), 100);
-}
-
-/* Of another store, or from before this one was restored: what comes next would
- * not be read. */
-Test(broker_results, a_cursor_behind_the_last_result_is_refused, .init = set_up,
-     .fini = tear_down)
-{
-    const cJSON *head;
-
-    expect_error(bench_ask(&bench, NULL, "'verb':'export','after':1"),
-                 "conflict");
-    submit("k", 0, 3, uuid);
-    bench_work(&bench);
-    submit("l", 3, 2, other);
-    bench_work(&bench);
-    /* The last one of the store, behind all of the first batch. */
-    head = bench_ask(&bench, NULL, "'verb':'results','batch':'%s','after':5",
-                     uuid);
-    cr_expect_eq(at_int(head, "count"), 0);
-    cr_expect_eq(at_int(head, "cursor"), 5);
-    head = bench_ask(&bench, NULL, "'verb':'export','after':5");
-    cr_expect_eq(at_int(head, "cursor"), 5);
-    bench_restart(&bench);
-    head = bench_ask(&bench, NULL, "'verb':'export','after':5");
-    cr_expect_eq(at_int(head, "cursor"), 5);
-    expect_error(bench_ask(&bench, NULL,
-                           "'verb':'results','batch':'%s','after':6", uuid),
-                 "conflict");
-    expect_error(bench_ask(&bench, NULL, "'verb':'export','after':6"),
-                 "conflict");
-    head = bench_ask(&bench, NULL,
-                     "'verb':'results','batch':'%s','order':'input','after':6",
-                     uuid);
-    cr_expect_eq(at_int(head, "count"), 0, "that is an index");
-}
-
-/* A reader that follows a batch while it runs sees each change once. */
-Test(broker_results, a_reader_skips_nothing_while_it_runs, .init = set_up,
-     .fini = tear_down)
-{
-    int64_t after = 0, seen = 0;
-
-    submit("k", 0, 40, uuid);
-    while (strcmp(bench_state(&bench, uuid), "sealed") == 0) {
-        const cJSON *head;
-
-        hand_start(hand);
-        /* The last one first. */
-        hand_answer(
-            hand,
-            hand_slip(hand, SLIP_RUNNING, hand_count(hand, SLIP_RUNNING) - 1),
-            "answer");
-        head = bench_ask(&bench, NULL,
-                         "'verb':'results','batch':'%s','after':%lld", uuid,
-                         (long long)after);
-        cr_expect_eq(at_int(head, "count"), 1);
-        seen += at_int(head, "count");
-        after = at_int(head, "cursor");
-    }
-    cr_expect_eq(seen, 40);
-}
-
-Test(broker_results, lists_are_newest_first, .init = set_up, .fini = tear_down)
-{
-    char uuids[5][BENCH_UUID_BYTES], key[8];
-    const cJSON *head;
-
-    for (int i = 0; i < 5; i++) {
-        (void)snprintf(key, sizeof(key), "%d", i);
-        bench_open(&bench, key, NULL, "", uuids[i]);
-    }
-    bench_ask(&bench, NULL, "'verb':'open','client':'d','key':'x'");
-    head = bench_ask(&bench, NULL, "'verb':'list','client':'c','limit':3");
-    cr_expect_str_eq(at_str(head, "batches.0.batch"), uuids[4]);
-    cr_expect_str_eq(at_str(head, "batches.2.batch"), uuids[2]);
-    cr_expect_eq(at_int(head, "more"), 1);
-    head = bench_ask(&bench, NULL,
-                     "'verb':'list','client':'c','limit':3,'before':'%s'",
-                     uuids[2]);
-    cr_expect_str_eq(at_str(head, "batches.0.batch"), uuids[1]);
-    cr_expect_str_eq(at_str(head, "batches.1.key"), "0");
-    cr_expect_eq(at_int(head, "more"), 0);
-    head = bench_ask(&bench, NULL, "'verb':'list'");
-    cr_expect_str_eq(at_str(head, "batches.0.client"), "d");
-}
-
-/* A list's header has a limit: then there is more. */
-Test(broker_results, a_long_list_is_readable, .init = set_up, .fini = tear_down)
-{
-    struct buf more = { 0 };
-    char key[128], before[64] = "";
-    const cJSON *head;
-    int count = 0;
-
-    buf_add_str(&more, "'metadata':{");
-    for (int i = 0; i < 16; i++) {
-        buf_addf(&more, "%s'm%d':'", i ? "," : "", i);
-        for (int j = 0; j < 170; j++)
-            buf_add_str(&more, "\\u0001\\u0002\\u0003");
-        buf_add_char(&more, '\'');
-    }
-    buf_add_char(&more, '}');
-    for (int i = 0; i < 100; i++) {
-        (void)snprintf(key, sizeof(key), "a key that is rather long %050d", i);
-        bench_open(&bench, key, NULL, i < 90 ? "" : more.data, uuid);
-    }
-    do {
-        const cJSON *batches;
-
-        head = bench_ask(&bench, NULL, "'verb':'list','limit':100%s", before);
-        batches = cJSON_GetObjectItemCaseSensitive(head, "batches");
-        cr_assert_gt(cJSON_GetArraySize(batches), 0);
-        count += cJSON_GetArraySize(batches);
-        (void)snprintf(key, sizeof(key), "%d.batch",
-                       cJSON_GetArraySize(batches) - 1);
-        (void)snprintf(before, sizeof(before), ",'before':'%s'",
-                       at_str(batches, key));
-    } while (at_int(head, "more"));
-    cr_expect_eq(count, 100);
-    buf_fini(&more);
 }
 
 /* ---- between others' ---- */
@@ -606,7 +421,7 @@ Test(broker_results, a_page_passes_over_so_many_of_other_batches,
 {
     const cJSON *head;
 
-    submit("k", 0, 2, uuid);
+    bench_submit_drafts(&bench, "k", 0, 2, uuid);
     hand_start(hand);
     fail("draft 0.", 400);
     put_others(uuid, PASSED_MAX + 500);
