@@ -208,9 +208,9 @@ open_part(struct store *store, uint64_t part, const struct record *row,
           struct slice *lines)
 {
     struct slice packed = { (const char *)row->at, row->left };
-    const struct buf *opened = opened_find(&store->opened, part);
+    const struct buf *opened = opened_find(store->opened, part);
     int rc = opened ? 0
-                    : opened_add(&store->opened, part, packed, store->packer,
+                    : opened_add(store->opened, part, packed, store->packer,
                                  &opened);
 
     if (rc < 0)
@@ -268,7 +268,7 @@ part_peek(struct store *store, uint64_t batch, uint64_t part,
         *lines = (struct slice){ (const char *)row.at, row.left };
         return 0;
     }
-    opened = opened_find(&store->opened, part);
+    opened = opened_find(store->opened, part);
     if (!opened)
         return part_get(store, head.batch, head.n, part, lines);
     *lines = buf_slice(opened);

@@ -20,17 +20,11 @@
 /* A part with a longer line gives its memory back when another takes its place. */
 #define OPENED_KEEP_BYTES 65536
 
-struct opened_part {
-    uint64_t part; /* its number; 0: none */
-    uint64_t used; /* when it was wanted last, as opened.now tells it */
-    struct buf lines;
-};
+struct opened;
 
-/* Zero-initialised is empty. */
-struct opened {
-    struct opened_part parts[OPENED_MAX];
-    uint64_t now; /* wants so far */
-};
+/* Room for OPENED_MAX parts; freed with opened_free(), NULL is fine. */
+struct opened *opened_new(void);
+void opened_free(struct opened *opened);
 
 /* The lines of a part that is there, or NULL. Borrowed until another is added. */
 const struct buf *opened_find(struct opened *opened, uint64_t part);
@@ -42,6 +36,5 @@ int opened_add(struct opened *opened, uint64_t part, struct slice packed,
 
 /* Forgets all: a number may come to stand for another part. */
 void opened_reset(struct opened *opened);
-void opened_fini(struct opened *opened);
 
 #endif

@@ -169,6 +169,7 @@ store_new(struct engine *engine, uint64_t bytes_max)
     store->keyset = keyset_new();
     store->done_gap = DONE_GAP;
     store->packer = packer_new();
+    store->opened = opened_new();
     packer_set_dictionary(store->packer, PACK_DICTIONARY);
     return store;
 }
@@ -375,7 +376,7 @@ store_close(struct store *store)
     keybook_free(store->keybook);
     keyset_free(store->keyset);
     packer_free(store->packer);
-    opened_fini(&store->opened);
+    opened_free(store->opened);
     buf_fini(&store->reply);
     free(store);
 }
@@ -434,7 +435,7 @@ store_commit(struct store *store, struct err *err)
     store->is_open = false;
     keybook_settle(store->keybook, rc == 0);
     if (rc < 0) {
-        opened_reset(&store->opened);
+        opened_reset(store->opened);
         store->ids = store->committed;
         store->delayed = store->delayed_committed;
         store->ready_count = store->ready_committed;
@@ -465,7 +466,7 @@ store_abort(struct store *store)
     store->span.is_changed = false;
     keybook_settle(store->keybook, false);
     if (store->is_dirty)
-        opened_reset(&store->opened);
+        opened_reset(store->opened);
     store->ids = store->committed;
     store->delayed = store->delayed_committed;
     store->ready_count = store->ready_committed;

@@ -68,7 +68,7 @@ struct store {
     struct keybook *keybook;
     struct keyset *keyset;
     struct packer *packer;
-    struct opened opened;
+    struct opened *opened;
     struct buf reply;  /* the last one that was read, if it was packed */
     struct batch late; /* a row that is still to be written; id 0: none */
     struct ready_hold hold;
