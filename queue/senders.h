@@ -17,7 +17,7 @@
 
 #define SENDERS_MAX       64   /* that are told apart; more share as many do */
 #define SENDERS_MS        1000 /* one that was silent for so long has stopped */
-#define SENDERS_BYTES_MIN 65536 /* of a share: a chunk of the usual size */
+#define SENDERS_BYTES_MIN 65536 /* of a share: the smallest full chunk */
 
 struct senders {
     struct sender {

@@ -12,8 +12,13 @@
 #include "submit/refusals.h"
 #include "submit/sheaf_error.h"
 
-#define CHUNKS_MAX  64    /* on their way at one time, whatever their size */
-#define CHUNK_BYTES 65536 /* a chunk is sent when another line exceeds it */
+#define CHUNKS_MAX 64 /* on their way at one time, whatever their size */
+/* A chunk is sent when another line exceeds a fourth of the window, within these.
+ * Each takes some 80 us of the processors besides what its drafts take, most of
+ * which is the waking of threads at both ends. */
+#define CHUNK_BYTES_MIN 65536
+#define CHUNK_BYTES_MAX 131072
+#define WINDOW_CHUNKS   4
 /* On their way, if the broker allows as many: one commit of a thousand drafts,
  * the next thousand, which are read meanwhile, and another thousand behind them,
  * as long as they have 1 KiB. With less, the broker flushes what little has been
@@ -352,17 +357,24 @@ pump(struct sheaf_upload *upload, size_t count_max, size_t bytes_max,
     }
 }
 
+/* How much may be on its way. */
+static size_t
+window_of(const struct sheaf_upload *upload)
+{
+    return upload->limits.window_bytes < WINDOW_BYTES
+               ? (size_t)upload->limits.window_bytes
+               : WINDOW_BYTES;
+}
+
 /* Closes the chunk that is being filled, sends it, and starts another one. */
 static int
 close_chunk(struct sheaf_upload *upload, struct err *err)
 {
     struct chunk *chunk = filling(upload);
-    size_t window_bytes = WINDOW_BYTES, others = 0;
+    size_t window_bytes = window_of(upload), others = 0;
 
     if (chunk->count == 0)
         return 0;
-    if (upload->limits.window_bytes < WINDOW_BYTES)
-        window_bytes = (size_t)upload->limits.window_bytes;
     if (window_bytes > chunk->text.bytes)
         others = window_bytes - chunk->text.bytes;
     /* Room first: for its bytes in the window, and for one more in the ring,
@@ -505,11 +517,25 @@ sheaf_upload_tally(const struct sheaf_upload *upload)
     return upload->tally;
 }
 
+static size_t
+chunk_bytes_max(const struct sheaf_upload *upload)
+{
+    size_t bytes = window_of(upload) / WINDOW_CHUNKS;
+
+    if (bytes > CHUNK_BYTES_MAX)
+        bytes = CHUNK_BYTES_MAX;
+    if (bytes < CHUNK_BYTES_MIN)
+        bytes = CHUNK_BYTES_MIN;
+    return upload->limits.chunk_bytes_max < (int64_t)bytes
+               ? (size_t)upload->limits.chunk_bytes_max
+               : bytes;
+}
+
 static int
 add(struct sheaf_upload *upload, struct slice line, uint64_t place,
     struct err *err)
 {
-    size_t bytes_max = CHUNK_BYTES;
+    size_t bytes_max = chunk_bytes_max(upload);
     size_t drafts_max = (size_t)upload->limits.chunk_drafts_max;
     struct chunk *chunk = filling(upload);
 
@@ -517,8 +543,6 @@ add(struct sheaf_upload *upload, struct slice line, uint64_t place,
         return err_set(err, E_TOOBIG, "a draft of %zu bytes, at most %lld",
                        line.bytes, (long long)upload->limits.line_bytes_max);
     }
-    if (upload->limits.chunk_bytes_max < CHUNK_BYTES)
-        bytes_max = (size_t)upload->limits.chunk_bytes_max;
     /* A longer line makes a chunk of its own. */
     if (chunk->count == drafts_max ||
         (chunk->count > 0 && chunk->text.bytes + line.bytes + 1 > bytes_max)) {
