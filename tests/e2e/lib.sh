@@ -207,10 +207,11 @@ run_sheaf() { # WANTED_CODE ARGUMENT…
 start_gateway() { # NAME OPTION…; sets api and watch, and GATEWAY_PID
     gateway=$1
     shift
+    rm -f "$gateway.out"
     "$BIN/sheaf-http" --listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 "$@" \
         >"$gateway.out" 2>>"$gateway.err" &
     GATEWAY_PID=$!
-    until_true 10 grep -q '^metrics-listen ' "$gateway.out"
+    until_true 10 grep -qs '^metrics-listen ' "$gateway.out"
     api=$(sed -n 's/^listen //p' "$gateway.out")
     watch=$(sed -n 's/^metrics-listen //p' "$gateway.out")
     until_true 10 curl -sf -o ready "$watch/readyz"
