@@ -4,10 +4,20 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "base/digest.h"
+
 #define START_MS  INT64_C(1800000000000)
 #define CALLS     2000
 #define SLOTS_MAX 32
+#define STORM     600 /* calls */
+#define STORMS    300
 #define REFUSE_MS 30 /* a refusal takes so long, whatever answers take */
+
+/* A machine that others use as well: it stands still every half second, for up to
+ * 400 ms, and a call is some milliseconds on its way. */
+#define STALL_EVERY_MS 500
+#define STALL_MS_MAX   400
+#define WAY_MS_MAX     5
 
 /* ---- upstreams that permit so many calls ---- */
 
@@ -84,11 +94,22 @@ struct caller {
     struct limiter *limiter;
     int64_t now_ms, wait_ms, latency_ms, suspended_ms;
     int slots, running, done, refused, early;
+    bool is_disturbed; /* whose machine stands still now and then */
+    uint64_t seed, turn;
     struct {
         int64_t made_ms, end_ms;
         bool is_accepted;
     } calls[SLOTS_MAX];
 };
+
+/* A number below `limit`, by chance. */
+static int64_t
+chance(struct caller *caller, uint64_t limit)
+{
+    uint64_t turn = ++caller->turn;
+
+    return (int64_t)(digest_xxh(&turn, sizeof(turn), caller->seed) % limit);
+}
 
 static void
 end_calls(struct caller *caller)
@@ -116,7 +137,8 @@ begin_calls(struct caller *caller, int most)
     while (caller->running < caller->slots &&
            caller->done + caller->running < most &&
            pace_ready_ms(&caller->pace, caller->now_ms) <= caller->now_ms) {
-        bool is_accepted = admit(caller->limiter, caller->now_ms);
+        int64_t way_ms = caller->is_disturbed ? chance(caller, WAY_MS_MAX) : 0;
+        bool is_accepted = admit(caller->limiter, caller->now_ms + way_ms);
 
         caller->early += caller->now_ms < caller->suspended_ms;
         pace_take(&caller->pace, caller->now_ms);
@@ -135,6 +157,8 @@ call(struct caller *caller, int most)
 
     while (caller->done < most) {
         end_calls(caller);
+        if (caller->is_disturbed && chance(caller, STALL_EVERY_MS) == 0)
+            caller->now_ms += chance(caller, STALL_MS_MAX);
         begin_calls(caller, most);
         caller->now_ms++;
     }
@@ -198,6 +222,38 @@ Test(pace, two_thousand_calls_get_nearly_all_that_is_permitted)
         cr_expect(share >= 0.95, "%s: %.3f", limiter.name, share);
         cr_expect_eq(caller.early, 0, "%s: %d early", limiter.name,
                      caller.early);
+    }
+}
+
+/* It learns the same from what comes late, and in heaps: 41-storm.sh, on whatever
+ * machine. */
+Test(pace, stalls_of_the_machine_bring_few_refusals)
+{
+    static struct limiter limiters[] = {
+        { .name = "windows", .kind = FIXED, .per_s = 30, .window_ms = 1000 },
+        { .name = "sliding", .kind = SLIDING, .per_s = 30, .window_ms = 1000 },
+    };
+    int refused[2] = { 0 }, most[2] = { 0 };
+
+    for (int i = 0; i < STORMS; i++) {
+        struct limiter limiter = limiters[i % 2];
+        struct caller caller = caller_of(&limiter, 40);
+
+        caller.wait_ms = 200;
+        caller.is_disturbed = true;
+        caller.seed = (uint64_t)i;
+        (void)call(&caller, STORM);
+        refused[i % 2] += caller.refused;
+        if (most[i % 2] < caller.refused)
+            most[i % 2] = caller.refused;
+    }
+    for (int i = 0; i < 2; i++) {
+        printf(
+            "30 calls a second, on a machine that stands still: %s, %.1f of %d "
+            "refused, at most %d\n",
+            limiters[i].name, refused[i] * 2.0 / STORMS, STORM, most[i]);
+        cr_expect_leq(refused[i] * 2.0 / STORMS, STORM / 15);
+        cr_expect_leq(most[i], STORM / 5);
     }
 }
 
