@@ -13,6 +13,9 @@
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <xxhash.h>
+#ifdef __x86_64__
+#include <xxh_x86dispatch.h> /* takes the widest registers that there are */
+#endif
 
 #include "base/err.h"
 #include "base/hex.h"

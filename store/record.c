@@ -7,48 +7,6 @@
 #include "base/digest.h"
 #include "base/err.h"
 
-/* The lengths are constants: with a body for each, a field is a few instructions. */
-#define FOR_EACH_LENGTH static inline __attribute__((always_inline))
-
-FOR_EACH_LENGTH void
-add_be(struct buf *out, uint64_t value, size_t bytes)
-{
-    number_put((unsigned char *)buf_reserve(out, bytes), value, bytes);
-    buf_commit(out, bytes);
-}
-
-void
-record_u8(struct buf *out, unsigned value)
-{
-    assert(value <= UINT8_MAX);
-    add_be(out, value, 1);
-}
-
-void
-record_u16(struct buf *out, unsigned value)
-{
-    assert(value <= UINT16_MAX);
-    add_be(out, value, 2);
-}
-
-void
-record_u32(struct buf *out, uint32_t value)
-{
-    add_be(out, value, 4);
-}
-
-void
-record_u64(struct buf *out, uint64_t value)
-{
-    add_be(out, value, 8);
-}
-
-void
-record_i64(struct buf *out, int64_t value)
-{
-    add_be(out, (uint64_t)value, 8);
-}
-
 void
 record_bytes(struct buf *out, const void *data, size_t bytes)
 {
