@@ -25,7 +25,7 @@ attempt_of_report(const struct request *request, const struct report *report,
         .latency_ms = report->latency_ms,
         .code = cut(report->code),
         .worker = cut(report->worker),
-        .upstream = cut(request->upstream),
+        .upstream = cut(finish_upstream(request, report)),
     };
 
     if (verdict->due_ms > now_ms) {

@@ -14,10 +14,8 @@
 #define SHAPE_PREFIX            "replies_" /* of the counters of shapes */
 #define COST_NANO_MAX           INT64_C(1000000000000000) /* of one call */
 
-/* Who answered: a late report tells of an earlier lease, which was perhaps for
- * another upstream. */
-static const char *
-upstream_of(const struct request *request, const struct report *report)
+const char *
+finish_upstream(const struct request *request, const struct report *report)
 {
     return report->upstream && *report->upstream ? report->upstream
                                                  : request->upstream;
@@ -29,7 +27,7 @@ static bool
 is_local_fallback(const struct request *request, const struct report *report)
 {
     return report->end.class == CLASS_OK &&
-           strcmp(upstream_of(request, report), CONF_LOCAL) == 0 &&
+           strcmp(finish_upstream(request, report), CONF_LOCAL) == 0 &&
            strcmp(request->route, CONF_LOCAL) != 0;
 }
 
@@ -39,7 +37,7 @@ cost_of(const struct broker *broker, const struct request *request,
         const struct report *report)
 {
     const struct conf_upstream *upstream =
-        conf_upstream(broker->env.conf, upstream_of(request, report));
+        conf_upstream(broker->env.conf, finish_upstream(request, report));
     double cost = 0;
 
     if (!upstream || upstream->price_input_usd < 0 ||
@@ -137,7 +135,7 @@ end_request(struct broker *broker, struct request *request, enum status status,
         .code = slice_of(status == STATUS_OK ? "" : report->code),
         .message = slice_of(status == STATUS_OK ? "" : report->message),
         .model = slice_of(report->model),
-        .upstream = slice_of(upstream_of(request, report)),
+        .upstream = slice_of(finish_upstream(request, report)),
         .finish = slice_of(report->finish),
     };
 
@@ -183,7 +181,7 @@ count_shape(struct broker *broker, const struct request *request,
 #undef COUNTER_PLACE
     };
     const struct conf_upstream *upstream =
-        conf_upstream(broker->env.conf, request->upstream);
+        conf_upstream(broker->env.conf, finish_upstream(request, report));
     const char *expected =
         upstream ? conf_dialect(upstream)->shape : dialect_find(NULL)->shape;
     struct counters *counters = &broker->counters;
@@ -225,7 +223,8 @@ static void
 meter(struct broker *broker, const struct request *request,
       const struct report *report)
 {
-    int where = upstreams_find(broker->upstreams, upstream_of(request, report));
+    int where =
+        upstreams_find(broker->upstreams, finish_upstream(request, report));
     struct meter_call call = {
         .class = report->end.class,
         .status = retry_status(report->end.class, report->end.http_status),

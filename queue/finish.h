@@ -38,6 +38,11 @@ struct report {
     int64_t request_limits[3], token_limits[3]; /* that the reply told */
 };
 
+/* Who was called: a late report tells of an earlier lease, which was perhaps for
+ * another upstream. */
+const char *finish_upstream(const struct request *request,
+                            const struct report *report);
+
 /* Stores how a call ended, or sends the request back to the queue. The lease
  * was this worker's, or the answer comes late but is better than nothing. */
 void finish_report(struct broker *broker, struct request *request,

@@ -182,6 +182,33 @@ Test(broker_attempts, a_late_answer_is_one_and_a_late_failure_is_not,
     cr_expect_str_eq(bench_state(&bench, uuid), "finished");
 }
 
+/* It has gone to the other one since. */
+Test(broker_attempts, a_late_answer_is_of_the_upstream_that_gave_it,
+     .init = set_up, .fini = tear_down)
+{
+    bench_submit(&bench, "l", NULL,
+                 "{'id':'b','text':'b','upstream':'one,two'}\n", uuid);
+    hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
+    bench_advance(&bench, bench.conf.group_window_ms);
+    cr_assert_eq(hand_start(hand), 1);
+    cr_assert_str_eq(hand_slip(hand, SLIP_RUNNING, 0)->upstream, "two");
+    hand_beat(hand);
+    bench_run(&bench);
+    hand_say(hand, "{'verb':'beat','slots':5,'held':[]}");
+    hand_say(hand, "{'verb':'beat','slots':5,'held':[]}");
+    bench_run(&bench);
+    cr_assert_str_eq(hand_slip(hand, SLIP_WAITING, 0)->upstream, "one");
+    hand_say(hand, "{'verb':'result','request':2,'fence':1,'upstream':'two',"
+                   "'class':'ok','http_status':200,'shape':'chat','sent':1}");
+    bench_run(&bench);
+    cr_expect_str_eq(
+        at_str(
+            bench_ask(&bench, NULL, "'verb':'why','batch':'%s','id':'b'", uuid),
+            "attempts.1.upstream"),
+        "two");
+    cr_expect_str_eq(result_str(&bench, uuid, "b", "upstream"), "two");
+}
+
 /* A header has its limit, whatever stands in it: the client's ids and the
  * worker's words are as long, and as odd, as they may be. */
 Test(broker_attempts, the_newest_attempts_fill_a_header_and_no_more,
