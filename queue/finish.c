@@ -31,6 +31,12 @@ is_local_fallback(const struct request *request, const struct report *report)
            strcmp(request->route, CONF_LOCAL) != 0;
 }
 
+bool
+finish_is_answer(const struct request *request, const struct report *report)
+{
+    return report->end.class == CLASS_OK && !is_local_fallback(request, report);
+}
+
 /* What the call cost by the configured prices; unknown without them. */
 static int64_t
 cost_of(const struct broker *broker, const struct request *request,

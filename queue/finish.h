@@ -43,6 +43,11 @@ struct report {
 const char *finish_upstream(const struct request *request,
                             const struct report *report);
 
+/* True if a call has brought an answer: what the sampler says in the place of an
+ * upstream is none. */
+bool finish_is_answer(const struct request *request,
+                      const struct report *report);
+
 /* Stores how a call ended, or sends the request back to the queue. The lease
  * was this worker's, or the answer comes late but is better than nothing. */
 void finish_report(struct broker *broker, struct request *request,

@@ -238,7 +238,7 @@ use_report(struct call *call, struct session *session, uint64_t id,
         broker->counters.late_results++;
         log_warn("event=late_result request=%llu fence=%u class=%d",
                  (unsigned long long)id, report->fence, (int)report->end.class);
-        if (report->end.class != CLASS_OK || request.status == STATUS_OK)
+        if (!finish_is_answer(&request, report) || request.status == STATUS_OK)
             return;
         if (request.state == REQUEST_LEASED)
             worker_cancel(broker, id, request.fence);

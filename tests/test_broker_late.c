@@ -163,3 +163,29 @@ Test(broker_late, a_failure_of_anothers_lease_is_not_taken, .init = set_up,
     bench_run(&bench);
     cr_assert_eq(bench_status(&bench, uuid, "counts.ok"), 1);
 }
+
+/* It has served nobody, and the call that was made since is paid for. */
+Test(broker_late, a_late_text_of_the_sampler_ends_no_call, .init = set_up,
+     .fini = tear_down)
+{
+    hand_end(hand, hand_slip(hand, SLIP_RUNNING, 0), "stop", 401, 0);
+    bench_submit(&bench, "l", "{'last_resort':'local'}",
+                 "{'id':'b','text':'b'}\n", uuid);
+    bench_advance(&bench, bench.conf.group_window_ms);
+    cr_assert_eq(hand_start(hand), 1);
+    cr_assert_str_eq(hand_slip(hand, SLIP_RUNNING, 0)->upstream, "local");
+    (void)bench_ask(&bench, NULL, "'verb':'upstream_resume','upstream':'one'");
+    hand_say(hand, "{'verb':'beat','slots':5,'held':[]}");
+    hand_say(hand, "{'verb':'beat','slots':5,'held':[]}");
+    bench_run(&bench);
+    cr_assert_str_eq(hand_slip(hand, SLIP_WAITING, 0)->upstream, "one");
+    cr_assert_eq(hand_start(hand), 1);
+    hand_say(hand, "{'verb':'result','request':2,'fence':1,'upstream':'local',"
+                   "'class':'ok','http_status':200,'sent':1}");
+    bench_run(&bench);
+    cr_expect_eq(hand->cancel_count, 0);
+    cr_expect_str_eq(bench_state(&bench, uuid), "sealed");
+    hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 1), "answer");
+    bench_run(&bench);
+    cr_expect_str_eq(result_str(&bench, uuid, "b", "status"), "ok");
+}
