@@ -90,6 +90,8 @@ budget_told(struct budget *budget, const int64_t told[3], double under_way,
 
     if (remaining < 0 || reset_ms <= 0 || reset_ms > TOLD_MAX_MS)
         return;
+    if (limit < 0) /* it is not told: one, if nothing is left */
+        limit = 1;
     if (limit < remaining)
         limit = remaining;
     budget->told = (struct bucket){

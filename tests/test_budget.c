@@ -101,6 +101,16 @@ Test(budget, a_reply_that_leaves_nothing_is_minded_until_its_reset)
     cr_assert_eq(budget_ready_ms(&budget, 60, NOW_MS + 20000), 0);
 }
 
+Test(budget, nothing_left_of_nobody_knows_how_much_is_minded_as_well)
+{
+    static const int64_t told[] = { -1, 0, 20000 };
+    struct budget budget = { 0 };
+
+    budget_told(&budget, told, 0, NOW_MS);
+    cr_expect_eq(budget_ready_ms(&budget, 1, NOW_MS), NOW_MS + 20000);
+    cr_expect_eq(budget_ready_ms(&budget, 1, NOW_MS + 20000), 0);
+}
+
 Test(budget, what_is_under_way_is_not_left)
 {
     static const int64_t told[] = { 60, 3, 20000 };
