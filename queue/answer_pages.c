@@ -83,7 +83,6 @@ add_row(struct call *call, struct page *page, const struct result_row *row,
 {
     size_t before = page->lines.bytes;
 
-    page->looks++;
     if (page->side >= 0 && (int)openai_side(row) != page->side)
         return true;
     if (page->side >= 0)
@@ -117,6 +116,7 @@ fill_by_seq(struct call *call, struct page *page, const struct batch *batch)
         page->passed += row.passed;
         if (is_full(call, page))
             break;
+        page->looks++;
         if (rc == 0 && of.id != row.draft.batch) {
             if (store_batch_get(store, row.draft.batch, &of) < 0)
                 rc = E_CORRUPT;
@@ -151,6 +151,7 @@ fill_by_index(struct call *call, struct page *page, const struct batch *batch)
             page->has_more = true;
             return;
         }
+        page->looks++;
         page->cursor = (int64_t)row.draft.index + 1;
     }
 }

@@ -118,6 +118,37 @@ Test(broker_pages, a_cursor_behind_the_last_result_is_refused, .init = set_up,
     cr_expect_eq(at_int(head, "count"), 0, "that is an index");
 }
 
+/* Its results are passed over until they are removed, but not all of them in one
+ * go: nobody else has a turn meanwhile. */
+Test(broker_pages, a_page_passes_over_so_many_of_a_purged_batch, .init = set_up,
+     .fini = tear_down)
+{
+    enum { CHUNKS = 11, DRAFTS = 1000, LOOKS_MAX = 10000 };
+    const cJSON *head;
+    int64_t exported;
+
+    bench_open(&bench, "k", NULL, "", uuid);
+    for (int n = 0; n < CHUNKS; n++) {
+        struct buf lines = { 0 };
+
+        for (int i = 0; i < DRAFTS; i++)
+            buf_addf(&lines, "{'id':'%d','text':'t'}\n", n * DRAFTS + i);
+        (void)bench_chunk(&bench, uuid, n + 1, lines.data);
+        buf_fini(&lines);
+    }
+    (void)bench_seal(&bench, uuid, CHUNKS, CHUNKS * DRAFTS);
+    bench_advance(&bench, bench.conf.group_window_ms);
+    bench_work(&bench);
+    cr_assert_str_eq(bench_state(&bench, uuid), "finished");
+    (void)bench_ask_later(&bench, NULL, "'verb':'purge','batch':'%s'", uuid);
+    exported = bench_ask_later(&bench, NULL, "'verb':'export'");
+    bench_turn(&bench);
+    head = bench_answer(&bench, exported)->head;
+    cr_expect_eq(at_int(head, "count"), 0);
+    cr_expect_eq(at_int(head, "cursor"), LOOKS_MAX);
+    cr_expect_eq(at_int(head, "more"), 1);
+}
+
 /* A reader that follows a batch while it runs sees each change once. */
 Test(broker_pages, a_reader_skips_nothing_while_it_runs, .init = set_up,
      .fini = tear_down)
