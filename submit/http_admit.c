@@ -114,7 +114,8 @@ find_client(struct admission *admission)
     if (!http_gate_is_local(admission->head))
         return http_error_set(admission->error, 403, "foreign_host",
                               "without tokens, this is served to localhost "
-                              "under that name only");
+                              "under that name only, and to no page of "
+                              "another site");
     request->grant.scope = HTTP_SCOPE_ADMIN;
     (void)snprintf(request->grant.client, sizeof(request->grant.client), "%s",
                    request->gateway->client);

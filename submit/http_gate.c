@@ -190,12 +190,35 @@ http_gate_has_body(const struct http_head *head)
     return http_gate_field(head, "transfer-encoding").data != NULL;
 }
 
+/* True if no page asks, or one that came from the host that is asked. */
+static bool
+is_of_host(const struct http_head *head, struct slice host)
+{
+    static const char *const schemes[] = { "http://", "https://" };
+    struct slice origin = http_gate_field(head, "origin");
+
+    if (!origin.data)
+        return true;
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t bytes = strlen(schemes[i]);
+
+        if (host.bytes > 0 && origin.bytes == bytes + host.bytes &&
+            memcmp(origin.data, schemes[i], bytes) == 0 &&
+            strncasecmp(origin.data + bytes, host.data, host.bytes) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool
 http_gate_is_local(const struct http_head *head)
 {
     static const char *const names[] = { "localhost", "127.0.0.1", "[::1]" };
     struct slice host = http_gate_field(head, "host");
 
+    if (!is_of_host(head, host))
+        return false;
     if (!host.data)
         return true;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

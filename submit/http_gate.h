@@ -47,7 +47,8 @@ struct slice http_gate_field(const struct http_head *head, const char *name);
 bool http_gate_has_body(const struct http_head *head);
 
 /* True if the field Host, or its absence, is what a browser on this host sends
- * that was not led here under another name. */
+ * that was not led here under another name; and Origin, if it is there, names a
+ * page from here: a form is sent to other hosts without asking them. */
 bool http_gate_is_local(const struct http_head *head);
 
 #endif

@@ -140,6 +140,19 @@ Test(http_gate, knows_this_host_by_few_names)
         { "GET / HTTP/1.1\r\nHost: 127.0.0.1.example.org:80\r\n\r\n", false },
         { "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", false },
         { "GET / HTTP/1.1\r\nHost:\r\n\r\n", false },
+        { "POST / HTTP/1.1\r\nHost: localhost:8017\r\nOrigin: "
+          "http://localhost:8017\r\n\r\n",
+          true },
+        { "POST / HTTP/1.1\r\nHost: [::1]\r\nOrigin: https://[::1]\r\n\r\n",
+          true },
+        { "POST / HTTP/1.1\r\nHost: localhost:8017\r\nOrigin: "
+          "http://localhost:3000\r\n\r\n",
+          false },
+        { "POST / HTTP/1.1\r\nHost: localhost\r\nOrigin: "
+          "https://example.org\r\n\r\n",
+          false },
+        { "POST / HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\n\r\n", false },
+        { "POST / HTTP/1.0\r\nOrigin: http://localhost\r\n\r\n", false },
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

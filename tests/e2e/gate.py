@@ -131,6 +131,9 @@ def until(claim, condition, seconds=SECONDS):
 SECOND = b"GET /second HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 CHAT = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
 TYPE = b"Content-Type: application/json\r\n"
+FORM = (b'--x\r\nContent-Disposition: form-data; name="purpose"\r\n\r\n'
+        b'batch\r\n--x\r\nContent-Disposition: form-data; name="file"; '
+        b'filename="a.jsonl"\r\n\r\n{}\n\r\n--x--\r\n')
 MODELS = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n"
 
 ABUSES = [
@@ -205,6 +208,14 @@ def abuse(api, watch):
     reply = raw(api, b"GET /v1/models HTTP/1.1\r\nHost: evil.example\r\n"
                 b"Connection: close\r\n\r\n")
     check("a page under another name", statuses(reply), [403])
+    # A form is sent to whatever host a page likes, and asks nobody before.
+    for origin, want in ((b"https://evil.example", 403), (b"null", 403),
+                         (b"http://localhost", 200)):
+        reply = raw(api, b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\n"
+                    b"Origin: %s\r\nConnection: close\r\nContent-Type: "
+                    b"multipart/form-data; boundary=x\r\nContent-Length: %d"
+                    b"\r\n\r\n%s" % (origin, len(FORM), FORM))
+        check(f"a form on a page of {origin}", statuses(reply), [want])
     check("a token in the URL",
           request(api, "/v1/models?api_key=sk-1").code, "token_in_url")
     check("an unknown path", request(api, "/v1/nothing").code, "unknown_url")
