@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "queue/endpoint.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "base/port.h"
 #include "queue/socket_file.h"
 
-#define IPC "ipc://"
-#define TCP "tcp://"
+#define IPC    "ipc://"
+#define INPROC "inproc://"
+#define TCP    "tcp://"
 
 static bool
 begins_with(const char *endpoint, const char *prefix)
@@ -16,26 +19,51 @@ begins_with(const char *endpoint, const char *prefix)
     return strncmp(endpoint, prefix, strlen(prefix)) == 0;
 }
 
+/* Where the port of an address behind tcp:// is divided off; its end if it has
+ * none. */
+static const char *
+port_mark(const char *address)
+{
+    const char *colon = strrchr(address, ':');
+
+    return colon ? colon : address + strlen(address);
+}
+
+/* What begins as an address does may be a name; and libzmq goes on behind a
+ * semicolon. So nothing else may stand there. */
+static bool
+is_loopback(const char *address)
+{
+    struct slice host = { address, (size_t)(port_mark(address) - address) };
+    char text[INET_ADDRSTRLEN];
+    struct in_addr v4;
+
+    if (slice_is(host, "localhost") || slice_is(host, "[::1]"))
+        return true;
+    if (host.bytes >= sizeof(text))
+        return false;
+    memcpy(text, host.data, host.bytes);
+    text[host.bytes] = '\0';
+    return inet_pton(AF_INET, text, &v4) == 1 &&
+           ntohl(v4.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+}
+
 static bool
 is_local(const char *endpoint)
 {
-    static const char *const prefixes[] = { IPC, "inproc://", TCP "127.",
-                                            TCP "localhost:", TCP "[::1]:" };
-
-    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-        if (begins_with(endpoint, prefixes[i]))
-            return true;
-    }
-    return false;
+    if (begins_with(endpoint, TCP))
+        return is_loopback(endpoint + strlen(TCP));
+    return begins_with(endpoint, IPC) || begins_with(endpoint, INPROC);
 }
 
 /* True if it ends in a port: libzmq takes 70000 for 4464, and 80x for 80. */
 static bool
-has_port(const char *endpoint)
+has_port(const char *address)
 {
-    const char *text = strrchr(endpoint, ':') + 1;
+    const char *mark = port_mark(address);
 
-    return strcmp(text, "*") == 0 || port_read(slice_of(text)) >= 0;
+    return strcmp(mark, ":*") == 0 ||
+           (*mark && port_read(slice_of(mark + 1)) >= 0);
 }
 
 int
@@ -49,7 +77,7 @@ endpoint_check(const char *endpoint, struct err *err)
                        "there is no encryption and authentication yet",
                        endpoint);
     }
-    if (begins_with(endpoint, TCP) && !has_port(endpoint)) {
+    if (begins_with(endpoint, TCP) && !has_port(endpoint + strlen(TCP))) {
         return err_set(err, E_USAGE,
                        "%s: a port of at most %d is to stand at its end",
                        endpoint, PORT_MAX);
