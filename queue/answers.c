@@ -258,7 +258,8 @@ answer_list(struct call *call)
 
     if (wire_str(call->wire, "before", CORE_UUID_TEXT_BYTES - 1, "", &before,
                  call->err) < 0 ||
-        wire_str(call->wire, "client", 64, "", &client, call->err) < 0 ||
+        wire_str(call->wire, "client", WIRE_CLIENT_BYTES_MAX, "", &client,
+                 call->err) < 0 ||
         wire_bool(call->wire, "from_file", false, &from_file, call->err) < 0 ||
         wire_int(call->wire, "limit", wire_range_or(1, LIST_MAX, LIST_DEFAULT),
                  &limit, call->err) < 0) {

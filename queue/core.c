@@ -113,7 +113,8 @@ check_client(struct call *call, const struct batch *batch)
 {
     const char *client;
     struct spec spec;
-    int rc = wire_str(call->wire, "client", 64, "", &client, call->err);
+    int rc = wire_str(call->wire, "client", WIRE_CLIENT_BYTES_MAX, "", &client,
+                      call->err);
 
     if (rc < 0 || !*client)
         return rc;
@@ -144,8 +145,10 @@ core_batch_even_purged(struct call *call, struct batch *batch)
             return err_set(call->err, rc, "no batch %s", text);
         return 0;
     }
-    if (wire_str(call->wire, "client", 64, NULL, &client, call->err) < 0 ||
-        wire_str(call->wire, "key", 128, NULL, &key, call->err) < 0) {
+    if (wire_str(call->wire, "client", WIRE_CLIENT_BYTES_MAX, NULL, &client,
+                 call->err) < 0 ||
+        wire_str(call->wire, "key", WIRE_KEY_BYTES_MAX, NULL, &key, call->err) <
+            0) {
         return E_INVALID;
     }
     store_client_key(slice_of(client), slice_of(key), digest);

@@ -8,8 +8,6 @@
 #include "base/mem.h"
 #include "queue/filing.h"
 
-#define KEY_BYTES_MAX            128
-#define CLIENT_BYTES_MAX         64
 #define NAME_BYTES_MAX           256
 #define WINDOW_BYTES_MAX         256
 #define METADATA_COUNT_MAX       16
@@ -104,9 +102,10 @@ read_opening(struct call *call, struct opening *opening)
     struct wire *wire = call->wire;
     struct err *err = call->err;
 
-    if (wire_str(wire, "client", CLIENT_BYTES_MAX, NULL, &opening->client,
+    if (wire_str(wire, "client", WIRE_CLIENT_BYTES_MAX, NULL, &opening->client,
                  err) < 0 ||
-        wire_str(wire, "key", KEY_BYTES_MAX, NULL, &opening->key, err) < 0 ||
+        wire_str(wire, "key", WIRE_KEY_BYTES_MAX, NULL, &opening->key, err) <
+            0 ||
         wire_str(wire, "name", NAME_BYTES_MAX, "", &opening->name, err) < 0 ||
         wire_str(wire, "window", WINDOW_BYTES_MAX, "", &opening->window, err) <
             0 ||

@@ -24,6 +24,10 @@
 #define WIRE_HEADER_BYTES_MAX 65536
 #define WIRE_INT_MAX          (INT64_C(1) << 53)
 
+/* What names a submission. */
+#define WIRE_CLIENT_BYTES_MAX 64
+#define WIRE_KEY_BYTES_MAX    128
+
 /* Of a `turn`: what is leased, or reported, in it, and its body, which is longer
  * only if it is that of one item; and the members of one. */
 #define WIRE_TURN_ITEMS_MAX 256
