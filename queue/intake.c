@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 #include <uuid/uuid.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "queue/filing.h"
 
 #define NAME_BYTES_MAX           256
@@ -13,7 +10,6 @@
 #define METADATA_COUNT_MAX       16
 #define METADATA_KEY_BYTES_MAX   64
 #define METADATA_VALUE_BYTES_MAX 512
-#define BYTES_PER_TOKEN          4 /* the usual estimate for a request */
 
 /* ---- open ---- */
 

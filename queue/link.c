@@ -8,7 +8,6 @@
 #include <string.h>
 #include <zmq.h>
 
-#include "base/hex.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "queue/endpoint.h"
@@ -538,12 +537,4 @@ link_was_connected(struct link *link)
             return was_connected;
         was_connected = true;
     }
-}
-
-void
-link_peer_text(const struct link_peer *peer,
-               char text[2 * LINK_PEER_BYTES_MAX + 1])
-{
-    assert(peer->bytes <= LINK_PEER_BYTES_MAX);
-    hex_write(peer->id, peer->bytes, text);
 }

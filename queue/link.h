@@ -127,8 +127,4 @@ int link_sign_fd(const struct link *link);
  * former knows. */
 void link_polled(struct link *link, bool has_mail, bool has_sign);
 
-/* A peer as hexadecimal, for logs. */
-void link_peer_text(const struct link_peer *peer,
-                    char text[2 * LINK_PEER_BYTES_MAX + 1]);
-
 #endif

@@ -20,10 +20,9 @@
 
 #define FILE_MODE 0600
 /* Two such rows fill a page. */
-#define RESERVE_ROW_BYTES   1900
-#define RESERVE_ROWS_A_PAGE 2
-#define EXIT_DAMAGED        9   /* the exit code for a damaged store */
-#define BLOCK_BYTES         512 /* of stat() */
+#define RESERVE_ROW_BYTES 1900
+#define EXIT_DAMAGED      9   /* the exit code for a damaged store */
+#define BLOCK_BYTES       512 /* of stat() */
 /* Pages that a row adds, beside those of its own: one on each level of the tree is
  * split, and there is a new root. In 16 TiB, the largest store, there are seven. */
 #define PUT_PAGES_MAX 8

@@ -21,8 +21,6 @@
 
 #include "submit/http_request.h"
 
-#define HTTP_PARAMS_MAX 2
-
 typedef void http_handler_fn(struct http_request *request);
 
 /* Takes a piece of a body that is too long to be held, before the handler is

@@ -372,6 +372,7 @@ close_chunk(struct sheaf_upload *upload, struct err *err)
 {
     struct chunk *chunk = filling(upload);
     size_t window_bytes = window_of(upload), others = 0;
+    int rc;
 
     if (chunk->count == 0)
         return 0;
@@ -379,8 +380,7 @@ close_chunk(struct sheaf_upload *upload, struct err *err)
         others = window_bytes - chunk->text.bytes;
     /* Room first: for its bytes in the window, and for one more in the ring,
      * where the chunk to be filled next stands. */
-    int rc = pump(upload, CHUNKS_MAX - 2, others, err);
-
+    rc = pump(upload, CHUNKS_MAX - 2, others, err);
     if (rc < 0)
         return rc;
     chunk->n = upload->n_next++;

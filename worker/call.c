@@ -23,10 +23,8 @@
 /* libcurl allocates a buffer of this size for each call, and frees it behind it:
  * large ones tear holes into the heap that small blocks creep into. */
 #define RECEIVE_BYTES 16384
-#define RESOLVER_OPTIONS \
-    "timeout:2 attempts:2" /* seconds; see resolv.conf(5) */
-#define LOOK_US 50000      /* between looks at how fast replies come */
-#define US_A_MS 1000
+#define LOOK_US       50000 /* between looks at how fast replies come */
+#define US_A_MS       1000
 
 struct call {
     CURL *easy;                /* made with the first use, then kept */

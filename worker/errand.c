@@ -17,7 +17,6 @@
 
 #define BYTES_PER_TOKEN      4  /* an estimate */
 #define ATTEMPT_DIGEST_CHARS 32 /* of the body's digest */
-/* A larger buffer is not kept. */
 
 static void
 log_call(const struct desk_lease *lease)

@@ -11,7 +11,6 @@
 #define TOKENS_MAX      (INT64_C(1) << 53)
 
 #define BIT(type) (1U << (type))
-#define ANY       (~0U)
 #define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
 
 /* Where a reply says how many tokens it took; several members are added up. */

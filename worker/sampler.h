@@ -17,10 +17,9 @@
 #include "base/text.h"
 #include "worker/document.h"
 
-#define SAMPLER_SENTENCES_MAX DOCUMENT_SENTENCES_MAX
-#define SAMPLER_CHOSEN_MAX    100 /* sentences in one answer */
-#define SAMPLER_SENTENCES     3   /* unless the instruction says otherwise */
-#define SAMPLER_WORDS         120
+#define SAMPLER_CHOSEN_MAX 100 /* sentences in one answer */
+#define SAMPLER_SENTENCES  3   /* unless the instruction says otherwise */
+#define SAMPLER_WORDS      120
 
 /* Adds a summary of the text to `out`. `instruction` is the system message: the
  * goal and the limits (see limits.h). A single sentence above a limit is cut at
