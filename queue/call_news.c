@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "queue/wire.h"
 
 #define HTTP_NOT_FOUND   404
 #define HTTP_TOO_MANY    429
@@ -53,7 +54,7 @@ says_stop(const struct upstream *upstream, const struct call_news *news)
            (news->class == CLASS_PERMANENT &&
             news->http_status == HTTP_NOT_FOUND &&
             upstream->row.answered_ms == 0 &&
-            strcmp(news->code, "model_not_found") != 0);
+            strcmp(news->code, WIRE_NO_MODEL) != 0);
 }
 
 /* Too many calls, for now. One that is not to be tried again is about something

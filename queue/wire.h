@@ -28,6 +28,9 @@
 #define WIRE_CLIENT_BYTES_MAX 64
 #define WIRE_KEY_BYTES_MAX    128
 
+/* The code of a result whose upstream has not the model that is asked for. */
+#define WIRE_NO_MODEL "model_not_found"
+
 /* Of a `turn`: what is leased, or reported, in it, and its body, which is longer
  * only if it is that of one item; and the members of one. */
 #define WIRE_TURN_ITEMS_MAX 256

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/utf8.h"
+#include "queue/wire.h"
 
 #define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
 #define HTTP_NOT_FOUND 404
@@ -292,7 +293,7 @@ judge_error(const struct outcome_input *input, int64_t now_ms,
     put(out, row->class, extract->error_code[0] ? extract->error_code : code,
         extract->error_message[0] ? extract->error_message : name);
     if (misses_model(extract, out->http_status))
-        copy(out->code, "model_not_found", OUTCOME_CODE_BYTES_MAX);
+        copy(out->code, WIRE_NO_MODEL, OUTCOME_CODE_BYTES_MAX);
     if (out->http_status == 429 && hint_is_daily(&extract->doc)) {
         take_daily(now_ms, out);
         return;
