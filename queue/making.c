@@ -107,7 +107,8 @@ write_side(struct making *making, int side)
     return 0;
 }
 
-static void
+/* What is damaged stays as it is, with no timer: `verify` names it. */
+static int
 write_slice(struct making *making)
 {
     struct store *store = making->broker->env.store;
@@ -118,7 +119,7 @@ write_slice(struct making *making)
     if (rc < 0) {
         log_error("event=files_damaged batch=%llu reason=\"%s\"",
                   (unsigned long long)making->batch.id, err_text(rc));
-        return;
+        return rc;
     }
     if (making->is_last) {
         filing_move(&making->filing, FILING_FILED);
@@ -129,6 +130,7 @@ write_slice(struct making *making)
                  (unsigned long long)making->batch.id);
     }
     store_filing_put(store, &making->filing);
+    return 0;
 }
 
 void
@@ -137,6 +139,7 @@ making_run(struct broker *broker, const struct timer *timer, int64_t now_ms)
     struct making making = { .broker = broker, .now_ms = now_ms };
     struct timer next = *timer;
     struct err err = { 0 };
+    bool goes_on;
 
     if (store_batch_get(broker->env.store, timer->id, &making.batch) < 0 ||
         making.batch.state == BATCH_PURGED ||
@@ -153,11 +156,11 @@ making_run(struct broker *broker, const struct timer *timer, int64_t now_ms)
                  (unsigned long long)timer->id, err.msg);
         retain_want_room(broker, now_ms);
         next.due_ms = now_ms + FILING_WAIT_MS;
-        making.is_last = false;
+        goes_on = true;
     } else {
-        write_slice(&making);
+        goes_on = write_slice(&making) == 0 && !making.is_last;
     }
-    if (!making.is_last)
+    if (goes_on)
         store_timer_set(broker->env.store, &next);
     for (int side = 0; side < FILING_SIDES; side++)
         buf_fini(&making.lines[side]);

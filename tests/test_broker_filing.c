@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "tests/broker_file.h"
 #include "tests/broker_hand.h"
+#include "tests/rot.h"
 
 TestSuite(broker_filing, .timeout = 60);
 
@@ -201,6 +202,34 @@ Test(broker_filing, makes_large_files_in_slices_that_a_restart_does_not_mix)
     }
     free(output);
     free(text);
+    buf_fini(&content);
+    bench_fini(&bench);
+}
+
+/* `verify` names it. */
+Test(broker_filing, a_file_that_is_damaged_as_it_is_made_keeps_nobody_busy)
+{
+    struct buf content = { 0 };
+    struct hand *hand;
+    char id[16];
+
+    begin();
+    bench.conf.results_page_bytes_max = 1; /* a line a slice */
+    hand = hand_new(&bench, 5);
+    for (int i = 0; i < 5; i++) {
+        (void)snprintf(id, sizeof(id), "%d", i);
+        file_add_line(&content, id, id);
+    }
+    make(content.data);
+    cr_assert_eq(hand_start(hand), 5);
+    while (hand_count(hand, SLIP_RUNNING) > 0)
+        hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
+    bench_turn(&bench);
+    bench_turn(&bench);
+    cr_assert_eq(count_files(), 2);
+    cr_assert(rot_row(bench.store, TABLE_FILE, 1, ROT_FLIP, 0));
+    bench_run(&bench);
+    file_expect_status(&bench, batch, "finalizing");
     buf_fini(&content);
     bench_fini(&bench);
 }
