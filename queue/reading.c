@@ -337,6 +337,8 @@ store_lines(struct reading *reading)
         gather_cut(&gathering, buf_slice(&reading->body));
         rc = stow_gathering(&stowing, &gathering, reading->now_ms);
     }
+    if (rc < 0) /* what was refused of them has its place, and is counted */
+        reading->batch.draft_count += chunk.draft_count;
     gather_fini(&gathering);
     free(reading->file_lines);
     return rc;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "tests/broker_file.h"
 #include "tests/broker_hand.h"
+#include "tests/rot.h"
 
 TestSuite(broker_reading, .timeout = 60);
 
@@ -470,4 +471,37 @@ Test(broker_reading, keeps_a_file_while_it_is_read_that_would_have_to_go)
                      "not_found");
         bench_fini(&bench);
     }
+}
+
+/* What else is wrong with its lines is told, and counted among them. */
+Test(broker_reading, a_draft_that_is_damaged_meanwhile_fails_the_batch)
+{
+    struct buf content = { 0 };
+    const cJSON *head;
+
+    begin();
+    bench.conf.chunk_drafts_max = 3;
+    file_add_line(&content, "a", "one");
+    file_add_line(&content, "b", "two");
+    file_add_line(&content, "c", "three");
+    buf_add_str(&content, "{}\n{}\n");
+    file_add_line(&content, "a", "four");
+    file_upload(&bench, "in", content.data, file);
+    bench_ask_later(&bench, NULL,
+                    "'verb':'open','client':'c','key':'b','file':'%s',"
+                    "'endpoint':'/v1/chat/completions'",
+                    file);
+    bench_turn(&bench);
+    cr_assert_eq(rot_drafts(bench.store), 3);
+    file_batch(&bench, "b", file, batch);
+    head = status();
+    cr_expect_str_eq(at_str(head, "state"), "failed");
+    cr_expect_eq(at_int(head, "counts.refused"), 3);
+    cr_expect_eq(at_int(head, "counts.drafts"), 7);
+    cr_expect_str_eq(at_str(head, "from_file.errors.0.code"),
+                     "missing_custom_id");
+    cr_expect_eq(at_int(head, "from_file.errors.1.line"), 5);
+    cr_expect_str_eq(at_str(head, "from_file.errors.2.code"), "invalid_line");
+    buf_fini(&content);
+    bench_fini(&bench);
 }
