@@ -578,10 +578,18 @@ sheaf_upload_add(struct sheaf_upload *upload, const char *line, size_t bytes,
     return rc < 0 ? sheaf_error_give(error, &err) : 0;
 }
 
+/* True if nothing was accepted: then the batch is gone with its seal, and whoever
+ * has to ask again, as the answer was lost, finds none. */
+static bool
+is_empty(const struct sheaf_upload *upload)
+{
+    return upload->stored == 0 && upload->tally.accepted == 0;
+}
+
 static int
 seal(struct sheaf_upload *upload, struct err *err)
 {
-    const char *state;
+    const char *state = "empty";
     struct wire wire;
     cJSON *head;
     int rc = close_chunk(upload, err);
@@ -598,6 +606,8 @@ seal(struct sheaf_upload *upload, struct err *err)
                          &wire, err);
     if (rc == 0)
         rc = wire_str(&wire, "state", SHEAF_STATE_BYTES - 1, NULL, &state, err);
+    else if (rc == E_NOTFOUND && is_empty(upload))
+        rc = 0;
     if (rc == 0)
         memcpy(upload->state, state, strlen(state) + 1);
     wire_fini(&wire);

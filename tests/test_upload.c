@@ -21,6 +21,7 @@ static struct {
         int64_t re;
     } chunks[CHUNKS_MAX];
     size_t waiting, most; /* bytes that wait, and the most that did */
+    bool has_sealed;      /* the answer to that was lost, and it is empty */
 } took;
 static struct sheaf *sheaf;
 
@@ -94,21 +95,21 @@ answer(struct client_desk *desk, const struct link_peer *peer,
     } else if (strcmp(wire_verb(wire), "chunk") == 0) {
         took.peer = *peer;
         note_chunk(wire, re);
+    } else if (took.has_sealed) {
+        answer_head(desk, peer, "error", re,
+                    ",\"code\":\"not_found\",\"message\":\"none\"");
     } else {
         answer_head(desk, peer, "sealed", re, ",\"state\":\"queued\"");
     }
     buf_fini(&more);
 }
 
-/* Uploads as much as fills three windows, and closes everything. */
-static void
-upload_with(int64_t window_bytes, int64_t chunk_bytes_max)
+static struct sheaf_upload *
+open_upload(int64_t window_bytes, int64_t chunk_bytes_max)
 {
     struct sheaf_submission submission = { .key = "k", .client = "c" };
     struct sheaf_error error = { 0 };
     struct sheaf_upload *upload;
-    char line[LINE_BYTES];
-    int64_t count = 3 * window_bytes / LINE_BYTES;
 
     memset(&took, 0, sizeof(took));
     took.desk.answer = answer;
@@ -116,9 +117,29 @@ upload_with(int64_t window_bytes, int64_t chunk_bytes_max)
     took.window_bytes = window_bytes;
     took.chunk_bytes_max = chunk_bytes_max;
     sheaf = client_desk_open(&took.desk);
-    memset(line, 'x', sizeof(line));
     upload = sheaf_upload_open(sheaf, &submission, NULL, NULL, &error);
     cr_assert_not_null(upload, "%s", error.message);
+    return upload;
+}
+
+static void
+close_upload(struct sheaf_upload *upload)
+{
+    sheaf_upload_free(upload);
+    sheaf_close(sheaf);
+    client_desk_close(&took.desk);
+}
+
+/* Uploads as much as fills three windows, and closes everything. */
+static void
+upload_with(int64_t window_bytes, int64_t chunk_bytes_max)
+{
+    struct sheaf_upload *upload = open_upload(window_bytes, chunk_bytes_max);
+    struct sheaf_error error = { 0 };
+    char line[LINE_BYTES];
+    int64_t count = 3 * window_bytes / LINE_BYTES;
+
+    memset(line, 'x', sizeof(line));
     for (int64_t i = 0; i < count; i++) {
         cr_assert_eq(
             sheaf_upload_add(upload, line, sizeof(line), (uint64_t)i, &error),
@@ -126,9 +147,7 @@ upload_with(int64_t window_bytes, int64_t chunk_bytes_max)
     }
     cr_assert_eq(sheaf_upload_seal(upload, &error), 0, "%s", error.message);
     cr_expect_eq(sheaf_upload_tally(upload).accepted, count);
-    sheaf_upload_free(upload);
-    sheaf_close(sheaf);
-    client_desk_close(&took.desk);
+    close_upload(upload);
 }
 
 /* A chunk is as long as its limit permits, but for a line. */
@@ -172,4 +191,27 @@ Test(upload, keeps_to_the_brokers_limit_of_a_chunk)
     upload_with(100000, 10000);
     expect_chunks(10000);
     cr_expect_leq(took.most, 100000U);
+}
+
+/* The seal has removed it, and the answer to that was lost. */
+Test(upload, takes_a_batch_without_drafts_that_is_gone_for_an_empty_one)
+{
+    struct sheaf_upload *upload = open_upload(100000, 100000);
+    struct sheaf_error error = { 0 };
+
+    took.has_sealed = true;
+    cr_expect_eq(sheaf_upload_seal(upload, &error), 0, "%s", error.message);
+    cr_expect_str_eq(sheaf_upload_state(upload), "empty");
+    close_upload(upload);
+}
+
+Test(upload, tells_that_a_batch_with_drafts_is_gone)
+{
+    struct sheaf_upload *upload = open_upload(100000, 100000);
+    struct sheaf_error error = { 0 };
+
+    cr_assert_eq(sheaf_upload_add(upload, "{}", 2, 0, &error), 0);
+    took.has_sealed = true;
+    cr_expect_eq(sheaf_upload_seal(upload, &error), E_NOTFOUND);
+    close_upload(upload);
 }
