@@ -71,15 +71,19 @@ identify(struct run *run, char hex[DIGEST_HEX_BYTES])
     digest_hex(bytes, hex);
 }
 
-/* Asks for the batch of a key: 0, or 1 if there is none. */
+/* Asks for the batch of a key: 0, or 1 if there is none, as of one that is too
+ * long: with its number, the longest is. */
 static int
 look_up(struct run *run, const char *key, struct standing *standing,
         struct err *err)
 {
-    cJSON *head = wire_new("status");
     struct wire status;
+    cJSON *head;
     int rc;
 
+    if (strlen(key) > WIRE_KEY_BYTES_MAX)
+        return 1;
+    head = wire_new("status");
     wire_add_str(head, "client", run->submission.sheaf.client);
     wire_add_str(head, "key", key);
     rc = command_ask(run->command, head, (struct slice){ NULL, 0 }, &status,

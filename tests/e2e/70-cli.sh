@@ -352,6 +352,12 @@ drafts_of quoted new plain >changed.jsonl
 run 0 -o changed.out changed.jsonl
 equal "$(wc -l <changed.out)" 3 'results of changed input'
 equal "$(figure calls)" 3 'calls after one draft was added'
+# A key as long as one may be has no room for the number of an --again.
+for out in first second; do
+    run_sheaf 0 run --store mine --config sheaf.conf -o $out.out quoted.jsonl \
+        --key "$(printf '%0128d' 0)"
+done
+cmp first.out second.out || fail 'a run of a long key is repeated otherwise'
 
 # What only looks calls nobody, and what waits does.
 store=looks
