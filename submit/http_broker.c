@@ -144,8 +144,12 @@ set_up(struct http_broker *broker, bool is_up, const char *reason)
 
 static int
 check_room(const struct http_broker *broker, const struct http_ask *ask,
-           struct err *err)
+           size_t head_bytes, struct err *err)
 {
+    /* The broker would take it for no message, and say nothing. */
+    if (head_bytes > WIRE_HEADER_BYTES_MAX)
+        return err_set(err, E_TOOBIG, "a header of %zu bytes, at most %d",
+                       head_bytes, WIRE_HEADER_BYTES_MAX);
     if (broker->is_closing)
         return err_set(err, E_DRAINING, "the gateway ends");
     if (!broker->is_up && !ask->is_patient)
@@ -164,19 +168,21 @@ http_broker_ask(struct http_broker *broker, const struct http_ask *ask,
                 int64_t now_ms, struct err *err)
 {
     struct http_question *question, **place = &broker->oldest;
+    struct buf head = { 0 };
 
-    if (check_room(broker, ask, err) < 0) {
-        cJSON_Delete(ask->head);
+    wire_add_int(ask->head, "re", ++broker->re_last);
+    wire_print(ask->head, &head);
+    if (check_room(broker, ask, head.bytes, err) < 0) {
+        buf_fini(&head);
         return NULL;
     }
     question = mem_zalloc(1, sizeof(*question));
-    question->re = ++broker->re_last;
+    question->re = broker->re_last;
+    question->head = head;
     question->until_ms =
         now_ms + (ask->answer_ms > 0 ? ask->answer_ms : HTTP_QUESTION_MS);
     question->answer = ask->answer;
     question->arg = ask->arg;
-    wire_add_int(ask->head, "re", question->re);
-    wire_print(ask->head, &question->head);
     buf_add_slice(&question->body, ask->body);
     while (*place)
         place = &(*place)->next;

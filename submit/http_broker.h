@@ -64,9 +64,9 @@ struct http_ask {
     void *arg;
 };
 
-/* Asks. Answered later, never within the call. NULL: it cannot be asked now, and
- * *err says why (E_UNREACHABLE, E_FULL). A function of NULL: nobody wants to
- * hear. */
+/* Asks. Answered later, never within the call. NULL: it cannot be asked, or not
+ * now, and *err says why (E_TOOBIG; E_UNREACHABLE, E_FULL). A function of NULL:
+ * nobody wants to hear. */
 struct http_question *http_broker_ask(struct http_broker *broker,
                                       const struct http_ask *ask,
                                       int64_t now_ms, struct err *err);

@@ -189,6 +189,25 @@ Test(http_broker, is_there_while_it_answers_greetings, .init = set_up,
     cr_expect_eq(answered_count, 0);
 }
 
+/* It would be answered by nobody. */
+Test(http_broker, asks_nothing_that_is_too_long_for_a_header, .init = set_up,
+     .fini = tear_down)
+{
+    struct http_ask question = { .answer = take, .arg = &codes[0] };
+    struct buf text = { 0 };
+    struct err err = { 0 };
+
+    come_up();
+    UNTIL(http_broker_is_up(broker));
+    for (int i = 0; i < WIRE_HEADER_BYTES_MAX; i++)
+        buf_add_char(&text, 'x');
+    question.head = wire_new("open");
+    wire_add_slice(question.head, "name", buf_slice(&text));
+    cr_expect_null(http_broker_ask(broker, &question, now_ms, &err));
+    cr_expect_eq(err.code, E_TOOBIG);
+    buf_fini(&text);
+}
+
 Test(http_broker, finds_the_question_of_each_answer, .init = set_up,
      .fini = tear_down)
 {
