@@ -3,9 +3,9 @@
  *
  * The judge of fairness keeps its own account of what each batch and each client
  * was leased and what that really took, from letters to workers, from their
- * reports and from the store, and never asks the schedule. ledger.c keeps the
- * account, judge_fair.c holds it against the bounds of queue/SCHEDULER.md, turn
- * by turn.
+ * reports and from the store, and never asks the schedule. stands.c looks at who
+ * has something to give, ledger.c keeps the account, judge_fair.c holds it against
+ * the bounds of queue/SCHEDULER.md, turn by turn.
  *
  * Not everything can be seen. A lease may have been paid by the share of the
  * oldest; a request that several batches want is charged to one of them; of a
@@ -136,6 +136,12 @@ void judge_fair_letter(struct world *world, const struct wire *wire);
 
 /* A turn of the broker's loop, within a transaction. */
 void judge_fair(struct world *world);
+
+/* ---- stands.c: the batches ---- */
+
+/* Looks at all batches, and at what it makes of their clients. Within a
+ * transaction. */
+void stands_look(struct world *world, struct fair *fair);
 
 /* ---- ledger.c: the account ---- */
 
