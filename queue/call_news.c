@@ -28,8 +28,8 @@ suspend(struct upstream *upstream, const struct call_news *news,
     upstreams_set_text(row->message, sizeof(row->message), news->message);
     upstreams_set_text(row->source, sizeof(row->source), news->wait_from);
     upstream->is_changed = true;
-    log_warn("event=upstream_suspended upstream=%s status=%u code=%s "
-             "wait_ms=%lld",
+    log_warn("event=upstream_suspended upstream=%s status=%u "
+             "code=\"%s\" wait_ms=%lld",
              row->name, row->http_status, row->code,
              until_ms == UPSTREAM_STOPPED ? -1LL
                                           : (long long)(until_ms - now_ms));
