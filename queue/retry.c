@@ -61,6 +61,13 @@ retry_is_uncertain(const struct call_end *end)
            (end->class == CLASS_ABORTED && end->was_sent);
 }
 
+/* True if it reached the upstream, or may have. */
+static bool
+was_asked(const struct call_end *end)
+{
+    return end->was_sent || end->http_status > 0;
+}
+
 /* True if it failed, and another try could help. */
 static bool
 is_failure(const struct call_end *end)
@@ -147,7 +154,9 @@ retry_decide(struct request *request, const struct call_end *end,
     if (end->class == CLASS_ABORTED) {
         verdict.action = RETRY_READY;
     } else if (end->says_stop) {
-        if (end->other_ms < deadline_ms && end->other_ms != INT64_MAX)
+        /* Where nobody was asked, nobody has refused it. */
+        if (!was_asked(end) ||
+            (end->other_ms < deadline_ms && end->other_ms != INT64_MAX))
             verdict.action = RETRY_READY;
     } else if (end->class == CLASS_TRUNCATED && end->can_enlarge &&
                !(request->flags & REQUEST_ENLARGED)) {

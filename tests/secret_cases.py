@@ -102,6 +102,37 @@ def case_a_variable_that_is_named_and_not_set_is_told(stage):
                "key_env MY_KEY: is empty" in stage.read_log())
 
 
+def case_a_key_that_cannot_be_read_stops_its_upstream_only(stage):
+    stage.start_upstream()
+    path = os.path.join(stage.dir, "key")
+    upstreams = [{"name": name, "base_url": stage.url}
+                 for name in ("test", "keyed", "client")]
+    broker = stage.start_broker(upstreams=upstreams)
+    conf = keyed_conf(stage.url, "")
+    conf += keyed_conf(stage.url, "key_file = " + path).replace("test", "keyed")
+    conf += keyed_conf(stage.url, "oauth_token_url = %s/token\noauth_client_id "
+                       "= us\noauth_client_secret_file = %s" %
+                       (stage.url, path)).replace("test", "client")
+    stage.start_worker(conf=conf)
+    broker.wait_hello()
+    for request, name in ((1, "keyed"), (2, "client")):
+        broker.lease(request, chat("x"), upstream=name)
+        head, _ = broker.result_of(request)
+        check("no call is made", (head["class"], head["code"], head["sent"]),
+              ("stop", "key_unreadable", 0))
+        check_that("it says why", path + ": No such file" in head["message"])
+    broker.lease(3, chat("x"))
+    check("the others go on", broker.result_of(3)[0]["class"], "ok")
+    check("calls", len(stage.calls("start")), 1)
+    with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+        file.write(CANARY)
+    broker.lease(4, chat("y"), upstream="keyed")
+    check("it is looked for again", broker.result_of(4)[0]["class"], "ok")
+    check("with the key", stage.calls("start")[1]["auth"], "Bearer " + CANARY)
+    stage.worker.send_signal(signal.SIGTERM)
+    stage.wait_end(broker, 0)
+
+
 def case_a_crash_leaves_no_core(stage):
     broker = stage.start_all()
     with open("/proc/%d/limits" % stage.worker.pid) as file:

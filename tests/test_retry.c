@@ -335,6 +335,21 @@ Test(retry, what_met_a_stop_goes_where_it_can_in_time, .init = set_up,
     }
 }
 
+Test(retry, what_was_never_asked_waits_for_whom_is_stopped, .init = set_up,
+     .fini = tear_down)
+{
+    struct request request = { 0 };
+    struct call_end end = { .class = CLASS_STOP,
+                            .says_stop = true,
+                            .members = 1,
+                            .other_ms = INT64_MAX };
+
+    cr_expect_eq(decide(&request, end).action, RETRY_READY);
+    cr_expect_eq(request.failures, 0);
+    end.was_sent = true;
+    cr_expect_eq(decide(&request, end).action, RETRY_DONE);
+}
+
 Test(retry, more_room_is_given_once, .init = set_up, .fini = tear_down)
 {
     struct request request = { 0 };

@@ -259,6 +259,15 @@ decline_token(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
             now_ms);
 }
 
+/* Whoever resumes the upstream has made it readable, or learns that it is not:
+ * it is tried once more with each call. */
+static bool
+lacks_key(struct worker *worker, const struct upstream *upstream)
+{
+    keys_retry(worker->keys, upstream->name, upstream->base_url);
+    return keys_lack(worker->keys, upstream->name, upstream->base_url);
+}
+
 bool
 errand_may_start(struct worker *worker, const struct desk_lease *lease,
                  int64_t now_ms)
@@ -266,8 +275,9 @@ errand_may_start(struct worker *worker, const struct desk_lease *lease,
     const struct upstream *upstream =
         upstreams_find(&worker->upstreams, lease->upstream);
 
-    return !upstream || tokens_ask(worker->tokens, upstream->name,
-                                   upstream->base_url, now_ms) != TOKEN_AWAITED;
+    return !upstream || lacks_key(worker, upstream) ||
+           tokens_ask(worker->tokens, upstream->name, upstream->base_url,
+                      now_ms) != TOKEN_AWAITED;
 }
 
 void
@@ -276,7 +286,7 @@ errand_start(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
     const struct upstream *upstream;
     enum token_state state;
     struct err err = { 0 };
-    const char *code;
+    const char *code, *lack;
 
     if (strcmp(lease->upstream, CONF_LOCAL) == 0) {
         run_local(worker, lease, now_ms);
@@ -286,6 +296,11 @@ errand_start(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
     if (!upstream) {
         decline(worker, lease, OUTCOME_PERMANENT, "unknown_upstream",
                 "the broker named no upstream of this name", now_ms);
+        return;
+    }
+    lack = keys_lack(worker->keys, upstream->name, upstream->base_url);
+    if (lack) {
+        decline(worker, lease, OUTCOME_STOP, "key_unreadable", lack, now_ms);
         return;
     }
     state =

@@ -12,6 +12,7 @@
 struct keys {
     const struct conf *conf;                 /* borrowed */
     struct secret items[CONF_UPSTREAMS_MAX]; /* as the upstreams */
+    struct err lacks[CONF_UPSTREAMS_MAX];    /* why one was never read; or 0 */
 };
 
 static struct secret_source
@@ -62,20 +63,43 @@ tell_missing(const struct conf_upstream *upstream, const struct secret *secret)
     }
 }
 
+/* Tells of those that could not be read; a failure if that is all of them. */
+static int
+tell_lacks(const struct keys *keys, struct err *err)
+{
+    size_t count = keys->conf->upstream_count, first = count, lack_count = 0;
+
+    for (size_t i = count; i > 0; i--) {
+        lack_count += keys->lacks[i - 1].code != 0;
+        if (keys->lacks[i - 1].code != 0)
+            first = i - 1;
+    }
+    if (lack_count > 0 && lack_count == count) {
+        *err = keys->lacks[first];
+        return err_wrap(err, "upstream %s", keys->conf->upstreams[first].name);
+    }
+    for (size_t i = first; i < count; i++) {
+        if (keys->lacks[i].code != 0) {
+            log_error(
+                "event=key_unreadable upstream=%s reason=\"%s; nothing is "
+                "asked there until it can be read\"",
+                keys->conf->upstreams[i].name, keys->lacks[i].msg);
+        }
+    }
+    return 0;
+}
+
 struct keys *
 keys_new(const struct conf *conf, struct err *err)
 {
     struct keys *keys = mem_zalloc(1, sizeof(*keys));
-    int rc = 0;
 
     assert(conf->upstream_count <= CONF_UPSTREAMS_MAX);
     keys->conf = conf;
-    for (size_t i = 0; i < conf->upstream_count && rc == 0; i++) {
-        rc = read_one(&conf->upstreams[i], &keys->items[i], err);
-        if (rc == 0)
+    for (size_t i = 0; i < conf->upstream_count; i++) {
+        if (read_one(&conf->upstreams[i], &keys->items[i], &keys->lacks[i]) ==
+            0)
             tell_missing(&conf->upstreams[i], &keys->items[i]);
-        else
-            err_wrap(err, "upstream %s", conf->upstreams[i].name);
     }
     /* Others who look at our environment shall not find a key there either.
      * Only now: two upstreams may name the same variable. */
@@ -83,7 +107,7 @@ keys_new(const struct conf *conf, struct err *err)
         if (source_of(&conf->upstreams[i]).variable)
             secret_forget_variable(source_of(&conf->upstreams[i]).variable);
     }
-    if (rc < 0) {
+    if (tell_lacks(keys, err) < 0) {
         keys_free(keys);
         return NULL;
     }
@@ -100,26 +124,75 @@ keys_free(struct keys *keys)
     free(keys);
 }
 
+/* Reads one anew. *err says why it cannot be read. */
+static int
+reread(struct keys *keys, size_t nth, struct err *err)
+{
+    const struct conf_upstream *upstream = &keys->conf->upstreams[nth];
+    struct secret *secret = &keys->items[nth];
+    const char *data = secret->data;
+    int rc;
+
+    /* What was in the environment is gone from there. */
+    if (source_of(upstream).variable)
+        return 0;
+    rc = read_one(upstream, secret, err);
+    if (keys->lacks[nth].code != 0)
+        keys->lacks[nth] = *err;
+    if (rc == 0 && secret->data != data)
+        log_info("event=key_changed upstream=%s", upstream->name);
+    return rc;
+}
+
 void
 keys_reload(struct keys *keys)
 {
     for (size_t i = 0; i < keys->conf->upstream_count; i++) {
-        const struct conf_upstream *upstream = &keys->conf->upstreams[i];
-        struct secret *secret = &keys->items[i];
-        const char *data = secret->data;
         struct err err = { 0 };
 
-        /* What was in the environment is gone from there. */
-        if (source_of(upstream).variable)
-            continue;
-        if (read_one(upstream, secret, &err) < 0) {
-            log_error("event=key_unreadable upstream=%s reason=\"%s; the "
-                      "earlier one stays in use\"",
-                      upstream->name, err.msg);
-        } else if (secret->data != data) {
-            log_info("event=key_changed upstream=%s", upstream->name);
+        if (reread(keys, i, &err) < 0) {
+            log_error("event=key_unreadable upstream=%s reason=\"%s; %s\"",
+                      keys->conf->upstreams[i].name, err.msg,
+                      keys->lacks[i].code != 0
+                          ? "nothing is asked there until it can be read"
+                          : "the earlier one stays in use");
         }
     }
+}
+
+/* The upstream of this name at this base URL in our configuration; or the number
+ * of them. */
+static size_t
+place_of(const struct keys *keys, const char *name, const char *base_url)
+{
+    const struct conf *conf = keys->conf;
+    size_t i = 0;
+
+    while (i < conf->upstream_count &&
+           (strcmp(conf->upstreams[i].name, name) != 0 ||
+            strcmp(conf->upstreams[i].base_url, base_url) != 0)) {
+        i++;
+    }
+    return i;
+}
+
+const char *
+keys_lack(const struct keys *keys, const char *name, const char *base_url)
+{
+    size_t nth = place_of(keys, name, base_url);
+
+    return nth < keys->conf->upstream_count && keys->lacks[nth].code != 0
+               ? keys->lacks[nth].msg
+               : NULL;
+}
+
+void
+keys_retry(struct keys *keys, const char *name, const char *base_url)
+{
+    struct err err = { 0 };
+
+    if (keys_lack(keys, name, base_url))
+        (void)reread(keys, place_of(keys, name, base_url), &err);
 }
 
 enum key_found
