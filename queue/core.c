@@ -179,8 +179,8 @@ core_options(struct broker *broker, uint64_t batch)
     rc = store_spec_get(broker->env.store, batch, &spec);
     if (rc < 0)
         return rc;
-    broker->recipe = recipes_read(broker->recipes, broker->env.conf, batch,
-                                  spec.options, &fault);
+    broker->recipe =
+        recipes_read(broker->recipes, NULL, batch, spec.options, &fault);
     if (!broker->recipe) {
         log_warn("event=options_unreadable batch=%llu field=%s reason=\"%s\"",
                  (unsigned long long)batch, fault.field, fault.message);
@@ -202,8 +202,7 @@ core_line(struct broker *broker, const struct draft *draft)
         return rc;
     buf_reset(&broker->text);
     buf_add_slice(&broker->text, line);
-    return line_read(&broker->line, broker->env.conf, buf_slice(&broker->text),
-                     &fault);
+    return line_read(&broker->line, NULL, buf_slice(&broker->text), &fault);
 }
 
 static uint64_t

@@ -1,8 +1,27 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
 #include <string.h>
 
 #include "queue/core.h"
 #include "queue/turn.h"
+
+#define UNSENDABLE_TEXT_BYTES 96 /* around what the fault says */
+
+/* What goes to a worker is bounded by the limit of now. */
+static int
+check_sizes(const struct broker *broker, struct line_fault *fault)
+{
+    long long most = broker->env.conf->line_bytes_max;
+
+    if ((long long)broker->text.bytes <= most &&
+        (long long)broker->recipe->text.bytes <= most) {
+        return 0;
+    }
+    *fault = (struct line_fault){ .field = "line_bytes_max" };
+    (void)snprintf(fault->message, sizeof(fault->message),
+                   "is %lld now, and was more when the draft came", most);
+    return E_INVALID;
+}
 
 /* 1 if the draft that a request is rendered from leads to another one now: it
  * came before this broker was started, and the configuration has changed since.
@@ -10,16 +29,17 @@
  * request. Drafts of later batches are of this configuration, and so is what they
  * made or joined. */
 static int
-check_key(struct broker *broker, const struct request *request)
+check_key(struct broker *broker, const struct request *request,
+          struct line_fault *fault)
 {
     struct recipe *recipe = broker->recipe;
     struct prompt *prompt = &recipe->prompt;
-    struct line_fault fault;
 
     if (request->batch > broker->batch_before)
         return 0;
-    if (prompt_make(prompt, &broker->line, &recipe->options, broker->env.conf,
-                    &fault) < 0) {
+    if (check_sizes(broker, fault) < 0 ||
+        prompt_make(prompt, &broker->line, &recipe->options, broker->env.conf,
+                    fault) < 0) {
         return E_INVALID;
     }
     return memcmp(request->key, prompt->key, sizeof(request->key)) != 0;
@@ -29,42 +49,45 @@ check_key(struct broker *broker, const struct request *request)
  * now. */
 static int
 read_source(struct broker *broker, const struct request *request,
-            struct draft *draft)
+            struct draft *draft, struct line_fault *fault)
 {
     int rc = store_draft_get(broker->env.store, request->batch, request->index,
                              draft);
 
+    *fault =
+        (struct line_fault){ .message = "the stored draft is not readable" };
     if (rc == 0)
         rc = core_line(broker, draft);
-    return rc < 0 ? rc : check_key(broker, request);
+    return rc < 0 ? rc : check_key(broker, request, fault);
 }
 
 bool
 grant_is_old(struct broker *broker, const struct request *request)
 {
+    struct line_fault fault;
     struct draft draft;
-    int rc = read_source(broker, request, &draft);
+    int rc = read_source(broker, request, &draft, &fault);
 
     return rc == 1 || rc == E_INVALID;
 }
 
 /* Renders the request, for where it goes: where its route leads now. *draft is
- * the one that it is rendered from. 1: that leads to another request now. */
+ * the one that it is rendered from. 1: that leads to another request now. *fault
+ * says why it cannot be sent (E_INVALID). */
 static int
 render(struct broker *broker, struct request *request, struct choice *choice,
-       struct draft *draft)
+       struct draft *draft, struct line_fault *fault)
 {
     const struct conf *conf = broker->env.conf;
     struct prompt *prompt;
     struct bound *bound = &choice->bound;
-    struct line_fault fault;
-    int rc = read_source(broker, request, draft);
+    int rc = read_source(broker, request, draft, fault);
 
     if (rc != 0)
         return rc;
     prompt = &broker->recipe->prompt;
     if (prompt_route(prompt, &broker->line, &broker->recipe->options, conf,
-                     &fault) < 0)
+                     fault) < 0)
         return E_INVALID;
     if (choice->resort == RESORT_WAIT && prompt->route.count > 0 &&
         (bound->where == BOUND_LOCAL ||
@@ -170,23 +193,30 @@ move_draft(struct broker *broker, struct request *request,
     return store_draft_move(broker->env.store, request, &fresh, &intake);
 }
 
+/* fault: NULL where the draft is damaged. */
 static void
-end_unsendable(struct broker *broker, struct request *request, int rc,
-               int64_t now_ms)
+end_unsendable(struct broker *broker, struct request *request,
+               const struct line_fault *fault, int64_t now_ms)
 {
-    finish_unsendable(broker, request,
-                      rc == E_CORRUPT ? "storage_corrupt" : "unsendable",
-                      rc == E_CORRUPT ? "its stored draft is damaged"
-                                      : "the configuration does not serve it "
-                                        "any more",
-                      now_ms);
+    char message[sizeof(fault->message) + UNSENDABLE_TEXT_BYTES];
+
+    if (!fault) {
+        finish_unsendable(broker, request, "storage_corrupt",
+                          "its stored draft is damaged", now_ms);
+        return;
+    }
+    (void)snprintf(message, sizeof(message),
+                   "the configuration does not serve it any more: %.32s%s%s",
+                   fault->field, *fault->field ? " " : "", fault->message);
+    finish_unsendable(broker, request, "unsendable", message, now_ms);
 }
 
 /* The draft in hand cannot be sent at all. Where several share the request, it ends
  * alone: others may say themselves what it lacks. */
 static int
 part_draft(struct broker *broker, struct request *request,
-           const struct draft *draft, int64_t now_ms)
+           const struct draft *draft, const struct line_fault *fault,
+           int64_t now_ms)
 {
     struct request own;
     int rc;
@@ -195,7 +225,7 @@ part_draft(struct broker *broker, struct request *request,
         return E_NOTFOUND;
     rc = store_draft_part(broker->env.store, request, draft, &own);
     if (own.id != 0)
-        end_unsendable(broker, &own, E_INVALID, now_ms);
+        end_unsendable(broker, &own, fault, now_ms);
     return rc;
 }
 
@@ -203,11 +233,13 @@ part_draft(struct broker *broker, struct request *request,
  * Else it has to end with that draft. */
 static int
 leave_request(struct broker *broker, struct request *request,
-              const struct draft *draft, int rc, int64_t now_ms)
+              const struct draft *draft, int rc, const struct line_fault *fault,
+              int64_t now_ms)
 {
     if (rc == 1)
         return move_draft(broker, request, draft, now_ms);
-    return rc == E_INVALID ? part_draft(broker, request, draft, now_ms) : rc;
+    return rc == E_INVALID ? part_draft(broker, request, draft, fault, now_ms)
+                           : rc;
 }
 
 /* Renders a request that was claimed, from the first of its drafts that still says
@@ -220,19 +252,22 @@ render_any(struct broker *broker, const struct grant *grant,
            int64_t now_ms)
 {
     struct store *store = broker->env.store;
+    struct line_fault fault;
     struct draft draft;
     bool has_left = false;
     int rc, left = 1;
 
-    while ((rc = render(broker, request, choice, &draft)) != 0) {
+    while ((rc = render(broker, request, choice, &draft, &fault)) != 0) {
         if (*budget == 0) {
             store_release(store, request);
             return false;
         }
         --*budget;
-        left = leave_request(broker, request, &draft, rc, now_ms);
-        if (left < 0)
-            end_unsendable(broker, request, rc, now_ms);
+        left = leave_request(broker, request, &draft, rc, &fault, now_ms);
+        if (left < 0) {
+            end_unsendable(broker, request, rc == E_CORRUPT ? NULL : &fault,
+                           now_ms);
+        }
         if (left != 1)
             return false;
         has_left = true;

@@ -64,8 +64,8 @@ line_field_name(enum line_field field)
 
 struct check {
     const struct line *line;
-    const struct conf *conf;
-    size_t at; /* the value's token */
+    const struct conf *conf; /* or NULL, see line_read() */
+    size_t at;               /* the value's token */
     struct line_fault *fault;
     const char *name;
 };
@@ -219,6 +219,8 @@ check_upstream(const struct check *check)
 
     if (check_string(check) < 0)
         return E_INVALID;
+    if (!check->conf)
+        return 0;
     json_decode(&check->line->doc, check->at, &names);
     rc = route_parse(check->conf, buf_slice(&names), &route, &err);
     if (rc < 0) {
@@ -461,6 +463,8 @@ read_id(struct line *line, const struct conf *conf, struct line_fault *fault)
     line->id_token = line->fields[field];
     buf_reset(&line->id);
     json_decode(&line->doc, line->id_token, &line->id);
+    if (!conf)
+        return 0;
     if (line->id.bytes == 0 || line->id.bytes > (size_t)conf->id_bytes_max) {
         return refuse(fault, "out_of_range", fields[field].name,
                       "must have 1 to %lld bytes",
@@ -505,14 +509,21 @@ check_form(const struct line *line, struct line_fault *fault)
     return 0;
 }
 
+static int
+check_size(const struct conf *conf, struct slice text, struct line_fault *fault)
+{
+    if (!conf || text.bytes <= (size_t)conf->line_bytes_max)
+        return 0;
+    return refuse(fault, "too_long", "", "%zu bytes, at most %lld", text.bytes,
+                  (long long)conf->line_bytes_max);
+}
+
 int
 line_read(struct line *line, const struct conf *conf, struct slice text,
           struct line_fault *fault)
 {
-    if (text.bytes > (size_t)conf->line_bytes_max) {
-        return refuse(fault, "too_long", "", "%zu bytes, at most %lld",
-                      text.bytes, (long long)conf->line_bytes_max);
-    }
+    if (check_size(conf, text, fault) < 0)
+        return E_INVALID;
     if (find_fields(line, text, false, fault) < 0)
         return E_INVALID;
     line->is_batch_line =
@@ -530,10 +541,8 @@ line_read_options(struct line *line, const struct conf *conf, struct slice text,
 {
     if (text.bytes == 0)
         text = slice_of("{}");
-    if (text.bytes > (size_t)conf->line_bytes_max) {
-        return refuse(fault, "too_long", "", "%zu bytes, at most %lld",
-                      text.bytes, (long long)conf->line_bytes_max);
-    }
+    if (check_size(conf, text, fault) < 0)
+        return E_INVALID;
     if (find_fields(line, text, true, fault) < 0)
         return E_INVALID;
     return check_fields(line, conf, fault);

@@ -73,12 +73,14 @@ struct line {
 /* Frees what reading allocated. */
 void line_fini(struct line *line);
 
-/* Reads a draft. E_INVALID with *fault. The line borrows `text`. */
+/* Reads a draft. E_INVALID with *fault. The line borrows `text`. conf is NULL for
+ * one that is stored: it was accepted under the limits and the upstreams of its
+ * time, and can be read whatever they are now. */
 int line_read(struct line *line, const struct conf *conf, struct slice text,
               struct line_fault *fault) __attribute__((warn_unused_result));
 
-/* Reads a batch's options: the same fields, as far as they may be there. The
- * empty text is the same as {}. */
+/* Reads a batch's options: the same fields, as far as they may be there; conf is
+ * the same, too. The empty text is the same as {}. */
 int line_read_options(struct line *line, const struct conf *conf,
                       struct slice text, struct line_fault *fault)
     __attribute__((warn_unused_result));

@@ -29,7 +29,7 @@ struct recipe {
 };
 
 /* Reads options into a zeroed recipe. E_INVALID with *fault. recipe_fini() in
- * any case. */
+ * any case. conf as for line_read_options(), here and below. */
 int recipe_read(struct recipe *recipe, const struct conf *conf,
                 struct slice text, struct line_fault *fault)
     __attribute__((warn_unused_result));

@@ -1,10 +1,14 @@
 /* Calls that end without an answer: the waits, and the ends. */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/broker_fixture.h"
 #include "tests/broker_hand.h"
+
+#define BIG_BYTES      4096
+#define BIG_LINE_BYTES 8192
 
 TestSuite(broker_failures, .timeout = 30);
 
@@ -236,4 +240,54 @@ Test(broker_failures, what_cannot_be_sent_any_more_ends, .init = set_up,
     cr_expect_str_eq(result_str(&bench, uuid, "a", "error.code"), "unsendable");
     cr_expect_str_eq(result_str(&bench, uuid, "a", "latency_ms"), "(null)");
     cr_expect_str_eq(result_str(&bench, uuid, "b", "status"), "ok");
+}
+
+static void
+expect_unsendable(const char *id, const char *essence, const char *reason)
+{
+    const char *message;
+
+    cr_expect_str_eq(result_str(&bench, uuid, id, "error.code"), "unsendable");
+    cr_expect_str_eq(result_str(&bench, uuid, id, "essence"), essence);
+    message = result_str(&bench, uuid, id, "error.message");
+    cr_expect(strstr(message, reason), "%s", message);
+}
+
+/* The limits and the upstreams of now say nothing about what was accepted. */
+Test(broker_failures, what_cannot_be_sent_any_more_leaves_its_essence,
+     .init = set_up, .fini = tear_down)
+{
+    char line[BIG_LINE_BYTES];
+    int at =
+        snprintf(line, sizeof(line),
+                 "{'id':'a-name-of-some-length','text':'harbour invoice'}\n"
+                 "{'id':'big','text':'ledger bridge',"
+                 "'metadata':{'x':'%0*d'}}\n",
+                 BIG_BYTES, 0);
+
+    cr_assert_lt(at, (int)sizeof(line));
+    bench_submit(&bench, "k", "{'upstream':'two'}", line, uuid);
+    bench.conf.upstreams[1].name[0] = 'z';
+    bench.conf.id_bytes_max = 16;
+    bench.conf.line_bytes_max = BIG_BYTES;
+    bench_restart(&bench);
+    hand_hello(hand);
+    bench_work(&bench);
+    cr_expect_str_eq(bench_state(&bench, uuid), "finished");
+    expect_unsendable("a-name-of-some-length", "harbour invoice [error]",
+                      "upstream is not configured any more");
+    expect_unsendable("big", "ledger bridge [error]", "line_bytes_max is 4096");
+}
+
+Test(broker_failures, a_smaller_limit_of_ids_ends_nothing, .init = set_up,
+     .fini = tear_down)
+{
+    bench_submit(&bench, "k", NULL,
+                 "{'id':'a-name-of-some-length','text':'A'}\n", uuid);
+    bench.conf.id_bytes_max = 16;
+    bench_restart(&bench);
+    hand_hello(hand);
+    bench_work(&bench);
+    cr_expect_str_eq(
+        result_str(&bench, uuid, "a-name-of-some-length", "status"), "ok");
 }
