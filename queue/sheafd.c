@@ -3,14 +3,17 @@
  */
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* getopt_long */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -322,6 +325,29 @@ read_all(struct setting *setting, int argc, char **argv, struct err *err)
     return 0;
 }
 
+/* A page of a file that was cut short under us, or that a damaged one leads to. */
+static void
+on_bus_error(int signal)
+{
+    static const char text[] =
+        "sheafd: the store's file was cut short or cannot be read\n";
+
+    (void)signal;
+    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+    _exit(EXIT_DAMAGED);
+}
+
+/* Whatever reads the store, the broker or its upkeep. */
+static void
+catch_bus_error(void)
+{
+    struct sigaction bus = { .sa_handler = on_bus_error };
+    int rc = sigaction(SIGBUS, &bus, NULL);
+
+    assert(rc == 0);
+    (void)rc;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -336,6 +362,7 @@ main(int argc, char **argv)
      * threads share one heap: memory stays what is in use. */
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     (void)mallopt(M_ARENA_MAX, 1);
+    catch_bus_error();
     conf_init(&setting.conf);
     rc = read_all(&setting, argc, argv, &err);
     is_maintenance = setting.maintain.verifies || setting.maintain.compacts;

@@ -23,7 +23,6 @@
 #include "queue/transaction.h"
 #include "store/home.h"
 
-#define EXIT_DAMAGED    9
 #define LOOK_MS         200 /* between looks at the workers */
 #define HOME_CHECK_MS   5000
 #define LINGER_MS       500  /* for the last answers */
@@ -324,27 +323,11 @@ open_keeper(struct shell *shell)
     shell->keeper = keeper_new(&terms);
 }
 
-/* The last page of a file that was cut short under us. */
-static void
-on_bus_error(int signal)
-{
-    static const char text[] =
-        "sheafd: the store's file was cut short or cannot be read\n";
-
-    (void)signal;
-    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
-    _exit(EXIT_DAMAGED);
-}
-
 static int
 set_signals(struct shell *shell, struct err *err)
 {
-    struct sigaction bus = { .sa_handler = on_bus_error };
-    int fd;
+    int fd = program_open_signals(SIGCHLD, err);
 
-    if (sigaction(SIGBUS, &bus, NULL) < 0)
-        return err_set(err, E_IO, "set up signals: %s", strerror(errno));
-    fd = program_open_signals(SIGCHLD, err);
     if (fd < 0)
         return fd;
     shell->signal_fd = fd;

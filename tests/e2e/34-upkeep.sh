@@ -125,6 +125,15 @@ contains "$(cat out)" "its checksum fails" "what is said of a text that rotted"
 run_sheaf 9 verify --repair -C spoilt
 run_sheaf 9 backup -C spoilt spoilt-copy
 [ -f spoilt-copy/data.mdb ] || fail "a damaged store was not backed up"
+rm -rf spoilt
+cp -r store spoilt
+"$python" "$here/damage.py" length spoilt/data.mdb || fail "damage"
+for command in verify 'verify --repair' compact; do
+    # shellcheck disable=SC2086 # words
+    run_sheaf 9 $command -C spoilt
+    contains "$(cat err)" "the store's file was cut short or cannot be read" \
+        "what $command says of a row without an end"
+done
 say "damage is named, and an index made again"
 
 # ---- kills ----

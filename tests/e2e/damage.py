@@ -13,6 +13,7 @@
   foreign    an LMDB environment without our tables
   newer      the store of a later version of the programs
   index      a row of the table `uuid` is gone
+  length     the length of a row leads behind the end of the file
   text       a letter of the texts of drafts is another
 """
 # SPDX-License-Identifier: MIT
@@ -104,6 +105,19 @@ def newer(path):
                                b"format" + seal(b"format", later)))
 
 
+def length(path):
+    """LMDB's node: its length (low, high), flags, and the key's length."""
+    with open(path, "rb") as file:
+        data = bytearray(file.read())
+    nodes = [match.start() for match in
+             re.finditer(rb"\0\0\0\0\x06\0format", data)]
+    if not nodes:
+        sys.exit(f"no row of the format in {path}")
+    for at in nodes:
+        data[at + 1] = 8  # of the high half: 128 MiB
+    replace(path, bytes(data))
+
+
 def text(path):
     with open(path, "rb") as file:
         data = file.read()
@@ -153,6 +167,7 @@ def main():
         "foreign": lambda: foreign(path),
         "newer": lambda: newer(path),
         "index": lambda: index(path),
+        "length": lambda: length(path),
         "text": lambda: text(path),
     }
     kinds[kind]()
