@@ -278,20 +278,24 @@ read_conf(struct setting *setting, int argc, char **argv, struct err *err)
     return rc;
 }
 
-/* Where the store is, if nobody says. */
-static const char *
-default_store(struct buf *out)
+/* Where the store is, if nobody says; as the command line finds it. */
+static int
+default_store(struct buf *out, struct err *err)
 {
     const char *store = getenv("SHEAF_STORE");
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
     if (store && *store)
-        return store;
-    if (state && *state)
+        buf_add_str(out, store);
+    else if (state && state[0] == '/')
         buf_addf(out, "%s/sheaf", state);
+    else if (home && home[0] == '/')
+        buf_addf(out, "%s/.local/state/sheaf", home);
     else
-        buf_addf(out, "%s/.local/state/sheaf", home && *home ? home : "");
-    return out->data;
+        return err_set(err, E_USAGE,
+                       "find the store: HOME is not set; name a directory with "
+                       "--store");
+    return 0;
 }
 
 /* Reads the command line and the configuration. */
@@ -309,8 +313,11 @@ read_all(struct setting *setting, int argc, char **argv, struct err *err)
                   ? (enum log_level)log_level_parse(options->log_level)
                   : LOG_INFO,
               options->log_format && strcmp(options->log_format, "json") == 0);
-    if (!options->store_dir)
-        options->store_dir = default_store(&setting->store_dir);
+    if (!options->store_dir) {
+        if (default_store(&setting->store_dir, err) < 0)
+            return err->code;
+        options->store_dir = setting->store_dir.data;
+    }
     setting->maintain.store_dir = options->store_dir;
     if ((setting->maintain.repairs && !setting->maintain.verifies) ||
         (setting->maintain.compacts && setting->maintain.verifies)) {

@@ -295,6 +295,14 @@ run_sheaf 0 --broker "$(endpoint)" list --json
 equal "$(grep -c '"batch":' out)" 5 'batches, by TCP'
 stop_broker
 
+# ---- no place for a store ----
+
+(unset HOME && "$BIN/sheafd" --workers 0 2>homeless.err)
+equal $? 2 'exit code of a broker without a HOME'
+contains "$(cat homeless.err)" 'HOME is not set' 'why it does not start'
+(unset HOME && XDG_STATE_HOME=here "$BIN/sheafd" --workers 0 2>homeless.err)
+equal $? 2 'exit code of one whose XDG_STATE_HOME is no absolute path'
+
 # ---- a worker that cannot work ----
 
 cp sheaf.conf keyless.conf
