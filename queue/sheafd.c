@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@
 #include "queue/shell.h"
 
 #define MMAP_BYTES 131072
+#define FILES_MAX  65536
 
 #define EXIT_OK      0
 #define EXIT_USAGE   2
@@ -355,6 +357,19 @@ catch_bus_error(void)
     (void)rc;
 }
 
+/* Each client is a descriptor, and libzmq ends the process where it finds none for
+ * the next one: as many as the system allows. */
+static void
+raise_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= FILES_MAX)
+        return;
+    limit.rlim_cur = limit.rlim_max < FILES_MAX ? limit.rlim_max : FILES_MAX;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -370,6 +385,7 @@ main(int argc, char **argv)
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     (void)mallopt(M_ARENA_MAX, 1);
     catch_bus_error();
+    raise_files();
     conf_init(&setting.conf);
     rc = read_all(&setting, argc, argv, &err);
     is_maintenance = setting.maintain.verifies || setting.maintain.compacts;

@@ -295,6 +295,30 @@ run_sheaf 0 --broker "$(endpoint)" list --json
 equal "$(grep -c '"batch":' out)" 5 'batches, by TCP'
 stop_broker
 
+# ---- more clients than a shell's limit of open files ----
+
+[ "$(ulimit -Hn)" != unlimited ] && [ "$(ulimit -Hn)" -lt 1024 ] || (
+    ulimit -Sn 64
+    start_broker --workers 0
+    "$python" - "$XDG_RUNTIME_DIR/sheaf/clients" <<'END' || exit 1
+import resource, socket, sys, time
+resource.setrlimit(resource.RLIMIT_NOFILE,
+                   (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+clients, end = [], time.monotonic() + 20
+while len(clients) < 200 and time.monotonic() < end:
+    clients.append(socket.socket(socket.AF_UNIX))
+    try:
+        clients[-1].connect(sys.argv[1])
+        clients[-1].settimeout(20)
+        # libzmq's greeting: it was accepted.
+        if not clients[-1].recv(10):
+            sys.exit("client %d was turned away" % len(clients))
+    except OSError as error:
+        sys.exit("client %d: %s" % (len(clients), error))
+END
+    stop_broker
+) || fail 'a broker with more clients than files'
+
 # ---- no place for a store ----
 
 (unset HOME && "$BIN/sheafd" --workers 0 2>homeless.err)
