@@ -156,6 +156,30 @@ link_bind_also(struct link *link, const char *endpoint, struct err *err)
     return 0;
 }
 
+int
+link_renew(struct link *link, struct err *err)
+{
+    int count = 0, rc = 0;
+
+    for (size_t i = 0; i < link->file_count && rc == 0; i++) {
+        struct socket_file *file = &link->files[i];
+        struct buf endpoint = { 0 };
+
+        if (!socket_file_is_gone(file))
+            continue;
+        buf_addf(&endpoint, "ipc://%s", file->path);
+        if (zmq_bind(link->socket, endpoint.data) < 0) {
+            rc = err_set(err, E_IO, "listen on %s again: %s", endpoint.data,
+                         zmq_strerror(errno));
+        } else {
+            (void)socket_file_note(file, file->path);
+            count++;
+        }
+        buf_fini(&endpoint);
+    }
+    return rc < 0 ? rc : count;
+}
+
 void
 link_endpoint(const struct link *link, struct buf *out)
 {

@@ -54,6 +54,11 @@ struct link *link_bind(struct link_context *context, const char *endpoint,
 /* Lets a bound link listen at one more endpoint. Errors as link_bind(). */
 int link_bind_also(struct link *link, const char *endpoint, struct err *err);
 
+/* Listens anew at the endpoints whose files are gone: where somebody has cleaned
+ * up, clients find nobody. Connections go on. How many there were; or E_IO with
+ * the reason. */
+int link_renew(struct link *link, struct err *err);
+
 /* Appends the endpoint that a link was last bound to: a wildcard port of tcp
  * is resolved. */
 void link_endpoint(const struct link *link, struct buf *out);

@@ -50,6 +50,7 @@ struct shell {
     struct buf endpoint, endpoint_workers;
     int signal_fd;
     int64_t look_ms, home_check_ms;
+    bool is_unfindable; /* a socket's file is gone, and that was told */
     bool is_draining;
     int64_t drain_until_ms;
 };
@@ -383,6 +384,34 @@ shell_close(struct shell *shell)
     free(shell);
 }
 
+/* Listens anew where the files of sockets were removed, as those below /run/user are
+ * when their user logs out. What cannot be done now may be later: it is told once. */
+static void
+renew_sockets(struct shell *shell)
+{
+    struct err err = { 0 };
+    struct buf dir = { 0 };
+    int count = 0;
+
+    if (runtime_dir(&dir, &err) == 0) /* made, if it went with them */
+        buf_fini(&dir);
+    for (enum side side = SIDE_CLIENTS; side <= SIDE_WORKERS && count >= 0;
+         side++) {
+        count = link_renew(shell->links[side], &err);
+        if (count > 0) {
+            log_warn(
+                "event=socket_renewed endpoint=%s reason=\"the file of the "
+                "socket was removed\"",
+                side == SIDE_CLIENTS ? shell->endpoint.data
+                                     : shell->endpoint_workers.data);
+        }
+    }
+    if (count < 0 && !shell->is_unfindable)
+        log_error("event=socket_lost reason=\"%s; nobody finds the broker\"",
+                  err.msg);
+    shell->is_unfindable = count < 0;
+}
+
 struct shell *
 shell_open(const struct shell_options *options, const struct conf *conf,
            struct err *err)
@@ -425,6 +454,7 @@ shell_run(struct shell *shell, struct err *err)
             shell->home_check_ms = now_ms + HOME_CHECK_MS;
             if (home_check(shell->home, err) < 0)
                 transaction_fail(err);
+            renew_sockets(shell);
         }
         /* What came during the turn is taken before any waiting; but a signal
          * is heard also where that never ends. */

@@ -41,10 +41,18 @@ socket_file_note(struct socket_file *file, const char *path)
 
     if (lstat(path, &st) < 0)
         return false;
-    memcpy(file->path, path, strlen(path) + 1);
+    memmove(file->path, path, strlen(path) + 1); /* it may be the same */
     file->device = st.st_dev;
     file->inode = st.st_ino;
     return true;
+}
+
+bool
+socket_file_is_gone(const struct socket_file *file)
+{
+    struct stat st;
+
+    return lstat(file->path, &st) < 0 && errno == ENOENT;
 }
 
 void

@@ -33,6 +33,9 @@ bool socket_file_may_replace(const char *path);
 /* Notes which file stands at such a path. False: none does. */
 bool socket_file_note(struct socket_file *file, const char *path);
 
+/* True if no file stands at the path of the one that was noted. */
+bool socket_file_is_gone(const struct socket_file *file);
+
 /* Removes the file that was noted, if it still stands there. */
 void socket_file_clear(const struct socket_file *file);
 

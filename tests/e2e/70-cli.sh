@@ -319,6 +319,18 @@ END
     stop_broker
 ) || fail 'a broker with more clients than files'
 
+# ---- the files of its sockets are removed ----
+
+start_broker
+run_sheaf 0 list
+rm -r "$XDG_RUNTIME_DIR/sheaf"
+until_true 20 sheaf list --broker-timeout 1 >/dev/null
+contains "$(cat broker.err)" event=socket_renewed 'what is told of it'
+kill -KILL "$(cat "/proc/$BROKER_PID/task/$BROKER_PID/children")"
+drafts_of unfound >unfound.jsonl
+run_sheaf 0 submit --wait unfound.jsonl
+stop_broker
+
 # ---- no place for a store ----
 
 (unset HOME && "$BIN/sheafd" --workers 0 2>homeless.err)
