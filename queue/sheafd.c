@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "queue/keeper.h"
@@ -41,10 +42,28 @@ struct setting {
     struct maintain_terms maintain;
 };
 
-static int
-fail(const struct err *err)
+/* As a person reads it, or as sheaf(1) tells errors with --json. */
+static void
+tell(const struct err *err, bool is_json)
 {
-    fprintf(stderr, "sheafd: %s\n", err->msg);
+    struct buf line = { 0 };
+
+    if (is_json) {
+        buf_addf(&line, "{\"error\":{\"code\":\"%s\",\"message\":",
+                 err_name(err->code));
+        json_write_string(&line, err->msg, strlen(err->msg));
+        buf_add_str(&line, "}}");
+    } else {
+        buf_addf(&line, "sheafd: %s", err->msg);
+    }
+    fprintf(stderr, "%s\n", line.data);
+    buf_fini(&line);
+}
+
+static int
+fail(const struct err *err, bool is_json)
+{
+    tell(err, is_json);
     switch (err->code) {
     case E_USAGE:
     case E_INVALID:
@@ -398,7 +417,7 @@ main(int argc, char **argv)
     if (shell && rc == 0)
         log_info("event=stopped");
     else if (!is_maintenance || rc < 0)
-        exit_code = fail(&err);
+        exit_code = fail(&err, setting.maintain.is_json);
     shell_close(shell);
     conf_fini(&setting.conf);
     buf_fini(&setting.store_dir);

@@ -90,6 +90,10 @@ start_broker --set group_window_ms=0 --set slots_max=50
 run_sheaf 10 compact -C store
 run_sheaf 10 verify --repair -C store
 contains "$(cat err)" "in use by process" "who has the store"
+run_sheaf 10 compact -C store --json
+contains "$(cat err)" '{"error":{"code":"in_use","message":"store is in use' \
+    "the same, told to a script"
+equal "$(wc -l <err)" 1 "lines of an error with --json"
 for batch in $(sheaf list --json | grep -o '"batch":"[^"]*"' |
     cut -d '"' -f 4 | tail -n +2); do
     run_sheaf 0 wait --timeout 120 "$batch"
