@@ -198,6 +198,16 @@ cmd_backup(struct command *command, struct err *err)
 
 /* ---- what sheafd does with a store that nobody serves ---- */
 
+/* What is not there is not found, as for all other commands. */
+static int
+expect_directory(const char *store, struct err *err)
+{
+    if (access(store, F_OK) == 0 || errno != ENOENT)
+        return 0;
+    return err_set(err, E_NOTFOUND, "open the store %s: %s", store,
+                   strerror(errno));
+}
+
 /* Becomes sheafd: its output and its exit code are ours. */
 static int
 become_sheafd(struct command *command, const char *mode, const char *more,
@@ -205,6 +215,7 @@ become_sheafd(struct command *command, const char *mode, const char *more,
 {
     const struct options *options = command->options;
     struct buf program = { 0 }, store = { 0 };
+    const char *dir;
     const char **argv =
         mem_zalloc(FIXED_ARGS + 2 * options->set.count, sizeof(argv[0]));
     size_t count = 0;
@@ -216,12 +227,15 @@ become_sheafd(struct command *command, const char *mode, const char *more,
                      "it with -C DIR");
     if (rc == 0 && !options->directory)
         rc = private_default_store(&store, err);
+    dir = options->directory ? options->directory : store.data;
+    if (rc == 0)
+        rc = expect_directory(dir, err);
     if (rc == 0)
         rc = runtime_find_program("sheafd", &program, err);
     if (rc == 0) {
         argv[count++] = program.data;
         argv[count++] = "--store";
-        argv[count++] = options->directory ? options->directory : store.data;
+        argv[count++] = dir;
         argv[count++] = mode;
         if (more)
             argv[count++] = more;

@@ -110,7 +110,10 @@ at_most $(($(count after out) * 5 / 4)) "$(count before out)" \
     "five quarters of the bytes after a compaction"
 say "compacted: $(count before out) bytes before, $(count after out) after"
 run_sheaf 0 verify --repair -C store
-run_sheaf 9 compact -C nothing
+run_sheaf 3 compact -C nothing
+run_sheaf 3 verify --repair -C nothing
+mkdir -m 700 bare
+run_sheaf 9 compact -C bare
 [ ! -e nothing ] || fail "a store was made where there was none"
 run_sheaf 2 compact --broker "ipc://nowhere"
 
