@@ -159,7 +159,8 @@ submission_init(struct submission *submission, const struct options *options,
         return rc;
     if (options->key && !*options->key)
         return err_set(err, E_USAGE, "--key: must not be empty");
-    if (!options->window != !options->tz) {
+    if (!options->window != !options->tz ||
+        (options->window && *options->window && !*options->tz)) {
         return err_set(err, E_USAGE,
                        "--window and --tz belong together: a window of hours "
                        "means nothing without its time zone");

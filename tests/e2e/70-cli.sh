@@ -217,6 +217,9 @@ run_sheaf 2 submit plain.jsonl --key ''
 error_is 'sheaf: --key: must not be empty'
 run_sheaf 2 run --store none plain.jsonl --key ''
 error_is 'sheaf: --key: must not be empty'
+run_sheaf 2 submit plain.jsonl --window 'mon-fri 22:00-06:00' --tz ''
+contains "$(cat err)" '--window and --tz belong together' \
+    'a window with an empty time zone'
 run_sheaf 2 submit plain.jsonl --key "$(printf '%0600d' 0)"
 contains "$(cat err)" "00...': key: longer than 128 bytes" 'a key that is too long'
 run_sheaf 3 status $NO_BATCH
