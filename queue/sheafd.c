@@ -105,7 +105,7 @@ static const char usage_text[] =
     "                           be using, and end\n"
     "      --repair             with --verify: make indexes again\n"
     "      --compact            give the store's free pages back, and end\n"
-    "      --json               say what was found as JSON\n"
+    "      --json               say what was found, or went wrong, as JSON\n"
     "      --log-level LEVEL    debug, info, warn, error\n"
     "      --log-format FORMAT  text or json\n"
     "      --help, --version\n";

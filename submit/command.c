@@ -142,6 +142,7 @@ command_connect_store(struct command *command, const char *store,
                                          .set_count = options->set.count,
                                          .log_level =
                                              levels[options->log_level],
+                                         .is_json = options->json,
                                          .has_worker = needs_worker(options),
                                          .idle = idle_signal,
                                          .idle_arg = command };

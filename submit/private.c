@@ -269,6 +269,11 @@ make_arguments(const struct private_broker *broker, char *program)
 
     static_assert(CHILD_FD == 3, "the text above");
     memcpy(argv, fixed, sizeof(fixed));
+    if (settings->is_json) {
+        argv[count++] = "--json";
+        argv[count++] = "--log-format";
+        argv[count++] = "json";
+    }
     if (settings->config) {
         argv[count++] = "--config";
         argv[count++] = (char *)settings->config;

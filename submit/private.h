@@ -36,6 +36,7 @@ struct private_settings {
     const char *const *sets; /* NAME=VALUE, handed to the broker */
     size_t set_count;
     const char *log_level; /* handed to the broker; it logs to our stderr */
+    bool is_json;          /* that, and why it did not start, as JSON */
     bool has_worker;       /* the broker starts one: somebody waits for it */
     sheaf_idle_fn *idle;   /* while it waits; may be NULL */
     void *idle_arg;

@@ -354,6 +354,14 @@ run_keyed 2
 contains "$(cat err)" "upstream test: key_file $work/key: No such file" \
     'why the worker cannot work'
 contains "$(cat err)" 'ended with exit code 2' 'why the run ends'
+run_sheaf 2 run --json --store keyed --config keyed.conf quoted.jsonl
+contains "$(cat err)" "key_file $work/key: No such file" \
+    'why the worker cannot work, for a script'
+equal "$(grep -vc '^{.*}$' err)" 0 'lines of --json that are no objects'
+run_sheaf 2 run --json --store keyed --config none.conf quoted.jsonl
+contains "$(cat err)" '"message":"configuration none.conf: No such file' \
+    'why the broker does not start, for a script'
+equal "$(grep -vc '^{.*}$' err)" 0 'lines of --json that are no objects'
 "$BIN/sheafd" --store keyed --config keyed.conf 2>keyed.err
 equal $? 2 'exit code of a broker whose worker cannot work'
 run_sheaf 0 list -C keyed --config keyed.conf
