@@ -8,10 +8,13 @@
 #define PAGE_LOOKS_MAX    10000  /* rows that one page looks at */
 #define PAGE_PASSED_MAX   100000 /* others' results that one page passes over */
 
+#define SIDE_NONE (-1) /* result lines */
+#define SIDE_BOTH (-2) /* each result as the line of its file */
+
 /* What a page may hold, and where it begins. */
 struct page {
     int64_t after, limit;
-    int side; /* lines of that file of a batch; -1: result lines */
+    int side; /* lines of that file of a batch; or one of those below */
     struct buf lines;
     int64_t count, cursor, looks, passed;
     bool has_more;
@@ -28,7 +31,7 @@ read_page(struct call *call, struct page *page)
         return E_INVALID;
     }
     page->cursor = page->after;
-    page->side = -1;
+    page->side = SIDE_NONE;
     return 0;
 }
 
@@ -85,7 +88,7 @@ add_row(struct call *call, struct page *page, const struct result_row *row,
 
     if (page->side >= 0 && (int)openai_side(row) != page->side)
         return true;
-    if (page->side >= 0)
+    if (page->side != SIDE_NONE)
         openai_line(&page->lines, row, call->broker->env.conf);
     else
         result_line(&page->lines, row, uuid);
@@ -168,8 +171,10 @@ read_side(struct call *call, struct page *page)
         page->side = FILING_OUTPUT;
     else if (strcmp(file, "error") == 0)
         page->side = FILING_ERROR;
+    else if (strcmp(file, "both") == 0)
+        page->side = SIDE_BOTH;
     else if (*file)
-        return err_set(call->err, E_INVALID, "file: output or error");
+        return err_set(call->err, E_INVALID, "file: output, error or both");
     return 0;
 }
 

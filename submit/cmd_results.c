@@ -152,6 +152,9 @@ cmd_results(struct command *command, struct err *err)
     flow.query.batch = options->arguments.items[0];
     flow.query.order = is_input_order ? "input" : "completion";
     flow.query.cursor = options->after > 0 ? options->after : 0;
+    /* The broker alone has the replies. */
+    if (options->format == FORMAT_OPENAI)
+        flow.query.file = "both";
     rc = begin(&flow, command, err);
     if (rc == 0 && options->follow && is_input_order)
         rc = wait_for_all(&flow, err);

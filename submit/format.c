@@ -38,19 +38,12 @@ string_at(struct format *format, const char *path)
     return buf_slice(&format->text);
 }
 
-/* The value at a path as it stands in the line. */
-static struct slice
-raw_at(const struct format *format, const char *path)
-{
-    size_t at = json_path(&format->doc, 0, path);
-
-    return at == JSON_NONE ? slice_of("null") : json_raw(&format->doc, at);
-}
-
 static bool
 is_null(const struct format *format, const char *path)
 {
-    return slice_is(raw_at(format, path), "null");
+    size_t at = json_path(&format->doc, 0, path);
+
+    return at == JSON_NONE || slice_is(json_raw(&format->doc, at), "null");
 }
 
 static void
@@ -67,74 +60,6 @@ add_text(struct format *format, struct buf *out)
     buf_add_str(out, "\n\n");
 }
 
-static void
-add_member(struct format *format, const char *name, const char *path,
-           struct buf *out)
-{
-    buf_addf(out, "\"%s\":", name);
-    buf_add_slice(out, raw_at(format, path));
-}
-
-static void
-add_usage(struct format *format, struct buf *out)
-{
-    buf_add_str(out, ",\"usage\":{");
-    add_member(format, "prompt_tokens", "usage.prompt_tokens", out);
-    buf_add_char(out, ',');
-    add_member(format, "completion_tokens", "usage.completion_tokens", out);
-    buf_add_char(out, ',');
-    add_member(format, "total_tokens", "usage.total_tokens", out);
-    buf_add_char(out, '}');
-}
-
-/* Every answer that an upstream gave has a response; what never got one has an
- * error alone. */
-static void
-add_openai(struct format *format, struct buf *out)
-{
-    struct slice seq = raw_at(format, "seq");
-    bool is_ok = slice_is(raw_at(format, "status"), "\"ok\"");
-
-    buf_add_str(out, "{\"id\":\"batch_req_");
-    buf_add_slice(out, seq);
-    buf_add_str(out, "\",");
-    add_member(format, "custom_id", "custom_id", out);
-    if (!is_ok && is_null(format, "error.http_status")) {
-        buf_add_str(out, ",\"response\":null,\"error\":{");
-        add_member(format, "code", "error.code", out);
-        buf_add_char(out, ',');
-        add_member(format, "message", "error.message", out);
-        buf_add_str(out, "}}\n");
-        return;
-    }
-    buf_add_str(out, ",\"response\":{\"status_code\":");
-    buf_add_slice(out, is_ok ? slice_of("200")
-                             : raw_at(format, "error.http_status"));
-    buf_add_str(out, ",\"request_id\":\"sheaf-");
-    buf_add_slice(out, seq);
-    buf_add_str(out, "\",\"body\":{");
-    if (is_ok) {
-        buf_add_str(out, "\"id\":\"sheaf-");
-        buf_add_slice(out, seq);
-        buf_add_str(out, "\",\"object\":\"chat.completion\",");
-        add_member(format, "model", "model", out);
-        buf_add_str(out, ",\"choices\":[{\"index\":0,\"message\":{\"role\":"
-                         "\"assistant\",");
-        add_member(format, "content", "text", out);
-        buf_add_str(out, "},");
-        add_member(format, "finish_reason", "finish_reason", out);
-        buf_add_str(out, "}]");
-        add_usage(format, out);
-    } else {
-        buf_add_str(out, "\"error\":{");
-        add_member(format, "code", "error.code", out);
-        buf_add_char(out, ',');
-        add_member(format, "message", "error.message", out);
-        buf_add_char(out, '}');
-    }
-    buf_add_str(out, "}},\"error\":null}\n");
-}
-
 static int
 add(struct format *format, struct slice line, struct buf *out, struct err *err)
 {
@@ -146,10 +71,7 @@ add(struct format *format, struct slice line, struct buf *out, struct err *err)
     }
     if (format->kind == FORMAT_CSV)
         return csv_row(&format->doc, out, err);
-    if (format->kind == FORMAT_TEXT)
-        add_text(format, out);
-    else
-        add_openai(format, out);
+    add_text(format, out);
     return 0;
 }
 
@@ -159,7 +81,7 @@ format_lines(struct format *format, struct slice lines, struct buf *out,
 {
     int rc = 0;
 
-    if (format->kind == FORMAT_JSONL) {
+    if (format->kind == FORMAT_JSONL || format->kind == FORMAT_OPENAI) {
         buf_add_slice(out, lines);
         return 0;
     }

@@ -5,8 +5,8 @@
  *   csv     a table, see csv.h
  *   text    for people: a line with the id and the status, then the answer, or
  *           the essence if there is none
- *   openai  as the lines of an output file of OpenAI's batch API, put together
- *           from the result: the reply's own id and other members are not kept
+ *   openai  as they come, too: the broker was asked for lines as in the output
+ *           and error files of OpenAI's batch API
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef SUBMIT_FORMAT_H

@@ -206,6 +206,8 @@ page_head(const struct sheaf_query *query)
         wire_add_str(head, "batch", query->batch);
     if (query->order)
         wire_add_str(head, "order", query->order);
+    if (query->file)
+        wire_add_str(head, "file", query->file);
     wire_add_int(head, "after", query->cursor);
     wire_add_int(head, "limit", query->limit ? query->limit : PAGE_LIMIT);
     return head;

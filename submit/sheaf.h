@@ -145,12 +145,14 @@ struct sheaf_query {
     const char *verb;  /* "results", "refusals" or "export" */
     const char *batch; /* NULL for export */
     const char
-        *order;      /* of results: "completion" or "input"; NULL: the first */
-    int64_t cursor;  /* 0 at the beginning; sheaf_page() moves it */
-    int limit;       /* lines of a page, at most 10000; 0: 500 */
-    bool asks_ahead; /* for the next page as soon as this one is there, so that
+        *order;       /* of results: "completion" or "input"; NULL: the first */
+    int64_t cursor;   /* 0 at the beginning; sheaf_page() moves it */
+    int limit;        /* lines of a page, at most 10000; 0: 500 */
+    bool asks_ahead;  /* for the next page as soon as this one is there, so that
                         the broker looks it up meanwhile: for a caller that asks
                         for nothing else in between */
+    const char *file; /* of results: the lines of OpenAI's "output" or "error"
+                         file, or of "both"; NULL: result lines */
 };
 
 /* One page of them, lent until the next call. */

@@ -122,6 +122,9 @@ cat >script <<END
 match=quoted body='{"id":"1","choices":[{"message":{"role":"assistant","content":"$ANSWER"},"finish_reason":"stop"}]}'
 match=slow latency=700
 match=stuck action=hang
+match=twice body='{"id":"2","choices":[{"message":{"content":"first"}},{"message":{"content":"other"}}]}'
+match=moved status=302
+match=wrong status=400 body='{"error":{"message":"no","type":"odd","param":"p","code":"c"}}'
 END
 store=second
 start_upstream --script script
@@ -140,6 +143,37 @@ for row, result in zip(rows, results):
         assert row[name] == result[name], (row, result)
 PYTHON
 head -n 1 out | grep -q "$(printf ',completed_at\r$')" || fail 'csv: no CRLF'
+
+# What a result line has no member for is in the reply. A redirect is no answer,
+# though its status is no failure.
+line_to() { # ID URL BODY
+    printf '{"custom_id":"%s","method":"POST","url":"/v1/%s","body":%s}\n' "$@"
+}
+{
+    line_to embedding embeddings '{"model":"m","input":["a","b"]}'
+    for word in twice wrong moved; do
+        line_to $word chat/completions \
+            "{\"messages\":[{\"role\":\"user\",\"content\":\"$word\"}]}"
+    done
+} >whole.jsonl
+run_sheaf 1 submit whole.jsonl --wait
+batch=$(head -n 1 out)
+run_sheaf 0 results "$batch" --order input --format openai
+"$python" - out <<'PYTHON' || fail 'openai lines with the whole of the replies'
+import json, sys
+embedding, twice, wrong, moved = map(json.loads, open(sys.argv[1]))
+assert embedding["custom_id"] == "embedding", embedding
+assert embedding["response"]["body"]["data"][0]["embedding"] == [0.25, -1e-3]
+assert [choice["message"]["content"] for choice in
+        twice["response"]["body"]["choices"]] == ["first", "other"], twice
+assert wrong["response"]["status_code"] == 400, wrong
+assert wrong["response"]["body"]["error"]["param"] == "p", wrong
+assert moved["response"] is None, moved
+assert moved["error"]["code"] == "batch_failed", moved
+PYTHON
+run_sheaf 0 results "$batch" --format openai --json
+equal "$(grep -c '"batch_req_' out)" 4 'openai lines in order of completion'
+run_sheaf 0 purge "$batch"
 
 # ---- a file appears when it is complete; results as they come ----
 
