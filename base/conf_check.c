@@ -10,7 +10,10 @@ check_routes(const struct conf *conf, struct err *err)
 
     if (conf->route &&
         route_parse(conf, slice_of(conf->route), &route, err) < 0) {
-        return err_wrap(err, "route");
+        err_wrap(err, "route");
+        if (err)
+            err->code = E_INVALID;
+        return E_INVALID;
     }
     if (conf->last_resort && route_resort(slice_of(conf->last_resort)) < 0) {
         return err_set(err, E_INVALID,

@@ -95,6 +95,8 @@ Test(conf, checks_options_against_each_other)
         { "alert_command", "logger -t sheaf",
           "alert_command: logger -t sheaf does not begin with the whole path "
           "of a program" },
+        { "route", "local", NULL },
+        { "route", "nobody", "route: no upstream \"nobody\" is configured" },
     };
 
     for (size_t i = 0; i < COUNT(cases); i++) {
