@@ -37,7 +37,8 @@ struct draft {
     uint32_t revision;            /* 0: no result, 1: the first one */
     bool is_retrying;             /* counted in its batch's retry_count */
     enum status status;
-    enum cache_tier tier; /* also before the result: joined or none */
+    enum cache_tier tier; /* of the result that it has; before the first one:
+                             joined, or none if it pays */
     int64_t completed_ms;
     int64_t cost_nano; /* what it cost; -1: unknown */
     bool is_apart;     /* it has a row of its own, as before format 8 */

@@ -339,6 +339,7 @@ store_draft_move(struct store *store, struct request *request,
                  struct new_draft *fresh, const struct intake *intake)
 {
     struct draft *draft = &fresh->draft;
+    enum cache_tier tier = draft->tier;
     struct request server = { 0 };
     struct batch batch;
     uint64_t holder;
@@ -357,6 +358,8 @@ store_draft_move(struct store *store, struct request *request,
         hand_over(store, &server, &outcome, &batch, draft, intake->now_ms);
         store_batch_put(store, &batch, intake->now_ms);
     } else {
+        if (draft->status != STATUS_NONE)
+            draft->tier = tier;
         draft_put(store, draft);
         if (server.state == REQUEST_READY)
             ready_put(store, &server, draft->batch);
@@ -392,7 +395,8 @@ store_draft_part(struct store *store, struct request *request,
     request_put(store, own);
     ready_put(store, own, draft->batch);
     parted.request = own->id;
-    parted.tier = CACHE_NONE;
+    if (parted.status == STATUS_NONE)
+        parted.tier = CACHE_NONE;
     draft_put(store, &parted);
     return leave_leased(store, request, &parted);
 }

@@ -30,6 +30,22 @@ end_retry(struct batch *batch, struct draft *draft)
     draft->is_retrying = false;
 }
 
+/* A result in the place of another has a tier of its own: whose draft the request
+ * stands for has paid. One that stands there already is of an answer from before. */
+static void
+find_tier(struct draft *draft, const struct request *request)
+{
+    bool pays =
+        request->batch == draft->batch && request->index == draft->index;
+
+    if (draft->status == STATUS_NONE)
+        return;
+    if (pays)
+        draft->tier = CACHE_NONE;
+    else if (draft->tier == CACHE_NONE)
+        draft->tier = CACHE_JOINED;
+}
+
 void
 hand_over(struct store *store, const struct request *request,
           const struct outcome *outcome, struct batch *batch,
@@ -47,6 +63,7 @@ hand_over(struct store *store, const struct request *request,
         end_retry(batch, draft);
     draft->request = request->id;
     if (is_better) {
+        find_tier(draft, request);
         draft->cost_nano = draft->tier == CACHE_NONE ? outcome->cost_nano : 0;
         if (draft->tier == CACHE_NONE)
             account(batch, outcome);

@@ -146,8 +146,8 @@ switch_to_newer(struct store *store, struct sweep *sweep, struct draft *draft,
         return false;
     ref_add(store, &newer, draft->batch, draft->index);
     draft->request = newer.id;
-    draft->tier = is_answered ? CACHE_STORE : CACHE_JOINED;
     if (is_answered) {
+        draft->tier = CACHE_STORE;
         draft->cost_nano = 0;
         result_give(store, sweep->batch, draft, STATUS_OK,
                     retry->intake->now_ms);

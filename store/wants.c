@@ -283,7 +283,7 @@ request_repoint(struct store *store, struct request *request)
 
     if (next_waiting(store, request, 0, &heir) != 0) {
         /* It pays for the call from now on, so that sums stay right. */
-        if (heir.tier == CACHE_JOINED) {
+        if (heir.tier == CACHE_JOINED && heir.status == STATUS_NONE) {
             heir.tier = CACHE_NONE;
             draft_put(store, &heir);
         }

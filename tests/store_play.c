@@ -406,7 +406,7 @@ play_finish(struct play *play, uint64_t id, enum status status,
         .completion_tokens = is_ok ? 1 : OUTCOME_UNKNOWN,
         .total_tokens = is_ok ? 2 : OUTCOME_UNKNOWN,
         .completed_ms = play->now_ms,
-        .cost_nano = is_ok ? PLAY_COST : OUTCOME_UNKNOWN,
+        .cost_nano = PLAY_COST,
         .reply_bytes = (uint32_t)strlen(text),
         .form = OUTCOME_JSON_TEXT,
         .text_bytes = (uint32_t)strlen(text),
@@ -417,8 +417,7 @@ play_finish(struct play *play, uint64_t id, enum status status,
     store_finish(play->store, &request, &outcome, &attempt,
                  (struct reply){ .text = slice_of(text) }, play->now_ms);
     play_commit(play);
-    if (is_ok)
-        play->spent_nano += PLAY_COST;
+    play->spent_nano += PLAY_COST;
 }
 
 void

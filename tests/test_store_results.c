@@ -37,7 +37,7 @@ CLAIM(finish_gives_each_draft_one_result)
     cr_expect_str_eq(text, "of y");
     cr_expect_eq(next_result(play, batch, seq, &draft, text), 0);
     cr_expect_eq(next_result(play, batch, UINT64_MAX, &draft, text), 0);
-    cr_expect_eq(play_get_batch(play, batch).cost_nano, PLAY_COST);
+    cr_expect_eq(play_get_batch(play, batch).cost_nano, 2 * PLAY_COST);
     cr_expect_eq(play_get_batch(play, batch).total_tokens, 2);
     cr_expect_eq(play_get_batch(play, other).cost_nano, BATCH_COST_UNKNOWN);
     /* Over all batches, in one order. */
@@ -363,12 +363,16 @@ CLAIM(retry_joins_a_newer_request_and_still_shows_the_old_result)
     cr_expect_eq(play_get_draft(play, one, 0).request, id);
     cr_expect_neq(next_result(play, one, 0, &draft, text), 0);
     cr_expect_str_eq(text, "old essence");
+    cr_expect_eq(draft.tier, CACHE_NONE, "it paid for the old one");
+    cr_expect_eq(draft.cost_nano, PLAY_COST);
     play_check(play);
     play_finish(play, id, STATUS_BAD_REQUEST, "no better");
     expect_state(play, one, BATCH_FINISHED);
     cr_expect_neq(next_result(play, one, 0, &draft, text), 0);
     cr_expect_str_eq(text, "old essence");
     cr_expect_eq(draft.status, STATUS_SERVER_ERROR);
+    cr_expect_eq(draft.tier, CACHE_NONE);
+    cr_expect_eq(draft.cost_nano, PLAY_COST);
     /* An answer to either is taken. */
     play_finish(play, old, STATUS_OK, "late");
     cr_expect_neq(next_result(play, one, 0, &draft, text), 0);
@@ -397,6 +401,22 @@ join_newer(struct play *play)
     play_due(play, 10);
     cr_assert_eq(play_get_draft(play, joined.one, 0).request, joined.newer);
     return joined;
+}
+
+CLAIM(answer_to_a_newer_request_is_paid_by_whose_it_is)
+{
+    struct joined joined = join_newer(play);
+    struct draft draft;
+    char text[RESULT_TEXT_BYTES];
+
+    play_finish(play, joined.newer, STATUS_OK, "answer");
+    cr_expect_neq(next_result(play, joined.one, 0, &draft, text), 0);
+    cr_expect_str_eq(text, "answer");
+    cr_expect_eq(draft.tier, CACHE_JOINED);
+    cr_expect_eq(draft.cost_nano, 0);
+    cr_expect_eq(play_get_draft(play, joined.two, 0).tier, CACHE_NONE);
+    cr_expect_eq(play_get_draft(play, joined.two, 0).cost_nano, PLAY_COST);
+    play_check(play);
 }
 
 CLAIM(late_failure_of_the_old_request_does_not_end_the_waiting)
