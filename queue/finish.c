@@ -245,6 +245,23 @@ meter(struct broker *broker, const struct request *request,
     meter_add(meter_row(&broker->meter, where), broker->env.conf, &call);
 }
 
+/* A call after which the request goes on has used something, too, if it was
+ * answered: one that was cut off, say. */
+static void
+charge(struct broker *broker, const struct request *request,
+       const struct report *report)
+{
+    struct outcome spent = {
+        .prompt_tokens = report->prompt_tokens,
+        .completion_tokens = report->completion_tokens,
+        .total_tokens = report->total_tokens,
+        .cost_nano = cost_of(broker, request, report),
+    };
+
+    if (report->prompt_tokens > 0 || report->completion_tokens > 0)
+        store_charge(broker->env.store, request, &spent);
+}
+
 /* Where else it could go, for retry_decide(). */
 static void
 look_around(struct broker *broker, const struct request *request,
@@ -329,6 +346,8 @@ finish_report(struct broker *broker, struct request *request,
                ? &attempt
                : NULL;
     /* Before the request goes on, as it may go with all that belongs to it. */
+    if (verdict.action != RETRY_DONE)
+        charge(broker, request, report);
     if (made && verdict.action != RETRY_DONE)
         store_attempt_add(broker->env.store, request, made);
     switch (verdict.action) {

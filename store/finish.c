@@ -21,6 +21,38 @@ account(struct batch *batch, const struct outcome *outcome)
     batch->cost_nano += outcome->cost_nano;
 }
 
+/* The draft pays for a call, as it has for those before. */
+static void
+charge(struct batch *batch, struct draft *draft, const struct outcome *outcome)
+{
+    account(batch, outcome);
+    if (draft->cost_nano <= 0)
+        draft->cost_nano = outcome->cost_nano;
+    else if (outcome->cost_nano > 0)
+        draft->cost_nano += outcome->cost_nano;
+}
+
+void
+store_charge(struct store *store, const struct request *request,
+             const struct outcome *spent)
+{
+    struct batch batch;
+    struct draft draft;
+
+    if (request->batch == 0 ||
+        store_batch_get(store, request->batch, &batch) < 0 ||
+        store_draft_get(store, request->batch, request->index, &draft) < 0) {
+        return;
+    }
+    if (draft.status == STATUS_NONE && draft.tier == CACHE_NONE) {
+        charge(&batch, &draft, spent);
+        draft_put(store, &draft);
+    } else { /* the result that it has stays as it is */
+        account(&batch, spent);
+    }
+    batch_put(store, &batch);
+}
+
 /* Ends the waiting of a draft that was put back. */
 static void
 end_retry(struct batch *batch, struct draft *draft)
@@ -64,9 +96,10 @@ hand_over(struct store *store, const struct request *request,
     draft->request = request->id;
     if (is_better) {
         find_tier(draft, request);
-        draft->cost_nano = draft->tier == CACHE_NONE ? outcome->cost_nano : 0;
         if (draft->tier == CACHE_NONE)
-            account(batch, outcome);
+            charge(batch, draft, outcome);
+        else
+            draft->cost_nano = 0;
         result_give(store, batch, draft, request->status, now_ms);
     } else {
         draft_put(store, draft);

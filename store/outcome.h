@@ -59,6 +59,11 @@ int outcome_decode(struct record *record, struct outcome *outcome);
 struct store;
 struct attempt;
 
+/* Adds what a call used and cost to what the draft and the batch pay that the
+ * request stands for, though it does not end with that call. */
+void store_charge(struct store *store, const struct request *request,
+                  const struct outcome *spent);
+
 /* Ends a request: stores the outcome if it is better than what is there, and
  * gives it to the drafts, at most STORE_SLICE_MAX now and the rest by a timer. The
  * request may be in any state: late answers count. attempt: the call that came to

@@ -88,7 +88,8 @@ end_draft(struct store *store, struct sweep *sweep, struct draft *draft)
                       key_draft(draft->batch, draft->index));
             buf_fini(&essence);
         }
-        draft->cost_nano = 0;
+        if (draft->cost_nano < 0)
+            draft->cost_nano = 0;
         result_give(store, sweep->batch, draft, ending->status, ending->now_ms);
     }
     withdraw(store, draft, ending);

@@ -178,6 +178,36 @@ Test(broker_failures, what_was_cut_off_gets_more_room_once, .init = set_up,
     cr_expect_eq(bench.call_count, 3);
 }
 
+/* 10 tokens at 1 and 5 at 2 dollars for a million, twice. */
+Test(broker_failures, what_was_cut_off_is_paid_for_as_well, .init = set_up,
+     .fini = tear_down)
+{
+    struct slip *slip;
+    cJSON *results;
+
+    bench_submit(&bench, "k", NULL, "{'id':'a','text':'A','max_tokens':50}\n",
+                 uuid);
+    pass_window();
+    hand_start(hand);
+    slip = hand_slip(hand, SLIP_RUNNING, 0);
+    hand_say(hand,
+             "{'verb':'result','request':%lld,'fence':%lld,'class':'truncated',"
+             "'http_status':200,'prompt_tokens':10,'completion_tokens':5,"
+             "'total_tokens':15,'sent':1}",
+             (long long)slip->request, (long long)slip->fence);
+    hand_forget(hand, slip);
+    bench_work(&bench);
+    results = bench_results(&bench, uuid, 0);
+    cr_expect_str_eq(at_str(result_of(results, "a"), "status"), "ok");
+    cr_expect_eq(at_int(result_of(results, "a"), "usage.total_tokens"), 15);
+    cr_expect_float_eq(
+        cJSON_GetObjectItemCaseSensitive(result_of(results, "a"), "cost_usd")
+            ->valuedouble,
+        40e-6, 1e-12);
+    cJSON_Delete(results);
+    cr_expect_eq(bench_status(&bench, uuid, "usage.total_tokens"), 30);
+}
+
 Test(broker_failures, an_aborted_call_spends_no_attempt, .init = set_up,
      .fini = tear_down)
 {

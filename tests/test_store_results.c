@@ -419,6 +419,47 @@ CLAIM(answer_to_a_newer_request_is_paid_by_whose_it_is)
     play_check(play);
 }
 
+/* One that was cut off and made again, and one that was refused and put back. */
+CLAIM(draft_pays_for_all_calls_that_were_made_for_it)
+{
+    uint64_t batch = play_batch(play, "k", "x"), id = claim_one(play, batch);
+    const struct outcome spent = { .prompt_tokens = 3,
+                                   .completion_tokens = 4,
+                                   .total_tokens = 7,
+                                   .cost_nano = 2 };
+    struct request request = play_get_request(play, id);
+
+    play_begin(play);
+    store_charge(play->store, &request, &spent);
+    play_commit(play);
+    cr_expect_eq(play_get_draft(play, batch, 0).cost_nano, 2);
+    play_finish(play, id, STATUS_SERVER_ERROR, "essence");
+    cr_expect_eq(play_get_draft(play, batch, 0).cost_nano, 2 + PLAY_COST);
+    play_retry(play, batch, FALLBACKS);
+    play_due(play, 10);
+    play_finish(play, claim_one(play, batch), STATUS_OK, "answer");
+    cr_expect_eq(play_get_draft(play, batch, 0).cost_nano, 2 + 2 * PLAY_COST);
+    cr_expect_eq(play_get_batch(play, batch).cost_nano, 2 + 2 * PLAY_COST);
+    cr_expect_eq(play_get_batch(play, batch).total_tokens, 7 + 2);
+    play_check(play);
+}
+
+CLAIM(cancelled_draft_pays_for_what_was_made_for_it)
+{
+    uint64_t batch = play_batch(play, "k", "x"), id = claim_one(play, batch);
+    const struct outcome spent = { .cost_nano = 2 };
+    struct request request = play_get_request(play, id);
+
+    play_begin(play);
+    store_charge(play->store, &request, &spent);
+    play_commit(play);
+    play_cancel(play, batch);
+    play_due(play, 10);
+    expect_status(play, batch, 0, STATUS_CANCELLED);
+    cr_expect_eq(play_get_draft(play, batch, 0).cost_nano, 2);
+    play_check(play);
+}
+
 CLAIM(late_failure_of_the_old_request_does_not_end_the_waiting)
 {
     struct joined joined = join_newer(play);
