@@ -186,6 +186,7 @@ install: all
 	    'Libs: -L$(LIBDIR) -lsheaf' 'Libs.private: $(LIBS_client)' >$(TO_LIB)/pkgconfig/sheaf.pc
 	$(foreach page,$(PAGES),install -D -m 644 -t $(call to_man,$(page)) $(page);)
 	$(foreach file,$(EXAMPLES),install -D -m 644 $(file) $(TO_DOC)/$(file);)
+	sed -i 's|=/usr/local/bin/|=$(BINDIR)/|' $(TO_DOC)/examples/*.service
 
 uninstall:
 	rm -f $(addprefix $(TO_BIN)/,$(notdir $(PROGRAMS))) $(TO_INCLUDE)/sheaf.h

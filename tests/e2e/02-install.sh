@@ -45,6 +45,9 @@ test_files() {
         share/doc/sheaf/examples/sheaf.conf; do
         [ -s "$root/usr/$file" ] || check "is installed" "" "$file"
     done
+    check "units start what is installed" "$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' \
+        "$root"/usr/share/doc/sheaf/examples/*.service | sort | tr '\n' ' ')" \
+        "/usr/bin/sheaf-http /usr/bin/sheafd "
     version=$(sed -n 's/^VERSION := //p' Makefile)
     check "the version" "$("$root/usr/bin/sheaf" --version)" "sheaf $version"
     check "no program needs what its layer does not know" "$(
