@@ -77,15 +77,16 @@ HARDEN := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
     -fstack-clash-protection -ftrivial-auto-var-init=zero \
     -fno-strict-overflow -fno-delete-null-pointer-checks \
     $(HARDEN_$(shell uname -m))
-# Hardening would hide from the sanitizers what they look for; and behind their
-# code, gcc no longer knows the ranges that these two warnings need.
+# Behind the sanitizers' code, or at -O0, gcc does not know the ranges that these
+# two warnings need.
+BLIND := -Wno-format-truncation -Wno-maybe-uninitialized
+# Hardening would hide from the sanitizers what they look for.
 MODE := $(if $(SAN),-O1 -fsanitize=$(SAN) -fno-sanitize-recover=all \
-    -fno-omit-frame-pointer -Wno-format-truncation -Wno-maybe-uninitialized,\
-    -O2 $(HARDEN))
+    -fno-omit-frame-pointer $(BLIND),-O2 $(HARDEN))
 # One set of objects serves programs and the shared library, hence -fPIC.
 LANGUAGE = -std=c11 -I. -DSHEAF_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
 BASE_FLAGS = $(LANGUAGE) -g -fPIC -fvisibility=hidden $(WARNINGS)
-COMPILE = $(BASE_FLAGS) $(MODE) $(CPPFLAGS) $(CFLAGS)
+COMPILE = $(BASE_FLAGS) $(MODE) $(UNIT_MODE) $(CPPFLAGS) $(CFLAGS)
 LINK = $(CC) $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now \
     -Wl,-z,noexecstack,-z,separate-code -Wl,--as-needed $(CFLAGS) $(LDFLAGS)
 
