@@ -33,8 +33,8 @@ MAINS := queue/sheafd.c worker/sheaf_worker.c submit/main.c \
     submit/sheaf_http.c
 WIRE := queue/wire.c queue/wire_write.c queue/link.c queue/endpoint.c \
     queue/socket_file.c queue/last_words.c
-LIBRARY := $(addprefix submit/,sheaf.c upload.c opening.c connection.c \
-    pages.c refusals.c)
+LIBRARY := $(addprefix submit/,sheaf.c upload.c upload_chunk.c opening.c \
+    connection.c pages.c refusals.c)
 
 PKGS := libcrypto libxxhash icu-uc icu-i18n inih libcjson libzmq libcurl uuid \
     libmicrohttpd libzstd

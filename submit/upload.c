@@ -11,6 +11,7 @@
 #include "submit/opening.h"
 #include "submit/refusals.h"
 #include "submit/sheaf_error.h"
+#include "submit/upload_chunk.h"
 
 #define CHUNKS_MAX 64 /* on their way at one time, whatever their size */
 /* A chunk is sent when another line exceeds a fourth of the window, within these.
@@ -28,129 +29,38 @@
 
 #define KEY_SHOWN_BYTES 128 /* in an error; a longer key is none */
 
-/* Where a line of a chunk comes from. */
-struct place {
-    uint64_t place; /* the caller's */
-    bool is_empty;  /* refused by the caller, which knows that already */
-};
-
-/* A chunk is filled, then sent, and kept until it is answered and what was
- * refused of it is known. The queue is a ring in order of n. */
-struct chunk {
-    int64_t n;
-    int64_t first;          /* index of its first draft */
-    size_t count;           /* lines */
-    size_t empties;         /* of them, refused by the caller */
-    struct buf text;        /* while it is filled */
-    struct link_body *body; /* then */
-    size_t bytes;
-    struct place *places; /* drafts_max of them */
-    int64_t re;   /* of the last message; an older one's answer is stale */
-    int64_t made; /* made_count at that time; -1: it was not sent */
-    int64_t sent_ms;
-    bool is_stored;
-    bool is_short; /* the answer named fewer drafts than were refused */
-};
-
 struct sheaf_upload {
     struct sheaf *sheaf;
     char batch[SHEAF_UUID_BYTES];
     char state[SHEAF_STATE_BYTES];
     struct sheaf_welcome limits;
-    sheaf_refused_fn *refused;
-    void *refused_arg;
+    struct listener listener;
     int64_t stored; /* drafts when it was opened */
     struct sheaf_tally tally;
     int64_t n_next;     /* number of the chunk that is being filled */
     int64_t index_next; /* of the next draft */
-    struct chunk ring[CHUNKS_MAX];
+    struct upload_chunk ring[CHUNKS_MAX];
     size_t first, count; /* chunks that were closed and are not done with */
     size_t window_bytes; /* of those not answered */
     struct err failed;   /* the first error that an answer brought */
 };
 
-static struct chunk *
+static struct upload_chunk *
 at(struct sheaf_upload *upload, size_t i)
 {
     return &upload->ring[(upload->first + i) % CHUNKS_MAX];
 }
 
 /* The chunk that is being filled stands behind those in the ring. */
-static struct chunk *
+static struct upload_chunk *
 filling(struct sheaf_upload *upload)
 {
     assert(upload->count < CHUNKS_MAX);
     return at(upload, upload->count);
 }
 
-/* True if the broker, and not the caller, has refused the draft `index`. */
-static bool
-is_of_broker(const struct chunk *chunk, int64_t index)
-{
-    return index >= chunk->first &&
-           index < chunk->first + (int64_t)chunk->count &&
-           !chunk->places[index - chunk->first].is_empty;
-}
-
-static void
-tell(struct sheaf_upload *upload, const struct chunk *chunk, int64_t index,
-     const struct sheaf_refusal *given)
-{
-    struct sheaf_refusal refusal = *given;
-
-    if (!is_of_broker(chunk, index))
-        return;
-    refusal.index = index;
-    refusal.place = chunk->places[index - chunk->first].place;
-    if (upload->refused)
-        upload->refused(upload->refused_arg, &refusal);
-}
-
-static const char *
-text_of(const cJSON *item, const char *name)
-{
-    const cJSON *text = cJSON_GetObjectItemCaseSensitive(item, name);
-
-    return cJSON_IsString(text) ? text->valuestring : "";
-}
-
-/* The index of an entry of `refused`; -1 if it has none. */
-static int64_t
-index_of(const cJSON *item)
-{
-    const cJSON *index = cJSON_GetObjectItemCaseSensitive(item, "index");
-
-    return cJSON_IsNumber(index) ? (int64_t)index->valuedouble : -1;
-}
-
-static int64_t
-count_listed(const struct chunk *chunk, const cJSON *list)
-{
-    const cJSON *item;
-    int64_t count = 0;
-
-    cJSON_ArrayForEach(item, list) count += is_of_broker(chunk, index_of(item));
-    return count;
-}
-
-static void
-tell_listed(struct sheaf_upload *upload, const struct chunk *chunk,
-            const cJSON *list)
-{
-    const cJSON *item;
-
-    cJSON_ArrayForEach(item, list)
-    {
-        struct sheaf_refusal refusal = { .field = text_of(item, "field"),
-                                         .code = text_of(item, "code"),
-                                         .message = text_of(item, "message") };
-
-        tell(upload, chunk, index_of(item), &refusal);
-    }
-}
-
 static int
-take_stored(struct sheaf_upload *upload, struct chunk *chunk,
+take_stored(struct sheaf_upload *upload, struct upload_chunk *chunk,
             const struct wire *wire, struct err *err)
 {
     const cJSON *list = wire_get(wire, "refused");
@@ -179,9 +89,9 @@ take_stored(struct sheaf_upload *upload, struct chunk *chunk,
     chunk->body = NULL;
     chunk->is_stored = true;
     /* A header is limited: of many, the rest is asked for page by page. */
-    chunk->is_short = count_listed(chunk, list) < refused;
+    chunk->is_short = upload_chunk_count(chunk, list) < refused;
     if (!chunk->is_short)
-        tell_listed(upload, chunk, list);
+        upload_chunk_tell_all(chunk, list, &upload->listener);
     return 0;
 }
 
@@ -197,7 +107,7 @@ take_gap(struct sheaf_upload *upload, const struct wire *wire, struct err *err)
         return err_set(err, E_PROTOCOL, "the broker's gap has no number");
     }
     for (size_t i = 0; i < upload->count; i++) {
-        struct chunk *chunk = at(upload, i);
+        struct upload_chunk *chunk = at(upload, i);
 
         if (chunk->n == expected && !chunk->is_stored)
             is_known = true;
@@ -215,7 +125,7 @@ static void
 take(void *arg, const struct wire *wire)
 {
     struct sheaf_upload *upload = arg;
-    struct chunk *chunk = NULL;
+    struct upload_chunk *chunk = NULL;
     struct err err = { 0 };
     int64_t re;
     int rc;
@@ -242,7 +152,8 @@ take(void *arg, const struct wire *wire)
 
 /* Asks for what was refused of a chunk, when its answer could not hold it. */
 static int
-ask_refused(struct sheaf_upload *upload, struct chunk *chunk, struct err *err)
+ask_refused(struct sheaf_upload *upload, struct upload_chunk *chunk,
+            struct err *err)
 {
     int64_t end = chunk->first + (int64_t)chunk->count;
     struct sheaf_refusal refusal = { .index = -1 };
@@ -253,7 +164,7 @@ ask_refused(struct sheaf_upload *upload, struct chunk *chunk, struct err *err)
     do {
         rc = refusals_next(&refusals, &refusal, err);
         if (rc == 0)
-            tell(upload, chunk, refusal.index, &refusal);
+            upload_chunk_tell(chunk, &refusal, &upload->listener);
     } while (rc == 0 && refusal.index < end);
     refusals_fini(&refusals);
     chunk->is_short = false;
@@ -265,7 +176,7 @@ static int
 settle(struct sheaf_upload *upload, struct err *err)
 {
     while (upload->count > 0 && at(upload, 0)->is_stored) {
-        struct chunk *chunk = at(upload, 0);
+        struct upload_chunk *chunk = at(upload, 0);
         int rc = chunk->is_short ? ask_refused(upload, chunk, err) : 0;
 
         if (rc < 0)
@@ -273,8 +184,7 @@ settle(struct sheaf_upload *upload, struct err *err)
         upload->first = (upload->first + 1) % CHUNKS_MAX;
         upload->count--;
         /* Kept, the memory of a slot would stay with each of them. */
-        free(chunk->places);
-        *chunk = (struct chunk){ 0 };
+        upload_chunk_fini(chunk);
     }
     if (upload->failed.code) {
         *err = upload->failed;
@@ -285,7 +195,7 @@ settle(struct sheaf_upload *upload, struct err *err)
 
 /* Sends one chunk. False: not now. */
 static bool
-send_chunk(struct sheaf_upload *upload, struct chunk *chunk)
+send_chunk(struct sheaf_upload *upload, struct upload_chunk *chunk)
 {
     struct slice body = link_body_text(chunk->body);
     cJSON *head = wire_new("chunk");
@@ -319,7 +229,7 @@ send_due(struct sheaf_upload *upload)
     int64_t now_ms = clock_mono_ms();
 
     for (size_t i = 0; i < upload->count; i++) {
-        struct chunk *chunk = at(upload, i);
+        struct upload_chunk *chunk = at(upload, i);
         bool is_due = chunk->made != upload->sheaf->made_count ||
                       now_ms - chunk->sent_ms >= upload->sheaf->answer_ms;
 
@@ -370,7 +280,7 @@ window_of(const struct sheaf_upload *upload)
 static int
 close_chunk(struct sheaf_upload *upload, struct err *err)
 {
-    struct chunk *chunk = filling(upload);
+    struct upload_chunk *chunk = filling(upload);
     size_t window_bytes = window_of(upload), others = 0;
     int rc;
 
@@ -457,8 +367,7 @@ sheaf_upload_open(struct sheaf *sheaf,
 
     assert(!sheaf->stray); /* one upload at a time */
     upload->sheaf = sheaf;
-    upload->refused = refused;
-    upload->refused_arg = arg;
+    upload->listener = (struct listener){ refused, arg };
     if (sheaf_hello(sheaf, &upload->limits, error) < 0) {
         free(upload);
         return NULL;
@@ -479,11 +388,8 @@ sheaf_upload_free(struct sheaf_upload *upload)
     if (!upload)
         return;
     upload->sheaf->stray = NULL;
-    for (size_t i = 0; i < CHUNKS_MAX; i++) {
-        link_body_free(upload->ring[i].body);
-        buf_fini(&upload->ring[i].text);
-        free(upload->ring[i].places);
-    }
+    for (size_t i = 0; i < CHUNKS_MAX; i++)
+        upload_chunk_fini(&upload->ring[i]);
     free(upload);
 }
 
@@ -537,7 +443,7 @@ add(struct sheaf_upload *upload, struct slice line, uint64_t place,
 {
     size_t bytes_max = chunk_bytes_max(upload);
     size_t drafts_max = (size_t)upload->limits.chunk_drafts_max;
-    struct chunk *chunk = filling(upload);
+    struct upload_chunk *chunk = filling(upload);
 
     if (line.bytes > (size_t)upload->limits.line_bytes_max) {
         return err_set(err, E_TOOBIG, "a draft of %zu bytes, at most %lld",
@@ -552,18 +458,9 @@ add(struct sheaf_upload *upload, struct slice line, uint64_t place,
             return rc;
         chunk = filling(upload);
     }
-    if (!chunk->places)
-        chunk->places = mem_zalloc(drafts_max, sizeof(chunk->places[0]));
-    if (chunk->count == 0) {
-        chunk->first = upload->index_next;
-        chunk->empties = 0;
-        buf_reserve(&chunk->text, bytes_max);
-    }
-    chunk->places[chunk->count++] =
-        (struct place){ .place = place, .is_empty = line.bytes == 0 };
-    chunk->empties += line.bytes == 0;
-    buf_add_slice(&chunk->text, line);
-    buf_add_char(&chunk->text, '\n');
+    if (chunk->count == 0)
+        upload_chunk_open(chunk, upload->index_next, drafts_max, bytes_max);
+    upload_chunk_add(chunk, line, place);
     upload->index_next++;
     return 0;
 }
