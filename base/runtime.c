@@ -171,3 +171,24 @@ runtime_find_program(const char *name, struct buf *out, struct err *err)
     buf_fini(&path);
     return rc;
 }
+
+int
+runtime_default_store(const char *option, struct buf *out, struct err *err)
+{
+    const char *given = getenv("SHEAF_STORE");
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+    if (given && *given) {
+        buf_add_str(out, given);
+    } else if (state && state[0] == '/') {
+        buf_addf(out, "%s/sheaf", state);
+    } else if (home && home[0] == '/') {
+        buf_addf(out, "%s/.local/state/sheaf", home);
+    } else {
+        return err_set(err, E_USAGE,
+                       "find the store: HOME is not set; name a directory with "
+                       "%s",
+                       option);
+    }
+    return 0;
+}

@@ -6,6 +6,8 @@
  * `/tmp/sheaf-UID`. Whoever can write there can pose as the broker, so it is
  * used only if it is a directory of ours that nobody else can enter.
  *
+ * The store of one user is in a place of its own, which survives a boot.
+ *
  * A program finds the others beside its own executable, then in ../bin and
  * ../sbin from there, then on PATH; never by a path fixed at build time.
  */
@@ -25,6 +27,12 @@ int runtime_dir(struct buf *out, struct err *err)
 /* Appends the endpoint of a socket there: "ipc://RUNTIME/clients" for the leaf
  * "clients". Errors as runtime_dir(). */
 int runtime_endpoint(const char *leaf, struct buf *out, struct err *err)
+    __attribute__((warn_unused_result));
+
+/* Appends the store of this user: SHEAF_STORE, $XDG_STATE_HOME/sheaf or
+ * ~/.local/state/sheaf. E_USAGE: there is not even a home; the reason names the
+ * option with which a store is given. */
+int runtime_default_store(const char *option, struct buf *out, struct err *err)
     __attribute__((warn_unused_result));
 
 /* Appends the path of the program `name` of this installation. E_NOTFOUND if

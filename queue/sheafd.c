@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/runtime.h"
 #include "queue/keeper.h"
 #include "queue/maintain.h"
 #include "queue/shell.h"
@@ -299,26 +300,6 @@ read_conf(struct setting *setting, int argc, char **argv, struct err *err)
     return rc;
 }
 
-/* Where the store is, if nobody says; as the command line finds it. */
-static int
-default_store(struct buf *out, struct err *err)
-{
-    const char *store = getenv("SHEAF_STORE");
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-
-    if (store && *store)
-        buf_add_str(out, store);
-    else if (state && state[0] == '/')
-        buf_addf(out, "%s/sheaf", state);
-    else if (home && home[0] == '/')
-        buf_addf(out, "%s/.local/state/sheaf", home);
-    else
-        return err_set(err, E_USAGE,
-                       "find the store: HOME is not set; name a directory with "
-                       "--store");
-    return 0;
-}
-
 /* Reads the command line and the configuration. */
 static int
 read_all(struct setting *setting, int argc, char **argv, struct err *err)
@@ -335,7 +316,7 @@ read_all(struct setting *setting, int argc, char **argv, struct err *err)
                   : LOG_INFO,
               options->log_format && strcmp(options->log_format, "json") == 0);
     if (!options->store_dir) {
-        if (default_store(&setting->store_dir, err) < 0)
+        if (runtime_default_store("--store", &setting->store_dir, err) < 0)
             return err->code;
         options->store_dir = setting->store_dir.data;
     }

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/runtime.h"
 #include "submit/command.h"
 #include "submit/feed.h"
 #include "submit/output.h"
@@ -40,7 +41,7 @@ choose_store(const struct options *options, struct buf *store, struct err *err)
     else if (options->store)
         buf_add_str(store, options->store);
     else
-        return private_default_store(store, err);
+        return runtime_default_store("-C", store, err);
     return 0;
 }
 

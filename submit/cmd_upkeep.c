@@ -226,7 +226,7 @@ become_sheafd(struct command *command, const char *mode, const char *more,
                      "this needs the store for itself, without a broker: name "
                      "it with -C DIR");
     if (rc == 0 && !options->directory)
-        rc = private_default_store(&store, err);
+        rc = runtime_default_store("-C", &store, err);
     dir = options->directory ? options->directory : store.data;
     if (rc == 0)
         rc = expect_directory(dir, err);

@@ -516,25 +516,6 @@ private_close(struct private_broker *broker)
 }
 
 int
-private_default_store(struct buf *out, struct err *err)
-{
-    const char *given = getenv("SHEAF_STORE");
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-
-    if (given && *given)
-        buf_add_str(out, given);
-    else if (state && state[0] == '/')
-        buf_addf(out, "%s/sheaf", state);
-    else if (home && home[0] == '/')
-        buf_addf(out, "%s/.local/state/sheaf", home);
-    else
-        return err_set(err, E_USAGE,
-                       "find the store: HOME is not set; name a "
-                       "directory with -C");
-    return 0;
-}
-
-int
 private_make_store(const char *path, struct err *err)
 {
     char *copy = mem_dup_str(path);

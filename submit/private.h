@@ -73,10 +73,6 @@ int private_check(struct private_broker *broker, int64_t now_ms,
  * finish. The idle function can cut that short; it then ends by itself. */
 void private_close(struct private_broker *broker);
 
-/* Appends the store of this user: SHEAF_STORE, $XDG_STATE_HOME/sheaf or
- * ~/.local/state/sheaf. E_USAGE: there is not even a home. */
-int private_default_store(struct buf *out, struct err *err);
-
 /* Makes a directory (0700) and those above it, unless it is there. E_IO. */
 int private_make_store(const char *path, struct err *err);
 

@@ -130,3 +130,33 @@ Test(runtime, finds_a_program_beside_its_own_executable_first)
     cr_expect_str_eq(out.data, self);
     buf_fini(&out);
 }
+
+Test(runtime, finds_the_store_of_a_user)
+{
+    /* SHEAF_STORE, XDG_STATE_HOME, HOME; and what follows, NULL: no store. */
+    static const char *const rows[][4] = {
+        { "given", "/state", "/home/u", "given" },
+        { "", "/state", "/home/u", "/state/sheaf" },
+        { "", "relative", "/home/u", "/home/u/.local/state/sheaf" },
+        { "", "", "/home/u", "/home/u/.local/state/sheaf" },
+        { "", "", "relative", NULL },
+        { "", "", "", NULL },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buf out = { 0 };
+        struct err err = { 0 };
+        int rc;
+
+        cr_assert_eq(setenv("SHEAF_STORE", rows[i][0], 1), 0);
+        cr_assert_eq(setenv("XDG_STATE_HOME", rows[i][1], 1), 0);
+        cr_assert_eq(setenv("HOME", rows[i][2], 1), 0);
+        rc = runtime_default_store("--store", &out, &err);
+        cr_expect_eq(rc, rows[i][3] ? 0 : E_USAGE, "row %zu", i);
+        if (rows[i][3])
+            cr_expect_str_eq(out.data, rows[i][3]);
+        else
+            cr_expect_not_null(strstr(err.msg, "--store"), "%s", err.msg);
+        buf_fini(&out);
+    }
+}
