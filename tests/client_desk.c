@@ -4,11 +4,24 @@
 #include <criterion/criterion.h>
 #include <poll.h>
 
-#include "submit/sheaf.h"
+#include "submit/connection.h"
 
 #define FRAME_BYTES_MAX (1 << 20)
 #define QUEUE_MAX       100
 #define MOMENT_MS       10
+
+/* Until the client knows that it is connected: what it has sent before that, it
+ * sends once more. */
+static void
+settle(struct sheaf *sheaf)
+{
+    struct wire wire;
+    struct err err = { 0 };
+
+    while (sheaf->made_count == 0)
+        cr_assert_eq(connection_wait(sheaf, MOMENT_MS, 0, &wire, &err), 1, "%s",
+                     err.msg);
+}
 
 struct sheaf *
 client_desk_open(struct client_desk *desk)
@@ -30,6 +43,7 @@ client_desk_open(struct client_desk *desk)
     sheaf = sheaf_connect(&settings, NULL);
     cr_assert_not_null(sheaf);
     buf_fini(&endpoint);
+    settle(sheaf);
     return sheaf;
 }
 

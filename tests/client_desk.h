@@ -27,7 +27,7 @@ struct client_desk {
 };
 
 /* Opens the desk, whose `answer` is set, and returns a client that is connected
- * with it: to be closed with sheaf_close(), before the desk. */
+ * with it, and knows that: to be closed with sheaf_close(), before the desk. */
 struct sheaf *client_desk_open(struct client_desk *desk);
 void client_desk_close(struct client_desk *desk);
 
