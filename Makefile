@@ -66,6 +66,7 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/sheaf
+COMPLETIONSDIR ?= $(PREFIX)/share/bash-completion/completions
 
 WARNINGS := -Wall -Wextra -Wformat=2 -Werror=format-security -Wconversion \
     -Wimplicit-fallthrough -Wvla -Wshadow -Wstrict-prototypes \
@@ -174,6 +175,7 @@ TO_BIN = $(DESTDIR)$(BINDIR)
 TO_LIB = $(DESTDIR)$(LIBDIR)
 TO_INCLUDE = $(DESTDIR)$(INCLUDEDIR)
 TO_DOC = $(DESTDIR)$(DOCDIR)
+TO_COMPLETIONS = $(DESTDIR)$(COMPLETIONSDIR)
 to_man = $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(1)))
 
 install: all
@@ -188,6 +190,11 @@ install: all
 	$(foreach page,$(PAGES),install -D -m 644 -t $(call to_man,$(page)) $(page);)
 	$(foreach file,$(EXAMPLES),install -D -m 644 $(file) $(TO_DOC)/$(file);)
 	sed -i 's|=/usr/local/bin/|=$(BINDIR)/|' $(TO_DOC)/examples/*.service
+	install -d $(TO_COMPLETIONS)
+	install -m 644 submit/sheaf.bash $(TO_COMPLETIONS)/sheaf
+	for program in $(filter-out sheaf,$(notdir $(PROGRAMS))); do \
+	    ln -sf sheaf $(TO_COMPLETIONS)/$$program || exit; \
+	done
 
 uninstall:
 	rm -f $(addprefix $(TO_BIN)/,$(notdir $(PROGRAMS))) $(TO_INCLUDE)/sheaf.h
@@ -195,6 +202,7 @@ uninstall:
 	    pkgconfig/sheaf.pc)
 	rm -f $(foreach page,$(PAGES),$(call to_man,$(page))/$(notdir $(page)))
 	rm -rf $(TO_DOC)
+	rm -f $(addprefix $(TO_COMPLETIONS)/,$(notdir $(PROGRAMS)))
 
 clean:
 	rm -rf build

@@ -107,8 +107,8 @@ static const char usage_text[] =
     "      --repair             with --verify: make indexes again\n"
     "      --compact            give the store's free pages back, and end\n"
     "      --json               say what was found, or went wrong, as JSON\n"
-    "      --log-level LEVEL    debug, info, warn, error\n"
-    "      --log-format FORMAT  text or json\n"
+    "      --log-level debug|info|warn|error\n"
+    "      --log-format text|json\n"
     "      --help, --version\n";
 
 enum {

@@ -8,8 +8,9 @@
 
 #include "submit/progress.h"
 
-#define MANUAL   "submit/sheaf.1"
-#define WORD_MAX 16
+#define MANUAL     "submit/sheaf.1"
+#define COMPLETION "submit/sheaf.bash"
+#define WORD_MAX   16
 
 /* Parses a command line given as one string of words. */
 static int
@@ -133,14 +134,14 @@ Test(options, wrong_ones_are_refused_by_name)
     }
 }
 
-/* The whole manual, or the test cannot say anything. */
+/* The whole file, or the test cannot say anything. */
 static void
-read_manual(struct buf *out)
+read_source(const char *path, struct buf *out)
 {
-    FILE *file = fopen(MANUAL, "r");
+    FILE *file = fopen(path, "r");
     int c;
 
-    cr_assert(file, "%s is read from the root of the sources", MANUAL);
+    cr_assert(file, "%s is read from the root of the sources", path);
     while ((c = fgetc(file)) != EOF)
         buf_add_char(out, (char)c);
     cr_assert_eq(fclose(file), 0);
@@ -152,7 +153,7 @@ Test(options, each_stands_in_the_manual)
     const struct options_spec *specs;
     size_t count;
 
-    read_manual(&manual);
+    read_source(MANUAL, &manual);
     specs = options_specs(&count);
     for (size_t i = 0; i < count; i++) {
         buf_reset(&item);
@@ -173,6 +174,33 @@ Test(options, each_stands_in_the_manual)
     }
     buf_fini(&manual);
     buf_fini(&item);
+}
+
+/* --help shows a name in place of the words. */
+Test(options, words_of_each_choice_are_completed)
+{
+    struct buf completion = { 0 };
+    const struct options_spec *specs;
+    size_t count, choices = 0;
+
+    read_source(COMPLETION, &completion);
+    specs = options_specs(&count);
+    for (size_t i = 0; i < count; i++) {
+        struct buf row = { 0 };
+
+        if (!specs[i].choices)
+            continue;
+        choices++;
+        buf_addf(&row, "\n    sheaf\\ --%s) echo ", specs[i].name);
+        for (const char *at = specs[i].choices; *at; at++)
+            buf_add_char(&row, *at == '|' ? ' ' : *at);
+        buf_add_str(&row, " ;;\n");
+        cr_expect(strstr(completion.data, row.data), "no row '%s'",
+                  row.data + 1);
+        buf_fini(&row);
+    }
+    cr_expect_gt(choices, 3);
+    buf_fini(&completion);
 }
 
 Test(options, help_names_each_option_of_a_command_and_no_other)

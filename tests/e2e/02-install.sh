@@ -42,7 +42,11 @@ test_files() {
         lib/pkgconfig/sheaf.pc share/man/man8/sheafd.8 \
         share/man/man8/sheaf-worker.8 share/man/man8/sheaf-http.8 \
         share/man/man1/sheaf.1 \
-        share/doc/sheaf/examples/sheaf.conf; do
+        share/doc/sheaf/examples/sheaf.conf \
+        share/bash-completion/completions/sheaf \
+        share/bash-completion/completions/sheafd \
+        share/bash-completion/completions/sheaf-worker \
+        share/bash-completion/completions/sheaf-http; do
         [ -s "$root/usr/$file" ] || check "is installed" "" "$file"
     done
     check "units start what is installed" "$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' \
