@@ -8,9 +8,9 @@
  * debug, info; warn: we recovered; error: a draft or a client suffered; fatal:
  * the process ends. As JSON, the same pairs are members of one object.
  *
- * Bytes that do not belong in a log line (control characters, DEL) are written
- * as \xNN. A value with a blank in it is written by the caller in double
- * quotes. These functions preserve errno.
+ * The caller writes double quotes around what is a sentence; whatever bytes a
+ * value has, the line stays one line, and the value one value: log_line.h says
+ * how, and which conversions there are. These functions preserve errno.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef BASE_LOG_H

@@ -273,7 +273,7 @@ handle(struct hand *hand, const struct wire *wire)
         hand->beat_ms = clock_mono_ms() + hand->heartbeat_ms;
         say_slots(hand);
     } else if (strcmp(verb, "rehello") == 0) {
-        log_fatal("event=rehello: the broker was started again");
+        log_fatal("event=rehello reason=\"the broker was started again\"");
     }
 }
 
