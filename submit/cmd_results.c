@@ -240,6 +240,11 @@ cmd_export(struct command *command, struct err *err)
         return err_set(err, E_USAGE,
                        "--after and --cursor-file both name a cursor");
     }
+    if (options->cursor_file && strcmp(options->cursor_file, "-") == 0) {
+        return err_set(err, E_USAGE,
+                       "--cursor-file -: standard input and output keep no "
+                       "cursor; a file of that name is ./-");
+    }
     if (options->format == FORMAT_TEXT || options->format == FORMAT_OPENAI)
         return err_set(err, E_USAGE, "export writes jsonl or csv");
     flow.query.cursor = options->after > 0 ? options->after : 0;

@@ -65,19 +65,13 @@ open_beside(struct output *output, struct err *err)
     return 0;
 }
 
-int
-output_open(struct output *output, const char *path, struct err *err)
+static int
+open_named(struct output *output, const char *path, struct err *err)
 {
     struct stat st;
-    bool exists;
+    bool exists = stat(path, &st) == 0;
 
-    *output = (struct output){ .name = path ? path : "standard output" };
-    if (!path) {
-        output->file = stdout;
-        output->is_terminal = isatty(STDOUT_FILENO) == 1;
-        return 0;
-    }
-    exists = stat(path, &st) == 0;
+    *output = (struct output){ .name = path };
     if (exists && S_ISDIR(st.st_mode)) {
         errno = EISDIR;
         return fail("write", path, err);
@@ -95,6 +89,16 @@ output_open(struct output *output, const char *path, struct err *err)
     if (!output->path)
         output->path = mem_dup_str(path);
     return open_beside(output, err);
+}
+
+int
+output_open(struct output *output, const char *path, struct err *err)
+{
+    if (path && strcmp(path, "-") != 0)
+        return open_named(output, path, err);
+    *output = (struct output){ .name = "standard output", .file = stdout };
+    output->is_terminal = isatty(STDOUT_FILENO) == 1;
+    return 0;
 }
 
 /* Escapes control characters but those in `kept`. */
@@ -225,7 +229,7 @@ int
 output_replace(const char *path, struct slice data, struct err *err)
 {
     struct output output;
-    int rc = output_open(&output, path, err);
+    int rc = open_named(&output, path, err);
 
     if (rc == 0)
         rc = output_write(&output, data, err);

@@ -29,7 +29,7 @@ struct output {
     size_t behind_bytes; /* written since the disk was last set to work */
 };
 
-/* Opens `path`; NULL is standard output. E_IO. Ended with output_fini(). */
+/* Opens `path`; NULL, or `-`, is standard output. E_IO. Ended with output_fini(). */
 int output_open(struct output *output, const char *path, struct err *err);
 
 /* Adds data. E_IO. */

@@ -193,6 +193,13 @@ wait $writer || fail 'results --follow -o'
 equal "$(wc -l <followed)" 2 'results that were followed'
 diff followed kept >&2 || fail 'results in a file and on standard output'
 equal "$(find . -maxdepth 1 -name '*kept*' | wc -l)" 1 'files beside the output'
+for command in "results $batch" export; do
+    # shellcheck disable=SC2086
+    run_sheaf 0 $command -o -
+    equal "$(grep -c '"custom_id":"slow"' out)" 1 "$command to -"
+    [ ! -e - ] || fail "$command -o -: a file of that name"
+done
+run_sheaf 2 export --cursor-file -
 
 # ---- questions ----
 
