@@ -231,8 +231,8 @@ answer_bad(struct broker *broker, const struct link_peer *peer,
     struct json_doc doc = { 0 };
     int64_t re;
 
-    if (head.bytes <= WIRE_HEADER_BYTES_MAX &&
-        json_parse(&doc, head.data, head.bytes, JSON_INPUT, NULL) == 0 &&
+    /* Whoever sent too much, or what no header may hold, waits as well. */
+    if (json_parse(&doc, head.data, head.bytes, JSON_REPLY, NULL) == 0 &&
         json_int(&doc, json_member(&doc, 0, "re"), 0, WIRE_INT_MAX, &re) == 0) {
         send_error(broker, peer, re, err, 0);
     }

@@ -185,8 +185,12 @@ check_constraints(const struct check *check)
 static int
 check_stop(const struct check *check)
 {
-    if (type_of(check) == JSON_STRING)
+    enum json_type type = type_of(check);
+
+    if (type == JSON_STRING)
         return 0;
+    if (type != JSON_ARRAY)
+        return wrong_type(check, "a string or an array of strings");
     return check_strings(check, STOP_COUNT_MAX);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "queue/wire.h"
 #include "tests/broker_fixture.h"
 #include "tests/broker_hand.h"
 
@@ -112,10 +113,10 @@ Test(broker_headers, what_is_no_header_is_counted, .init = set_up,
         "{\"verb\":\"status\",\"re\":\"1\"}",
         "{\"verb\":\"status\",\"re\":1.5}",
         "{\"verb\":\"status\",\"re\":9007199254740993000}",
-        "{\"verb\":\"status\",\"verb\":\"x\",\"re\":777}",
         "{\"verb\":\"status\",\"re\":777} x",
     };
     size_t count = sizeof(heads) / sizeof(heads[0]);
+    struct buf large = { 0 };
 
     for (size_t i = 0; i < count; i++)
         post(heads[i]);
@@ -128,7 +129,16 @@ Test(broker_headers, what_is_no_header_is_counted, .init = set_up,
     expect_error(bench_answer(&bench, 1001)->head, "protocol");
     post("{\"re\":1002,\"verb\":\"dance\"}");
     expect_error(bench_answer(&bench, 1002)->head, "protocol");
-    cr_expect_eq(bench_stat(&bench, "bad_messages"), (int64_t)count + 3);
+    post("{\"verb\":\"status\",\"verb\":\"x\",\"re\":1003}");
+    expect_error(bench_answer(&bench, 1003)->head, "protocol");
+    post("{\"verb\":\"open\",\"re\":1004,\"name\":\"a\\u0000b\"}");
+    expect_error(bench_answer(&bench, 1004)->head, "protocol");
+    buf_addf(&large, "{\"verb\":\"open\",\"re\":1005,\"name\":\"%*s\"}",
+             WIRE_HEADER_BYTES_MAX, "x");
+    post(large.data);
+    buf_fini(&large);
+    expect_error(bench_answer(&bench, 1005)->head, "protocol");
+    cr_expect_eq(bench_stat(&bench, "bad_messages"), (int64_t)count + 6);
 }
 
 Test(broker_headers, hello_tells_the_limits, .init = set_up, .fini = tear_down)

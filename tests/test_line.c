@@ -207,7 +207,7 @@ Test(line, wrong_fields_are_named, .init = set_up, .fini = tear_down)
         { T "\"max_tokens\":\"10\"}", "wrong_type", "max_tokens",
           "must be an integer" },
         { T "\"stop\":7}", "wrong_type", "stop",
-          "must be an array of strings" },
+          "must be a string or an array of strings" },
         { T "\"stop\":[null]}", "wrong_type", "stop",
           "must be an array of strings" },
         { T "\"stop\":[\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\","
