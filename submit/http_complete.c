@@ -432,7 +432,7 @@ take_refusal(struct completion *completion, const cJSON *refused)
     http_error_set(&completion->error,
                    strcmp(code->valuestring, "too_long") == 0 ? 413 : 400,
                    code->valuestring, "%s%s%s", field->valuestring,
-                   *field->valuestring ? " " : "", message->valuestring);
+                   *field->valuestring ? ": " : "", message->valuestring);
     http_error_param(&completion->error, param);
 }
 

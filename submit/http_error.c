@@ -43,6 +43,25 @@ http_error_param(struct http_error *error, struct slice param)
     copy(error->param, param);
 }
 
+/* The broker's word for a batch's members that are drafts' as well; a client of
+ * this API gives them beside the others. */
+#define OPTIONS_PREFIX "options: "
+
+/* What the broker says about a member begins with its name and a colon. */
+static void
+name_param(struct http_error *error)
+{
+    size_t bytes = strlen(OPTIONS_PREFIX);
+
+    if (strncmp(error->message, OPTIONS_PREFIX, bytes) == 0) {
+        memmove(error->message, error->message + bytes,
+                strlen(error->message + bytes) + 1);
+    }
+    bytes = strspn(error->message, "abcdefghijklmnopqrstuvwxyz_");
+    if (bytes > 0 && error->message[bytes] == ':')
+        copy(error->param, (struct slice){ error->message, bytes });
+}
+
 int
 http_error_of(struct http_error *error, const struct err *err)
 {
@@ -60,8 +79,11 @@ http_error_of(struct http_error *error, const struct err *err)
         if (rows[i].code == err->code)
             status = rows[i].status;
     }
-    return http_error_set(error, status, err_name(err->code), "%s",
-                          *err->msg ? err->msg : err_text(err->code));
+    (void)http_error_set(error, status, err_name(err->code), "%s",
+                         *err->msg ? err->msg : err_text(err->code));
+    if (err->code == E_INVALID)
+        name_param(error);
+    return status;
 }
 
 static const char *

@@ -109,6 +109,33 @@ Test(http_exchange, every_error_of_the_broker_has_a_status)
     }
 }
 
+/* A client of this API has given no options, but members beside the others. */
+Test(http_exchange, what_the_broker_says_of_a_member_names_it)
+{
+    static const struct {
+        const char *told, *message, *param;
+    } rows[] = {
+        { "endpoint: must be x", "endpoint: must be x", "endpoint" },
+        { "options: goal: must be a string", "goal: must be a string", "goal" },
+        { "options: byte 3: expected a value", "byte 3: expected a value", "" },
+        { "no word: of a member", "no word: of a member", "" },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct err err = { 0 };
+        struct http_error error;
+
+        (void)err_set(&err, E_INVALID, "%s", rows[i].told);
+        cr_expect_eq(http_error_of(&error, &err), 400);
+        cr_expect_str_eq(error.message, rows[i].message);
+        cr_expect_str_eq(error.param, rows[i].param);
+        (void)err_set(&err, E_IO, "%s", rows[i].told);
+        (void)http_error_of(&error, &err);
+        cr_expect_str_eq(error.message, rows[i].told);
+        cr_expect_str_eq(error.param, "");
+    }
+}
+
 Test(http_exchange, gathers_a_body_up_to_its_limit, .init = set_up,
      .fini = tear_down)
 {

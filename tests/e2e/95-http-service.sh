@@ -44,7 +44,7 @@ sheaf-http --new-token alice >token
 tail -n 1 token >tokens
 chmod 600 tokens
 start_upstream
-start_broker
+start_broker --set route=local
 
 tracer=
 if command -v systemd-analyze >/dev/null; then
@@ -68,6 +68,12 @@ equal "$(curl -s -o answer -w '%{http_code}' "$api/v1/chat/completions" \
     -H 'Content-Type: application/json' \
     -d '{"model":"m","messages":[{"role":"user","content":"x"}]}')" 200 \
     "status of a completion"
+equal "$(curl -s -o answer -w '%{http_code}' "$api/v1/embeddings" \
+    -H "Authorization: Bearer $(head -n 1 token)" \
+    -H 'Content-Type: application/json' -d '{"model":"m","input":"x"}')" 400 \
+    "status of what the sampler does not serve"
+contains "$(cat answer)" '"message":"url: the local upstream serves only' \
+    "what is said of it"
 # shellcheck disable=SC2086
 $command --listen "${api#http://}" --metrics-listen 127.0.0.1:0 2>taken.err
 code_taken=$?
