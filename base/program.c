@@ -2,12 +2,15 @@
 #define _GNU_SOURCE /* signalfd */
 #include "base/program.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 void
 program_refuse(const char *program, const char *what, const char *value)
@@ -41,11 +44,33 @@ take_log_level(const char *program, const char *value, struct program_log *log)
     log->level = (enum log_level)level;
 }
 
-/* The answer to --help or --version: all of it, or it has failed. */
-static _Noreturn void
-end_printed(bool is_printed)
+void
+program_open_standard(const char *program)
 {
-    exit(is_printed && fflush(stdout) == 0 ? 0 : PROGRAM_EXIT_IO);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        int got;
+
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        /* The wrong way round. All below it are open: this is the next one. */
+        got = open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_WRONLY);
+        if (got < 0) {
+            (void)fprintf(stderr, "%s: open /dev/null: %s\n", program,
+                          strerror(errno));
+            exit(PROGRAM_EXIT_IO);
+        }
+        assert(got == fd);
+    }
+}
+
+void
+program_end_printed(const char *program, bool is_printed)
+{
+    if (is_printed && fflush(stdout) == 0)
+        exit(0);
+    (void)fprintf(stderr, "%s: write standard output: %s\n", program,
+                  strerror(errno));
+    exit(PROGRAM_EXIT_IO);
 }
 
 void
@@ -62,9 +87,10 @@ program_take(const char *program, const char *usage, int key, const char *value,
         take_log_level(program, value, log);
         break;
     case PROGRAM_HELP:
-        end_printed(fputs(usage, stdout) >= 0);
+        program_end_printed(program, fputs(usage, stdout) >= 0);
     case PROGRAM_VERSION:
-        end_printed(printf("%s " SHEAF_VERSION "\n", program) > 0);
+        program_end_printed(program,
+                            printf("%s " SHEAF_VERSION "\n", program) > 0);
     default: /* getopt has said why */
         exit(PROGRAM_EXIT_USAGE);
     }

@@ -17,6 +17,16 @@
 #define PROGRAM_EXIT_USAGE 2
 #define PROGRAM_EXIT_IO    7
 
+/* The first thing that a program does. A closed standard descriptor would be
+ * taken by the next file that it opens, and what is printed would end up there:
+ * in the store, for one. Reading and writing such a one fails from now on, but
+ * for messages, which nobody wants. Ends the process if it cannot be done. */
+void program_open_standard(const char *program);
+
+/* Ends a program that has printed what it was asked for: 0, or, if that is not
+ * all written, PROGRAM_EXIT_IO, which it tells. */
+_Noreturn void program_end_printed(const char *program, bool is_printed);
+
 /* How a program is to log, as its command line says. */
 struct program_log {
     enum log_level level;

@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/program.h"
 #include "base/runtime.h"
 #include "queue/keeper.h"
 #include "queue/maintain.h"
@@ -241,11 +242,9 @@ use_option(struct setting *setting, int option, struct err *err)
             return err_set(err, E_USAGE, "--log-format: text or json");
         return 0;
     case OPT_HELP:
-        fputs(usage_text, stdout);
-        exit(EXIT_OK);
+        program_end_printed("sheafd", fputs(usage_text, stdout) >= 0);
     case OPT_VERSION:
-        puts("sheafd " SHEAF_VERSION);
-        exit(EXIT_OK);
+        program_end_printed("sheafd", puts("sheafd " SHEAF_VERSION) >= 0);
     default:
         return err_set(err, E_USAGE, "see sheafd --help");
     }
@@ -379,6 +378,7 @@ main(int argc, char **argv)
     int rc, exit_code = EXIT_OK;
     bool is_maintenance;
 
+    program_open_standard("sheafd");
     (void)umask(0077);
     /* Large buffers go back to the system when they are freed, and libzmq's
      * threads share one heap: memory stays what is in use. */

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The command line `sheaf`: reads the options, runs a command, and turns its
  * outcome into an exit code. */
-#define _GNU_SOURCE /* O_CLOEXEC */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/log.h"
+#include "base/program.h"
 #include "submit/command.h"
 
 #ifndef SHEAF_VERSION
@@ -38,20 +36,6 @@ static command_fn *const functions[COMMAND_COUNT] = {
     [COMMAND_CHECK] = cmd_check_config,
 };
 
-/* A closed standard descriptor would be taken by the next file we open, and
- * messages would end up in it. */
-static void
-open_standard(void)
-{
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        close(fd);
-}
-
 static int
 tell(const struct options *options, struct err *err)
 {
@@ -75,7 +59,7 @@ main(int argc, char **argv)
     struct err err = { 0 };
     int rc;
 
-    open_standard();
+    program_open_standard("sheaf");
     log_setup(LOG_WARN, false);
     rc = options_parse(&options, argc, argv, &err);
     command_init(&command, &options);

@@ -180,9 +180,9 @@ make_token(const char *client)
         (void)fprintf(stderr, "sheaf-http: --new-token: %s\n", err.msg);
         return err.code == E_INVALID ? PROGRAM_EXIT_USAGE : PROGRAM_EXIT_IO;
     }
-    is_printed = printf("%s\n%s", token, row.data) > 0 && fflush(stdout) == 0;
+    is_printed = printf("%s\n%s", token, row.data) > 0;
     buf_fini(&row);
-    return is_printed ? 0 : PROGRAM_EXIT_IO;
+    program_end_printed("sheaf-http", is_printed);
 }
 
 /* A descriptor for each connection, as far as the system allows. */
@@ -321,6 +321,7 @@ main(int argc, char **argv)
     struct err err = { 0 };
     int signal_fd, code;
 
+    program_open_standard("sheaf-http");
     parse_options(&options, argc, argv);
     if (options.new_token)
         return make_token(options.new_token);

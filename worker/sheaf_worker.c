@@ -305,6 +305,7 @@ main(int argc, char **argv)
     struct err err = { 0 };
     int signal_fd, code = PROGRAM_EXIT_USAGE;
 
+    program_open_standard("sheaf-worker");
     environment_clean();
     parse_options(&options, argc, argv);
     log_setup(options.log.level, options.log.is_json);

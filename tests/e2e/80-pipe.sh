@@ -39,6 +39,41 @@ start_upstream
 start_broker
 submit 0 --wait fifty.jsonl
 
+# ---- what is printed arrives, or it is told ----
+
+for program in sheaf sheafd sheaf-worker sheaf-http; do
+    for option in --help --version; do
+        "$BIN/$program" $option >/dev/full 2>err
+        equal $? 7 "exit code of $program $option on a full disk"
+        contains "$(cat err)" "$program: write standard output: No space" \
+            "what $program $option says then"
+    done
+done
+for command in "results $batch" list "submit --goal Other fifty.jsonl"; do
+    # shellcheck disable=SC2086
+    "$BIN/sheaf" $command >&- 2>err
+    equal $? 7 "exit code of $command without standard output"
+    contains "$(cat err)" 'write standard output: Bad file descriptor' \
+        "what $command says then"
+done
+"$BIN/sheaf" submit - <&- >out 2>err
+equal $? 1 'exit code of submit - without standard input'
+contains "$(cat err)" 'Bad file descriptor' 'what submit - says then'
+
+# Nothing that is opened becomes the place for messages.
+"$BIN/sheafd" --store spare --config sheaf.conf --workers 0 \
+    --listen "ipc://$work/apart" --listen-workers "ipc://$work/apart-workers" \
+    <&- >&- 2>&- &
+apart=$!
+until_true 20 test -S apart
+for fd in 0 1 2; do
+    equal "$(readlink /proc/$apart/fd/$fd)" /dev/null "descriptor $fd of sheafd"
+done
+kill $apart
+wait $apart
+equal $? 0 'exit code of sheafd without standard descriptors'
+rm -rf spare
+
 # ---- a store has one broker ----
 
 refuses 10 "$BROKER_PID" --store store --listen "ipc://$work/other" \
