@@ -41,6 +41,8 @@ cmd_stats(struct command *command, struct err *err)
     struct buf text = { 0 };
     int rc = command_check_arguments(command, 0, 0, err);
 
+    if (rc == 0 && command->options->json && command->options->prometheus)
+        rc = err_set(err, E_USAGE, "--json and --prometheus contradict");
     if (rc == 0)
         rc = command_connect(command, err);
     if (rc == 0)

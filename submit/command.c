@@ -163,6 +163,10 @@ command_connect(struct command *command, struct err *err)
     struct buf endpoint = { 0 };
     int rc = 0;
 
+    if (command->options->directory && given) {
+        return err_set(err, E_USAGE,
+                       "-C and --broker both name a broker; give one");
+    }
     if (command->options->directory)
         return command_connect_store(command, command->options->directory, err);
     if (given)

@@ -23,6 +23,7 @@
 #define PLACE(field) offsetof(struct options, field)
 #define FLAG(field)  OPTIONS_FLAG, PLACE(field), 0, 0, NULL
 #define TEXT(field)  OPTIONS_TEXT, PLACE(field), 0, 0, NULL
+#define PATH(field)  OPTIONS_PATH, PLACE(field), 0, 0, NULL
 #define LIST(field)  OPTIONS_LIST, PLACE(field), 0, 0, NULL
 #define NUMBER(field) OPTIONS_NUMBER, PLACE(field), 0, 0, NULL
 #define INT(field, min, max)  OPTIONS_INT, PLACE(field), (min), (max), NULL
@@ -83,7 +84,7 @@ static const struct options_spec specs[] = {
       "wait no longer than this" },
     { "after", 0, "CURSOR", RESULTS, INT(after, 0, CURSOR_MAX),
       "begin behind this one (seq, or index + 1 in order of input)" },
-    { "cursor-file", 0, "FILE", ON(EXPORT), TEXT(cursor_file),
+    { "cursor-file", 0, "FILE", ON(EXPORT), PATH(cursor_file),
       "begin behind the cursor in FILE, and put the new one there" },
     { "follow", 0, NULL, ON(RESULTS), FLAG(follow),
       "go on until the batch is finished" },
@@ -92,7 +93,7 @@ static const struct options_spec specs[] = {
     { "format", 0, "FORMAT", RESULTS,
       CHOICE(format, "jsonl|csv|text|openai"),
       "jsonl, csv, and for results: text, openai" },
-    { "output", 'o', "FILE", RESULTS | ON(RUN), TEXT(output),
+    { "output", 'o', "FILE", RESULTS | ON(RUN), PATH(output),
       "write to FILE, which appears when it is complete" },
     { "status", 0, "S,...", ON(RETRY), TEXT(status),
       "only drafts that ended so, such as rate_limited,error" },
@@ -104,15 +105,15 @@ static const struct options_spec specs[] = {
       "print metrics as Prometheus reads them" },
     { "json", 0, NULL, ALL, FLAG(json),
       "print JSON, errors too" },
-    { "directory", 'C', "DIR", ALL, TEXT(directory),
+    { "directory", 'C', "DIR", ALL, PATH(directory),
       "use the store in DIR, with a broker of its own if need be" },
-    { "store", 0, "DIR", ON(RUN), TEXT(store), "the same for run" },
-    { "broker", 0, "ENDPOINT", ALL, TEXT(broker),
+    { "store", 0, "DIR", ON(RUN), PATH(store), "the same for run" },
+    { "broker", 0, "ENDPOINT", ALL, PATH(broker),
       "where the broker listens; for run, instead of its own" },
     { "broker-timeout", 0, "SECONDS", ALL,
       INT(broker_timeout_s, 1, SECONDS_MAX),
       "give up on a broker that is silent for so long" },
-    { "config", 0, "FILE", ALL, TEXT(config),
+    { "config", 0, "FILE", ALL, PATH(config),
       "the configuration, for check-config and a broker of its own" },
     { "set", 0, "NAME=VALUE", ALL, LIST(set),
       "set an option of the configuration; may be repeated" },
@@ -223,6 +224,10 @@ set(struct options *options, const struct options_spec *spec, const char *value,
         break;
     case OPTIONS_NUMBER:
         rc = check_number(value, err);
+        *(const char **)field = value;
+        break;
+    case OPTIONS_PATH:
+        rc = *value ? 0 : err_set(err, E_USAGE, "must not be empty");
         *(const char **)field = value;
         break;
     case OPTIONS_TEXT:

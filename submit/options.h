@@ -126,6 +126,7 @@ enum options_order { ORDER_COMPLETION, ORDER_INPUT };
 enum options_kind {
     OPTIONS_FLAG,
     OPTIONS_TEXT,
+    OPTIONS_PATH, /* names a file or an endpoint: any bytes, one at least */
     OPTIONS_LIST,
     OPTIONS_INT,    /* from min to max */
     OPTIONS_NUMBER, /* a JSON number, kept as text */

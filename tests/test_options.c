@@ -117,6 +117,9 @@ Test(options, wrong_ones_are_refused_by_name)
           "--input: 'csv' is none of auto|jsonl|openai|text" },
         { "submit --input jso", "--input: 'jso' is none of "
                                 "auto|jsonl|openai|text" },
+        { "export --cursor-file=", "--cursor-file: must not be empty" },
+        { "run --output= x", "--output: must not be empty" },
+        { "list --directory=", "--directory: must not be empty" },
         { "frobnicate", "there is no command 'frobnicate'" },
         { "", "no command; see sheaf --help" },
         { "--json", "no command; see sheaf --help" },

@@ -200,6 +200,14 @@ for command in "results $batch" export; do
     [ ! -e - ] || fail "$command -o -: a file of that name"
 done
 run_sheaf 2 export --cursor-file -
+latin=$(printf 'caf\351')
+run_sheaf 0 results "$batch" -o "$latin"
+diff "$latin" followed >&2 || fail 'a file whose name is no UTF-8'
+for command in "list -C store --broker ipc://$work/nobody" \
+    'stats --prometheus --json'; do
+    # shellcheck disable=SC2086
+    run_sheaf 2 $command
+done
 
 # ---- questions ----
 
