@@ -2,8 +2,8 @@
 # docs.sh - fails when the manual pages and the code tell different things
 #
 # Every option of the configuration stands in sheafd.8 and in the sample file,
-# every option of a command line in that program's page, and the pages are
-# well-formed.
+# every option of a command line and every event of the log in that program's
+# page, and the pages are well-formed.
 # SPDX-License-Identifier: MIT
 set -u
 
@@ -47,4 +47,21 @@ describes submit/sheaf.1 submit/options.c
 describes queue/sheafd.8 queue/sheafd.c
 describes worker/sheaf-worker.8 worker/sheaf_worker.c base/program.h
 describes submit/sheaf-http.8 submit/sheaf_http.c base/program.h
+
+# event=NAME in a template of the log: written as Li event=NAME in the page. What
+# is put together, as %s_done, is not seen here. What base tells is sheafd's.
+tells() { # PAGE FOLDER…
+    page=$1
+    shift
+    events=$(grep -rhoE '"event=[a-z_]+' --include='*.c' "$@" | sed 's/.*=//' |
+        sort -u)
+    [ -n "$events" ] || fail "$*: no event was found"
+    for event in $events; do
+        grep -qE "Li event=$event( |\$)" "$page" ||
+            fail "$page: no event=$event"
+    done
+}
+tells queue/sheafd.8 base queue store
+tells worker/sheaf-worker.8 worker
+tells submit/sheaf-http.8 submit
 exit $failed
