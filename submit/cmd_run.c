@@ -211,7 +211,7 @@ carry_out(struct run *run, struct err *err)
         return rc;
     run->is_fed = true;
     if (strcmp(run->feed.state, "empty") == 0)
-        return command_report_empty(run->command);
+        return command_report_empty(run->command, run->feed.drafts);
     rc = standing_wait(run->command, run->feed.batch, -1, &status, &standing,
                        err);
     if (rc == 0 && standing.is_stalled) {

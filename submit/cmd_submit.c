@@ -130,7 +130,7 @@ submit(struct command *command, struct input *input,
         return rc;
     }
     if (strcmp(feed.state, "empty") == 0)
-        return command_report_empty(command);
+        return command_report_empty(command, feed.drafts);
     return conclude(command, &feed, err);
 }
 

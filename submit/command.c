@@ -385,16 +385,20 @@ command_report(struct command *command, const struct err *err)
 }
 
 int
-command_report_empty(struct command *command)
+command_report_empty(struct command *command, int64_t drafts)
 {
+    const char *why = drafts == 0 ? ": the input holds none" : "";
     struct buf line = { 0 };
 
     if (command->options->json) {
-        buf_add_str(&line, "{\"error\":{\"code\":\"no_drafts\",\"message\":"
-                           "\"no draft was accepted\"}}\n");
+        buf_addf(&line,
+                 "{\"error\":{\"code\":\"no_drafts\",\"message\":"
+                 "\"no draft was accepted%s\"}}\n",
+                 why);
         command_print_error(command, &line);
     } else {
-        command_note(command, "no draft was accepted, so there is no batch");
+        command_note(command, "no draft was accepted%s; there is no batch",
+                     why);
     }
     buf_fini(&line);
     return EXIT_FLAWED;

@@ -91,8 +91,8 @@ int command_check_arguments(const struct command *command, size_t min,
  * among them at most once. E_USAGE. */
 int command_check_files(const struct command *command, struct err *err);
 
-/* Says that no draft was accepted. Returns EXIT_FLAWED. */
-int command_report_empty(struct command *command);
+/* Says that of so many drafts none was accepted. Returns EXIT_FLAWED. */
+int command_report_empty(struct command *command, int64_t drafts);
 
 /* Writes a line for people to standard error, control characters escaped. */
 void command_note(struct command *command, const char *fmt, ...)

@@ -69,6 +69,9 @@ for file in bad.jsonl empty.jsonl; do
     contains "$(cat err)" 'no draft was accepted' "errors about $file"
     equal "$(figure calls)" 0 "calls for $file"
 done
+contains "$(cat err)" 'the input holds none' 'errors about nothing'
+run_sheaf 1 submit - </dev/null
+contains "$(cat err)" 'the input holds none' 'errors about an empty pipe'
 say 'bad drafts are told, good ones go on'
 
 # ---- what is no error, and kinds of input ----
