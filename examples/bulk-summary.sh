@@ -30,7 +30,8 @@ store=${STORE:-$folder/.sheaf}
 
 set --
 for file in "$folder"/*; do
-    [ ! -f "$file" ] || set -- "$@" "$file"
+    # A table that is there already may be in the folder.
+    [ ! -f "$file" ] || [ "$file" -ef "$output" ] || set -- "$@" "$file"
 done
 [ $# -gt 0 ] || {
     echo "bulk-summary.sh: no files in $folder" >&2

@@ -41,6 +41,11 @@ equal "$(cat again.csv)" "$(cat table.csv)" "the same again is the same table"
 summarise "the same as Markdown" 0 table.md
 equal "$(grep '^# ' table.md)" \
     "$(printf '# %s [ok]\n' docs/*.txt)" "a heading for each file"
+for claim in 'a table in the folder' 'and again'; do
+    summarise "$claim" 0 docs/table.csv
+    equal "$(cat docs/table.csv)" "$(cat table.csv)" "$claim is the same table"
+done
+rm docs/table.csv
 equal "$(figure calls)" 31 "nothing was called again"
 
 echo 'This one is damaged.' >docs/broken.txt
