@@ -12,11 +12,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#define REASON_BYTES 128
+
 void
-program_refuse(const char *program, const char *what, const char *value)
+program_refuse(const char *program, const char *what, const char *reason)
 {
     (void)fprintf(stderr, "%s: %s: %s\nTry '%s --help'.\n", program, what,
-                  value, program);
+                  reason, program);
     exit(PROGRAM_EXIT_USAGE);
 }
 
@@ -24,13 +26,17 @@ int64_t
 program_number(const char *program, const char *option, const char *text,
                long min, long max)
 {
-    char *end;
+    char *end, reason[REASON_BYTES];
     long number;
 
     errno = 0;
     number = strtol(text, &end, 10);
-    if (errno || end == text || *end || number < min || number > max)
-        program_refuse(program, option, text);
+    if (errno || end == text || *end || number < min || number > max) {
+        (void)snprintf(reason, sizeof(reason),
+                       "'%.32s' is not a number from %ld to %ld", text, min,
+                       max);
+        program_refuse(program, option, reason);
+    }
     return number;
 }
 
@@ -40,7 +46,8 @@ take_log_level(const char *program, const char *value, struct program_log *log)
     int level = log_level_parse(value);
 
     if (level < 0 || level == LOG_FATAL)
-        program_refuse(program, "--log-level", value);
+        program_refuse(program, "--log-level",
+                       "it is debug, info, warn or error");
     log->level = (enum log_level)level;
 }
 
@@ -81,7 +88,7 @@ program_take(const char *program, const char *usage, int key, const char *value,
     case PROGRAM_LOG_FORMAT:
         log->is_json = strcmp(value, "json") == 0;
         if (!log->is_json && strcmp(value, "text") != 0)
-            program_refuse(program, "--log-format", value);
+            program_refuse(program, "--log-format", "it is text or json");
         break;
     case PROGRAM_LOG_LEVEL:
         take_log_level(program, value, log);

@@ -33,9 +33,9 @@ struct program_log {
     bool is_json;
 };
 
-/* Says what is wrong with the command line of a program, and ends it. */
+/* Says what is wrong with the command line of a program, and why; ends it. */
 _Noreturn void program_refuse(const char *program, const char *what,
-                              const char *value);
+                              const char *reason);
 
 /* An option's number within a range, or program_refuse(). */
 int64_t program_number(const char *program, const char *option,

@@ -31,6 +31,7 @@ store=${STORE:-$folder/.sheaf}
 set --
 for file in "$folder"/*; do
     # A table that is there already may be in the folder.
+    # shellcheck disable=SC3013 # any sh of Debian has it
     [ ! -f "$file" ] || [ "$file" -ef "$output" ] || set -- "$@" "$file"
 done
 [ $# -gt 0 ] || {

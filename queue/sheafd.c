@@ -233,13 +233,19 @@ use_option(struct setting *setting, int option, struct err *err)
         return 0;
     case OPT_LOG_LEVEL:
         options->log_level = optarg;
-        if (log_level_parse(optarg) < 0)
-            return err_set(err, E_USAGE, "--log-level %s: unknown", optarg);
+        if (log_level_parse(optarg) < 0 ||
+            log_level_parse(optarg) == LOG_FATAL) {
+            return err_set(err, E_USAGE,
+                           "--log-level %s: is none of debug, info, warn and "
+                           "error",
+                           optarg);
+        }
         return 0;
     case OPT_LOG_FORMAT:
         options->log_format = optarg;
         if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0)
-            return err_set(err, E_USAGE, "--log-format: text or json");
+            return err_set(err, E_USAGE,
+                           "--log-format %s: is neither text nor json", optarg);
         return 0;
     case OPT_HELP:
         program_end_printed("sheafd", fputs(usage_text, stdout) >= 0);
