@@ -281,12 +281,16 @@ begin_part(struct http_multipart *multipart, struct slice header,
     } else {
         rc = E_INVALID;
     }
-    if (rc < 0 || rc_filename == E_INVALID || !is_name(buf_slice(&name)) ||
-        !is_name(buf_slice(&filename))) {
+    if (rc < 0 || rc_filename == E_INVALID) {
         rc = err_set(err, E_INVALID,
                      "part %d of the form has no content-disposition with a "
                      "name",
                      multipart->parts);
+    } else if (!is_name(buf_slice(&name)) || !is_name(buf_slice(&filename))) {
+        rc = err_set(err, E_INVALID,
+                     "part %d of the form: its name, or its file's, is longer "
+                     "than %d bytes, no UTF-8, or has a control character",
+                     multipart->parts, HTTP_PART_NAME_BYTES_MAX);
     } else {
         rc = multipart->sink.begin(multipart->sink.arg,
                                    name.data ? name.data : "",

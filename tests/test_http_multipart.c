@@ -9,6 +9,7 @@
 /* What the sink was told, as text: <name|filename>content… */
 static struct buf told;
 static int sink_code;
+static struct err why; /* the body was refused */
 
 static int
 begin(void *arg, const char *name, const char *filename)
@@ -47,6 +48,7 @@ read_form(const char *type, struct slice body, size_t bytes, bool *is_whole)
             form, (struct slice){ body.data + at, left < bytes ? left : bytes },
             &err);
     }
+    why = err;
     *is_whole = http_multipart_is_whole(form);
     http_multipart_free(form);
     return rc;
@@ -133,6 +135,11 @@ Test(http_multipart, keeps_to_its_limits)
     while (text.bytes <= HTTP_MULTIPART_HEADER_BYTES_MAX + 6)
         buf_add_str(&text, "A: b\r\n");
     cr_expect_eq(read_form(TYPE, buf_slice(&text), 100, &is_whole), E_TOOBIG);
+    buf_reset(&text);
+    buf_addf(&text, "--XX\r\n" DISPOSITION "; filename=\"%0*d.jsonl\"\r\n\r\n",
+             HTTP_PART_NAME_BYTES_MAX, 1);
+    cr_expect_eq(read_form(TYPE, buf_slice(&text), 100, &is_whole), E_INVALID);
+    cr_expect(strstr(why.msg, "longer than 255 bytes"), "%s", why.msg);
     buf_reset(&text);
     for (int i = 0; i <= HTTP_MULTIPART_PARTS_MAX; i++)
         buf_add_str(&text, "--XX\r\n" DISPOSITION "\r\n\r\n\r\n");
