@@ -175,25 +175,29 @@ read_cursor(const char *path, int64_t *cursor, struct err *err)
     char text[CURSOR_TEXT_BYTES] = "", *stop;
     FILE *file = fopen(path, "re");
     size_t bytes;
-    bool failed;
+    int reason;
 
     *cursor = 0;
     if (!file && errno == ENOENT)
         return 0;
     if (!file)
         return err_set(err, E_IO, "read %s: %s", path, strerror(errno));
+    errno = 0;
     bytes = fread(text, 1, sizeof(text) - 1, file);
-    failed = ferror(file) != 0;
+    reason = ferror(file) ? errno : 0;
     fclose(file);
-    if (failed)
-        return err_set(err, E_IO, "read %s: failed", path);
+    if (reason)
+        return err_set(err, E_IO, "read %s: %s", path, strerror(reason));
     text[bytes] = '\0';
     *cursor = strtoll(text, &stop, 10);
     if (isdigit((unsigned char)text[0]) && *cursor <= CURSOR_MAX &&
         strcmp(stop, "\n") == 0) {
         return 0;
     }
-    return err_set(err, E_USAGE, "%s: not a cursor file", path);
+    return err_set(err, E_USAGE,
+                   "%s: not a cursor file, which holds a number and a newline; "
+                   "without it, everything is exported again",
+                   path);
 }
 
 static int

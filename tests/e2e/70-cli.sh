@@ -203,6 +203,11 @@ for command in "results $batch" export; do
     [ ! -e - ] || fail "$command -o -: a file of that name"
 done
 run_sheaf 2 export --cursor-file -
+: >nothing
+run_sheaf 2 export --cursor-file nothing
+contains "$(cat err)" 'holds a number and a newline' 'an empty cursor file'
+run_sheaf 7 export --cursor-file "$XDG_RUNTIME_DIR"
+contains "$(cat err)" 'Is a directory' 'a directory as a cursor file'
 latin=$(printf 'caf\351')
 run_sheaf 0 results "$batch" -o "$latin"
 diff "$latin" followed >&2 || fail 'a file whose name is no UTF-8'
