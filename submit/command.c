@@ -328,11 +328,21 @@ command_check_arguments(const struct command *command, size_t min, size_t max,
     size_t count = command->options->arguments.count;
     const struct command_spec *spec =
         options_command(command->options->command);
+    struct buf why = { 0 };
 
     if (count >= min && count <= max)
         return 0;
-    return err_set(err, E_USAGE, "usage: sheaf %s [OPTION...]%s%s", spec->name,
-                   *spec->arguments ? " " : "", spec->arguments);
+    if (count < min)
+        buf_add_str(&why, count > 0 ? "too few arguments" : "no argument");
+    else if (max == 0)
+        buf_add_str(&why, "no argument is expected");
+    else
+        buf_addf(&why, "%zu arguments, at most %zu", count, max);
+    (void)err_set(err, E_USAGE, "%s: %s; usage: sheaf %s [OPTION...]%s%s",
+                  spec->name, why.data, spec->name, *spec->arguments ? " " : "",
+                  spec->arguments);
+    buf_fini(&why);
+    return E_USAGE;
 }
 
 int

@@ -203,6 +203,9 @@ for command in "results $batch" export; do
     [ ! -e - ] || fail "$command -o -: a file of that name"
 done
 run_sheaf 2 export --cursor-file -
+run_sheaf 2 status one two
+contains "$(cat err)" 'status: 2 arguments, at most 1; usage: sheaf status' \
+    'too many arguments'
 : >nothing
 run_sheaf 2 export --cursor-file nothing
 contains "$(cat err)" 'holds a number and a newline' 'an empty cursor file'
