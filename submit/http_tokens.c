@@ -110,7 +110,7 @@ read_row(struct slice words[WORDS], struct row *row, struct err *err)
         return err_set(err, E_INVALID, "the first word is not 64 hex digits");
     if (!is_client(words[1]))
         return err_set(err, E_INVALID,
-                       "a client's name has 1 to %d printable bytes",
+                       "a client's name has 1 to %d printable ASCII characters",
                        HTTP_CLIENT_BYTES_MAX);
     memcpy(row->grant.client, words[1].data, words[1].bytes);
     for (enum http_scope scope = HTTP_SCOPE_READ; scope < HTTP_SCOPE_COUNT;
@@ -292,10 +292,11 @@ http_tokens_make(const char *client, char token[HTTP_TOKEN_TEXT_BYTES],
     char hex[DIGEST_HEX_BYTES];
 
     if (!is_client(slice_of(client)) || *client == '#')
-        return err_set(err, E_INVALID,
-                       "client %s: a name has 1 to %d printable bytes, no "
-                       "blanks and no quotes",
-                       client, HTTP_CLIENT_BYTES_MAX);
+        return err_set(
+            err, E_INVALID,
+            "client %s: a name has 1 to %d printable ASCII characters, no "
+            "blanks and no quotes",
+            client, HTTP_CLIENT_BYTES_MAX);
     if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
         return err_set(err, E_IO, "getrandom: %s", strerror(errno));
     memcpy(token, TOKEN_PREFIX, sizeof(TOKEN_PREFIX));
