@@ -2,8 +2,9 @@
 //
 //   sheafd & sheaf-http &
 //   npm install openai
-//   node openai_batch.mjs requests.jsonl >answers.jsonl
+//   node openai_batch.mjs requests.jsonl [ENDPOINT] >answers.jsonl
 //
+// ENDPOINT is that of all lines, /v1/chat/completions if it is left out.
 // Nothing in it is Sheaf's but the address: OPENAI_BASE_URL, or that of a
 // sheaf-http on this host; OPENAI_API_KEY is the token, if it asks for one.
 // Answers go to standard output, failures to standard error; the exit code is 1
@@ -24,6 +25,10 @@ const client = new OpenAI({
   apiKey: process.env.OPENAI_API_KEY ?? "none",
 });
 const path = process.argv[2];
+if (!path) {
+  console.error("usage: openai_batch.mjs REQUESTS.jsonl [ENDPOINT]");
+  process.exit(2);
+}
 const endpoint = process.argv[3] ?? "/v1/chat/completions";
 
 // The same file under the same key is the same upload, and the same batch.
@@ -48,7 +53,7 @@ while (!OVER.includes(batch.status)) {
   console.error(`${batch.status}: ${completed + failed} of ${total}`);
 }
 for (const { code, line, message } of batch.errors?.data ?? [])
-  console.error(`line ${line}: ${code}: ${message}`);
+  console.error(`${line ? `line ${line}` : path}: ${code}: ${message}`);
 for (const [id, to] of [[batch.output_file_id, process.stdout],
   [batch.error_file_id, process.stderr]]) {
   if (!id) continue;

@@ -9,12 +9,14 @@ wait, results. Every one of them may be repeated, so a timeout has one remedy:
 connect anew and send the same again. For the same reason a client that died is
 simply started again: the same key is the same batch.
 
-Exit codes: 0 all well, 1 some drafts were refused or have no answer, 5 no
-broker, 8 the broker says no.
+Exit codes: 0 all well, 1 some drafts were refused or have no answer, 2 usage,
+5 no broker, 7 a file that cannot be read or written, 8 the broker says no.
 """
 # SPDX-License-Identifier: MIT
+import codecs
 import hashlib
 import json
+import os
 import sys
 
 import zmq
@@ -118,8 +120,8 @@ def results(broker, batch):
 
 def main(endpoint, key, path):
     with open(path, "rb") as file:
-        lines = [line + b"\n" for line in file.read().split(b"\n")
-                 if line.strip()]
+        text = file.read().removeprefix(codecs.BOM_UTF8)
+    lines = [line + b"\n" for line in text.split(b"\n") if line.strip()]
     broker = Broker(endpoint)
     batch, refused = submit(broker, key, lines)
     for refusal in refused:
@@ -135,12 +137,19 @@ def main(endpoint, key, path):
 
 if __name__ == "__main__":
     if len(sys.argv) != 4:
-        sys.exit("usage: submit_and_poll.py ENDPOINT KEY DRAFTS.jsonl")
+        print("usage: submit_and_poll.py ENDPOINT KEY DRAFTS.jsonl",
+              file=sys.stderr)
+        sys.exit(2)
     try:
-        sys.exit(main(*sys.argv[1:]))
+        code = main(*sys.argv[1:])
+        sys.stdout.flush()
+        sys.exit(code)
     except TimeoutError as error:
         print(error, file=sys.stderr)
         sys.exit(5)
+    except OSError as error:
+        print(error, file=sys.stderr)
+        os._exit(7)  # what standard output still has would be tried again
     except Refused as error:
         print("the broker says:", *error.args, file=sys.stderr)
         sys.exit(8)

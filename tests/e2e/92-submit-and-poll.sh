@@ -116,6 +116,19 @@ test_python() {
     check "the same key is the same batch" "$? $(cmp "$dir/out" "$dir/again" \
         2>&1)" "1 "
     check "nothing is called twice" "$(calls)" "$before"
+    marked="$dir/marked.jsonl"
+    printf '\357\273\277' | cat - "$dir/python.jsonl" >"$marked"
+    poll_py python "$marked" >"$dir/again" 2>"$dir/err" &
+    wait $!
+    check "nor with a byte-order mark" "$? $(calls)" "1 $before"
+}
+
+# What the example says when it cannot do anything.
+test_python_usage() {
+    "$python" examples/submit_and_poll.py x y 2>"$dir/err"
+    check "too few words are wrong usage" $? 2
+    "$python" examples/submit_and_poll.py x y "$dir/none" 2>"$dir/err"
+    check "a file that is not there is told" "$? $(wc -l <"$dir/err")" "7 1"
 }
 
 # The client dies at any moment; what it had handed in stays.
@@ -175,6 +188,7 @@ test_stall() {
         "$(grep -c '"status":"ok"' "$dir/out")" 2497
 }
 
+test_python_usage
 test_python
 await "the broker answers" answers
 test_python_dies
