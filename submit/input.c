@@ -416,16 +416,22 @@ copy(int source, int target, char *buffer)
     }
 }
 
+static const char *
+spool_folder(void)
+{
+    const char *folder = getenv("TMPDIR");
+
+    return folder && *folder ? folder : "/tmp";
+}
+
 /* An unnamed file that vanishes with the process. */
 static int
 open_spool(void)
 {
-    const char *folder = getenv("TMPDIR");
+    const char *folder = spool_folder();
     char path[4096];
     int fd, rc;
 
-    if (!folder || !*folder)
-        folder = "/tmp";
     fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd >= 0)
         return fd;
@@ -460,9 +466,12 @@ spool(struct input *input, size_t file, struct err *err)
         return 0;
     input->spools[file] = open_spool();
     if (input->spools[file] < 0)
-        rc = err_set(err, E_IO, "make a temporary file: %s", strerror(errno));
+        rc = err_set(err, E_IO, "make a temporary file in %s (TMPDIR): %s",
+                     spool_folder(), strerror(errno));
     if (rc == 0 && copy(source, input->spools[file], input->buffer) < 0)
-        rc = err_set(err, E_IO, "copy %s: %s", path, strerror(errno));
+        rc = err_set(err, E_IO, "copy %s to a file in %s (TMPDIR): %s",
+                     is_stdin ? "standard input" : path, spool_folder(),
+                     strerror(errno));
     if (!is_stdin)
         close(source);
     return rc;

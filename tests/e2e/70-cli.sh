@@ -203,6 +203,9 @@ for command in "results $batch" export; do
     [ ! -e - ] || fail "$command -o -: a file of that name"
 done
 run_sheaf 2 export --cursor-file -
+TMPDIR=$work/none run_sheaf 7 run -C third - </dev/null
+contains "$(cat err)" "a temporary file in $work/none (TMPDIR): No such" \
+    'a TMPDIR that is not there'
 run_sheaf 2 status one two
 contains "$(cat err)" 'status: 2 arguments, at most 1; usage: sheaf status' \
     'too many arguments'
