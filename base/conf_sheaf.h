@@ -102,7 +102,7 @@
     X(deliveries_ttl_ms, INT, 604800000, 1000, 31536000000, "ms",             \
         "an event is kept so long after it was delivered, or given up")       \
     X(sessions_max, INT, 256, 1, 65536, "",                                   \
-        "clients and workers that are connected at one time")                 \
+        "workers that are connected at one time, or may come back")           \
     X(store_bytes_max, INT, 274877906944, 16777216, 17592186044416, "bytes",  \
         "size the store may grow to; beyond it, drafts are refused")          \
     X(store_soft_percent, INT, 85, 1, 100, "%",                               \

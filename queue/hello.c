@@ -291,7 +291,9 @@ worker_hello(struct call *call)
     if (!session) {
         session = sessions_add(broker->sessions, uuid);
         if (!session)
-            return err_set(call->err, E_FULL, "sessions_max is reached");
+            return err_set(call->err, E_FULL,
+                           "there are %lld workers already (sessions_max)",
+                           (long long)broker->env.conf->sessions_max);
         session->is_new = true;
     }
     /* Of a link that broke, and overtaken by the next one: what it lists is not
