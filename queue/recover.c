@@ -169,6 +169,13 @@ broker_recover(struct broker *broker, int64_t now_ms, bool is_start,
         broker->start_ms = now_ms;
         broker->batch_before = store_batch_newest(broker->env.store);
         rc = load_sessions(broker, now_ms);
+        if (rc == E_FULL) {
+            store_abort(broker->env.store);
+            return err_set(err, E_INVALID,
+                           "sessions_max: %lld is less than the workers that "
+                           "were there when the broker ended; raise it",
+                           (long long)broker->env.conf->sessions_max);
+        }
         if (rc == 0)
             rc = store_count_delayed(broker->env.store);
     }

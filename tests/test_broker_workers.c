@@ -308,6 +308,27 @@ Test(broker_workers, a_restart_repeats_no_call, .init = set_up,
 }
 
 /* The confirmation of a result that was stored did not arrive. */
+Test(broker_workers, fewer_of_them_than_were_there_are_a_wrong_configuration,
+     .init = set_up, .fini = tear_down)
+{
+    struct err err = { 0 };
+
+    (void)hand_new(&bench, 2);
+    (void)hand_new(&bench, 2);
+    bench_submit_many(&bench, "k", 4, uuid);
+    broker_free(bench.broker);
+    bench.conf.sessions_max = 1;
+    bench.broker = broker_new(&(struct broker_env){ .conf = &bench.conf,
+                                                    .store = bench.store,
+                                                    .rules = bench.rules,
+                                                    .outbox = &bench.outbox,
+                                                    .version = "1.2.3",
+                                                    .host = BENCH_HOST });
+    cr_expect_eq(broker_recover(bench.broker, bench.now_ms, true, &err),
+                 E_INVALID);
+    cr_expect(strstr(err.msg, "sessions_max: 1 is less"), "%s", err.msg);
+}
+
 Test(broker_workers, a_result_that_was_stored_is_not_asked_for_again,
      .init = set_up, .fini = tear_down)
 {
