@@ -9,19 +9,7 @@
  * Without one, a user's next request is due when it has its answer. What users
  * hand in goes over one connection, one after the other: where that is not enough,
  * a request takes more drafts.
- *
- *   --broker ENDPOINT    (SHEAF_BROKER, or where sheafd listens)
- *   --config FILE, --set NAME=VALUE    the levels are those of its alerts
- *   --goal TEXT  --model NAME          of all drafts
- *   --texts FILE         a text a line; else they are made
- *   --bytes N            of a text that is made (1024)
- *   --seed N             of chance, and part of texts that are made (the time)
- *   --drafts N           of a request (1)
- *   --duplicates PERCENT of the texts are ones that came before (30)
- *   --priority 0..3 (1)  --client NAME (load)
- *   --timeout S          for a request's results (60); then it is cancelled
- *   --poll MS            between looks for them (100)
- *   --json               the result as one object
+ * usage_text has the options.
  *
  * How it stands is told on standard error once a second. Exit codes: 0 the
  * levels are met, 1 they are not, 2 usage, 5 no broker, 7 anything else; 130 and
@@ -41,6 +29,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/program.h"
 #include "base/runtime.h"
 #include "tests/bench/load_levels.h"
 #include "tests/bench/load_user.h"
@@ -93,10 +82,40 @@ is_stopped(void *arg)
 
 /* ---- the command line ---- */
 
+static const char usage_text[] =
+    "usage: sheaf-load [OPTION...]\n\n"
+    "Puts a load on a broker that runs, and says whether its service levels "
+    "hold.\n\n"
+    "  --users N             users that hand in a text and poll (10)\n"
+    "  --requests N          of each user (20)\n"
+    "  --rate N              requests a second, over all users; 0: the next "
+    "one\n"
+    "                        when the last one has its answer (0)\n"
+    "  --drafts N            of a request (1)\n"
+    "  --duplicates PERCENT  of the texts are ones that came before (30)\n"
+    "  --texts FILE          a text a line; else they are made\n"
+    "  --bytes N             of a text that is made (1024)\n"
+    "  --seed N              of chance, and part of texts that are made (the "
+    "time)\n"
+    "  --goal TEXT, --model NAME\n"
+    "                        of all drafts\n"
+    "  --priority 0..3       of their batches (1)\n"
+    "  --client NAME         of their batches (load)\n"
+    "  --timeout SECONDS     for a request's results, which is cancelled then "
+    "(60)\n"
+    "  --poll MS             between looks for them (100)\n"
+    "  --broker ENDPOINT     where it listens (SHEAF_BROKER, or as sheaf)\n"
+    "  --config FILE, --set NAME=VALUE\n"
+    "                        the levels are those of its alerts\n"
+    "  --json                print one object\n"
+    "  --help, --version\n\n"
+    "Exit codes: 0 the levels are met, 1 they are not, 2 usage, 5 no broker, 7 "
+    "else.\n";
+
 static void
 usage(const char *why)
 {
-    (void)fprintf(stderr, "sheaf-load: %s; tests/bench/load.c says how\n", why);
+    (void)fprintf(stderr, "sheaf-load: %s; see sheaf-load --help\n", why);
     exit(EXIT_USAGE);
 }
 
@@ -142,6 +161,11 @@ read_text(struct load *load, int option, const char *value)
                   { 'g', &load->goal },     { 'm', &load->model },
                   { 't', &load->texts },    { 'c', &load->plan.client } };
 
+    if (option == 'h')
+        program_end_printed("sheaf-load", fputs(usage_text, stdout) >= 0);
+    if (option == 'V')
+        program_end_printed("sheaf-load",
+                            puts("sheaf-load " SHEAF_VERSION) >= 0);
     if (option == 'j')
         load->is_json = true;
     if (option == 's' && load->set_count == SETS_MAX)
@@ -195,6 +219,8 @@ read_options(struct load *load, int argc, char **argv)
         { "texts", required_argument, NULL, 't' },
         { "client", required_argument, NULL, 'c' },
         { "json", no_argument, NULL, 'j' },
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },
     };
     int option;
@@ -453,6 +479,7 @@ main(int argc, char **argv)
     bool is_good;
     int rc;
 
+    program_open_standard("sheaf-load");
     *load = (struct load){
         .user_count = 10,
         .requests = 20,

@@ -7,6 +7,14 @@
 set -u
 . "$(dirname "$0")/lib.sh"
 
+"$BIN/sheaf-load" --help >help || fail 'exit code of sheaf-load --help'
+for option in users rate duplicates broker config json; do
+    grep -q -- "--$option" help || fail "sheaf-load --help: no --$option"
+done
+"$BIN/sheaf-load" --frobnicate 2>err
+equal $? 2 'exit code of an option that there is not'
+contains "$(cat err)" 'see sheaf-load --help' 'what is said of it'
+
 # Far from what any machine takes, but for the upstream that is slow by rule.
 lenient="--set t1_ms=20000 --set t2_ms=30000 --set t3_ms=40000 --set t4_ms=50000"
 strict="--set t1_ms=50 --set t2_ms=100 --set t3_ms=200 --set t4_ms=50000"
