@@ -83,7 +83,13 @@ open_named(struct output *output, const char *path, struct err *err)
         output->is_terminal = isatty(fileno(output->file)) == 1;
         return 0;
     }
-    /* A link stays a link: the file that it names is replaced. */
+    /* A link stays a link: the file that it names is replaced. One that leads
+     * nowhere may lead to a disk that is missing. */
+    if (!exists && lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+        return err_set(err, E_IO,
+                       "write %s: it is a link, and what it names is not there",
+                       path);
+    }
     if (exists)
         output->path = canonicalize_file_name(path);
     if (!output->path)

@@ -4,7 +4,7 @@
  * A file is written beside its final name and renamed when it is complete and
  * on the disk, so that nobody ever sees half of it, and what was there before
  * stays until then. What is no regular file (a pipe, a device) is written to
- * directly.
+ * directly; a link stays one, and has to lead somewhere.
  *
  * On a terminal, control characters of the data are written as \u00XX, which
  * in JSON means the same.

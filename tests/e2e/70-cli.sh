@@ -196,6 +196,13 @@ wait $writer || fail 'results --follow -o'
 equal "$(wc -l <followed)" 2 'results that were followed'
 diff followed kept >&2 || fail 'results in a file and on standard output'
 equal "$(find . -maxdepth 1 -name '*kept*' | wc -l)" 1 'files beside the output'
+ln -s kept linked
+run_sheaf 0 results "$batch" -o linked
+equal "$(readlink linked)" kept 'a link that is written to'
+diff kept followed >&2 || fail 'what a link names'
+ln -s nowhere broken
+run_sheaf 7 results "$batch" -o broken
+equal "$(readlink broken)" nowhere 'a link that leads nowhere'
 for command in "results $batch" export; do
     # shellcheck disable=SC2086
     run_sheaf 0 $command -o -
