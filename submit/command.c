@@ -22,7 +22,6 @@
 #define CLIENTS_LEAF "clients"
 #define MS           1000
 #define VERB_BYTES   16
-#define LEVEL_UNSET  0 /* the first choice of --log-level */
 
 void
 command_init(struct command *command, const struct options *options)
@@ -130,18 +129,11 @@ needs_worker(const struct options *options)
     }
 }
 
-/* Some are for a broker that is started, and change nothing of another. */
-static bool
-has_broker_options(const struct options *options)
-{
-    return options->set.count > 0 || options->log_level != LEVEL_UNSET;
-}
-
 int
 command_connect_store(struct command *command, const char *store,
                       struct err *err)
 {
-    /* In the order of the option's choices, the default first. */
+    /* In the order of the option's choices. */
     static const char *const levels[] = { "error", "debug", "info", "warn" };
     const struct options *options = command->options;
     struct private_settings settings = { .store = store,
@@ -160,10 +152,10 @@ command_connect_store(struct command *command, const char *store,
     rc = private_open(&command->broker, &settings, err);
     if (rc < 0)
         return rc;
-    if (command->broker.pid <= 0 && has_broker_options(options)) {
+    if (command->broker.pid <= 0 && options->set.count > 0) {
         command_note(command,
-                     "the broker of %s runs already: --set and --log-level "
-                     "change nothing of it",
+                     "the broker of %s runs already: --set changes nothing of "
+                     "it",
                      store);
     }
     return connect_to(command, command->broker.endpoint.data, err);
@@ -177,17 +169,12 @@ command_connect(struct command *command, struct err *err)
     struct buf endpoint = { 0 };
     int rc = 0;
 
-    if (command->options->directory && given) {
-        return err_set(err, E_USAGE,
-                       "-C and --broker both name a broker; give one");
-    }
     if (command->options->directory)
         return command_connect_store(command, command->options->directory, err);
-    if (has_broker_options(command->options)) {
-        return err_set(
-            err, E_USAGE,
-            "--set and --log-level are for a broker that is started; "
-            "give them to sheafd, or name a store with -C DIR");
+    if (command->options->set.count > 0) {
+        return err_set(err, E_USAGE,
+                       "--set is for a broker that is started; give it to "
+                       "sheafd, or name a store with -C DIR");
     }
     if (given)
         buf_add_str(&endpoint, given);

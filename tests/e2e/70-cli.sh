@@ -224,12 +224,10 @@ contains "$(cat err)" 'Is a directory' 'a directory as a cursor file'
 latin=$(printf 'caf\351')
 run_sheaf 0 results "$batch" -o "$latin"
 diff "$latin" followed >&2 || fail 'a file whose name is no UTF-8'
-for command in "list -C second --broker ipc://$work/nobody" \
-    'stats --prometheus --json' 'list --set slots_max=7' \
-    'list --log-level info'; do
-    # shellcheck disable=SC2086
-    run_sheaf 2 $command
-done
+run_sheaf 2 stats --prometheus --json
+run_sheaf 2 list --set slots_max=7
+run_sheaf 0 list --log-level info -C second --broker "ipc://$work/nobody"
+equal "$(cat err)" "" 'what changes nothing'
 run_sheaf 0 list -C second --set slots_max=7
 contains "$(cat err)" 'the broker of second runs already: --set' 'unused --set'
 
