@@ -37,7 +37,8 @@ finish_is_answer(const struct request *request, const struct report *report)
     return report->end.class == CLASS_OK && !is_local_fallback(request, report);
 }
 
-/* What the call cost by the configured prices; unknown without them. */
+/* What the call cost by the configured prices; unknown without them, and if the
+ * upstream has told of no tokens. Embeddings have some in their prompts only. */
 static int64_t
 cost_of(const struct broker *broker, const struct request *request,
         const struct report *report)
@@ -50,10 +51,12 @@ cost_of(const struct broker *broker, const struct request *request,
         upstream->price_output_usd < 0) {
         return OUTCOME_UNKNOWN;
     }
-    if (report->prompt_tokens < 0 || report->completion_tokens < 0)
+    if (report->prompt_tokens < 0 && report->completion_tokens < 0)
         return OUTCOME_UNKNOWN;
-    cost = (double)report->prompt_tokens * upstream->price_input_usd +
-           (double)report->completion_tokens * upstream->price_output_usd;
+    if (report->prompt_tokens > 0)
+        cost += (double)report->prompt_tokens * upstream->price_input_usd;
+    if (report->completion_tokens > 0)
+        cost += (double)report->completion_tokens * upstream->price_output_usd;
     cost = cost * NANO_PER_USD_MICROTOKEN + 0.5;
     return cost < (double)COST_NANO_MAX ? (int64_t)cost : OUTCOME_UNKNOWN;
 }

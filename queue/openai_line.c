@@ -77,7 +77,28 @@ add_text(struct buf *out, const struct result_row *row)
 static void
 add_count(struct buf *out, const char *name, int64_t count)
 {
-    buf_addf(out, "\"%s\":%lld", name, (long long)(count < 0 ? 0 : count));
+    if (count < 0)
+        buf_addf(out, "\"%s\":null", name);
+    else
+        buf_addf(out, "\"%s\":%lld", name, (long long)count);
+}
+
+/* What the upstream told of it, as in a result line. */
+static void
+add_usage(struct buf *out, const struct outcome *outcome)
+{
+    if (outcome->prompt_tokens < 0 && outcome->completion_tokens < 0 &&
+        outcome->total_tokens < 0) {
+        buf_add_str(out, "\"usage\":null");
+        return;
+    }
+    buf_add_str(out, "\"usage\":{");
+    add_count(out, "prompt_tokens", outcome->prompt_tokens);
+    buf_add_char(out, ',');
+    add_count(out, "completion_tokens", outcome->completion_tokens);
+    buf_add_char(out, ',');
+    add_count(out, "total_tokens", outcome->total_tokens);
+    buf_add_char(out, '}');
 }
 
 /* A chat completion around the text, of an upstream that has another form. */
@@ -98,13 +119,9 @@ add_completion(struct buf *out, const struct result_row *row)
     buf_add_str(out, "},");
     add_string(out, "finish_reason",
                outcome->finish.bytes ? outcome->finish : slice_of("stop"));
-    buf_add_str(out, "}],\"usage\":{");
-    add_count(out, "prompt_tokens", outcome->prompt_tokens);
-    buf_add_char(out, ',');
-    add_count(out, "completion_tokens", outcome->completion_tokens);
-    buf_add_char(out, ',');
-    add_count(out, "total_tokens", outcome->total_tokens);
-    buf_add_str(out, "}}");
+    buf_add_str(out, "}],");
+    add_usage(out, outcome);
+    buf_add_char(out, '}');
 }
 
 static void

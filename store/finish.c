@@ -4,16 +4,25 @@
 #include "store/answer.h"
 #include "store/rows.h"
 
-/* Adds what a call used and cost to the batch that paid for it. */
+static uint64_t
+told(int64_t tokens)
+{
+    return tokens > 0 ? (uint64_t)tokens : 0;
+}
+
+/* Adds what a call used and cost to the batch that paid for it; as far as it is
+ * known. */
 static void
 account(struct batch *batch, const struct outcome *outcome)
 {
-    if (outcome->prompt_tokens > 0)
-        batch->prompt_tokens += (uint64_t)outcome->prompt_tokens;
-    if (outcome->completion_tokens > 0)
-        batch->completion_tokens += (uint64_t)outcome->completion_tokens;
-    if (outcome->total_tokens > 0)
-        batch->total_tokens += (uint64_t)outcome->total_tokens;
+    uint64_t prompt = told(outcome->prompt_tokens);
+    uint64_t completion = told(outcome->completion_tokens);
+
+    batch->prompt_tokens += prompt;
+    batch->completion_tokens += completion;
+    batch->total_tokens += outcome->total_tokens == OUTCOME_UNKNOWN
+                               ? prompt + completion
+                               : told(outcome->total_tokens);
     if (outcome->cost_nano < 0)
         return;
     if (batch->cost_nano == BATCH_COST_UNKNOWN)

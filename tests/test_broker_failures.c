@@ -208,6 +208,58 @@ Test(broker_failures, what_was_cut_off_is_paid_for_as_well, .init = set_up,
     cr_expect_eq(bench_status(&bench, uuid, "usage.total_tokens"), 30);
 }
 
+/* An answer to the first of the calls that run, with what the words say of its
+ * tokens. */
+static void
+answer_with(const char *tokens)
+{
+    struct slip *slip = hand_slip(hand, SLIP_RUNNING, 0);
+
+    hand_say(hand,
+             "{'verb':'result','request':%lld,'fence':%lld,'class':'ok',"
+             "'http_status':200,%s'sent':1}",
+             (long long)slip->request, (long long)slip->fence, tokens);
+    hand_forget(hand, slip);
+}
+
+static bool
+is_null(const cJSON *result, const char *path)
+{
+    return cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(result, path));
+}
+
+/* Nobody knows what it cost; but what was told of is paid for. */
+Test(broker_failures, tokens_that_are_not_told_are_not_zero, .init = set_up,
+     .fini = tear_down)
+{
+    const cJSON *result, *usage;
+    cJSON *results;
+
+    bench_submit(&bench, "k", NULL,
+                 "{'id':'a','text':'A'}\n{'id':'b','text':'B'}\n", uuid);
+    pass_window();
+    hand_start(hand);
+    answer_with("");
+    answer_with("'prompt_tokens':10,");
+    bench_run(&bench);
+    results = bench_results(&bench, uuid, 0);
+    result = result_of(results, "a");
+    cr_expect_str_eq(at_str(result, "status"), "ok");
+    cr_expect(is_null(result, "usage"));
+    cr_expect(is_null(result, "cost_usd"));
+    result = result_of(results, "b");
+    usage = cJSON_GetObjectItemCaseSensitive(result, "usage");
+    cr_expect_eq(at_int(usage, "prompt_tokens"), 10);
+    cr_expect(is_null(usage, "completion_tokens"));
+    cr_expect(is_null(usage, "total_tokens"));
+    cr_expect_float_eq(
+        cJSON_GetObjectItemCaseSensitive(result, "cost_usd")->valuedouble,
+        10e-6, 1e-12);
+    cJSON_Delete(results);
+    cr_expect_eq(bench_status(&bench, uuid, "usage.prompt_tokens"), 10);
+    cr_expect_eq(bench_status(&bench, uuid, "usage.total_tokens"), 10);
+}
+
 Test(broker_failures, an_aborted_call_spends_no_attempt, .init = set_up,
      .fini = tear_down)
 {

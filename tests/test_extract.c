@@ -22,6 +22,7 @@ struct row {
 };
 
 /* clang-format off */
+#define UNTOLD { EXTRACT_UNTOLD, EXTRACT_UNTOLD, EXTRACT_UNTOLD }
 static const struct row rows[] = {
     { "{\"model\":\"m\",\"choices\":[{\"message\":{\"role\":\"assistant\","
       "\"content\":\"Hello\"},\"finish_reason\":\"stop\"}],\"usage\":{"
@@ -30,30 +31,30 @@ static const struct row rows[] = {
     { "{\"choices\":[{\"message\":{\"content\":[{\"type\":\"text\",\"text\":"
       "\"a\\n\"},{\"type\":\"image_url\",\"text\":\"no\"},{\"type\":\"text\","
       "\"text\":\"b\"}]},\"finish_reason\":\"length\"}]}",
-      "chat", "a\nb", false, EXTRACT_CUT_OFF, "length", "", { 0 } },
+      "chat", "a\nb", false, EXTRACT_CUT_OFF, "length", "", UNTOLD },
     { "{\"choices\":[{\"message\":{\"content\":[{\"type\":\"text\",\"text\":"
       "\"one\"}]},\"finish_reason\":\"stop\"}]}",
-      "chat", "one", true, EXTRACT_WHOLE, "stop", "", { 0 } },
+      "chat", "one", true, EXTRACT_WHOLE, "stop", "", UNTOLD },
     { "{\"choices\":[{\"message\":{\"content\":null,\"refusal\":\"I can't\"},"
       "\"finish_reason\":\"stop\"}]}",
-      "chat", NULL, false, EXTRACT_REFUSED, "stop", "", { 0 } },
+      "chat", NULL, false, EXTRACT_REFUSED, "stop", "", UNTOLD },
     { "{\"choices\":[{\"message\":{\"content\":\"x\",\"refusal\":null},"
       "\"finish_reason\":\"stop\"}]}",
-      "chat", "x", true, EXTRACT_WHOLE, "stop", "", { 0 } },
+      "chat", "x", true, EXTRACT_WHOLE, "stop", "", UNTOLD },
     { "{\"choices\":[{\"message\":{\"content\":null,\"tool_calls\":[{}]},"
       "\"finish_reason\":\"tool_calls\"}]}",
-      "chat", NULL, false, EXTRACT_WHOLE, "tool_calls", "", { 0 } },
+      "chat", NULL, false, EXTRACT_WHOLE, "tool_calls", "", UNTOLD },
     { "{\"choices\":[{\"message\":{\"content\":\"\"},"
       "\"finish_reason\":\"content_filter\"}]}",
-      "chat", NULL, false, EXTRACT_REFUSED, "content_filter", "", { 0 } },
+      "chat", NULL, false, EXTRACT_REFUSED, "content_filter", "", UNTOLD },
     { "{\"choices\":[{\"message\":{\"content\":\"a\\ud800b\\u00e9\"},"
       "\"finish_reason\":null}]}",
       "chat", "a\xef\xbf\xbd" "b\xc3\xa9", false, EXTRACT_WHOLE, "", "",
-      { 0 } },
+      UNTOLD },
     { "{\"choices\":[{\"message\":{\"content\":\"\\ud83d\\ude00\"}}],"
       "\"usage\":{\"prompt_tokens\":1.5,\"completion_tokens\":-3,"
       "\"total_tokens\":99999999999999999999}}",
-      "chat", "\xf0\x9f\x98\x80", true, EXTRACT_WHOLE, "", "", { 0 } },
+      "chat", "\xf0\x9f\x98\x80", true, EXTRACT_WHOLE, "", "", UNTOLD },
     { "{\"choices\":[{\"text\":\"Hi\",\"finish_reason\":\"length\"}],"
       "\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}",
       "completions", "Hi", true, EXTRACT_CUT_OFF, "length", "", { 3, 4, 7 } },
@@ -68,13 +69,13 @@ static const struct row rows[] = {
     { "{\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":"
       "\"max_output_tokens\"},\"output\":[]}",
       "responses", NULL, false, EXTRACT_CUT_OFF, "max_output_tokens", "",
-      { 0 } },
+      UNTOLD },
     { "{\"status\":\"incomplete\",\"output\":[{\"type\":\"message\",\"content\":"
       "[{\"type\":\"output_text\",\"text\":\"A\"}]}]}",
-      "responses", "A", true, EXTRACT_CUT_OFF, "incomplete", "", { 0 } },
+      "responses", "A", true, EXTRACT_CUT_OFF, "incomplete", "", UNTOLD },
     { "{\"status\":\"completed\",\"output\":[{\"type\":\"message\",\"content\":"
       "[{\"type\":\"refusal\",\"refusal\":\"no\"}]}]}",
-      "responses", NULL, false, EXTRACT_REFUSED, "completed", "", { 0 } },
+      "responses", NULL, false, EXTRACT_REFUSED, "completed", "", UNTOLD },
     { "{\"type\":\"message\",\"model\":\"c\",\"content\":[{\"type\":"
       "\"thinking\",\"thinking\":\"hm\"},{\"type\":\"text\",\"text\":\"T\"},"
       "{\"type\":\"tool_use\"}],\"stop_reason\":\"max_tokens\",\"usage\":{"
@@ -90,20 +91,20 @@ static const struct row rows[] = {
       "gemini", "G1G2", false, EXTRACT_CUT_OFF, "MAX_TOKENS", "g",
       { 1, 5, 6 } },
     { "{\"candidates\":[{\"finishReason\":\"SAFETY\"}]}",
-      "gemini", NULL, false, EXTRACT_REFUSED, "SAFETY", "", { 0 } },
+      "gemini", NULL, false, EXTRACT_REFUSED, "SAFETY", "", UNTOLD },
     { "{\"promptFeedback\":{\"blockReason\":\"OTHER\"}}",
-      "gemini_blocked", NULL, false, EXTRACT_REFUSED, "OTHER", "", { 0 } },
+      "gemini_blocked", NULL, false, EXTRACT_REFUSED, "OTHER", "", UNTOLD },
     { "{\"model\":\"o\",\"message\":{\"content\":\"O\",\"thinking\":\"t\"},"
       "\"done_reason\":\"stop\",\"prompt_eval_count\":7,\"eval_count\":8}",
       "ollama_chat", "O", true, EXTRACT_WHOLE, "stop", "o", { 7, 8, 15 } },
     { "{\"response\":\"R\",\"done_reason\":\"length\",\"eval_count\":8}",
       "ollama_generate", "R", true, EXTRACT_CUT_OFF, "length", "",
-      { 0, 8, 8 } },
+      { -1, 8, -1 } },
     { "{\"content\":\"L\",\"stop_type\":\"limit\",\"truncated\":false,"
       "\"tokens_evaluated\":3,\"tokens_predicted\":4}",
       "llama", "L", true, EXTRACT_CUT_OFF, "limit", "", { 3, 4, 7 } },
     { "{\"content\":\"L\",\"stop_type\":\"eos\",\"truncated\":true}",
-      "llama", "L", true, EXTRACT_CUT_OFF, "eos", "", { 0 } },
+      "llama", "L", true, EXTRACT_CUT_OFF, "eos", "", UNTOLD },
     { "{\"generation\":{\"generatedText\":\"S\",\"parameters\":{"
       "\"finish_reason\":\"stop\",\"refusal\":null}},\"parameters\":{\"model\":"
       "\"sf\",\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,"
@@ -117,18 +118,34 @@ static const struct row rows[] = {
       { 1, 2, 3 } },
     { "{\"generations\":[{\"text\":\"x\",\"finish_reason\":\"MAX_TOKENS\"}]}",
       "generations_text", "x", true, EXTRACT_CUT_OFF, "MAX_TOKENS", "",
-      { 0 } },
+      UNTOLD },
     { "{\"generations\":[{\"content\":\"y\"}]}",
-      "generations_content", "y", true, EXTRACT_WHOLE, "", "", { 0 } },
+      "generations_content", "y", true, EXTRACT_WHOLE, "", "", UNTOLD },
     { "{\"generations\":[{\"generatedText\":\"z\"}]}",
-      "generations_generated", "z", true, EXTRACT_WHOLE, "", "", { 0 } },
+      "generations_generated", "z", true, EXTRACT_WHOLE, "", "", UNTOLD },
     { "{\"object\":\"list\",\"data\":[{\"embedding\":[0.1]}],\"model\":\"e\","
       "\"usage\":{\"prompt_tokens\":9,\"total_tokens\":9}}",
-      "other", NULL, false, EXTRACT_WHOLE, "", "e", { 9, 0, 9 } },
+      "other", NULL, false, EXTRACT_WHOLE, "", "e", { 9, -1, 9 } },
+    /* What is not told is not 0, and a total of 0 is one that was not counted. */
+    { "{\"choices\":[{\"text\":\"u\"}],\"usage\":null}",
+      "completions", "u", true, EXTRACT_WHOLE, "", "", UNTOLD },
+    { "{\"choices\":[{\"text\":\"u\"}],\"usage\":{\"total_tokens\":5,"
+      "\"prompt_tokens\":null}}",
+      "completions", "u", true, EXTRACT_WHOLE, "", "", { -1, -1, 5 } },
+    { "{\"choices\":[{\"text\":\"u\"}],\"usage\":{\"prompt_tokens\":0,"
+      "\"completion_tokens\":0,\"total_tokens\":0}}",
+      "completions", "u", true, EXTRACT_WHOLE, "", "", { 0, 0, 0 } },
+    { "{\"choices\":[{\"text\":\"u\"}],\"usage\":{\"prompt_tokens\":2,"
+      "\"completion_tokens\":3,\"total_tokens\":0}}",
+      "completions", "u", true, EXTRACT_WHOLE, "", "", { 2, 3, 5 } },
+    { "{\"type\":\"message\",\"content\":[{\"type\":\"text\",\"text\":"
+      "\"T\"}],\"usage\":{\"input_tokens\":1,\"cache_read_input_tokens\":"
+      "null,\"output_tokens\":4}}",
+      "anthropic", "T", true, EXTRACT_WHOLE, "", "", { 1, 4, 5 } },
     /* Chat completions stand first, whatever else is there. */
     { "{\"response\":\"no\",\"content\":\"no\",\"choices\":[{\"message\":{"
       "\"content\":\"yes\"}}]}",
-      "chat", "yes", true, EXTRACT_WHOLE, "", "", { 0 } },
+      "chat", "yes", true, EXTRACT_WHOLE, "", "", UNTOLD },
 };
 /* clang-format on */
 

@@ -101,8 +101,27 @@ Test(openai_line, puts_text_of_another_dialect_into_a_chat_completion)
                 "\"choices\":[{\"index\":0,\"message\":{\"role\":"
                 "\"assistant\",\"content\":\"Hi \\\"you\"},"
                 "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3,"
-                "\"completion_tokens\":0,\"total_tokens\":3}}},"
+                "\"completion_tokens\":null,\"total_tokens\":3}}},"
                 "\"error\":null}\n");
+}
+
+Test(openai_line, says_that_no_usage_was_told)
+{
+    struct result_row row = row_of(STATUS_OK, "other", "{\"content\":\"Hi\"}");
+
+    row.outcome.form = OUTCOME_JSON_TEXT;
+    row.outcome.text_at = 12;
+    row.outcome.text_bytes = 2;
+    row.outcome.prompt_tokens = row.outcome.total_tokens = OUTCOME_UNKNOWN;
+    row.outcome.model = slice_of("m");
+    expect_line(&row, FILING_OUTPUT,
+                "{\"id\":\"batch_req_17\",\"custom_id\":\"a\\u00e4\","
+                "\"response\":{\"status_code\":200,\"request_id\":"
+                "\"sheaf-17\",\"body\":{\"id\":\"sheaf-17\",\"object\":"
+                "\"chat.completion\",\"created\":0,\"model\":\"m\","
+                "\"choices\":[{\"index\":0,\"message\":{\"role\":"
+                "\"assistant\",\"content\":\"Hi\"},\"finish_reason\":"
+                "\"stop\"}],\"usage\":null}},\"error\":null}\n");
 }
 
 Test(openai_line, tells_what_the_upstream_said_was_wrong_without_its_secrets)

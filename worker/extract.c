@@ -18,7 +18,7 @@ struct usage {
     const char *at; /* the object that the others are in */
     const char *prompt[PATHS_MAX];
     const char *completion[PATHS_MAX];
-    const char *total; /* if it is not there, the sum of the others */
+    const char *total; /* if it is not there, the sum of both others */
 };
 
 static const struct usage usage_openai = {
@@ -374,6 +374,7 @@ read_finish(struct extract *out, const struct shape *shape, size_t from)
         out->finish = finish;
 }
 
+/* A number that can be one of tokens, or EXTRACT_UNTOLD. */
 static int64_t
 read_tokens(const struct extract *out, size_t from, const char *path)
 {
@@ -381,7 +382,7 @@ read_tokens(const struct extract *out, size_t from, const char *path)
     int64_t count;
 
     if (at == JSON_NONE || json_int(&out->doc, at, 0, TOKENS_MAX, &count) < 0)
-        return 0;
+        return EXTRACT_UNTOLD;
     return count;
 }
 
@@ -391,6 +392,22 @@ add_tokens(int64_t a, int64_t b)
     return a + b > TOKENS_MAX ? TOKENS_MAX : a + b;
 }
 
+/* The sum of those members that are there. */
+static int64_t
+sum_tokens(const struct extract *out, size_t from,
+           const char *const paths[PATHS_MAX])
+{
+    int64_t sum = EXTRACT_UNTOLD;
+
+    for (size_t i = 0; i < PATHS_MAX && paths[i]; i++) {
+        int64_t count = read_tokens(out, from, paths[i]);
+
+        if (count != EXTRACT_UNTOLD)
+            sum = sum == EXTRACT_UNTOLD ? count : add_tokens(sum, count);
+    }
+    return sum;
+}
+
 static void
 read_usage(struct extract *out, const struct usage *usage)
 {
@@ -398,20 +415,23 @@ read_usage(struct extract *out, const struct usage *usage)
 
     if (from == JSON_NONE)
         return;
-    for (size_t i = 0; i < PATHS_MAX && usage->prompt[i]; i++) {
-        out->prompt_tokens = add_tokens(
-            out->prompt_tokens, read_tokens(out, from, usage->prompt[i]));
-    }
-    for (size_t i = 0; i < PATHS_MAX && usage->completion[i]; i++) {
-        out->completion_tokens =
-            add_tokens(out->completion_tokens,
-                       read_tokens(out, from, usage->completion[i]));
-    }
+    out->prompt_tokens = sum_tokens(out, from, usage->prompt);
+    out->completion_tokens = sum_tokens(out, from, usage->completion);
     out->total_tokens = read_tokens(out, from, usage->total);
-    if (out->total_tokens == 0) {
+    if (out->total_tokens <= 0 && out->prompt_tokens != EXTRACT_UNTOLD &&
+        out->completion_tokens != EXTRACT_UNTOLD) {
         out->total_tokens =
             add_tokens(out->prompt_tokens, out->completion_tokens);
     }
+}
+
+/* 0 for one that can be no code. */
+static int64_t
+read_number(const struct extract *out, size_t at)
+{
+    int64_t number;
+
+    return json_int(&out->doc, at, 0, TOKENS_MAX, &number) < 0 ? 0 : number;
 }
 
 /* Takes the error's number for its code, as it is written. */
@@ -440,7 +460,8 @@ read_error_code(struct extract *out, const struct error_shape *shape)
     for (size_t i = 0; i < EXTRACT_CODES_MAX && out->error_number == 0; i++) {
         size_t at = find(out, out->root, shape->codes[i], BIT(JSON_NUMBER));
 
-        out->error_number = read_tokens(out, out->root, shape->codes[i]);
+        if (at != JSON_NONE)
+            out->error_number = read_number(out, at);
         if (at != JSON_NONE && !out->error_code[0])
             copy_number(out, at);
     }
@@ -517,7 +538,12 @@ forget(struct extract *out)
 
     doc.count = 0;
     buf_reset(&text);
-    *out = (struct extract){ .doc = doc, .text = text, .root = JSON_NONE };
+    *out = (struct extract){ .doc = doc,
+                             .text = text,
+                             .root = JSON_NONE,
+                             .prompt_tokens = EXTRACT_UNTOLD,
+                             .completion_tokens = EXTRACT_UNTOLD,
+                             .total_tokens = EXTRACT_UNTOLD };
 }
 
 int

@@ -28,6 +28,8 @@
 
 #define EXTRACT_CODES_MAX 3
 
+#define EXTRACT_UNTOLD (-1) /* a number of tokens that the reply does not say */
+
 /*    name              in `result`, and in base/dialect.c */
 #define EXTRACT_SHAPE_LIST(X)                         \
     X(CHAT, "chat")                                   \
@@ -73,7 +75,7 @@ struct extract {
     enum extract_finish finish;
     char finish_word[EXTRACT_FINISH_BYTES_MAX + 1]; /* as it stands there */
     char model[EXTRACT_MODEL_BYTES_MAX + 1];
-    int64_t prompt_tokens; /* 0 where the reply does not say */
+    int64_t prompt_tokens; /* or EXTRACT_UNTOLD, as are these: */
     int64_t completion_tokens;
     int64_t total_tokens;
 

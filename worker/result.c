@@ -13,6 +13,23 @@ result_fini(struct result *result)
     buf_fini(&result->body);
 }
 
+/* What was used: a call that failed has used nothing unless the reply says so, but
+ * of an answer that does not say nobody knows. */
+static void
+fill_tokens(struct result *result, const struct extract *extract)
+{
+    enum outcome_class class = result->outcome.class;
+    bool is_answer = class == OUTCOME_OK || class == OUTCOME_TRUNCATED ||
+                     class == OUTCOME_REFUSED;
+    int64_t *const out[] = { &result->prompt_tokens, &result->completion_tokens,
+                             &result->total_tokens };
+    const int64_t told[] = { extract->prompt_tokens, extract->completion_tokens,
+                             extract->total_tokens };
+
+    for (size_t i = 0; i < sizeof(out) / sizeof(out[0]); i++)
+        *out[i] = told[i] == EXTRACT_UNTOLD && !is_answer ? 0 : told[i];
+}
+
 void
 result_fill(struct result *result, const struct outcome *outcome,
             const struct extract *extract, struct reply *reply)
@@ -23,9 +40,7 @@ result_fill(struct result *result, const struct outcome *outcome,
     result->shape = extract->is_error ? NULL : extract->shape;
     memcpy(result->model, extract->model, sizeof(result->model));
     memcpy(result->finish, extract->finish_word, sizeof(result->finish));
-    result->prompt_tokens = extract->prompt_tokens;
-    result->completion_tokens = extract->completion_tokens;
-    result->total_tokens = extract->total_tokens;
+    fill_tokens(result, extract);
     buf_fini(&result->body);
     result->body = reply->body;
     result->unpacked_bytes = 0;
@@ -113,9 +128,10 @@ result_print(const struct result *result, int64_t request, int64_t fence,
         wire_put_str(out, "shape", result->shape);
     put_text(out, "model", result->model);
     put_text(out, "finish", result->finish);
-    put_known(out, "prompt_tokens", result->prompt_tokens, -1);
-    put_known(out, "completion_tokens", result->completion_tokens, -1);
-    put_known(out, "total_tokens", result->total_tokens, -1);
+    put_known(out, "prompt_tokens", result->prompt_tokens, EXTRACT_UNTOLD);
+    put_known(out, "completion_tokens", result->completion_tokens,
+              EXTRACT_UNTOLD);
+    put_known(out, "total_tokens", result->total_tokens, EXTRACT_UNTOLD);
     wire_put_int(out, "latency_ms", result->latency_ms);
     put_known(out, "text_at", (int64_t)result->text_at, 0);
     put_known(out, "text_bytes", (int64_t)result->text_bytes, 0);

@@ -22,7 +22,7 @@ struct result {
     const char *shape; /* of the reply; NULL: none */
     char model[EXTRACT_MODEL_BYTES_MAX + 1];
     char finish[EXTRACT_FINISH_BYTES_MAX + 1];
-    int64_t prompt_tokens;
+    int64_t prompt_tokens; /* or EXTRACT_UNTOLD, as are these: */
     int64_t completion_tokens;
     int64_t total_tokens;
     int64_t latency_ms;

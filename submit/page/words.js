@@ -76,7 +76,10 @@ export function rate(perSecond) {
 
 /* What a call or a batch used; all of it may be unknown. */
 export function tokens(usage) {
-  const used = name => number(usage?.[name] ?? 0);
+  const used = name => {
+    const told = usage?.[name];
+    return told === null || told === undefined ? '–' : number(told);
+  };
   return `${used('prompt_tokens')} in, ${used('completion_tokens')} out`;
 }
 
