@@ -492,7 +492,7 @@ deliveries_due(struct broker *broker, uint64_t id, int64_t due_ms,
     switch (delivery.state) {
     case DELIVERY_WAITING:
         note(&delivery, 0, "no_worker",
-             "no worker that has the webhook's secret was there");
+             "no worker that can post to the webhook was there");
         end(broker, &delivery, DELIVERY_FAILED, now_ms);
         break;
     case DELIVERY_GIVEN:

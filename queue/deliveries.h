@@ -3,7 +3,7 @@
  *
  * An event is stored in the transaction in which it happens, once for each
  * webhook that wants it (delivery.h has the states). It is given to a worker that
- * has the webhook's secret, outside of the slots of calls; the worker posts it
+ * can post to the webhook, outside of the slots of calls; the worker posts it
  * and says what came of it. Tries go on after 5 s, 5 min, 30 min, 2 h, 8 h and
  * 24 h, or later if the receiver says so; then the event is given up.
  *

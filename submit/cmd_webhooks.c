@@ -112,7 +112,7 @@ add_page(struct listing *listing, const struct wire *reply, struct err *err)
     return rc;
 }
 
-/* Without a secret nothing is ever posted, and nothing else would say so. */
+/* Where nobody can post nothing is ever posted, and nothing else would say so. */
 static void
 begin(struct listing *listing, const struct wire *reply)
 {
@@ -135,8 +135,9 @@ begin(struct listing *listing, const struct wire *reply)
         if (!listing->command->has_broker && cJSON_IsNumber(workers) &&
             workers->valuedouble == 0) {
             command_note(listing->command,
-                         "webhook %s: no worker that is connected has its "
-                         "secret",
+                         "webhook %s: no worker that is connected can post to "
+                         "it: they lack its secret or its ca_file, as their "
+                         "logs say",
                          string_of(item, "name"));
         }
     }

@@ -196,6 +196,39 @@ def case_a_ca_file_must_be_there_and_vouch(stage):
                in stage.read_log())
 
 
+def case_a_ca_file_that_is_missing_stops_its_upstream_only(stage):
+    authority = Authority(stage.dir)
+    server = stage.start_server(answer_well, authority.context())
+    stage.start_upstream()
+    missing = os.path.join(stage.dir, "missing.ca")
+    broker = stage.start_broker(upstreams=[
+        {"name": "test", "base_url": stage.url},
+        {"name": "own", "base_url": server.url}])
+    conf = keyed_conf(stage.url, "")
+    conf += keyed_conf(server.url, "ca_file = " + missing).replace("test", "own")
+    stage.start_worker(conf=conf)
+    broker.wait_hello()
+    check_that("it says so", "event=ca_unreadable upstream=own reason=\"ca_file "
+               + missing + ": No such file" in stage.read_log())
+    broker.lease(1, chat("x"), upstream="own")
+    head, _ = broker.result_of(1)
+    check("no call is made", (head["class"], head["code"], head["sent"]),
+          ("stop", "ca_unreadable", 0))
+    check_that("it says why", missing + ": No such file" in head["message"])
+    broker.lease(2, chat("x"))
+    check("the others go on", broker.result_of(2)[0]["class"], "ok")
+    os.symlink(authority.ca, missing)
+    broker.lease(3, chat("x"), upstream="own")
+    check("it is looked for again", broker.result_of(3)[0]["class"], "ok")
+    os.unlink(missing)
+    broker.say("reload")
+    broker.until("it is missed", lambda:
+                 stage.read_log().count("event=ca_unreadable") == 2)
+    broker.lease(4, chat("x"), upstream="own")
+    check("again", broker.result_of(4)[0]["code"], "ca_unreadable")
+    check("calls", len(server.requests), 1)
+
+
 def case_a_certificate_is_its_hosts(stage):
     authority = Authority(stage.dir)
     server = stage.start_server(answer_well,

@@ -227,19 +227,60 @@ def case_only_its_own_url_is_posted_to(stage):
     check("nor here", stage.receiver.requests, [])
 
 
-def case_secrets_are_checked_at_the_start(stage):
+def case_a_secret_that_cannot_be_used_stops_its_webhook_only(stage):
     bad = (("no-prefix", 0o600, "does not begin with whsec_"),
            ("whsec_!", 0o600, "is not Base64"),
            ("whsec_c2hvcnQ=", 0o600, "is the Base64 of 5 bytes"),
            (SECRET, 0o644, "others have access to it"))
-    for secret, mode, why in bad:
+    other = os.path.join(stage.dir, "other.secret")
+    for hello, (secret, mode, why) in enumerate(bad, 1):
         conf = section(stage, "http://127.0.0.1:1/")
+        os.rename(write_secret(stage), other)
+        conf += section(stage, "http://127.0.0.1:1/", "other").replace(
+            "hook.secret", "other.secret")
         write_secret(stage, secret, mode)
+        if hello == 1:
+            broker = stage.start_broker()
         stage.start_worker(conf=conf)
-        stage.wait_end(None, 2)
-        check_that(why, "webhook hook: secret_file" in stage.read_log() and
-                   why in stage.read_log())
+        broker.until("hello", lambda: broker.count("hello") == hello)
+        check("the other one is left", broker.last("hello")["webhooks"],
+              ["other"])
+        check_that(why, "event=secret_unusable webhook=hook reason=\"secret_file"
+                   in stage.read_log() and why in stage.read_log())
         check_that("it is not repeated", secret not in stage.read_log())
+        stage.worker.send_signal(signal.SIGTERM)
+        stage.wait_end(broker, 0)
+
+
+def case_what_a_webhook_lacks_is_looked_for_on_sighup(stage):
+    authority = Authority(stage.dir)
+    receiver = stage.start_server(well, authority.context())
+    missing = os.path.join(stage.dir, "missing.ca")
+    broker = stage.start_broker()
+    stage.start_worker(conf=section(stage, receiver.url, "hook",
+                                    "ca_file = " + missing))
+    broker.wait_hello()
+    check("it cannot post", broker.last("hello")["webhooks"], [])
+    check_that("it says why", "event=ca_unreadable webhook=hook reason=\"ca_file "
+               + missing + ": No such file" in stage.read_log())
+    post(stage, broker, 1, url=receiver.url)
+    check("nor does it", [(head["class"], head["code"])
+                          for head in told(broker, 1)],
+          [("unmade", "unusable")])
+    write_secret(stage, SECRET, 0o644)
+    os.symlink(authority.ca, missing)
+    stage.worker.send_signal(signal.SIGHUP)
+    broker.until("it says that it can", lambda: broker.count("hello") == 2)
+    check("the webhook", broker.last("hello")["webhooks"], ["hook"])
+    check_that("with the earlier secret", "the earlier one stays in use" in
+               stage.read_log())
+    post(stage, broker, 2, url=receiver.url)
+    check("posted", told(broker, 2)[1]["class"], "ok")
+    expect_signed(receiver.requests[0])
+    stage.worker.send_signal(signal.SIGHUP)
+    stage.await_true("read", lambda: stage.read_log().count("event=reload") == 2)
+    broker.during(0.3)
+    check("nothing new is not told", broker.count("hello"), 2)
 
 
 def case_secrets_are_read_anew_on_sighup(stage):

@@ -262,10 +262,12 @@ decline_token(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
 /* Whoever resumes the upstream has made it readable, or learns that it is not:
  * it is tried once more with each call. */
 static bool
-lacks_key(struct worker *worker, const struct upstream *upstream)
+lacks_something(struct worker *worker, const struct upstream *upstream)
 {
+    const char *code;
+
     keys_retry(worker->keys, upstream->name, upstream->base_url);
-    return keys_lack(worker->keys, upstream->name, upstream->base_url);
+    return keys_lack(worker->keys, upstream->name, upstream->base_url, &code);
 }
 
 bool
@@ -275,7 +277,7 @@ errand_may_start(struct worker *worker, const struct desk_lease *lease,
     const struct upstream *upstream =
         upstreams_find(&worker->upstreams, lease->upstream);
 
-    return !upstream || lacks_key(worker, upstream) ||
+    return !upstream || lacks_something(worker, upstream) ||
            tokens_ask(worker->tokens, upstream->name, upstream->base_url,
                       now_ms) != TOKEN_AWAITED;
 }
@@ -298,9 +300,9 @@ errand_start(struct worker *worker, struct desk_lease *lease, int64_t now_ms)
                 "the broker named no upstream of this name", now_ms);
         return;
     }
-    lack = keys_lack(worker->keys, upstream->name, upstream->base_url);
+    lack = keys_lack(worker->keys, upstream->name, upstream->base_url, &code);
     if (lack) {
-        decline(worker, lease, OUTCOME_STOP, "key_unreadable", lack, now_ms);
+        decline(worker, lease, OUTCOME_STOP, code, lack, now_ms);
         return;
     }
     state =

@@ -2,8 +2,10 @@
 #include "worker/hooks.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -13,6 +15,7 @@
 struct hooks {
     const struct conf *conf;                /* borrowed */
     struct secret items[CONF_WEBHOOKS_MAX]; /* as the webhooks */
+    struct err lacks[CONF_WEBHOOKS_MAX];    /* why one is not posted to; or 0 */
 };
 
 /* Reads one, and says where it was to come from if it cannot be used; then it is
@@ -41,18 +44,53 @@ read_one(const struct conf_webhook *webhook, struct secret *secret,
     return rc < 0 ? err_wrap(err, "secret_env %s", source.variable) : 0;
 }
 
+static int
+look_for_ca(const struct conf_webhook *webhook, struct err *err)
+{
+    if (webhook->ca_file && access(webhook->ca_file, R_OK) < 0) {
+        return err_set(err, E_IO, "ca_file %s: %s", webhook->ca_file,
+                       strerror(errno));
+    }
+    return 0;
+}
+
+/* Reads what the nth webhook is posted to with, and logs what is wrong with it. A
+ * secret that was there before stays. */
+static void
+read_nth(struct hooks *hooks, size_t nth)
+{
+    const struct conf_webhook *webhook = &hooks->conf->webhooks[nth];
+    struct secret *secret = &hooks->items[nth];
+    struct err err = { 0 };
+
+    hooks->lacks[nth] = (struct err){ 0 };
+    if (read_one(webhook, secret, &err) < 0) {
+        log_error("event=secret_unusable webhook=%s reason=\"%s; %s\"",
+                  webhook->name, err.msg,
+                  secret->bytes > 0
+                      ? "the earlier one stays in use"
+                      : "nothing is posted there until it can be used");
+        if (secret->bytes == 0)
+            hooks->lacks[nth] = err;
+    }
+    err = (struct err){ 0 };
+    if (look_for_ca(webhook, &err) < 0) {
+        log_error("event=ca_unreadable webhook=%s reason=\"%s; nothing is "
+                  "posted there until it can be read\"",
+                  webhook->name, err.msg);
+        hooks->lacks[nth] = err;
+    }
+}
+
 struct hooks *
-hooks_new(const struct conf *conf, struct err *err)
+hooks_new(const struct conf *conf)
 {
     struct hooks *hooks = mem_zalloc(1, sizeof(*hooks));
-    int rc = 0;
 
     hooks->conf = conf;
-    for (size_t i = 0; i < conf->webhook_count && rc == 0; i++) {
-        rc = read_one(&conf->webhooks[i], &hooks->items[i], err);
-        if (rc < 0)
-            err_wrap(err, "webhook %s", conf->webhooks[i].name);
-        else if (hooks->items[i].bytes == 0)
+    for (size_t i = 0; i < conf->webhook_count; i++) {
+        read_nth(hooks, i);
+        if (hooks->lacks[i].code == 0 && hooks->items[i].bytes == 0)
             log_warn("event=webhook_without_secret webhook=%s variable=%s",
                      conf->webhooks[i].name, conf->webhooks[i].secret_env);
     }
@@ -60,10 +98,6 @@ hooks_new(const struct conf *conf, struct err *err)
     for (size_t i = 0; i < conf->webhook_count; i++) {
         if (conf->webhooks[i].secret_env)
             secret_forget_variable(conf->webhooks[i].secret_env);
-    }
-    if (rc < 0) {
-        hooks_free(hooks);
-        return NULL;
     }
     return hooks;
 }
@@ -78,31 +112,39 @@ hooks_free(struct hooks *hooks)
     free(hooks);
 }
 
-void
+/* What was in the environment is gone from there: it is what it was. */
+static void
+reread(struct hooks *hooks, size_t nth)
+{
+    const struct conf_webhook *webhook = &hooks->conf->webhooks[nth];
+    const char *data = hooks->items[nth].data;
+
+    if (webhook->secret_env && hooks->items[nth].bytes == 0)
+        return;
+    read_nth(hooks, nth);
+    if (hooks->items[nth].data != data)
+        log_info("event=secret_changed webhook=%s", webhook->name);
+}
+
+bool
 hooks_reload(struct hooks *hooks)
 {
-    for (size_t i = 0; i < hooks->conf->webhook_count; i++) {
-        const struct conf_webhook *webhook = &hooks->conf->webhooks[i];
-        const char *data = hooks->items[i].data;
-        struct err err = { 0 };
+    bool is_news = false;
 
-        if (webhook->secret_env) /* it is gone from there */
-            continue;
-        if (read_one(webhook, &hooks->items[i], &err) < 0) {
-            log_error("event=secret_unusable webhook=%s reason=\"%s; the "
-                      "earlier one stays in use\"",
-                      webhook->name, err.msg);
-        } else if (hooks->items[i].data != data) {
-            log_info("event=secret_changed webhook=%s", webhook->name);
-        }
+    for (size_t i = 0; i < hooks->conf->webhook_count; i++) {
+        bool had = hooks_has(hooks, i);
+
+        reread(hooks, i);
+        is_news |= hooks_has(hooks, i) != had;
     }
+    return is_news;
 }
 
 bool
 hooks_has(const struct hooks *hooks, size_t nth)
 {
     assert(nth < hooks->conf->webhook_count);
-    return hooks->items[nth].bytes > 0;
+    return hooks->items[nth].bytes > 0 && hooks->lacks[nth].code == 0;
 }
 
 struct slice
@@ -122,6 +164,11 @@ hooks_find(const struct hooks *hooks, const char *name, const char *url,
     while (nth < conf->webhook_count &&
            strcmp(conf->webhooks[nth].name, name) != 0) {
         nth++;
+    }
+    if (nth < conf->webhook_count && hooks->lacks[nth].code != 0) {
+        *code = "unusable";
+        *err = hooks->lacks[nth];
+        return -1;
     }
     if (nth == conf->webhook_count || !hooks_has(hooks, nth)) {
         *code = "no_secret";

@@ -17,19 +17,20 @@
 struct hooks;
 
 /* Reads all secrets and takes those of the environment out of it. conf is
- * borrowed as long as the hooks live. NULL on failure: E_INVALID or E_IO. A
- * variable that is not set means that there is none, which is logged: another
- * worker may have it. */
-struct hooks *hooks_new(const struct conf *conf, struct err *err);
+ * borrowed as long as the hooks live. A webhook whose secret or ca_file cannot be
+ * used is not posted to, and a variable that is not set means that there is no
+ * secret. All that is logged: another worker may have it. */
+struct hooks *hooks_new(const struct conf *conf);
 
 /* Wipes the secrets and frees them; NULL is fine. */
 void hooks_free(struct hooks *hooks);
 
 /* Reads anew the secrets that come from files, and logs what became of each: one
- * that cannot be used stays as it was. */
-void hooks_reload(struct hooks *hooks);
+ * that cannot be used stays as it was. Looks for the ca_files, too. True if the
+ * worker can post to other webhooks now. */
+bool hooks_reload(struct hooks *hooks);
 
-/* True if the worker can sign for the nth webhook. */
+/* True if the worker can sign for the nth webhook, and its ca_file is there. */
 bool hooks_has(const struct hooks *hooks, size_t nth);
 
 /* The nth webhook's secret, which it has: borrowed until the next reload. */

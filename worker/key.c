@@ -2,17 +2,28 @@
 #include "worker/key.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "worker/secret.h"
 
+#define NO_KEY "key_unreadable"
+#define NO_CA  "ca_unreadable"
+
+/* Why an upstream is not to be asked. */
+struct lack {
+    const char *code; /* as in a result, and in the log; NULL: it may be */
+    struct err err;
+};
+
 struct keys {
     const struct conf *conf;                 /* borrowed */
     struct secret items[CONF_UPSTREAMS_MAX]; /* as the upstreams */
-    struct err lacks[CONF_UPSTREAMS_MAX];    /* why one was never read; or 0 */
+    struct lack lacks[CONF_UPSTREAMS_MAX];   /* the same */
 };
 
 static struct secret_source
@@ -63,27 +74,61 @@ tell_missing(const struct conf_upstream *upstream, const struct secret *secret)
     }
 }
 
-/* Tells of those that could not be read; a failure if that is all of them. */
+/* Whose certificates are trusted is read with each connection; that it can be is
+ * better known now than by calls that fail. */
+static int
+look_for_ca(const struct conf_upstream *upstream, struct err *err)
+{
+    if (upstream->ca_file && access(upstream->ca_file, R_OK) < 0) {
+        return err_set(err, E_IO, "ca_file %s: %s", upstream->ca_file,
+                       strerror(errno));
+    }
+    return 0;
+}
+
+/* Reads what the nth upstream is called with. *lack says what cannot be read. */
+static int
+read_nth(struct keys *keys, size_t nth, struct lack *lack)
+{
+    const struct conf_upstream *upstream = &keys->conf->upstreams[nth];
+
+    *lack = (struct lack){ .code = NO_KEY };
+    if (read_one(upstream, &keys->items[nth], &lack->err) < 0)
+        return lack->err.code;
+    lack->code = NO_CA;
+    if (look_for_ca(upstream, &lack->err) < 0)
+        return lack->err.code;
+    lack->code = NULL;
+    return 0;
+}
+
+static void
+log_lack(const char *upstream, const struct lack *lack, bool is_asked)
+{
+    log_error("event=%s upstream=%s reason=\"%s; %s\"", lack->code, upstream,
+              lack->err.msg,
+              is_asked ? "the earlier one stays in use"
+                       : "nothing is asked there until it can be read");
+}
+
+/* Tells of those that lack something; a failure if that is all of them. */
 static int
 tell_lacks(const struct keys *keys, struct err *err)
 {
     size_t count = keys->conf->upstream_count, first = count, lack_count = 0;
 
     for (size_t i = count; i > 0; i--) {
-        lack_count += keys->lacks[i - 1].code != 0;
-        if (keys->lacks[i - 1].code != 0)
+        lack_count += keys->lacks[i - 1].code != NULL;
+        if (keys->lacks[i - 1].code)
             first = i - 1;
     }
     if (lack_count > 0 && lack_count == count) {
-        *err = keys->lacks[first];
+        *err = keys->lacks[first].err;
         return err_wrap(err, "upstream %s", keys->conf->upstreams[first].name);
     }
     for (size_t i = first; i < count; i++) {
-        if (keys->lacks[i].code != 0) {
-            log_error(
-                "event=key_unreadable upstream=%s reason=\"%s; nothing is "
-                "asked there until it can be read\"",
-                keys->conf->upstreams[i].name, keys->lacks[i].msg);
+        if (keys->lacks[i].code) {
+            log_lack(keys->conf->upstreams[i].name, &keys->lacks[i], false);
         }
     }
     return 0;
@@ -97,8 +142,7 @@ keys_new(const struct conf *conf, struct err *err)
     assert(conf->upstream_count <= CONF_UPSTREAMS_MAX);
     keys->conf = conf;
     for (size_t i = 0; i < conf->upstream_count; i++) {
-        if (read_one(&conf->upstreams[i], &keys->items[i], &keys->lacks[i]) ==
-            0)
+        if (read_nth(keys, i, &keys->lacks[i]) == 0)
             tell_missing(&conf->upstreams[i], &keys->items[i]);
     }
     /* Others who look at our environment shall not find a key there either.
@@ -124,38 +168,38 @@ keys_free(struct keys *keys)
     free(keys);
 }
 
-/* Reads one anew. *err says why it cannot be read. */
+/* Reads anew what the nth upstream is called with; *lack says what cannot be read.
+ * A key that was read once stays in use then. */
 static int
-reread(struct keys *keys, size_t nth, struct err *err)
+reread(struct keys *keys, size_t nth, struct lack *lack)
 {
     const struct conf_upstream *upstream = &keys->conf->upstreams[nth];
-    struct secret *secret = &keys->items[nth];
-    const char *data = secret->data;
-    int rc;
+    struct lack *own = &keys->lacks[nth];
+    const char *data = keys->items[nth].data;
+    bool had_key = !own->code || strcmp(own->code, NO_KEY) != 0;
 
-    /* What was in the environment is gone from there. */
-    if (source_of(upstream).variable)
-        return 0;
-    rc = read_one(upstream, secret, err);
-    if (keys->lacks[nth].code != 0)
-        keys->lacks[nth] = *err;
-    if (rc == 0 && secret->data != data)
+    /* What was in the environment is gone from there: it is what it was. */
+    if (source_of(upstream).variable && !had_key) {
+        *lack = *own;
+        return lack->err.code;
+    }
+    (void)read_nth(keys, nth, lack);
+    if (!lack->code || !had_key || strcmp(lack->code, NO_KEY) != 0)
+        *own = *lack;
+    if (keys->items[nth].data != data)
         log_info("event=key_changed upstream=%s", upstream->name);
-    return rc;
+    return lack->err.code;
 }
 
 void
 keys_reload(struct keys *keys)
 {
     for (size_t i = 0; i < keys->conf->upstream_count; i++) {
-        struct err err = { 0 };
+        struct lack lack;
 
-        if (reread(keys, i, &err) < 0) {
-            log_error("event=key_unreadable upstream=%s reason=\"%s; %s\"",
-                      keys->conf->upstreams[i].name, err.msg,
-                      keys->lacks[i].code != 0
-                          ? "nothing is asked there until it can be read"
-                          : "the earlier one stays in use");
+        if (reread(keys, i, &lack) < 0) {
+            log_lack(keys->conf->upstreams[i].name, &lack,
+                     !keys->lacks[i].code);
         }
     }
 }
@@ -177,22 +221,25 @@ place_of(const struct keys *keys, const char *name, const char *base_url)
 }
 
 const char *
-keys_lack(const struct keys *keys, const char *name, const char *base_url)
+keys_lack(const struct keys *keys, const char *name, const char *base_url,
+          const char **code)
 {
     size_t nth = place_of(keys, name, base_url);
 
-    return nth < keys->conf->upstream_count && keys->lacks[nth].code != 0
-               ? keys->lacks[nth].msg
-               : NULL;
+    if (nth == keys->conf->upstream_count || !keys->lacks[nth].code)
+        return NULL;
+    *code = keys->lacks[nth].code;
+    return keys->lacks[nth].err.msg;
 }
 
 void
 keys_retry(struct keys *keys, const char *name, const char *base_url)
 {
-    struct err err = { 0 };
+    size_t nth = place_of(keys, name, base_url);
+    struct lack lack;
 
-    if (keys_lack(keys, name, base_url))
-        (void)reread(keys, place_of(keys, name, base_url), &err);
+    if (nth < keys->conf->upstream_count && keys->lacks[nth].code)
+        (void)reread(keys, nth, &lack);
 }
 
 enum key_found

@@ -26,25 +26,26 @@ struct keys;
 /* Reads the keys of all upstreams and takes those of the environment out of it.
  * conf is borrowed as long as the keys live. One is lacking if its file is open
  * to others, is no file, or cannot be read (E_INVALID, E_IO); if it has control
- * characters in it, or is empty: that is logged, and NULL if no upstream is left
- * then. An environment variable that is not set means no key, which is logged,
- * too. */
+ * characters in it, or is empty. An upstream lacks its ca_file if that cannot be
+ * read. All that is logged, and NULL if no upstream is left then. An environment
+ * variable that is not set means no key, which is logged, too. */
 struct keys *keys_new(const struct conf *conf, struct err *err);
 
 /* Wipes the keys and frees them; NULL is fine. */
 void keys_free(struct keys *keys);
 
 /* Why the upstream of this name at this base URL is not to be asked: its key is
- * lacking. Borrowed until the next reading; NULL if it may be. */
+ * lacking, or its ca_file, which *code says. Borrowed until the next reading; NULL
+ * if it may be. */
 const char *keys_lack(const struct keys *keys, const char *name,
-                      const char *base_url);
+                      const char *base_url, const char **code);
 
-/* Reads anew the key of that upstream if it is lacking, and comes from a file. */
+/* Looks again for what that upstream lacks, unless it was in the environment. */
 void keys_retry(struct keys *keys, const char *name, const char *base_url);
 
 /* Reads anew the keys that come from files, and logs what became of each: one
- * that cannot be read stays as it was. Slices of keys that were borrowed before
- * are of no use any more. */
+ * that cannot be read stays as it was. Looks for the ca_files, too. Slices of keys
+ * that were borrowed before are of no use any more. */
 void keys_reload(struct keys *keys);
 
 /* The key for the upstream of this name at this base URL, borrowed, if

@@ -46,7 +46,10 @@ worker_reload(struct worker *worker, const char *reason)
 {
     log_info("event=reload reason=%s", reason);
     keys_reload(worker->keys);
-    hooks_reload(worker->hooks);
+    if (hooks_reload(worker->hooks)) {
+        worker->is_welcome = false; /* the broker learns it by a hello */
+        worker->hello_ms = 0;
+    }
     tokens_forgive(worker->tokens);
 }
 

@@ -160,29 +160,6 @@ open_parent(int fd, struct err *err)
     return 0;
 }
 
-/* A file that is missing is better known now than by calls that fail. */
-static int
-check_ca_files(const struct conf *conf, struct err *err)
-{
-    for (size_t i = 0; i < conf->upstream_count; i++) {
-        const struct conf_upstream *upstream = &conf->upstreams[i];
-
-        if (upstream->ca_file && access(upstream->ca_file, R_OK) < 0) {
-            return err_set(err, E_INVALID, "upstream %s: ca_file %s: %s",
-                           upstream->name, upstream->ca_file, strerror(errno));
-        }
-    }
-    for (size_t i = 0; i < conf->webhook_count; i++) {
-        const struct conf_webhook *webhook = &conf->webhooks[i];
-
-        if (webhook->ca_file && access(webhook->ca_file, R_OK) < 0) {
-            return err_set(err, E_INVALID, "webhook %s: ca_file %s: %s",
-                           webhook->name, webhook->ca_file, strerror(errno));
-        }
-    }
-    return 0;
-}
-
 /* Keys shall not end up in a core file. Undone when they are wiped. */
 static void
 allow_cores(bool is_allowed)
@@ -260,12 +237,9 @@ run(const struct options *options, const struct conf *conf, int signal_fd,
     allow_cores(false);
     keys = keys_new(conf, err);
     worker.keys = keys;
-    if (keys)
-        worker.hooks = hooks_new(conf, err);
-    if (!worker.hooks || check_ca_files(conf, err) < 0 ||
-        open_parent(options->parent_fd, err) < 0) {
+    if (!keys || open_parent(options->parent_fd, err) < 0)
         goto out;
-    }
+    worker.hooks = hooks_new(conf);
     code = PROGRAM_EXIT_IO;
     if (identity_init(&worker.identity, options->name, options->own, err) < 0) {
         code = err->code == E_INVALID ? PROGRAM_EXIT_USAGE : PROGRAM_EXIT_IO;

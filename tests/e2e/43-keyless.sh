@@ -1,8 +1,9 @@
 #!/bin/sh
-# 43-keyless.sh - one of two upstreams has a key that cannot be read
+# 43-keyless.sh - what an upstream or a webhook is to be called with is missing
 #
-# The other one goes on. What is bound to it waits, none of it is lost, and it is
-# told why; when the key is there, `upstreams resume` is all it takes.
+# The others go on. What is bound to it waits, none of it is lost, and it is told
+# why; when the key is there, `upstreams resume` is all it takes. Of a webhook's
+# secret that has come, a SIGHUP tells.
 # SPDX-License-Identifier: MIT
 set -u
 . "$(dirname "$0")/lib.sh"
@@ -19,6 +20,9 @@ model = test-model
 base_url = $URL
 model = other-model
 key_file = $work/key
+[webhook "pager"]
+url = http://127.0.0.1:9/
+secret_file = $work/secret
 END
 echo keyed-secret-4711-0815 >key
 chmod 644 key
@@ -29,6 +33,9 @@ until_true 20 grep -qF "event=key_unreadable upstream=keyed \
 reason=\"key_file $work/key: others have access to it (mode 0644)" broker.err
 run_sheaf 0 submit --wait --goal Say drafts.jsonl
 equal "$(figure calls)" 20 "calls to the upstream beside it"
+run_sheaf 0 webhooks
+contains "$(cat err)" "webhook pager: no worker that is connected can post to it" \
+    "what webhooks says"
 
 run_sheaf 0 submit --goal Say --upstream keyed drafts.jsonl
 batch=$(cat out)
@@ -60,6 +67,13 @@ run_sheaf 0 status "$batch"
 contains "$(cat out)" "20 of 20: 20 ok" "how they end"
 contains "$(cat broker.err)" "event=key_changed upstream=keyed" \
     "that the key is there"
+echo "whsec_$(head -c 32 /dev/urandom | base64)" >secret
+chmod 600 secret
+kill -HUP "$BROKER_PID"
+can_post() {
+    sheaf webhooks --json | grep -qF '"workers":1'
+}
+until_true 20 can_post
 stop_broker
 equal "$(grep -rlF keyed-secret . | sort | tr '\n' ' ')" "./key ./upstream.log " \
     "files that hold the key"
