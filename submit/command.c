@@ -241,7 +241,7 @@ command_ask(struct command *command, cJSON *head, struct slice body,
     char verb[VERB_BYTES];
     int rc;
 
-    reply->head = NULL;
+    *reply = (struct wire){ .head = NULL };
     /* A longer one would be cut: it is for a message. */
     if (snprintf(verb, sizeof(verb), "%s", wire_verb(&query)) < 0)
         verb[0] = '\0';

@@ -185,7 +185,7 @@ connection_wait(struct sheaf *sheaf, int wait_ms, int64_t extra_ms,
 {
     int64_t end_ms = clock_mono_ms() + wait_ms;
 
-    wire->head = NULL;
+    *wire = (struct wire){ .head = NULL };
     for (;;) {
         int64_t now_ms = clock_mono_ms(), tick_ms = end_ms - now_ms;
         int rc = receive(sheaf, wire, err);
@@ -290,7 +290,7 @@ connection_call(struct sheaf *sheaf, cJSON *head, struct slice body,
     struct slice text = end_query(sheaf, re);
     int rc = 1;
 
-    wire->head = NULL;
+    *wire = (struct wire){ .head = NULL };
     buf_reset(&sheaf->ahead);
     if (text.bytes > WIRE_HEADER_BYTES_MAX) {
         return err_set(err, E_TOOBIG, "a header of %zu bytes, at most %d",

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "submit/command.h"
 #include "submit/pages.h"
 #include "submit/sheaf.h"
 #include "tests/client_desk.h"
@@ -208,4 +209,40 @@ Test(connection, notices_when_a_page_went_to_another, .init = set_up,
     wire_fini(&wire);
     expect_page(&query, 1);
     cr_expect_lt(clock_mono_ms() - start_ms, CLIENT_DESK_PATIENCE_MS);
+}
+
+/* A header that is too long to be sent. */
+static cJSON *
+long_head(void)
+{
+    struct buf text = { 0 };
+    cJSON *head = wire_new("status");
+
+    for (int i = 0; i <= WIRE_HEADER_BYTES_MAX; i++)
+        buf_add_char(&text, 'x');
+    wire_add_str(head, "batch", text.data);
+    buf_fini(&text);
+    return head;
+}
+
+/* Whoever asked ends the answer, whether one came or not. */
+Test(connection, an_answer_that_did_not_come_can_be_ended, .init = set_up,
+     .fini = tear_down)
+{
+    const struct slice nothing = { NULL, 0 };
+    struct command command = { .sheaf = sheaf, .has_broker = true };
+    struct wire wires[3];
+    struct err err = { 0 };
+
+    memset(wires, 0xff, sizeof(wires));
+    cr_expect_eq(
+        connection_call(sheaf, long_head(), nothing, 0, &wires[0], &err),
+        E_TOOBIG);
+    cr_expect_neq(connection_wait(sheaf, 0, 0, &wires[1], &err), 0);
+    cr_expect_lt(command_ask(&command, long_head(), nothing, &wires[2], &err),
+                 0);
+    for (size_t i = 0; i < 3; i++) {
+        cr_expect_null(wires[i].text);
+        wire_fini(&wires[i]);
+    }
 }
