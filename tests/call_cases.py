@@ -106,18 +106,37 @@ def case_every_failure_has_its_class(stage):
 
 def case_a_call_is_not_sent_again_where_a_kept_connection_ends(stage):
     """The library would do so by itself, and the call may be paid for."""
-    broker = stage.start_all("match=is-cut action=cut_before\n"
-                             "match=is-reset action=reset\n", slots=1)
-    texts = ["fine", "is-cut", "fine too", "is-reset", "is-cut " + "x" * 200000]
-    for request, text in enumerate(texts):
+    stage.start_upstream("match=is-cut action=cut_before\n"
+                         "match=is-reset action=reset\n")
+    broker = stage.start_broker(slots=1)
+    texts = ["is-cut", "is-reset", "is-cut " + "x" * 200000]
+    for calls, text in zip((2, 4, 6), texts):
+        stage.start_worker()
+        broker.until("hello", lambda: broker.count("hello") == calls // 2)
+        broker.lease(calls, chat("fine %d" % calls))
+        broker.lease(calls + 1, chat(text))
+        broker.wait_results(calls)
+        check("classes", [broker.result_of(request)[0]["class"]
+                          for request in (calls, calls + 1)],
+              ["ok", "uncertain"])
+        check("calls", stage.stats()["calls"], calls)
+        first, second = [call["conn"] for call in stage.calls("start")][-2:]
+        check("the connection that ended was kept", second, first)
+        stage.worker.send_signal(signal.SIGTERM)
+        stage.wait_end(broker, 0)
+
+
+def case_kept_connections_that_end_are_not_relied_on(stage):
+    """Each such end may be a call that is paid for and has no answer."""
+    broker = stage.start_all("match=is-cut action=cut_before\n", slots=1)
+    for request, text in enumerate(["fine", "is-cut"] +
+                                   ["n %d" % n for n in range(103)]):
         broker.lease(request, chat(text))
-    broker.wait_results(len(texts))
-    check("classes", [broker.result_of(request)[0]["class"]
-                      for request in range(len(texts))],
-          ["ok", "uncertain", "ok", "uncertain", "uncertain"])
-    check("calls", stage.stats()["calls"], len(texts))
-    first, second = [call["conn"] for call in stage.calls("start")][:2]
-    check("the connection that ended was kept", second, first)
+    broker.wait_results(105)
+    conns = [call["conn"] for call in stage.calls("start")]
+    check("kept at first", conns[1], conns[0])
+    check("then each has one of its own", len(set(conns[1:102])), 101)
+    check("and later they are kept again", len(set(conns[102:])), 1)
 
 
 def case_no_bytes_leave_when_nobody_listens(stage):

@@ -23,8 +23,12 @@
 /* libcurl allocates a buffer of this size for each call, and frees it behind it:
  * large ones tear holes into the heap that small blocks creep into. */
 #define RECEIVE_BYTES 16384
-#define LOOK_US       50000 /* between looks at how fast replies come */
-#define US_A_MS       1000
+/* So many calls are made on connections of their own after one that was kept died
+ * under its request: a server that closes them without a word does it again, and
+ * each such request may have been paid for. */
+#define DISTRUST_CALLS 100
+#define LOOK_US        50000 /* between looks at how fast replies come */
+#define US_A_MS        1000
 
 struct call {
     CURL *easy;                /* made with the first use, then kept */
@@ -52,6 +56,7 @@ struct calls {
     size_t running;
     bool has_ended;         /* one did, and was not taken yet */
     bool has_slow;          /* so is one that is to be ended */
+    int distrust;           /* so many calls are to use no kept connection */
     int64_t look_us;        /* when the next look at their speed is due */
     const char *proxy;      /* borrowed; NULL: none */
     struct sockets sockets; /* closed before the first call */
@@ -367,6 +372,9 @@ prepare(struct calls *calls, struct call *call, const struct call_order *order,
     add_headers(call, order);
     if (url->bytes > 0)
         aim(call, order, url);
+    SET(call->easy, CURLOPT_FRESH_CONNECT, calls->distrust > 0 ? 1L : 0L);
+    SET(call->easy, CURLOPT_FORBID_REUSE, calls->distrust > 0 ? 1L : 0L);
+    calls->distrust -= calls->distrust > 0;
     SET(call->easy, CURLOPT_HTTPHEADER, call->headers);
     call->is_sent_again = false;
     SET(call->easy, CURLOPT_POSTFIELDS,
@@ -447,6 +455,18 @@ fill_reply(struct call *call, CURLcode code)
         if (rc < 0)
             reply->reason[0] = '\0';
     }
+}
+
+/* True of a call whose connection had served before and then died without a
+ * reply. */
+static bool
+was_let_down(const struct call *call)
+{
+    long made = 0;
+
+    (void)curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &made);
+    return call->is_sent_again ||
+           (call->reply->end == REPLY_CUT && made == 0 && !call->has_begun);
 }
 
 /* Finds out whether a reply that has begun comes too slowly. libcurl's own limit
@@ -536,6 +556,8 @@ calls_take(struct calls *calls, struct reply **reply)
     }
     if (call) {
         fill_reply(call, code);
+        if (was_let_down(call))
+            calls->distrust = DISTRUST_CALLS;
         retire(calls, call);
         *reply = call->reply;
         call->reply = NULL;
