@@ -100,15 +100,39 @@ static const struct row rows[] = {
       OUTCOME_OK, "", "", 0 },
     { 200, ANSWER("null,\"refusal\":\"no\"", "stop"), NULL, NULL, false,
       OUTCOME_REFUSED, "refused", "the model refused to answer (stop)", 0 },
+    /* half an answer, and an error in the place of the rest */
+    { 200, ANSWER("\"half\"", "error"), NULL, NULL, false, OUTCOME_RETRYABLE,
+      "answer_failed", "the upstream failed within the answer", 0 },
+    { 200, "{\"choices\":[{\"message\":{\"content\":\"half\"},\"error\":{"
+      "\"message\":\"Gone\",\"code\":502},\"finish_reason\":\"error\"}]}",
+      NULL, NULL, false, OUTCOME_RETRYABLE, "answer_failed", "Gone", 0 },
+    { 200, "{\"choices\":[{\"message\":{\"content\":\"half\"},\"error\":{"
+      "\"message\":\"Bad\",\"code\":400},\"finish_reason\":\"error\"}]}",
+      NULL, NULL, false, OUTCOME_PERMANENT, "answer_failed", "Bad", 0 },
+    { 200, ANSWER("\"half\"", "error"), NULL, NULL, true, OUTCOME_OK, "", "",
+      0 },
+    /* no answer at all */
+    { 200, "\n <!DOCTYPE html>", NULL, NULL, false, OUTCOME_RETRYABLE,
+      "malformed_reply", "the reply is not a JSON object: it is a page for "
+      "people, of somebody who stands before the upstream, or base_url is not "
+      "that of an API", 0 },
+    { 200, "\x1f\x8b\x08", NULL, NULL, false, OUTCOME_RETRYABLE,
+      "malformed_reply", "the reply is not a JSON object: it is compressed, "
+      "which nobody has asked for", 0 },
+    { 200, "data: {}\n\n", NULL, NULL, false, OUTCOME_RETRYABLE,
+      "malformed_reply", "the reply is not a JSON object: it is a stream of "
+      "events, which nobody has asked for", 0 },
     { 202, "{}", NULL, NULL, true, OUTCOME_PERMANENT, "http_202",
       "HTTP status 202", 0 },
     { 204, "", NULL, NULL, true, OUTCOME_PERMANENT, "http_204",
       "HTTP status 204", 0 },
     /* every status of the table */
-    { 301, "", NULL, NULL, false, OUTCOME_PERMANENT, "http_301",
-      "Moved Permanently", 0 },
-    { 307, "", NULL, NULL, false, OUTCOME_PERMANENT, "http_307",
-      "Temporary Redirect", 0 },
+    { 301, "", NULL, NULL, false, OUTCOME_STOP, "http_301",
+      "Moved Permanently; redirects are not followed: base_url has to be the "
+      "address itself", 0 },
+    { 307, "<html>log in</html>", NULL, NULL, true, OUTCOME_STOP, "http_307",
+      "Temporary Redirect; redirects are not followed: base_url has to be the "
+      "address itself", 0 },
     { 400, ERROR("context_length_exceeded"), NULL, NULL, false,
       OUTCOME_PERMANENT, "context_length_exceeded", "M", 0 },
     { 401, "nope", NULL, NULL, false, OUTCOME_STOP, "http_401",
@@ -312,7 +336,7 @@ Test(outcome, judges_every_way_to_end_without_a_reply)
         { REPLY_GARBLED, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN,
           "malformed_reply" },
         { REPLY_TLS, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "tls_failed" },
-        { REPLY_UNTRUSTED, OUTCOME_PERMANENT, OUTCOME_PERMANENT,
+        { REPLY_UNTRUSTED, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN,
           "tls_untrusted" },
         { REPLY_TOO_LARGE, OUTCOME_PERMANENT, OUTCOME_PERMANENT,
           "reply_too_large" },

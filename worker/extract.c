@@ -202,6 +202,7 @@ static const struct {
     { "blocklist", EXTRACT_REFUSED },
     { "spii", EXTRACT_REFUSED },
     { "refusal", EXTRACT_REFUSED },
+    { "error", EXTRACT_FAILED }, /* OpenRouter, with an error beside it */
 };
 
 static const char *const shape_names[] = {
@@ -425,13 +426,13 @@ read_usage(struct extract *out, const struct usage *usage)
     }
 }
 
-/* 0 for one that can be no code. */
+/* 0 if there is none, or one that can be no code. */
 static int64_t
-read_number(const struct extract *out, size_t at)
+read_number(const struct extract *out, size_t from, const char *path)
 {
-    int64_t number;
+    int64_t number = read_tokens(out, from, path);
 
-    return json_int(&out->doc, at, 0, TOKENS_MAX, &number) < 0 ? 0 : number;
+    return number == EXTRACT_UNTOLD ? 0 : number;
 }
 
 /* Takes the error's number for its code, as it is written. */
@@ -460,8 +461,7 @@ read_error_code(struct extract *out, const struct error_shape *shape)
     for (size_t i = 0; i < EXTRACT_CODES_MAX && out->error_number == 0; i++) {
         size_t at = find(out, out->root, shape->codes[i], BIT(JSON_NUMBER));
 
-        if (at != JSON_NONE)
-            out->error_number = read_number(out, at);
+        out->error_number = read_number(out, out->root, shape->codes[i]);
         if (at != JSON_NONE && !out->error_code[0])
             copy_number(out, at);
     }
@@ -510,6 +510,15 @@ find_shape(const struct extract *out, enum extract_shape first, size_t *from)
     return EXTRACT_OTHER;
 }
 
+/* What is said of an answer that failed. */
+static void
+read_failure(struct extract *out, size_t from)
+{
+    copy_string(out, from, "error.message", out->error_message,
+                EXTRACT_MESSAGE_BYTES_MAX);
+    out->error_number = read_number(out, from, "error.code");
+}
+
 static void
 read_answer(struct extract *out, enum extract_shape first)
 {
@@ -521,6 +530,8 @@ read_answer(struct extract *out, enum extract_shape first)
     out->shape = shape_names[found];
     read_text(out, shape, from);
     read_finish(out, shape, from);
+    if (out->finish == EXTRACT_FAILED)
+        read_failure(out, from);
     copy_string(out, out->root, shape->model, out->model,
                 EXTRACT_MODEL_BYTES_MAX);
     read_usage(out, shape->usage);

@@ -58,6 +58,7 @@ enum extract_finish {
     EXTRACT_WHOLE,
     EXTRACT_CUT_OFF, /* ran into a limit of tokens */
     EXTRACT_REFUSED, /* by the model or by a filter */
+    EXTRACT_FAILED, /* an error within the answer, or in the place of its rest */
 };
 
 /* Zero-initialised is valid. Reused for many replies; ended with

@@ -11,10 +11,11 @@
 #include "base/utf8.h"
 #include "queue/wire.h"
 
-#define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
-#define HTTP_NOT_FOUND 404
-#define DAY_MS         INT64_C(86400000)
-#define DAY_END_MS     INT64_C(28800000) /* midnight at UTC-8, in UTC */
+#define COUNT(a)          (sizeof(a) / sizeof((a)[0]))
+#define HTTP_NOT_FOUND    404
+#define STATUS_NAME_BYTES 128
+#define DAY_MS            INT64_C(86400000)
+#define DAY_END_MS        INT64_C(28800000) /* midnight at UTC-8, in UTC */
 
 static const char *const class_names[] = {
 #define OUTCOME_NAME(name, wire) wire,
@@ -63,8 +64,11 @@ static const struct class_row {
     { 500, 599, "invalid_prompt", NULL, OUTCOME_PERMANENT,
       false }, /* OpenAI responses, in a 200 */
     /* Nothing of 2xx is an error by its status, but there is no answer in what
-     * follows 201, and none will come. Redirects are never followed. */
-    { 202, 399, NULL, NULL, OUTCOME_PERMANENT, false },
+     * follows 201, and none will come. */
+    { 202, 299, NULL, NULL, OUTCOME_PERMANENT, false },
+    /* Redirects are never followed: it is the address that is wrong, or somebody
+     * stands before it, who has a page for people. */
+    { 300, 399, NULL, NULL, OUTCOME_STOP, false },
     { 408, 409, NULL, NULL, OUTCOME_RETRYABLE, false }, /* time-out; a lock */
     { 425, 425, NULL, NULL, OUTCOME_RETRYABLE, false }, /* too early */
     { 429, 429, NULL, NULL, OUTCOME_RETRYABLE, false }, /* see take_wait() */
@@ -106,7 +110,9 @@ static const struct {
     { REPLY_CUT, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "connection_lost" },
     { REPLY_GARBLED, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "malformed_reply" },
     { REPLY_TLS, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "tls_failed" },
-    { REPLY_UNTRUSTED, OUTCOME_PERMANENT, OUTCOME_PERMANENT, "tls_untrusted" },
+    /* Whoever stands before the server may go again, and another upstream can be
+     * asked meanwhile. */
+    { REPLY_UNTRUSTED, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "tls_untrusted" },
     { REPLY_TOO_LARGE, OUTCOME_PERMANENT, OUTCOME_PERMANENT,
       "reply_too_large" },
     { REPLY_BAD_URL, OUTCOME_PERMANENT, OUTCOME_PERMANENT, "bad_url" },
@@ -114,16 +120,19 @@ static const struct {
     { REPLY_ABORTED, OUTCOME_ABORTED, OUTCOME_ABORTED, "aborted" },
 };
 
+#define NOT_FOLLOWED \
+    "; redirects are not followed: base_url has to be the address itself"
+
 static const struct {
     int status;
     const char *name;
 } status_names[] = {
-    { 300, "Multiple Choices" },
-    { 301, "Moved Permanently" },
-    { 302, "Found" },
-    { 303, "See Other" },
-    { 307, "Temporary Redirect" },
-    { 308, "Permanent Redirect" },
+    { 300, "Multiple Choices" NOT_FOLLOWED },
+    { 301, "Moved Permanently" NOT_FOLLOWED },
+    { 302, "Found" NOT_FOLLOWED },
+    { 303, "See Other" NOT_FOLLOWED },
+    { 307, "Temporary Redirect" NOT_FOLLOWED },
+    { 308, "Permanent Redirect" NOT_FOLLOWED },
     { 400, "Bad Request" },
     { 401, "Unauthorized" },
     { 402, "Payment Required" },
@@ -284,7 +293,7 @@ judge_error(const struct outcome_input *input, int64_t now_ms,
 {
     const struct extract *extract = input->extract;
     const struct class_row *row = find_row(extract, out->http_status);
-    char code[OUTCOME_CODE_BYTES_MAX + 1], name[64];
+    char code[OUTCOME_CODE_BYTES_MAX + 1], name[STATUS_NAME_BYTES];
     int should = hint_should_retry(&input->reply->headers);
 
     if (snprintf(code, sizeof(code), "http_%d", out->http_status) < 0)
@@ -310,6 +319,37 @@ judge_error(const struct outcome_input *input, int64_t now_ms,
         take_wait(input, now_ms, out);
 }
 
+/* What is sent in the place of an answer, by its beginning. */
+static const struct {
+    const char *start, *what;
+} stranger_rows[] = {
+    { "<",
+      "it is a page for people, of somebody who stands before the upstream, "
+      "or base_url is not that of an API" },
+    { "\x1f\x8b", "it is compressed, which nobody has asked for" },
+    { "data:", "it is a stream of events, which nobody has asked for" },
+    { "event:", "it is a stream of events, which nobody has asked for" },
+};
+
+/* What a body is that cannot be read; the reader's own words if it is none of
+ * these. */
+static const char *
+name_stranger(struct slice body, const char *read_reason)
+{
+    while (body.bytes > 0 && strchr(" \t\r\n", body.data[0])) {
+        body.data++;
+        body.bytes--;
+    }
+    for (size_t i = 0; i < COUNT(stranger_rows); i++) {
+        size_t bytes = strlen(stranger_rows[i].start);
+
+        if (body.bytes >= bytes &&
+            memcmp(body.data, stranger_rows[i].start, bytes) == 0)
+            return stranger_rows[i].what;
+    }
+    return read_reason;
+}
+
 static void
 judge_unreadable(const struct outcome_input *input, struct outcome *out)
 {
@@ -325,7 +365,8 @@ judge_unreadable(const struct outcome_input *input, struct outcome *out)
         return;
     }
     if (snprintf(message, sizeof(message), "the reply is not a JSON object: %s",
-                 input->read_reason) < 0)
+                 name_stranger(buf_slice(&input->reply->body),
+                               input->read_reason)) < 0)
         message[0] = '\0';
     put(out, OUTCOME_RETRYABLE, "malformed_reply", message);
 }
@@ -361,7 +402,10 @@ judge_success(const struct outcome_input *input, struct outcome *out)
     put(out, OUTCOME_OK, "", "");
     if (input->is_raw)
         return;
-    if (extract->finish == EXTRACT_REFUSED) {
+    if (extract->finish == EXTRACT_FAILED) {
+        put(out, find_row(extract, number_of(extract))->class, "answer_failed",
+            message[0] ? message : "the upstream failed within the answer");
+    } else if (extract->finish == EXTRACT_REFUSED) {
         if (snprintf(why, sizeof(why), "the model refused to answer (%s)",
                      extract->finish_word) < 0)
             why[0] = '\0';
