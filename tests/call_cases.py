@@ -16,6 +16,7 @@ import threading
 import time
 
 from fake_broker import PATIENCE_S
+from fake_server import Authority, answer_well
 from worker_stage import CANARY, chat, check, check_that, keyed_conf, main
 
 FAILURES = {
@@ -429,6 +430,77 @@ def case_the_environment_changes_no_call(stage):
     broker.lease(2, chat("x"))
     check("but the one that is ours", broker.result_of(2)[0]["code"],
           "connect_failed")
+
+
+class TunnelProxy:
+    """An HTTP proxy that opens tunnels, or refuses to."""
+
+    def __init__(self):
+        self.refuses = False
+        self.tunnels = 0
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d" % self.server.getsockname()[1]
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        while True:
+            client = self.server.accept()[0]
+            threading.Thread(target=self.serve, args=(client,),
+                             daemon=True).start()
+
+    def serve(self, client):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(65536)
+        verb, target, _ = head.split(None, 2)
+        if self.refuses or verb != b"CONNECT":
+            client.sendall(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+            client.close()
+            return
+        self.tunnels += 1
+        host, port = target.decode().split(":")
+        upstream = socket.create_connection((host, int(port)))
+        # What it says of itself is not the upstream's.
+        client.sendall(b"HTTP/1.1 200 Open\r\nRetry-After: 9\r\n\r\n")
+        threading.Thread(target=self.carry, args=(client, upstream),
+                         daemon=True).start()
+        self.carry(upstream, client)
+
+    @staticmethod
+    def carry(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the other side has gone
+
+
+def case_calls_go_through_the_tunnel_of_a_proxy(stage):
+    authority = Authority(stage.dir)
+    server = stage.start_server(answer_well, authority.context())
+    proxy = TunnelProxy()
+    broker = stage.start_broker(slots=1, upstream={"base_url": server.url})
+    stage.start_worker(conf=keyed_conf(server.url, "ca_file = " + authority.ca),
+                       env={"SHEAF_PROXY": proxy.url})
+    broker.wait_hello()
+    for request in (1, 2, 3):
+        broker.lease(request, chat("x %d" % request))
+        check("an answer", broker.result_of(request)[0]["class"], "ok")
+    check("calls", len(server.requests), 3)
+    check("the tunnel is kept", proxy.tunnels, 1)
+    stage.worker.send_signal(signal.SIGTERM)
+    stage.wait_end(broker, 0)
+    proxy.refuses = True
+    stage.start_worker(conf=keyed_conf(server.url, "ca_file = " + authority.ca),
+                       env={"SHEAF_PROXY": proxy.url})
+    broker.until("hello", lambda: broker.count("hello") == 2)
+    broker.lease(4, chat("x 4"))
+    head, _ = broker.result_of(4)
+    check("nothing was sent to the upstream",
+          (head["class"], head["sent"]), ("retryable", 0))
+    check_that("it says why", "403" in head["message"])
+    check("calls", len(server.requests), 3)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ struct call {
     bool is_running;
     struct head head;
     struct curl_slist *headers; /* borrowed from the head, while it runs */
+    bool has_asked;             /* its request was about to be sent */
+    long asked_bytes;           /* sent before that: to a proxy, for a tunnel */
     bool is_sent_again;         /* it would have been, and was not */
     struct reply *reply;        /* once it has begun, until it is taken */
     int64_t reply_bytes_max;
@@ -67,7 +69,7 @@ struct calls {
 /* Called by libcurl before it sends a request. If a connection that was used
  * before dies without a reply, libcurl sends the request again, up to five times,
  * and tells nobody: that may be paid for each time. A request of which no byte
- * was sent may go again. (A body that can be given only once would keep it from
+ * was sent may go again; what went to a proxy, for a tunnel, is none of it. (A body that can be given only once would keep it from
  * that, too, but goes off by itself, behind its header.) */
 static int
 before_request(void *user, char *remote, char *local, int remote_port,
@@ -81,7 +83,9 @@ before_request(void *user, char *remote, char *local, int remote_port,
     (void)remote_port;
     (void)local_port;
     (void)curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &bytes);
-    call->is_sent_again = bytes > 0;
+    call->is_sent_again = call->has_asked && bytes > call->asked_bytes;
+    call->has_asked = true;
+    call->asked_bytes = bytes;
     return call->is_sent_again ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
@@ -376,7 +380,7 @@ prepare(struct calls *calls, struct call *call, const struct call_order *order,
     SET(call->easy, CURLOPT_FORBID_REUSE, calls->distrust > 0 ? 1L : 0L);
     calls->distrust -= calls->distrust > 0;
     SET(call->easy, CURLOPT_HTTPHEADER, call->headers);
-    call->is_sent_again = false;
+    call->has_asked = call->is_sent_again = false;
     SET(call->easy, CURLOPT_POSTFIELDS,
         order->body.bytes > 0 ? order->body.data : "");
     SET(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)order->body.bytes);
@@ -441,7 +445,8 @@ fill_reply(struct call *call, CURLcode code)
     if (reply->end == REPLY_COMPLETE && !call->has_head)
         reply->end = REPLY_CUT;
     reply->http_status = (int)status;
-    reply->is_sent = request_bytes > 0;
+    reply->is_sent = call->is_sent_again ||
+                     (call->has_asked && request_bytes > call->asked_bytes);
     reply->latency_ms = (int64_t)(total_us / 1000);
     if (call->is_too_slow) {
         reply->end = REPLY_TIMEOUT;
