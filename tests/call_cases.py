@@ -413,6 +413,27 @@ def case_a_key_file_is_private(stage):
     stage.wait_end(broker, 2)
 
 
+def case_a_line_of_the_head_that_does_not_end_is_too_large(stage):
+    server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(PATIENCE_S)
+    broker = stage.start_broker(upstream={
+        "base_url": "http://127.0.0.1:%d/v1" % server.getsockname()[1]})
+    stage.start_worker()
+    broker.wait_hello()
+    broker.lease(1, chat("x"))
+    broker.during(0.1)
+    connection, _ = server.accept()
+    read_request(connection)
+    try:
+        connection.sendall(b"HTTP/1.1 200 " + b"O" * 4000000)
+    except OSError:
+        pass  # it was given up before
+    head, _ = broker.result_of(1)
+    check("the end", (head["class"], head["code"]),
+          ("permanent", "reply_too_large"))
+    check_that("no word of memory", "emory" not in head["message"])
+
+
 def case_the_environment_changes_no_call(stage):
     stage.start_upstream()
     secrets = os.path.join(stage.dir, "tls")

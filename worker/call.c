@@ -434,6 +434,8 @@ fill_reply(struct call *call, CURLcode code)
     (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     (void)curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
     (void)curl_easy_getinfo(call->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+    /* libcurl's word for a line of the head that is longer than it takes. */
+    call->is_too_large |= code == CURLE_OUT_OF_MEMORY && !call->has_head;
     if (!reason[0] && code != CURLE_OK) /* it may stay empty */
         reason = curl_easy_strerror(code);
     if (call->is_sent_again)

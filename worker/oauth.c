@@ -155,7 +155,7 @@ read_token(const struct json_doc *doc, struct oauth_grant *grant,
     json_decode(doc, at, &token);
     rc = secret_set(&grant->token, buf_slice(&token), err);
     if (rc < 0)
-        rc = err_wrap(err, "its access_token");
+        rc = err_wrap(err, "the token that it gave");
     if (token.bytes > 0)
         explicit_bzero(token.data, token.bytes);
     buf_fini(&token);
