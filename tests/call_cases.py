@@ -40,7 +40,7 @@ FAILURES = {
                "key: sk-abcdefghijklmnop\",\"code\":\"invalid_api_key\"}}'",
                "stop", 401, "invalid_api_key", 0),
     "moved": ("status=302 header='Location: /elsewhere'",
-              "stop", 302, None, 0),
+              "permanent", 302, None, 0),
     "refused": ("action=refuse", "refused", 200, "refused", 0),
     "long": ("action=length", "truncated", 200, "truncated", 0),
     "page": ("action=html", "retryable", 200, "malformed_reply", 0),

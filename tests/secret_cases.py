@@ -154,7 +154,7 @@ def case_a_server_that_nobody_vouches_for_gets_nothing(stage):
     broker.lease(1, chat("x"))
     head, _ = broker.result_of(1)
     check("refused", (head["class"], head["code"], head["sent"]),
-          ("retryable", "tls_untrusted", 0))
+          ("permanent", "tls_untrusted", 0))
     check("nothing came", server.requests, [])
 
 

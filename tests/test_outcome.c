@@ -127,10 +127,10 @@ static const struct row rows[] = {
     { 204, "", NULL, NULL, true, OUTCOME_PERMANENT, "http_204",
       "HTTP status 204", 0 },
     /* every status of the table */
-    { 301, "", NULL, NULL, false, OUTCOME_STOP, "http_301",
+    { 301, "", NULL, NULL, false, OUTCOME_PERMANENT, "http_301",
       "Moved Permanently; redirects are not followed: base_url has to be the "
       "address itself", 0 },
-    { 307, "<html>log in</html>", NULL, NULL, true, OUTCOME_STOP, "http_307",
+    { 307, "<html>log in</html>", NULL, NULL, true, OUTCOME_PERMANENT, "http_307",
       "Temporary Redirect; redirects are not followed: base_url has to be the "
       "address itself", 0 },
     { 400, ERROR("context_length_exceeded"), NULL, NULL, false,
@@ -336,7 +336,7 @@ Test(outcome, judges_every_way_to_end_without_a_reply)
         { REPLY_GARBLED, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN,
           "malformed_reply" },
         { REPLY_TLS, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "tls_failed" },
-        { REPLY_UNTRUSTED, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN,
+        { REPLY_UNTRUSTED, OUTCOME_PERMANENT, OUTCOME_PERMANENT,
           "tls_untrusted" },
         { REPLY_TOO_LARGE, OUTCOME_PERMANENT, OUTCOME_PERMANENT,
           "reply_too_large" },

@@ -64,11 +64,8 @@ static const struct class_row {
     { 500, 599, "invalid_prompt", NULL, OUTCOME_PERMANENT,
       false }, /* OpenAI responses, in a 200 */
     /* Nothing of 2xx is an error by its status, but there is no answer in what
-     * follows 201, and none will come. */
-    { 202, 299, NULL, NULL, OUTCOME_PERMANENT, false },
-    /* Redirects are never followed: it is the address that is wrong, or somebody
-     * stands before it, who has a page for people. */
-    { 300, 399, NULL, NULL, OUTCOME_STOP, false },
+     * follows 201, and none will come. Redirects are never followed. */
+    { 202, 399, NULL, NULL, OUTCOME_PERMANENT, false },
     { 408, 409, NULL, NULL, OUTCOME_RETRYABLE, false }, /* time-out; a lock */
     { 425, 425, NULL, NULL, OUTCOME_RETRYABLE, false }, /* too early */
     { 429, 429, NULL, NULL, OUTCOME_RETRYABLE, false }, /* see take_wait() */
@@ -110,9 +107,7 @@ static const struct {
     { REPLY_CUT, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "connection_lost" },
     { REPLY_GARBLED, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "malformed_reply" },
     { REPLY_TLS, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "tls_failed" },
-    /* Whoever stands before the server may go again, and another upstream can be
-     * asked meanwhile. */
-    { REPLY_UNTRUSTED, OUTCOME_RETRYABLE, OUTCOME_UNCERTAIN, "tls_untrusted" },
+    { REPLY_UNTRUSTED, OUTCOME_PERMANENT, OUTCOME_PERMANENT, "tls_untrusted" },
     { REPLY_TOO_LARGE, OUTCOME_PERMANENT, OUTCOME_PERMANENT,
       "reply_too_large" },
     { REPLY_BAD_URL, OUTCOME_PERMANENT, OUTCOME_PERMANENT, "bad_url" },
