@@ -42,6 +42,12 @@ may_go_on(struct job *job, bool has_snapshot)
 }
 
 static bool
+ask_of_pages(void *context)
+{
+    return may_go_on(context, true);
+}
+
+static bool
 ask_of_verify(void *context, const struct verify *verify)
 {
     struct job *job = context;
@@ -71,11 +77,14 @@ run_verify(struct job *job)
     struct verify verify = { .report = &job->report,
                              .go_on = ask_of_verify,
                              .context = job };
-    struct store *snapshot = store_snapshot(job->store, &job->err);
-    int rc;
+    const struct pages look = { .scope = PAGES_ALL,
+                                .go_on = ask_of_pages,
+                                .context = job };
+    struct store *snapshot;
+    int rc = store_snapshot(job->store, &look, &snapshot, &job->err);
 
-    if (!snapshot)
-        return job->err.code;
+    if (rc != 0)
+        return rc;
     atomic_store(&job->step, COPY_VERIFY);
     rc = store_verify(snapshot, &verify, &job->err);
     store_close(snapshot);

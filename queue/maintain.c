@@ -172,15 +172,15 @@ look(struct work *work, struct store *store, struct verify *verify,
 static int
 verify_store(struct work *work, struct err *err)
 {
-    static const unsigned char unused[STORE_UUID_BYTES];
     const struct maintain_terms *terms = work->terms;
     struct buf report = { 0 };
     struct verify verify = { .report = &report,
                              .go_on = follow_verify,
                              .context = work,
                              .open_ttl_ms = work->conf->open_ttl_ms };
-    struct store *store = store_open(
-        terms->store_dir, (uint64_t)work->conf->store_bytes_max, unused, err);
+    struct store *store = store_open_checked(
+        terms->store_dir, (uint64_t)work->conf->store_bytes_max, PAGES_ALL,
+        err);
     int rc;
 
     if (!store)

@@ -3,12 +3,10 @@
  */
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* getopt_long */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +19,7 @@
 #include "base/mem.h"
 #include "base/program.h"
 #include "base/runtime.h"
+#include "queue/crash.h"
 #include "queue/keeper.h"
 #include "queue/maintain.h"
 #include "queue/shell.h"
@@ -339,29 +338,6 @@ read_all(struct setting *setting, int argc, char **argv, struct err *err)
     return 0;
 }
 
-/* A page of a file that was cut short under us, or that a damaged one leads to. */
-static void
-on_bus_error(int signal)
-{
-    static const char text[] =
-        "sheafd: the store's file was cut short or cannot be read\n";
-
-    (void)signal;
-    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
-    _exit(EXIT_DAMAGED);
-}
-
-/* Whatever reads the store, the broker or its upkeep. */
-static void
-catch_bus_error(void)
-{
-    struct sigaction bus = { .sa_handler = on_bus_error };
-    int rc = sigaction(SIGBUS, &bus, NULL);
-
-    assert(rc == 0);
-    (void)rc;
-}
-
 /* Each client is a descriptor, and libzmq ends the process where it finds none for
  * the next one: as many as the system allows. */
 static void
@@ -390,7 +366,7 @@ main(int argc, char **argv)
      * threads share one heap: memory stays what is in use. */
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     (void)mallopt(M_ARENA_MAX, 1);
-    catch_bus_error();
+    crash_catch();
     raise_files();
     conf_init(&setting.conf);
     rc = read_all(&setting, argc, argv, &err);

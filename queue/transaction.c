@@ -3,6 +3,7 @@
 #include "queue/transaction.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -12,9 +13,15 @@
 #define US_A_S      1000000
 #define NS_A_US     1000
 
+#define EXIT_DAMAGED 9 /* the exit code for a damaged store */
+
 void
 transaction_fail(const struct err *err)
 {
+    if (err->code == E_CORRUPT) {
+        log_error("event=store_damaged reason=\"%s\"", err->msg);
+        _exit(EXIT_DAMAGED);
+    }
     log_fatal("event=store_failed reason=\"%s\"", err->msg);
 }
 

@@ -35,7 +35,7 @@ struct stream {
 static int
 fail(struct stream *stream, struct engine *engine, int rc, const char *what)
 {
-    return err_set(stream->err, rc, "%s: %s", what,
+    return err_set(stream->err, engine_code(engine, rc), "%s: %s", what,
                    engine->reason ? engine->reason : err_text(rc));
 }
 
@@ -417,17 +417,28 @@ place_backup(const char *partial, const char *target, struct err *err)
     return rc;
 }
 
+static bool
+ask_of_pages(void *context)
+{
+    struct copy *copy = context;
+
+    return !copy->go_on || copy->go_on(copy->context, copy);
+}
+
 static int
 write_backup(struct store *store, const char *partial, struct copy *copy,
              struct err *err)
 {
+    const struct pages look = { .scope = PAGES_ROWS,
+                                .go_on = ask_of_pages,
+                                .context = copy };
     uint64_t map_bytes = store_map_bytes(store->bytes_max);
     unsigned char digest[DIGEST_BYTES];
-    struct store *snapshot = store_snapshot(store, err);
-    int rc;
+    struct store *snapshot;
+    int rc = store_snapshot(store, &look, &snapshot, err);
 
-    if (!snapshot)
-        return err->code;
+    if (rc != 0)
+        return rc;
     rc = write_copy(snapshot->engine, partial, map_bytes, copy, digest, err);
     store_close(snapshot); /* its pages are free again */
     if (rc == 0)
@@ -473,10 +484,9 @@ static int
 write_compact(const char *dir, const char *beside, uint64_t bytes_max,
               struct copy *copy, struct err *err)
 {
-    static const unsigned char unused[STORE_UUID_BYTES];
     uint64_t map_bytes = store_map_bytes(bytes_max);
     unsigned char digest[DIGEST_BYTES];
-    struct store *store = store_open(dir, bytes_max, unused, err);
+    struct store *store = store_open_checked(dir, bytes_max, PAGES_ROWS, err);
     int rc;
 
     if (!store)

@@ -15,3 +15,9 @@ table_name(enum table table)
     assert(table < TABLE_COUNT);
     return table_names[table];
 }
+
+int
+engine_code(const struct engine *engine, int rc)
+{
+    return rc == E_IO && engine->is_damaged ? E_CORRUPT : rc;
+}

@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "store/pages.h"
 
 /* The order is the format: never reorder, only append. */
 #define TABLE_LIST(X)           \
@@ -74,7 +75,11 @@ struct engine {
     const struct engine_ops *ops;
     const char *reason; /* of the last failure, in the engine's own words; NULL
                            if it has none */
+    bool is_damaged;    /* it has met pages that are */
 };
+
+/* The code by which people are told of a failure. */
+int engine_code(const struct engine *engine, int rc);
 
 struct engine_usage {
     uint64_t bytes;      /* that hold something */
@@ -133,9 +138,11 @@ struct engine_ops {
     int (*reserve)(struct engine *engine, size_t pages, struct err *err);
 
     /* A view of what is committed, in a transaction of its own, for another
-     * thread, in which it is made and closed. NULL with E_IO; E_INVALID: this
+     * thread, in which it is made and closed, after a look at its pages. 1:
+     * the terms ended that; E_CORRUPT: they are damaged; E_IO; E_INVALID: this
      * engine has none. */
-    struct engine *(*snapshot)(struct engine *engine, struct err *err);
+    int (*snapshot)(struct engine *engine, const struct pages *look,
+                    struct engine **snapshot, struct err *err);
 
     /* Rows of a table, in a transaction. */
     uint64_t (*rows)(struct engine *engine, enum table table);

@@ -2,8 +2,6 @@
 #define _GNU_SOURCE
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,41 +9,38 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "store/engine.h"
 #include "store/headroom.h"
-#include "store/layout.h"
+#include "store/lmdb_open.h"
+#include "store/page.h"
+#include "store/pages.h"
 #include "store/record.h"
 
-#define FILE_MODE 0600
 /* Two such rows fill a page. */
 #define RESERVE_ROW_BYTES 1900
-#define EXIT_DAMAGED      9   /* the exit code for a damaged store */
 #define BLOCK_BYTES       512 /* of stat() */
 /* Pages that a row adds, beside those of its own: one on each level of the tree is
  * split, and there is a new root. In 16 TiB, the largest store, there are seven. */
-#define PUT_PAGES_MAX 8
-#define NEW_PAGES_MAX 4096 /* may have come before they are counted again */
+#define PUT_PAGES_MAX  8
+#define NEW_PAGES_MAX  4096 /* may have come before they are counted again */
+#define SNAPSHOT_TRIES 100
 
 struct lmdb {
     struct engine engine; /* first: the engine is the lmdb */
-    MDB_env *env;
-    int fd; /* its data.mdb */
+    struct lmdb_file file;
     MDB_txn *txn;
     MDB_cursor *cursors[TABLE_COUNT]; /* of the transaction, made on demand */
-    MDB_dbi tables[TABLE_COUNT];
     uint64_t map_bytes;
     struct statvfs disk; /* as of this transaction: it writes nothing before its
                             end */
     uint64_t file_bytes; /* of the disk that are the file's */
     bool has_disk;
-    bool is_view;              /* of another one, which has the env */
+    bool is_view;              /* of another one, which has the file */
     bool has_written;          /* in this transaction */
     bool is_counted;           /* the tables have no more pages than these: */
     bool is_exact;             /* nothing was written since they were counted */
     uint64_t pages, pages_new; /* in all, and of them what came since */
-    uint64_t page_bytes;
     struct headroom headroom;
 };
 
@@ -68,49 +63,23 @@ slice_from(MDB_val val)
     return (struct slice){ val.mv_data, val.mv_size };
 }
 
-/* The one place where LMDB's codes become ours. */
-static int
-code_of(int rc)
-{
-    switch (rc) {
-    case 0:
-        return 0;
-    case MDB_NOTFOUND:
-        return E_NOTFOUND;
-    case MDB_MAP_FULL:
-    case MDB_TXN_FULL:
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-        return E_FULL;
-    case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_INVALID:
-        return E_CORRUPT;
-    case MDB_VERSION_MISMATCH:
-        return E_VERSION;
-    default:
-        return E_IO;
-    }
-}
-
 /* The same for what is done in a transaction, where a damaged page is a failure
  * of the engine, not of a record. */
 static int
 op_code(struct lmdb *lmdb, int rc)
 {
-    int code = code_of(rc);
+    int code;
 
+    /* Where a table's root is damaged, LMDB says so only of what comes next; of any
+     * other failure it has said it before. */
+    if (rc == MDB_BAD_TXN && !lmdb->engine.reason)
+        rc = MDB_CORRUPTED;
+    code = lmdb_code(rc);
     if (code == 0 || code == E_NOTFOUND)
         return code;
     lmdb->engine.reason = mdb_strerror(rc);
+    lmdb->engine.is_damaged |= code == E_CORRUPT;
     return code == E_FULL ? E_FULL : E_IO;
-}
-
-static int
-lmdb_err(struct err *err, int rc, const char *what)
-{
-    return err_set(err, code_of(rc), "%s: %s", what, mdb_strerror(rc));
 }
 
 static int
@@ -123,10 +92,11 @@ lmdb_begin(struct engine *engine, struct err *err)
     engine->reason = NULL;
     lmdb->has_disk = false;
     lmdb->has_written = false;
-    rc = mdb_txn_begin(lmdb->env, NULL, 0, &lmdb->txn);
+    rc = mdb_txn_begin(lmdb->file.env, NULL, 0, &lmdb->txn);
     if (rc) {
         lmdb->txn = NULL;
-        return err_set(err, E_IO, "begin a transaction: %s", mdb_strerror(rc));
+        lmdb_err(err, rc, "begin a transaction");
+        return E_IO;
     }
     return 0;
 }
@@ -149,23 +119,10 @@ is_usable(struct lmdb *lmdb)
 {
     MDB_txn *txn = NULL;
 
-    if (mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn))
+    if (mdb_txn_begin(lmdb->file.env, NULL, MDB_RDONLY, &txn))
         return false;
     mdb_txn_abort(txn);
     return true;
-}
-
-/* LMDB calls a write that was cut short EIO, too. No call has failed then: there
- * was no room for the rest. The transaction is gone, whatever comes of it. */
-static int
-commit(struct lmdb *lmdb)
-{
-    int rc;
-
-    errno = 0;
-    rc = mdb_txn_commit(lmdb->txn);
-    lmdb->txn = NULL;
-    return rc == EIO && errno == 0 ? ENOSPC : rc;
 }
 
 /* How full the disk is was asked for by whoever may make the file grow. */
@@ -174,9 +131,9 @@ make_headroom(struct lmdb *lmdb)
 {
     MDB_envinfo info;
 
-    if (lmdb->has_disk && !mdb_env_info(lmdb->env, &info)) {
-        headroom_make(&lmdb->headroom, lmdb->fd,
-                      ((uint64_t)info.me_last_pgno + 1) * lmdb->page_bytes,
+    if (lmdb->has_disk && !mdb_env_info(lmdb->file.env, &info)) {
+        headroom_make(&lmdb->headroom, lmdb->file.fd,
+                      ((uint64_t)info.me_last_pgno + 1) * lmdb->file.page_bytes,
                       (uint64_t)lmdb->disk.f_bavail * lmdb->disk.f_frsize);
     }
 }
@@ -190,12 +147,16 @@ lmdb_commit(struct engine *engine, struct err *err)
     assert(lmdb->txn);
     drop_cursors(lmdb);
     make_headroom(lmdb);
-    rc = commit(lmdb);
+    rc = lmdb_commit_txn(lmdb->txn);
+    lmdb->txn = NULL;
     if (rc == 0)
         return 0;
-    return err_set(err,
-                   code_of(rc) == E_FULL && is_usable(lmdb) ? E_FULL : E_IO,
-                   "commit: %s", mdb_strerror(rc));
+    lmdb_err(err, rc, "commit");
+    if (lmdb_code(rc) == E_FULL && is_usable(lmdb))
+        return E_FULL;
+    if (err && lmdb_code(rc) == E_FULL)
+        err->code = E_IO;
+    return E_IO;
 }
 
 static void
@@ -217,7 +178,7 @@ cursor_of(struct lmdb *lmdb, enum table table, MDB_cursor **cursor)
 
     assert(lmdb->txn);
     if (!lmdb->cursors[table]) {
-        rc = mdb_cursor_open(lmdb->txn, lmdb->tables[table],
+        rc = mdb_cursor_open(lmdb->txn, lmdb->file.tables[table],
                              &lmdb->cursors[table]);
     }
     *cursor = lmdb->cursors[table];
@@ -253,7 +214,7 @@ lmdb_get(struct engine *engine, enum table table, struct slice key,
 static void
 note_row(struct lmdb *lmdb, struct slice value)
 {
-    uint64_t most = PUT_PAGES_MAX + value.bytes / LAYOUT_PAGE_BYTES_MIN;
+    uint64_t most = PUT_PAGES_MAX + value.bytes / PAGE_BYTES_MIN;
 
     lmdb->has_written = true;
     lmdb->is_exact = false;
@@ -351,7 +312,7 @@ disk_usage(struct lmdb *lmdb, struct engine_usage *usage)
     struct stat file;
 
     if (!lmdb->has_disk) {
-        if (fstatvfs(lmdb->fd, &lmdb->disk) || fstat(lmdb->fd, &file))
+        if (fstatvfs(lmdb->file.fd, &lmdb->disk) || fstat(lmdb->file.fd, &file))
             return;
         lmdb->file_bytes = (uint64_t)file.st_blocks * BLOCK_BYTES;
         lmdb->has_disk = true;
@@ -367,7 +328,7 @@ count_pages(struct lmdb *lmdb)
 
     lmdb->pages = lmdb->pages_new = 0;
     for (int table = 0; table < TABLE_COUNT; table++) {
-        if (mdb_stat(lmdb->txn, lmdb->tables[table], &stat) == 0) {
+        if (mdb_stat(lmdb->txn, lmdb->file.tables[table], &stat) == 0) {
             lmdb->pages += stat.ms_branch_pages + stat.ms_leaf_pages +
                            stat.ms_overflow_pages;
         }
@@ -389,19 +350,22 @@ lmdb_usage(struct engine *engine, bool is_exact, struct engine_usage *usage)
         (is_exact && !lmdb->is_exact)) {
         count_pages(lmdb);
     }
-    *usage = (struct engine_usage){ .bytes = lmdb->pages * lmdb->page_bytes,
-                                    .bytes_max = lmdb->map_bytes };
+    *usage =
+        (struct engine_usage){ .bytes = lmdb->pages * lmdb->file.page_bytes,
+                               .bytes_max = lmdb->map_bytes };
     disk_usage(lmdb, usage);
-    if (mdb_env_info(lmdb->env, &info))
+    if (mdb_env_info(lmdb->file.env, &info))
         return;
     usage->bytes_max = info.me_mapsize;
     file_pages = (uint64_t)info.me_last_pgno + 1;
-    if (lmdb->has_disk && lmdb->file_bytes > file_pages * lmdb->page_bytes)
-        usage->disk_free += lmdb->file_bytes - file_pages * lmdb->page_bytes;
+    if (lmdb->has_disk && lmdb->file_bytes > file_pages * lmdb->file.page_bytes)
+        usage->disk_free +=
+            lmdb->file_bytes - file_pages * lmdb->file.page_bytes;
     if (file_pages > lmdb->pages)
-        usage->disk_free += (file_pages - lmdb->pages) * lmdb->page_bytes;
-    else if (usage->disk_free > (lmdb->pages - file_pages) * lmdb->page_bytes)
-        usage->disk_free -= (lmdb->pages - file_pages) * lmdb->page_bytes;
+        usage->disk_free += (file_pages - lmdb->pages) * lmdb->file.page_bytes;
+    else if (usage->disk_free >
+             (lmdb->pages - file_pages) * lmdb->file.page_bytes)
+        usage->disk_free -= (lmdb->pages - file_pages) * lmdb->file.page_bytes;
     else
         usage->disk_free = 0;
 }
@@ -436,7 +400,7 @@ lmdb_rows(struct engine *engine, enum table table)
     MDB_stat stat = { 0 };
 
     assert(lmdb->txn);
-    if (mdb_stat(lmdb->txn, lmdb->tables[table], &stat))
+    if (mdb_stat(lmdb->txn, lmdb->file.tables[table], &stat))
         return 0;
     return stat.ms_entries;
 }
@@ -448,118 +412,55 @@ lmdb_close(struct engine *engine)
 
     lmdb_abort(engine);
     if (!lmdb->is_view)
-        mdb_env_close(lmdb->env); /* NULL is fine */
+        mdb_env_close(lmdb->file.env); /* NULL is fine */
     free(lmdb);
 }
 
+/* Begins a reader whose pages can be followed. By what it is found is written anew
+ * by the next but one transaction: then there is a later one to be read. Damage
+ * may be such a moment's, too, if it is met once. */
+static int
+begin_reader(const struct lmdb *lmdb, const struct pages *look, MDB_txn **txn,
+             struct err *err)
+{
+    struct pages terms = *look;
+    int rc = E_NOTFOUND, damages = 0;
+
+    for (int i = 0; i < SNAPSHOT_TRIES && rc != 0; i++) {
+        rc = mdb_txn_begin(lmdb->file.env, NULL, MDB_RDONLY, txn);
+        if (rc)
+            return err_set(err, E_IO, "begin a snapshot: %s", mdb_strerror(rc));
+        terms.txn = mdb_txn_id(*txn);
+        rc = pages_check(lmdb->file.fd, &terms, err);
+        if (rc == 0)
+            return 0;
+        mdb_txn_abort(*txn);
+        if (rc != E_NOTFOUND && (rc != E_CORRUPT || ++damages > 1))
+            return rc;
+    }
+    return err_set(err, E_IO, "begin a snapshot: the store changes too fast");
+}
+
 /* LMDB has one reader a thread, which it finds by the thread. */
-static struct engine *
-lmdb_snapshot(struct engine *engine, struct err *err)
+static int
+lmdb_snapshot(struct engine *engine, const struct pages *look,
+              struct engine **snapshot, struct err *err)
 {
     const struct lmdb *lmdb = lmdb_of(engine);
-    struct lmdb *view = mem_zalloc(1, sizeof(*view));
-    int rc = mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &view->txn);
+    struct lmdb *view;
+    MDB_txn *txn;
+    int rc = begin_reader(lmdb, look, &txn, err);
 
-    if (rc) {
-        free(view);
-        err_set(err, E_IO, "begin a snapshot: %s", mdb_strerror(rc));
-        return NULL;
-    }
+    if (rc != 0)
+        return rc;
+    view = mem_zalloc(1, sizeof(*view));
     view->engine.ops = engine->ops;
-    view->env = lmdb->env;
-    view->fd = lmdb->fd;
-    view->page_bytes = lmdb->page_bytes;
+    view->txn = txn;
+    view->file = lmdb->file;
     view->is_view = true;
     view->map_bytes = lmdb->map_bytes;
-    memcpy(view->tables, lmdb->tables, sizeof(view->tables));
-    return &view->engine;
-}
-
-/* LMDB found its own pages broken: nothing can be believed any more. */
-static void
-on_broken(MDB_env *env, const char *what)
-{
-    (void)env;
-    log_error("event=store_damaged reason=\"%s\"", what);
-    _exit(EXIT_DAMAGED);
-}
-
-/* LMDB opens it without: our children must not inherit it. */
-static int
-close_on_exec(struct lmdb *lmdb, struct err *err)
-{
-    if (mdb_env_get_fd(lmdb->env, &lmdb->fd) ||
-        fcntl(lmdb->fd, F_SETFD, FD_CLOEXEC) < 0)
-        return err_set(err, E_IO, "data.mdb: %s", strerror(errno));
+    *snapshot = &view->engine;
     return 0;
-}
-
-/* Opens the tables; makes all of a new store, and those that an older store
- * does not have yet. */
-static int
-open_tables(struct lmdb *lmdb, bool is_new, struct err *err)
-{
-    int rc = mdb_txn_begin(lmdb->env, NULL, 0, &lmdb->txn);
-
-    if (rc) {
-        lmdb->txn = NULL;
-        return lmdb_err(err, rc, "begin a transaction");
-    }
-    for (enum table table = 0; table < TABLE_COUNT; table++) {
-        rc =
-            mdb_dbi_open(lmdb->txn, table_name(table),
-                         is_new || table >= TABLES_OF_FORMAT_1 ? MDB_CREATE : 0,
-                         &lmdb->tables[table]);
-        if (rc) {
-            lmdb_abort(&lmdb->engine);
-            if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE) {
-                return err_set(err, E_CORRUPT,
-                               "data.mdb has no table %s; this is not a Sheaf "
-                               "store",
-                               table_name(table));
-            }
-            err_set(err, code_of(rc), "table %s: %s", table_name(table),
-                    mdb_strerror(rc));
-            return code_of(rc);
-        }
-    }
-    rc = commit(lmdb);
-    return rc ? lmdb_err(err, rc, "open the tables") : 0;
-}
-
-static int
-open_env(struct lmdb *lmdb, const char *dir, bool is_new, struct err *err)
-{
-    int rc = is_new ? 0 : layout_check(dir, err), dead = 0;
-    MDB_stat stat;
-
-    if (rc == 0)
-        rc = layout_reserve(dir, err);
-    if (rc < 0)
-        return rc;
-    rc = mdb_env_create(&lmdb->env);
-    if (rc == 0)
-        rc = mdb_env_set_mapsize(lmdb->env, lmdb->map_bytes);
-    if (rc == 0)
-        rc = mdb_env_set_maxdbs(lmdb->env, TABLE_COUNT);
-    if (rc == 0)
-        rc = mdb_env_set_assert(lmdb->env, on_broken);
-    if (rc)
-        return lmdb_err(err, rc, "set up LMDB");
-    /* Default flags: every commit is flushed before it returns. */
-    rc = mdb_env_open(lmdb->env, dir, 0, FILE_MODE);
-    if (rc)
-        return lmdb_err(err, rc, "open data.mdb");
-    rc = close_on_exec(lmdb, err);
-    if (rc < 0)
-        return rc;
-    /* Readers that died (somebody's mdb_dump) would pin old pages. */
-    rc = mdb_reader_check(lmdb->env, &dead);
-    if (rc)
-        return lmdb_err(err, rc, "look for dead readers");
-    (void)mdb_env_stat(lmdb->env, &stat); /* fails only without one */
-    lmdb->page_bytes = stat.ms_psize;
-    return open_tables(lmdb, is_new, err);
 }
 
 struct engine *
@@ -586,7 +487,7 @@ engine_open_lmdb(const char *dir, bool is_new, uint64_t map_bytes,
 
     lmdb->engine.ops = &ops;
     lmdb->map_bytes = lmdb->headroom.bytes_max = map_bytes;
-    if (open_env(lmdb, dir, is_new, err) < 0) {
+    if (lmdb_open(&lmdb->file, dir, is_new, map_bytes, err) < 0) {
         lmdb_close(&lmdb->engine);
         return NULL;
     }

@@ -368,12 +368,14 @@ memory_reserve(struct engine *engine, size_t pages, struct err *err)
     return 0;
 }
 
-static struct engine *
-memory_snapshot(struct engine *engine, struct err *err)
+static int
+memory_snapshot(struct engine *engine, const struct pages *look,
+                struct engine **snapshot, struct err *err)
 {
     (void)engine;
-    err_set(err, E_INVALID, "a store in memory has no snapshots");
-    return NULL;
+    (void)look;
+    (void)snapshot;
+    return err_set(err, E_INVALID, "a store in memory has no snapshots");
 }
 
 static uint64_t

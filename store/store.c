@@ -271,24 +271,47 @@ prepare(const char *dir, uint64_t bytes_max,
     return create(dir, bytes_max, uuid, err);
 }
 
+/* What is there already. */
+static struct store *
+open_store(const char *dir, uint64_t bytes_max, const struct pages *look,
+           struct err *err)
+{
+    struct engine *engine = NULL;
+    struct store *store;
+
+    clear_beside(dir);
+    if (pages_check_dir(dir, look, err) == 0)
+        engine = engine_open_lmdb(dir, false, store_map_bytes(bytes_max), err);
+    if (!engine)
+        return NULL;
+    store = store_new(engine, bytes_max);
+    if (recognise(store, err) == 0)
+        return store;
+    store_close(store);
+    return NULL;
+}
+
 struct store *
 store_open(const char *dir, uint64_t bytes_max,
            const unsigned char uuid[STORE_UUID_BYTES], struct err *err)
 {
+    static const struct pages look = { .scope = PAGES_FEW };
     struct store *store = NULL;
-    struct engine *engine = NULL;
 
-    if (prepare(dir, bytes_max, uuid, err) == 0) {
-        clear_beside(dir);
-        engine = engine_open_lmdb(dir, false, store_map_bytes(bytes_max), err);
-    }
-    if (engine) {
-        store = store_new(engine, bytes_max);
-        if (recognise(store, err) < 0) {
-            store_close(store);
-            store = NULL;
-        }
-    }
+    if (prepare(dir, bytes_max, uuid, err) == 0)
+        store = open_store(dir, bytes_max, &look, err);
+    if (!store)
+        err_wrap(err, "store %s", dir);
+    return store;
+}
+
+struct store *
+store_open_checked(const char *dir, uint64_t bytes_max, enum pages_scope scope,
+                   struct err *err)
+{
+    const struct pages look = { .scope = scope };
+    struct store *store = open_store(dir, bytes_max, &look, err);
+
     if (!store)
         err_wrap(err, "store %s", dir);
     return store;
@@ -307,15 +330,17 @@ store_open_memory(uint64_t bytes_max,
     return store;
 }
 
-struct store *
-store_snapshot(struct store *store, struct err *err)
+int
+store_snapshot(struct store *store, const struct pages *look,
+               struct store **snapshot, struct err *err)
 {
-    struct engine *engine = store->engine->ops->snapshot(store->engine, err);
+    struct engine *engine;
     struct store *view;
-    int rc;
+    int rc = store->engine->ops->snapshot(store->engine, look, &engine, err);
 
-    if (!engine)
-        return NULL;
+    *snapshot = NULL;
+    if (rc != 0)
+        return rc;
     view = store_new(engine, store->bytes_max);
     view->answers_ttl_ms = store->answers_ttl_ms;
     view->is_open = true;
@@ -323,11 +348,11 @@ store_snapshot(struct store *store, struct err *err)
     if (rc == 0)
         keybook_load(view);
     if (rc < 0) {
-        err_set(err, rc, "read a snapshot: %s", err_text(rc));
         store_close(view);
-        return NULL;
+        return err_set(err, rc, "read a snapshot: %s", err_text(rc));
     }
-    return view;
+    *snapshot = view;
+    return 0;
 }
 
 void

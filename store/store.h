@@ -40,6 +40,7 @@
 #include "store/intake.h"
 #include "store/lease.h"
 #include "store/outcome.h"
+#include "store/pages.h"
 #include "store/request.h"
 #include "store/result.h"
 #include "store/room.h"
@@ -71,11 +72,20 @@ int store_reserve(struct store *store, size_t drafts, struct err *err);
 struct store *store_open_memory(uint64_t bytes_max,
                                 const unsigned char uuid[STORE_UUID_BYTES]);
 
+/* A store that is there, whose pages are looked at before (pages.h), for who will
+ * read all of it. NULL as store_open(). */
+struct store *store_open_checked(const char *dir, uint64_t bytes_max,
+                                 enum pages_scope scope, struct err *err);
+
 /* A view of what is committed now, which does not change; only reading is
  * possible, within one transaction that is open. For one other thread, which
  * makes, uses and closes it while the store is used: until then, pages that are
- * freed are not used again. NULL with E_IO; E_INVALID: a store in memory. */
-struct store *store_snapshot(struct store *store, struct err *err);
+ * freed are not used again. Its pages are looked at first, on these terms but for
+ * their transaction. 1: they ended it; E_CORRUPT: pages are damaged; E_IO;
+ * E_INVALID: a store in memory. NULL in all these cases. */
+int store_snapshot(struct store *store, const struct pages *look,
+                   struct store **snapshot, struct err *err)
+    __attribute__((warn_unused_result));
 
 /* How long answers that no draft refers to any more are kept for the cache. Until
  * it is called, they are kept. */

@@ -59,7 +59,8 @@ store_fail(struct store *store, int rc, enum table table, const char *what)
     if (rc == 0 || store->rc != 0)
         return;
     store->rc = rc;
-    err_set(&store->err, rc, "%s table %s: %s", what, table_name(table),
+    err_set(&store->err, engine_code(store->engine, rc), "%s table %s: %s",
+            what, table_name(table),
             store->engine->reason ? store->engine->reason : err_text(rc));
 }
 
@@ -100,6 +101,7 @@ check_found(struct store *store, enum table table, struct slice prefix,
             struct slice found)
 {
     if (key_widths[table] != 0 && found.bytes != key_widths[table]) {
+        store->engine->is_damaged = true;
         store_fail(store, E_IO, table, "a key of wrong length in");
         return E_IO;
     }

@@ -299,8 +299,11 @@ step(struct check *check, struct err *err)
     struct verify *verify = check->verify;
 
     if (check->store->rc < 0) {
-        return err_set(err, check->store->rc == E_FULL ? E_FULL : E_IO, "%s",
-                       check->store->err.msg);
+        return err_set(err,
+                       check->store->rc == E_FULL
+                           ? E_FULL
+                           : engine_code(check->store->engine, E_IO),
+                       "%s", check->store->err.msg);
     }
     if (check->is_ended)
         return 1;
@@ -341,7 +344,7 @@ walk(struct check *check, struct buf *at, struct err *err)
     }
     if (seek_rc == E_NOTFOUND)
         return 0;
-    return err_set(err, E_IO, "read from table %s: %s",
+    return err_set(err, engine_code(engine, E_IO), "read from table %s: %s",
                    table_name(check->table),
                    engine->reason ? engine->reason : err_text(seek_rc));
 }

@@ -15,7 +15,7 @@ worker  base/ queue/wire.h queue/link.h queue/last_words.h worker/
 submit  base/ queue/wire.h queue/link.h submit/
 '
 libraries='
-lmdb.h        store/lmdb.c
+lmdb.h        store/lmdb
 zmq.h         queue/link.c
 curl/         worker/
 microhttpd.h  submit/http_server.c tests/upstream

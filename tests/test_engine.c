@@ -12,9 +12,10 @@
 
 #include "tests/engine_fixture.h"
 
-#define VALUE_MAX 9000 /* some on pages of their own */
-#define BIG_BYTES (3u << 20)
-#define FD_MAX    64
+#define VALUE_MAX        9000 /* some on pages of their own */
+#define BIG_BYTES        (3u << 20)
+#define FD_MAX           64
+#define UNMAPPABLE_BYTES (UINT64_C(1) << 60)
 
 static void
 put(struct fixture *fixture, const char *key, const char *value)
@@ -378,6 +379,19 @@ Test(engine_lmdb, write_that_is_cut_short_is_full_and_changes_nothing)
     fixture.ops->abort(fixture.engine);
     cr_expect_eq(put_big(&fixture, &err), 0, "%s", err.msg);
     fixture_close(&fixture);
+}
+
+Test(engine_lmdb, size_above_what_can_be_mapped_is_named)
+{
+    struct scratch scratch = scratch_make();
+    struct err err = { 0 };
+
+    cr_assert_null(
+        engine_open_lmdb(scratch.path, true, UNMAPPABLE_BYTES, &err));
+    cr_expect_eq(err.code, E_IO);
+    cr_expect(strstr(err.msg, "ulimit -v"), "%s", err.msg);
+    cr_expect(strstr(err.msg, "store_bytes_max"), "%s", err.msg);
+    scratch_remove(&scratch);
 }
 
 Test(engine_lmdb, no_file_is_left_open_for_children)

@@ -15,6 +15,7 @@
 #include "tests/store_expect.h"
 
 #define PAGE_BYTES 4096
+#define TXN_AT     144 /* in a page that says how the file is laid out */
 #define META_BYTES 152 /* of a page that says how the file is laid out */
 
 static const unsigned char store_id[STORE_UUID_BYTES] = "a store of tests";
@@ -183,6 +184,57 @@ Test(store_damage, header_that_lies_is_refused)
         copy[lies[i].at] = (char)lies[i].value;
         copy[PAGE_BYTES + lies[i].at] = (char)lies[i].value;
         expect_refused((struct slice){ copy, text.bytes }, E_CORRUPT, "");
+        free(copy);
+    }
+    free((char *)text.data);
+}
+
+/* The page that is older would count, and the last commit be gone. */
+Test(store_damage, first_pages_of_other_times_are_refused)
+{
+    struct slice text = make_store();
+    uint64_t txns[2];
+
+    for (int i = 0; i < 2; i++)
+        memcpy(&txns[i], text.data + i * PAGE_BYTES + TXN_AT, sizeof(txns[i]));
+    for (int i = 0; i < 2; i++) {
+        for (int bit = 0; bit < 64; bit++) {
+            char *copy = mem_dup(text.data, text.bytes);
+            uint64_t txn = txns[i] ^ (uint64_t)1 << bit;
+
+            memcpy(copy + i * PAGE_BYTES + TXN_AT, &txn, sizeof(txn));
+            /* A number that it may have had is not told from that. */
+            if (txn + 1 != txns[!i] && txn - 1 != txns[!i])
+                expect_refused((struct slice){ copy, text.bytes }, E_CORRUPT,
+                               "do not belong together");
+            free(copy);
+        }
+    }
+    free((char *)text.data);
+}
+
+/* LMDB would make it anew, empty. */
+Test(store_damage, table_that_lost_its_name_is_missed)
+{
+    static const char *const names[] = { "batch", "draft", "attempt", "span",
+                                         "newest" };
+    struct slice text = make_store();
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        size_t bytes = strlen(names[i]), count = 0;
+        char *copy = mem_dup(text.data, text.bytes);
+
+        for (char *at = copy + bytes; at + bytes < copy + text.bytes; at++) {
+            uint16_t key_bytes;
+
+            memcpy(&key_bytes, at - 2, sizeof(key_bytes));
+            if (key_bytes != bytes || memcmp(at, names[i], bytes) != 0)
+                continue;
+            at[bytes - 1]++;
+            count++;
+        }
+        cr_assert_gt(count, 0);
+        expect_refused((struct slice){ copy, text.bytes }, E_CORRUPT, names[i]);
         free(copy);
     }
     free((char *)text.data);

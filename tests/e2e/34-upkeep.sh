@@ -138,10 +138,43 @@ cp -r store spoilt
 for command in verify 'verify --repair' compact; do
     # shellcheck disable=SC2086 # words
     run_sheaf 9 $command -C spoilt
-    contains "$(cat err)" "the store's file was cut short or cannot be read" \
+    contains "$(cat err)" "a row reaches over its end" \
         "what $command says of a row without an end"
 done
-say "damage is named, and an index made again"
+run_sheaf 9 backup -C spoilt spoilt-again
+[ ! -e spoilt-again ] || fail "a backup was made of pages that lead nowhere"
+rm -rf spoilt
+cp -r store spoilt
+"$python" "$here/damage.py" free spoilt/data.mdb || fail "damage"
+run_sheaf 9 verify -C spoilt
+contains "$(cat err)" "sheaf compact" "what helps against a list that is damaged"
+run_sheaf 0 compact -C spoilt
+run_sheaf 0 verify -C spoilt
+say "damage is named, an index and the list of free pages made again"
+
+# ---- a file that is lost while it is used ----
+
+drafts lost >lost.jsonl
+for kind in empty middle; do
+    rm -rf spoilt
+    cp -r store spoilt
+    store=spoilt
+    start_broker --workers 0
+    unset store
+    "$python" "$here/damage.py" $kind spoilt/data.mdb || fail "damage"
+    sheaf submit --broker-timeout 1 lost.jsonl >out 2>err &&
+        fail "drafts are stored nowhere"
+    wait "$BROKER_PID"
+    equal $? 9 "exit code of a broker whose store became $kind"
+done
+say "a broker ends as its store does"
+
+# ---- addresses ----
+
+(ulimit -v 2000000 && exec "$BIN/sheafd" --store store --config sheaf.conf \
+    --set store_bytes_max=1000000000000) 2>err
+equal $? 7 "exit code where a store cannot be mapped"
+contains "$(cat err)" "store_bytes_max" "what helps where a store cannot be mapped"
 
 # ---- kills ----
 

@@ -114,7 +114,7 @@ damaged garbage 'damaged, or is not an LMDB file'
 damaged sqlite 'damaged, or is not an LMDB file'
 damaged foreign 'not a Sheaf store'
 damaged newer 'use a newer one'
-damaged middle 'MDB_CORRUPTED'
+damaged middle 'is damaged: it has the number of another page'
 say 'nine kinds of damage are told and left alone'
 
 # Lost altogether, beside a sign that there was one: no new one in its place.

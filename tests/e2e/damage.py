@@ -14,6 +14,7 @@
   newer      the store of a later version of the programs
   index      a row of the table `uuid` is gone
   length     the length of a row leads behind the end of the file
+  free       the list of free pages has one that is in use
   text       a letter of the texts of drafts is another
 """
 # SPDX-License-Identifier: MIT
@@ -26,20 +27,25 @@ import sqlite3
 import sys
 
 PAGE = 4096
-LAST_PAGE, TRANSACTION = 136, 144  # where both of the first two pages say them
+# Where both of the first two pages say them.
+FREE_ROOT, MAIN_ROOT, LAST_PAGE, TRANSACTION = 80, 128, 136, 144
 META_TABLE = 0  # store/FORMAT.md: where `format` stands
+
+
+def number(data, at, size=8):
+    return int.from_bytes(data[at:at + size], "little")
+
+
+def newest(path):
+    """The one of the first two pages that counts."""
+    with open(path, "rb") as file:
+        heads = [file.read(PAGE) for _ in range(2)]
+    return max(heads, key=lambda head: number(head, TRANSACTION))
 
 
 def used(path):
     """The bytes up to the last page that is used: zeros may be behind it."""
-    with open(path, "rb") as file:
-        heads = [file.read(PAGE) for _ in range(2)]
-
-    def number(head, at):
-        return int.from_bytes(head[at:at + 8], "little")
-
-    newest = max(heads, key=lambda head: number(head, TRANSACTION))
-    return (number(newest, LAST_PAGE) + 1) * PAGE
+    return (number(newest(path), LAST_PAGE) + 1) * PAGE
 
 
 def cut(path, size):
@@ -69,11 +75,10 @@ def foreign(path):
     with open(path, "rb") as file:
         pages = bytearray(file.read(2 * PAGE))
     for begin in (0, PAGE):
-        # The main database is empty: depth, counts, and no root page.
-        main = begin + 16 + 24 + 48
-        pages[main + 6:main + 8] = bytes(2)
-        pages[main + 8:main + 40] = bytes(32)
-        pages[main + 40:main + 48] = b"\xff" * 8
+        # Both trees are empty: depth, counts, and no root page.
+        for tree in (begin + FREE_ROOT - 40, begin + MAIN_ROOT - 40):
+            pages[tree + 6:tree + 40] = bytes(34)
+            pages[tree + 40:tree + 48] = b"\xff" * 8
         last = begin + LAST_PAGE
         pages[last:last + 8] = (1).to_bytes(8, "little")
     replace(path, bytes(pages))
@@ -115,6 +120,25 @@ def length(path):
         sys.exit(f"no row of the format in {path}")
     for at in nodes:
         data[at + 1] = 8  # of the high half: 128 MiB
+    replace(path, bytes(data))
+
+
+def free(path):
+    """A row of that list has a number of pages, then theirs; the first of them
+    becomes the page that leads to the tables."""
+    head = newest(path)
+    with open(path, "rb") as file:
+        data = bytearray(file.read())
+    page = number(head, FREE_ROOT) * PAGE
+    while number(data, page + 10, 2) & 1:  # a branch
+        page = number(data, page + number(data, page + 16, 2), 4) * PAGE
+    node = page + number(data, page + 16, 2)
+    at = node + 16
+    if number(data, node + 4, 2) & 1:  # the row has pages of its own
+        at = number(data, at) * PAGE + 16
+    if number(data, at) == 0:
+        sys.exit(f"no free page in {path}")
+    data[at + 8:at + 16] = head[MAIN_ROOT:MAIN_ROOT + 8]
     replace(path, bytes(data))
 
 
@@ -168,6 +192,7 @@ def main():
         "newer": lambda: newer(path),
         "index": lambda: index(path),
         "length": lambda: length(path),
+        "free": lambda: free(path),
         "text": lambda: text(path),
     }
     kinds[kind]()
