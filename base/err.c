@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,6 +48,12 @@ err_wrap(struct err *err, const char *fmt, ...)
     va_end(args);
     memcpy(rest, err->msg, sizeof(rest));
     return err_set(err, err->code, "%s: %s", prefix, rest);
+}
+
+int
+err_of_errno(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG ? E_FULL : E_IO;
 }
 
 const char *

@@ -54,6 +54,10 @@ int err_set(struct err *err, int code, const char *fmt, ...)
 int err_wrap(struct err *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* What a call of the system that failed with errno `error` is: E_FULL where there
+ * is no room, else E_IO. */
+int err_of_errno(int error);
+
 /* The fixed text of a code. Never NULL, never to be freed. */
 const char *err_text(int code);
 

@@ -152,7 +152,8 @@ sync_dir(const char *path, struct err *err)
         rc = fsync(fd);
         (void)close(fd);
     }
-    return rc < 0 ? err_set(err, E_IO, "flush %s: %s", path, strerror(errno))
+    return rc < 0 ? err_set(err, err_of_errno(errno), "flush %s: %s", path,
+                            strerror(errno))
                   : 0;
 }
 
@@ -357,8 +358,11 @@ static int
 begin_partial(const char *partial, int *lock_fd, struct err *err)
 {
     if (mkdir(partial, DIR_MODE) < 0 && errno != EEXIST) {
-        return err_set(err, errno == ENOSPC ? E_FULL : E_INVALID, "make %s: %s",
-                       partial, strerror(errno));
+        return err_set(err,
+                       errno == EIO                    ? E_IO
+                       : err_of_errno(errno) == E_FULL ? E_FULL
+                                                       : E_INVALID,
+                       "make %s: %s", partial, strerror(errno));
     }
     *lock_fd = open(partial, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (*lock_fd < 0)
@@ -396,8 +400,8 @@ move_dir(const char *from, const char *to, struct err *err)
     }
     if (rc < 0 && (errno == EEXIST || errno == ENOTEMPTY))
         return refuse_existing(to, err);
-    return rc < 0 ? err_set(err, E_IO, "move %s to %s: %s", from, to,
-                            strerror(errno))
+    return rc < 0 ? err_set(err, err_of_errno(errno), "move %s to %s: %s", from,
+                            to, strerror(errno))
                   : 0;
 }
 
@@ -492,8 +496,8 @@ write_compact(const char *dir, const char *beside, uint64_t bytes_max,
     if (!store)
         return err->code;
     if (mkdir(beside, DIR_MODE) < 0) {
-        rc = err_set(err, errno == ENOSPC ? E_FULL : E_IO, "make %s: %s",
-                     beside, strerror(errno));
+        rc = err_set(err, err_of_errno(errno), "make %s: %s", beside,
+                     strerror(errno));
     } else {
         rc = store_begin(store, store_latest_ms(store), err);
         if (rc == 0) {
@@ -513,7 +517,8 @@ swap(const char *dir, const char *beside, struct err *err)
     int rc = sync_dir(beside, err);
 
     if (rc == 0 && rename(from, to) < 0) {
-        rc = err_set(err, E_IO, "move %s to %s: %s", from, to, strerror(errno));
+        rc = err_set(err, err_of_errno(errno), "move %s to %s: %s", from, to,
+                     strerror(errno));
     }
     if (rc == 0)
         rc = sync_dir(dir, err);

@@ -96,7 +96,8 @@ make_dir(char *path, struct err *err)
         else if (errno == EEXIST)
             rc = 0;
         if (rc < 0)
-            return err_set(err, E_IO, "make %s: %s", path, strerror(errno));
+            return err_set(err, err_of_errno(errno), "make %s: %s", path,
+                           strerror(errno));
         *at = end;
         if (end == '\0')
             return 0;
@@ -218,8 +219,8 @@ take_lock(struct home *home, const char *path, struct err *err)
         openat(home->dir_fd, LOCK_NAME,
                O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (home->lock_fd < 0)
-        return err_set(err, E_IO, "open %s/" LOCK_NAME ": %s", path,
-                       strerror(errno));
+        return err_set(err, err_of_errno(errno), "open %s/" LOCK_NAME ": %s",
+                       path, strerror(errno));
     for (int i = 0; i < LOCK_TRIES && rc < 0; i++) {
         rc = flock(home->lock_fd, LOCK_EX | LOCK_NB);
         if (rc < 0 && errno != EWOULDBLOCK)
@@ -232,8 +233,8 @@ take_lock(struct home *home, const char *path, struct err *err)
         return refuse_used(home->lock_fd, path, err);
     /* Whoever was here before and was killed did not clear it. */
     if (empty_lock(home->lock_fd) < 0)
-        return err_set(err, E_IO, "empty %s/" LOCK_NAME ": %s", path,
-                       strerror(errno));
+        return err_set(err, err_of_errno(errno), "empty %s/" LOCK_NAME ": %s",
+                       path, strerror(errno));
     return home_check(home, err);
 }
 
@@ -295,8 +296,8 @@ home_publish(struct home *home, const char *endpoint, struct err *err)
     rc = write_text(home->lock_fd, buf_slice(&text));
     buf_fini(&text);
     if (rc < 0) {
-        return err_set(err, errno == ENOSPC || errno == EDQUOT ? E_FULL : E_IO,
-                       "write " LOCK_NAME ": %s", strerror(errno));
+        return err_set(err, err_of_errno(errno), "write " LOCK_NAME ": %s",
+                       strerror(errno));
     }
     return 0;
 }

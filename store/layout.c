@@ -49,41 +49,6 @@ layout_tree(const unsigned char bytes[LAYOUT_TREE_BYTES])
     return tree;
 }
 
-static bool
-read_meta(int fd, off_t at, struct layout *layout)
-{
-    unsigned char meta[META_BYTES];
-    uint32_t magic;
-
-    if (pread(fd, meta, sizeof(meta), at) != (ssize_t)sizeof(meta))
-        return false;
-    memcpy(&magic, meta + META_MAGIC_AT, sizeof(magic));
-    memcpy(&layout->page_bytes, meta + META_FREE_AT,
-           sizeof(layout->page_bytes));
-    memcpy(&layout->last_page, meta + META_LAST_AT, sizeof(layout->last_page));
-    memcpy(&layout->txn, meta + META_TXN_AT, sizeof(layout->txn));
-    layout->free = layout_tree(meta + META_FREE_AT);
-    layout->main = layout_tree(meta + META_MAIN_AT);
-    return magic == META_MAGIC && layout->page_bytes >= PAGE_BYTES_MIN &&
-           layout->page_bytes <= PAGE_BYTES_MAX &&
-           (layout->page_bytes & (layout->page_bytes - 1)) == 0;
-}
-
-static bool
-read_metas(int fd, struct layout metas[META_COUNT])
-{
-    off_t at = 0;
-
-    for (int i = 0; i < META_COUNT; i++) {
-        if (!read_meta(fd, at, &metas[i]) ||
-            metas[i].page_bytes != metas[0].page_bytes) {
-            return false;
-        }
-        at += metas[i].page_bytes;
-    }
-    return true;
-}
-
 static int
 refuse_damaged(struct err *err)
 {
@@ -92,13 +57,54 @@ refuse_damaged(struct err *err)
                    "was changed");
 }
 
+static int
+read_meta(int fd, off_t at, struct layout *layout, struct err *err)
+{
+    unsigned char meta[META_BYTES];
+    ssize_t bytes = pread(fd, meta, sizeof(meta), at);
+    uint32_t magic;
+
+    if (bytes < 0)
+        return err_set(err, E_IO, "read data.mdb: %s", strerror(errno));
+    if (bytes != (ssize_t)sizeof(meta))
+        return refuse_damaged(err);
+    memcpy(&magic, meta + META_MAGIC_AT, sizeof(magic));
+    memcpy(&layout->page_bytes, meta + META_FREE_AT,
+           sizeof(layout->page_bytes));
+    memcpy(&layout->last_page, meta + META_LAST_AT, sizeof(layout->last_page));
+    memcpy(&layout->txn, meta + META_TXN_AT, sizeof(layout->txn));
+    layout->free = layout_tree(meta + META_FREE_AT);
+    layout->main = layout_tree(meta + META_MAIN_AT);
+    return magic == META_MAGIC && layout->page_bytes >= PAGE_BYTES_MIN &&
+                   layout->page_bytes <= PAGE_BYTES_MAX &&
+                   (layout->page_bytes & (layout->page_bytes - 1)) == 0
+               ? 0
+               : refuse_damaged(err);
+}
+
+static int
+read_metas(int fd, struct layout metas[META_COUNT], struct err *err)
+{
+    off_t at = 0;
+    int rc = 0;
+
+    for (int i = 0; i < META_COUNT && rc == 0; i++) {
+        rc = read_meta(fd, at, &metas[i], err);
+        if (rc == 0 && metas[i].page_bytes != metas[0].page_bytes)
+            rc = refuse_damaged(err);
+        at += metas[i].page_bytes;
+    }
+    return rc;
+}
+
 int
 layout_read(int fd, uint64_t txn, struct layout *layout, struct err *err)
 {
-    struct layout metas[META_COUNT];
+    struct layout metas[META_COUNT] = { 0 };
+    int rc = read_metas(fd, metas, err);
 
-    if (!read_metas(fd, metas))
-        return refuse_damaged(err);
+    if (rc < 0)
+        return rc;
     for (int i = 0; i < META_COUNT; i++) {
         *layout = metas[i];
         if (txn ? metas[i].txn == txn : metas[i].txn >= metas[!i].txn)
@@ -122,15 +128,17 @@ are_neighbours(const struct layout metas[META_COUNT])
 static int
 check_layout(int fd, uint64_t file_bytes, struct err *err)
 {
-    struct layout metas[META_COUNT], layout;
+    struct layout metas[META_COUNT] = { 0 }, layout;
+    int rc;
 
     if (file_bytes == 0) {
         /* LMDB would take it for a new one. */
         return err_set(err, E_CORRUPT,
                        "data.mdb is empty; restore it from a backup");
     }
-    if (!read_metas(fd, metas))
-        return refuse_damaged(err);
+    rc = read_metas(fd, metas, err);
+    if (rc < 0)
+        return rc;
     if (!are_neighbours(metas)) {
         return err_set(err, E_CORRUPT,
                        "data.mdb is damaged: its first two pages do not "
@@ -193,9 +201,7 @@ layout_reserve(const char *dir, struct err *err)
               FILE_MODE);
     if (fd < 0 ||
         (fallocate(fd, 0, 0, LOCK_BYTES) < 0 && errno != EOPNOTSUPP)) {
-        bool is_full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
-
-        rc = err_set(err, is_full ? E_FULL : E_IO, "make %s: %s", path.data,
+        rc = err_set(err, err_of_errno(errno), "make %s: %s", path.data,
                      strerror(errno));
     }
     if (fd >= 0)

@@ -230,7 +230,8 @@ create(const char *dir, uint64_t bytes_max,
     }
     clear_beside(dir);
     if (mkdir(fresh, 0700) < 0)
-        return err_set(err, E_IO, "make %s: %s", fresh, strerror(errno));
+        return err_set(err, err_of_errno(errno), "make %s: %s", fresh,
+                       strerror(errno));
     engine = engine_open_lmdb(fresh, true, store_map_bytes(bytes_max), err);
     if (!engine)
         return E_IO;
@@ -240,7 +241,7 @@ create(const char *dir, uint64_t bytes_max,
     if (rc < 0)
         return rc;
     if (sync_dir(fresh) < 0 || rename(from, to) < 0 || sync_dir(dir) < 0) {
-        return err_set(err, E_IO, "move %s to %s: %s", from, to,
+        return err_set(err, err_of_errno(errno), "move %s to %s: %s", from, to,
                        strerror(errno));
     }
     return 0;

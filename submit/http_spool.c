@@ -77,9 +77,9 @@ http_spool_add(struct http_spool *spool, struct slice piece, struct err *err)
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote < 0)
-            return err_set(
-                err, errno == ENOSPC || errno == EDQUOT ? E_FULL : E_IO,
-                "write to the spool %s: %s", room->dir, strerror(errno));
+            return err_set(err, err_of_errno(errno),
+                           "write to the spool %s: %s", room->dir,
+                           strerror(errno));
         piece.data += wrote;
         piece.bytes -= (size_t)wrote;
         spool->bytes += wrote;

@@ -57,6 +57,8 @@ code_of_exit(int exit_code)
     switch (exit_code) {
     case 2:
         return E_USAGE;
+    case 6:
+        return E_FULL;
     case 9:
         return E_CORRUPT;
     case 10:

@@ -567,3 +567,19 @@ Test(pages, look_is_ended_when_it_is_told_so, .timeout = 60)
     cr_expect_eq(asked, 2);
     fixture_close(&fixture);
 }
+
+Test(pages, file_that_cannot_be_read_is_not_called_damaged)
+{
+    struct fixture fixture = fixture_open(LMDB);
+    char *path = scratch_path(&fixture.scratch, "data.mdb");
+    const struct pages terms = { .scope = PAGES_ALL };
+    struct err err = { 0 };
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    cr_assert_geq(fd, 0);
+    cr_expect_eq(pages_check(fd, &terms, &err), E_IO, "%s", err.msg);
+    cr_expect(strstr(err.msg, "read data.mdb"), "%s", err.msg);
+    close(fd);
+    free(path);
+    fixture_close(&fixture);
+}

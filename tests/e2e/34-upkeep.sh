@@ -220,7 +220,10 @@ if mount -t tmpfs -o size=1m,mode=700 tmpfs disk 2>/dev/null; then
     contains "$(cat err)" "back up to" "why there is no backup"
     equal "$(ls disk)" "" "what a backup without space leaves"
     run_sheaf 0 verify
-    say "a full disk: nothing is left of a backup"
+    cat /dev/zero >disk/others 2>cat.err
+    run_sheaf 6 submit -C disk/new lost.jsonl
+    contains "$(cat err)" "No space left on device" "why there is no store"
+    say "a full disk: nothing is left of a backup, and no store made"
 else
     say "no full disk: a file system cannot be mounted here"
 fi
