@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -367,6 +368,8 @@ main(int argc, char **argv)
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     (void)mallopt(M_ARENA_MAX, 1);
     crash_catch();
+    /* Upkeep, too, is told of a write above a limit, instead of ended by it. */
+    (void)signal(SIGXFSZ, SIG_IGN);
     raise_files();
     conf_init(&setting.conf);
     rc = read_all(&setting, argc, argv, &err);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "store/layout.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -145,6 +146,7 @@ check_layout(int fd, uint64_t file_bytes, struct err *err)
                        "belong together; restore it from a backup");
     }
     layout = metas[metas[1].txn > metas[0].txn];
+    assert(layout.page_bytes > 0);
     if (file_bytes / layout.page_bytes <= layout.last_page) {
         return err_set(err, E_CORRUPT,
                        "data.mdb is cut short: page %llu of %llu is its last; "

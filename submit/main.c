@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The command line `sheaf`: reads the options, runs a command, and turns its
  * outcome into an exit code. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -60,6 +61,8 @@ main(int argc, char **argv)
     int rc;
 
     program_open_standard("sheaf");
+    /* A write above a limit (ulimit -f) fails, and is told, instead. */
+    (void)signal(SIGXFSZ, SIG_IGN);
     log_setup(LOG_WARN, false);
     rc = options_parse(&options, argc, argv, &err);
     command_init(&command, &options);

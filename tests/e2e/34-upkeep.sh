@@ -32,6 +32,10 @@ has_round() {
     [ "$(sheaf list --json | wc -l)" -ge "$1" ]
 }
 
+whole() { # STORE
+    "$BIN/sheafd" --verify --store "$1" >/dev/null 2>&1
+}
+
 start_upstream
 start_broker --set group_window_ms=0 --set slots_max=50
 
@@ -169,7 +173,20 @@ for kind in empty middle; do
 done
 say "a broker ends as its store does"
 
-# ---- addresses ----
+# ---- limits of this shell ----
+
+(ulimit -f 8 && exec "$BIN/sheaf" compact -C store) >out 2>err
+equal $? 6 "exit code of compact where files are limited"
+contains "$(cat err)" "File too large" "why it is not compacted"
+whole store || fail "a limit on files has damaged the store"
+start_broker --workers 0
+(ulimit -f 8 && exec "$BIN/sheaf" results -o large \
+    "$(sheaf list | sed -n '2s/ .*//p')") >out 2>err
+equal $? 7 "exit code of results where files are limited"
+contains "$(cat err)" "File too large" "why there are no results"
+[ ! -e large ] || fail "a part of the results stays"
+stop_broker
+
 
 (ulimit -v 2000000 && exec "$BIN/sheafd" --store store --config sheaf.conf \
     --set store_bytes_max=1000000000000) 2>err
@@ -177,10 +194,6 @@ equal $? 7 "exit code where a store cannot be mapped"
 contains "$(cat err)" "store_bytes_max" "what helps where a store cannot be mapped"
 
 # ---- kills ----
-
-whole() { # STORE
-    "$BIN/sheafd" --verify --store "$1" >/dev/null 2>&1
-}
 
 for call in pwrite64 rename renameat2 fsync fdatasync; do
     for nth in 1 2 3; do
