@@ -411,6 +411,59 @@ pages_check(int fd, const struct pages *terms, struct err *err)
     return rc;
 }
 
+/* ---- which of the first two pages is newer ---- */
+
+/* The newest transaction that has left pages free, as of a layout. 0: none has, or
+ * its pages are damaged. */
+static uint64_t
+last_free(int fd, const struct layout *layout)
+{
+    unsigned char *data = mem_zalloc(1, layout->page_bytes);
+    uint64_t number = layout->free.root, txn = 0;
+    struct page page = { .is_branch = true };
+
+    for (unsigned level = 0; level < LEVELS_MAX && page.is_branch; level++) {
+        struct node node;
+
+        if (number > layout->last_page ||
+            pread(fd, data, layout->page_bytes,
+                  (off_t)(number * layout->page_bytes)) !=
+                (ssize_t)layout->page_bytes ||
+            page_open(&page, data, layout->page_bytes, number))
+            break;
+        node = page_node(&page, page.count - 1);
+        number = node.child;
+        if (!page.is_branch && node.key.bytes == sizeof(txn))
+            memcpy(&txn, node.key.data, sizeof(txn));
+    }
+    free(data);
+    return txn;
+}
+
+/* A number that has rotted would make the older page count, and undo a commit, if
+ * it is still the other's neighbour. But each commit leaves pages free, and says
+ * so under its number; the next one takes none of them. */
+static int
+check_times(int fd, struct err *err)
+{
+    struct layout newer, older;
+    int rc = layout_read(fd, 0, &newer, err);
+
+    if (rc < 0 || newer.txn < 2)
+        return rc;
+    rc = layout_read(fd, newer.txn - 1, &older, err);
+    if (rc < 0)
+        return rc;
+    if (last_free(fd, &newer) <= newer.txn &&
+        last_free(fd, &older) <= older.txn &&
+        last_free(fd, &older) <= last_free(fd, &newer)) {
+        return 0;
+    }
+    return err_set(err, E_CORRUPT,
+                   "data.mdb is damaged: its first two pages do not belong "
+                   "together; " RESTORE);
+}
+
 int
 pages_check_dir(const char *dir, const struct pages *terms, struct err *err)
 {
@@ -425,6 +478,8 @@ pages_check_dir(const char *dir, const struct pages *terms, struct err *err)
     if (file_bytes <= AHEAD_MAX)
         (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
     rc = pages_check(fd, terms, err);
+    if (rc == 0 && terms->scope != PAGES_ROWS)
+        rc = check_times(fd, err);
     close(fd);
     return rc;
 }
