@@ -440,13 +440,16 @@ last_free(int fd, const struct layout *layout)
     return txn;
 }
 
-/* A number that has rotted would make the older page count, and undo a commit, if
- * it is still the other's neighbour. But each commit leaves pages free, and says
- * so under its number; the next one takes none of them. */
+/* The older page would count, and undo a commit, if its number rotted to the one
+ * that follows. But each commit leaves pages free, and says so under its number: a
+ * page that does not, while the other one knows of later ones, is older than it
+ * says. The newer page with the number of two commits before is let through: so
+ * looks one whose writing was interrupted, and then the other one counts. */
 static int
 check_times(int fd, struct err *err)
 {
     struct layout newer, older;
+    uint64_t last;
     int rc = layout_read(fd, 0, &newer, err);
 
     if (rc < 0 || newer.txn < 2)
@@ -454,11 +457,9 @@ check_times(int fd, struct err *err)
     rc = layout_read(fd, newer.txn - 1, &older, err);
     if (rc < 0)
         return rc;
-    if (last_free(fd, &newer) <= newer.txn &&
-        last_free(fd, &older) <= older.txn &&
-        last_free(fd, &older) <= last_free(fd, &newer)) {
+    last = last_free(fd, &newer);
+    if (last == 0 || last == newer.txn || last_free(fd, &older) <= last)
         return 0;
-    }
     return err_set(err, E_CORRUPT,
                    "data.mdb is damaged: its first two pages do not belong "
                    "together; " RESTORE);

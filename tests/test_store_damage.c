@@ -203,8 +203,10 @@ Test(store_damage, first_pages_of_other_times_are_refused)
             uint64_t txn = txns[i] ^ (uint64_t)1 << bit;
 
             memcpy(copy + i * PAGE_BYTES + TXN_AT, &txn, sizeof(txn));
-            expect_refused((struct slice){ copy, text.bytes }, E_CORRUPT,
-                           "do not belong together");
+            /* Of two commits before: so looks a page that was being written. */
+            if (txns[i] < txns[!i] || txn + 1 != txns[!i])
+                expect_refused((struct slice){ copy, text.bytes }, E_CORRUPT,
+                               "do not belong together");
             free(copy);
         }
     }
