@@ -119,6 +119,14 @@ learn(struct upstreams *upstreams, const struct bound *bound,
     budget_told(&upstream->tokens, news->token_limits, 0, now_ms);
 }
 
+static void
+note_failure(struct upstream_failure *last, const struct call_news *news)
+{
+    last->http_status = news->http_status;
+    upstreams_set_text(last->code, sizeof(last->code), news->code);
+    upstreams_set_text(last->message, sizeof(last->message), news->message);
+}
+
 /* The breaker: what is learnt of whether it works. */
 static unsigned
 judge(struct upstreams *upstreams, struct upstream *upstream,
@@ -135,6 +143,7 @@ judge(struct upstreams *upstreams, struct upstream *upstream,
     if (is_failure(news)) {
         upstream->failures++;
         upstream->is_changed = true;
+        note_failure(&upstream->last, news);
         if (!breaker_failed(breaker, &rules, news->request, now_ms))
             return 0;
         log_warn("event=upstream_broken upstream=%s failures=%u pause_ms=%lld",

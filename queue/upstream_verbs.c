@@ -55,12 +55,14 @@ upstream_state_name(const struct upstream *upstream, int64_t now_ms)
     return upstream->breaker.state == BREAKER_PROBING ? "probing" : "ready";
 }
 
-/* Why it is suspended, if it is, and until when. */
+/* Why it is suspended or broken, if it is, and until when. */
 static void
 add_reason(cJSON *item, const struct upstream *upstream, int64_t now_ms)
 {
     const struct upstream_row *row = &upstream->row;
+    const struct upstream_failure *last = &upstream->last;
     bool is_suspended = row->until_ms > now_ms;
+    bool is_broken = !is_suspended && upstream->breaker.state != BREAKER_CLOSED;
     int64_t until_ms = 0;
 
     if (row->until_ms == UPSTREAM_STOPPED)
@@ -71,9 +73,18 @@ add_reason(cJSON *item, const struct upstream *upstream, int64_t now_ms)
         until_ms = upstream->breaker.until_ms;
     wire_add_int(item, "until", until_ms);
     wire_add_int(item, "since", is_suspended ? row->since_ms : 0);
-    wire_add_int(item, "http_status", is_suspended ? row->http_status : 0);
-    wire_add_str(item, "code", is_suspended ? row->code : "");
-    wire_add_str(item, "message", is_suspended ? row->message : "");
+    wire_add_int(item, "http_status",
+                 is_suspended ? row->http_status
+                 : is_broken  ? last->http_status
+                              : 0);
+    wire_add_str(item, "code",
+                 is_suspended ? row->code
+                 : is_broken  ? last->code
+                              : "");
+    wire_add_str(item, "message",
+                 is_suspended ? row->message
+                 : is_broken  ? last->message
+                              : "");
     wire_add_str(item, "wait_from", is_suspended ? row->source : "");
 }
 

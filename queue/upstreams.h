@@ -36,6 +36,13 @@
 
 #define UPSTREAMS_LANES_MAX 64 /* of all upstreams; the oldest one goes */
 
+/* The last call that failed, for people; since the start of the broker. */
+struct upstream_failure {
+    uint32_t http_status;
+    char code[UPSTREAM_CODE_BYTES];
+    char message[UPSTREAM_MESSAGE_BYTES];
+};
+
 struct upstream {
     const struct conf_upstream *conf; /* borrowed */
     struct upstream_row row;          /* without the breaker's part */
@@ -45,6 +52,7 @@ struct upstream {
     uint32_t held; /* leases now */
     double turn;   /* where it stands among those of its priority */
     uint64_t calls, failures, refusals;
+    struct upstream_failure last;
     bool is_changed; /* since its row was written */
 };
 

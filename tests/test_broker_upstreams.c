@@ -469,6 +469,9 @@ Test(broker_upstreams, a_broken_one_gets_one_probe_and_no_attempt_is_spent,
     hand_start(hand);
     end_all("one", "retryable", 500, 0);
     cr_expect_str_eq(at_str(row_of("one"), "state"), "broken");
+    cr_expect_str_eq(at_str(row_of("one"), "code"), "its_code");
+    cr_expect_str_eq(at_str(row_of("one"), "message"), "its message");
+    cr_expect_eq(at_int(row_of("one"), "http_status"), 500);
     cr_expect_eq(hand_count(hand, SLIP_WAITING), 0, "called back");
     calls = bench_stat(&bench, "calls");
     bench_advance(&bench, bench.conf.breaker_pause_ms - 1);
@@ -482,9 +485,12 @@ Test(broker_upstreams, a_broken_one_gets_one_probe_and_no_attempt_is_spent,
     bench_advance(&bench, 1);
     cr_expect_eq(hand_start(hand), 1);
     cr_expect_str_eq(at_str(row_of("one"), "state"), "probing");
+    cr_expect_str_eq(at_str(row_of("one"), "code"), "its_code");
     hand_answer(hand, hand_slip(hand, SLIP_RUNNING, 0), "answer");
     bench_run(&bench);
     cr_expect_str_eq(at_str(row_of("one"), "state"), "ready");
+    cr_expect_str_eq(at_str(row_of("one"), "code"), "");
+    cr_expect_eq(at_int(row_of("one"), "http_status"), 0);
     cr_expect_eq(at_int(row_of("one"), "window"), 1, "closes slowly");
     finish(uuid);
     cr_expect_eq(bench_status(&bench, uuid, "counts.ok"), 8);
