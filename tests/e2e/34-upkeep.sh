@@ -186,12 +186,15 @@ equal $? 7 "exit code of results where files are limited"
 contains "$(cat err)" "File too large" "why there are no results"
 [ ! -e large ] || fail "a part of the results stays"
 stop_broker
-
-
-(ulimit -v 2000000 && exec "$BIN/sheafd" --store store --config sheaf.conf \
-    --set store_bytes_max=1000000000000) 2>err
-equal $? 7 "exit code where a store cannot be mapped"
-contains "$(cat err)" "store_bytes_max" "what helps where a store cannot be mapped"
+# Sanitizers take all addresses that there are.
+if [ -z "${SAN-}" ]; then
+    (ulimit -v 2000000 && exec "$BIN/sheafd" --store store \
+        --config sheaf.conf --set store_bytes_max=1000000000000) 2>err
+    equal $? 7 "exit code where a store cannot be mapped"
+    contains "$(cat err)" "less by store_bytes_max" \
+        "what helps where a store cannot be mapped"
+fi
+say "limits of the shell are told"
 
 # ---- kills ----
 
