@@ -225,7 +225,9 @@ expect_store(const char *dir, struct err *err)
 
     buf_addf(&path, "%s/data.mdb", dir);
     if (lstat(path.data, &st) < 0) {
-        rc = err_set(err, errno == ENOENT ? E_CORRUPT : E_IO,
+        bool is_missing = errno == ENOENT || errno == ENOTDIR;
+
+        rc = err_set(err, is_missing ? E_CORRUPT : E_IO,
                      "there is no store in %s: %s", dir, strerror(errno));
     }
     buf_fini(&path);

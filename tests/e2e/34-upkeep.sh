@@ -118,6 +118,7 @@ run_sheaf 3 compact -C nothing
 run_sheaf 3 verify --repair -C nothing
 mkdir -m 700 bare
 run_sheaf 9 compact -C bare
+run_sheaf 9 compact -C sheaf.conf
 [ ! -e nothing ] || fail "a store was made where there was none"
 run_sheaf 2 compact --broker "ipc://nowhere"
 
