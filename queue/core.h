@@ -48,7 +48,7 @@
 #include "store/file.h"
 
 #define CORE_UUID_TEXT_BYTES 37
-#define CORE_WINDOW_CHUNKS   4 /* chunks that may be sent ahead, by all clients */
+#define CORE_WINDOW_CHUNKS   4 /* chunks that a batch alone may send ahead */
 #define CORE_PARKED_MAX      64
 #define CORE_CLAIM_MAX       64 /* leases of one claim */
 #define CORE_LOOKS           64 /* batches whose looks are remembered */

@@ -58,6 +58,6 @@ senders_share(const struct senders *senders, int64_t window_bytes,
     }
     if (least > window_bytes)
         least = window_bytes;
-    share = count > 1 ? window_bytes / count : window_bytes;
+    share = count > 1 ? SENDERS_WINDOWS * window_bytes / count : window_bytes;
     return share > least ? share : least;
 }

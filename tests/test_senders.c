@@ -28,13 +28,15 @@ Test(senders, one_that_sends_alone_has_the_whole_window)
     cr_expect_eq(senders_share(&senders, WINDOW, NOW_MS + 1), WINDOW);
 }
 
-Test(senders, those_that_send_at_the_same_time_share_it)
+Test(senders, those_that_send_at_the_same_time_share_two)
 {
     note(1, 8, NOW_MS);
-    cr_expect_eq(senders_share(&senders, WINDOW, NOW_MS), WINDOW / 8);
-    note(1, 2, NOW_MS + SENDERS_MS);
+    cr_expect_eq(senders_share(&senders, WINDOW, NOW_MS), 2 * WINDOW / 8);
+    note(1, 3, NOW_MS + SENDERS_MS);
     cr_expect_eq(senders_share(&senders, WINDOW, NOW_MS + SENDERS_MS),
-                 WINDOW / 2);
+                 2 * WINDOW / 3);
+    senders_drop(&senders, 1);
+    cr_expect_eq(senders_share(&senders, WINDOW, NOW_MS + SENDERS_MS), WINDOW);
     senders_drop(&senders, 2);
     senders_drop(&senders, 3000);
     cr_expect_eq(senders_share(&senders, WINDOW, NOW_MS + SENDERS_MS), WINDOW);
@@ -43,7 +45,8 @@ Test(senders, those_that_send_at_the_same_time_share_it)
 Test(senders, a_share_is_no_smaller_than_a_usual_chunk)
 {
     note(1, SENDERS_MAX, NOW_MS);
-    cr_expect_eq(senders_share(&senders, WINDOW, NOW_MS), SENDERS_BYTES_MIN);
+    cr_expect_eq(senders_share(&senders, WINDOW / 4, NOW_MS),
+                 SENDERS_BYTES_MIN);
     cr_expect_eq(senders_share(&senders, 4096, NOW_MS), 4096);
 }
 
@@ -75,17 +78,19 @@ tear_down(void)
 Test(senders, an_answer_tells_how_much_may_be_sent_ahead_now, .init = set_up,
      .fini = tear_down)
 {
-    char first[BENCH_UUID_BYTES], second[BENCH_UUID_BYTES];
+    char first[BENCH_UUID_BYTES], second[BENCH_UUID_BYTES],
+        third[BENCH_UUID_BYTES];
     const cJSON *head;
 
     bench_open(&bench, "first", NULL, "", first);
     head = bench_chunk(&bench, first, 1, LINE("a"));
     cr_expect_eq(at_int(head, "window_bytes"), WINDOW);
     bench_open(&bench, "second", NULL, "", second);
+    bench_open(&bench, "third", NULL, "", third);
     head = bench_chunk(&bench, first, 2, LINE("d"));
-    cr_expect_eq(at_int(head, "window_bytes"), WINDOW / 2);
+    cr_expect_eq(at_int(head, "window_bytes"), 2 * WINDOW / 3);
     head = bench_chunk(&bench, second, 1, LINE("b"));
-    cr_expect_eq(at_int(head, "window_bytes"), WINDOW / 2);
+    cr_expect_eq(at_int(head, "window_bytes"), 2 * WINDOW / 3);
     bench_seal(&bench, first, 2, 2);
     head = bench_chunk(&bench, second, 2, LINE("c"));
     cr_expect_eq(at_int(head, "window_bytes"), WINDOW);
