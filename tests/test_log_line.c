@@ -159,9 +159,12 @@ Test(log_line, gives_any_bytes_back)
         size_t bytes = 1 + (size_t)rand() % (sizeof(value) - 1);
 
         for (size_t i = 0; i < bytes; i++) {
-            value[i] = rand() % 2
-                           ? special[(size_t)rand() % (sizeof(special) - 1)]
-                           : (char)(1 + rand() % 255);
+            char any = (char)(1 + rand() % 255);
+            char odd = special[(size_t)rand() % (sizeof(special) - 1)];
+
+            value[i] = any;
+            if (rand() % 2)
+                value[i] = odd;
         }
         value[bytes] = '\0';
         check_text(value);
