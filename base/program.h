@@ -14,8 +14,9 @@
 #include "base/err.h"
 #include "base/log.h"
 
-#define PROGRAM_EXIT_USAGE 2
-#define PROGRAM_EXIT_IO    7
+#define PROGRAM_EXIT_USAGE   2
+#define PROGRAM_EXIT_IO      7
+#define PROGRAM_EXIT_DAMAGED 9 /* the store is */
 
 /* The first thing that a program does. A closed standard descriptor would be
  * taken by the next file that it opens, and what is printed would end up there:

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/program.h"
+
 #define MAPS_FILE  "/proc/self/maps"
 #define STORE_FILE "/data.mdb\n"
 #define LINE_MAX   4352 /* bytes: a path, and what is before it */
@@ -78,12 +80,12 @@ on_signal(int signal, siginfo_t *info, void *context)
     (void)context;
     if (signal == SIGBUS) {
         say("sheafd: the store's file was cut short or cannot be read\n");
-        _exit(CRASH_EXIT_DAMAGED);
+        _exit(PROGRAM_EXIT_DAMAGED);
     }
     if (is_in_store(info->si_addr)) {
         say("sheafd: a page of the store's file is damaged; see what sheaf "
             "verify says, and restore the store from a backup\n");
-        _exit(CRASH_EXIT_DAMAGED);
+        _exit(PROGRAM_EXIT_DAMAGED);
     }
     say("sheafd: a fault of the program, or the store is damaged: see what "
         "sheaf verify says\n");

@@ -11,8 +11,6 @@
 #ifndef QUEUE_CRASH_H
 #define QUEUE_CRASH_H
 
-#define CRASH_EXIT_DAMAGED 9
-
 /* From now on, for all threads. */
 void crash_catch(void);
 

@@ -28,12 +28,11 @@
 #define MMAP_BYTES 131072
 #define FILES_MAX  65536
 
-#define EXIT_OK      0
-#define EXIT_USAGE   2
-#define EXIT_FULL    6
-#define EXIT_IO      7
-#define EXIT_DAMAGED 9
-#define EXIT_IN_USE  10
+#define EXIT_OK     0
+#define EXIT_USAGE  2
+#define EXIT_FULL   6
+#define EXIT_IO     7
+#define EXIT_IN_USE 10
 
 /* What main puts together. */
 struct setting {
@@ -74,7 +73,7 @@ fail(const struct err *err, bool is_json)
         return EXIT_USAGE;
     case E_CORRUPT:
     case E_VERSION:
-        return EXIT_DAMAGED;
+        return PROGRAM_EXIT_DAMAGED;
     case E_INUSE:
         return EXIT_IN_USE;
     case E_FULL:

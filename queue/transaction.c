@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/program.h"
 
 #define HOLD_MS     200 /* until what found no room is tried again */
 #define READ_MS_MAX 25  /* that a commit waits for what is being read */
@@ -13,14 +14,12 @@
 #define US_A_S      1000000
 #define NS_A_US     1000
 
-#define EXIT_DAMAGED 9 /* the exit code for a damaged store */
-
 void
 transaction_fail(const struct err *err)
 {
     if (err->code == E_CORRUPT) {
         log_error("event=store_damaged reason=\"%s\"", err->msg);
-        _exit(EXIT_DAMAGED);
+        _exit(PROGRAM_EXIT_DAMAGED);
     }
     log_fatal("event=store_failed reason=\"%s\"", err->msg);
 }

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/program.h"
 #include "store/layout.h"
 
-#define FILE_MODE    0600
-#define EXIT_DAMAGED 9 /* the exit code for a damaged store */
+#define FILE_MODE 0600
 
 /* The one place where LMDB's codes become ours. */
 int
@@ -63,7 +63,7 @@ on_broken(MDB_env *env, const char *what)
 {
     (void)env;
     log_error("event=store_damaged reason=\"%s\"", what);
-    _exit(EXIT_DAMAGED);
+    _exit(PROGRAM_EXIT_DAMAGED);
 }
 
 /* LMDB opens it without: our children must not inherit it. */

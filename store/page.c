@@ -16,8 +16,8 @@
 #define NODE_HEAD_BYTES 8u
 #define NODE_FLAGS_AT   4
 #define NODE_KEY_AT     6
-#define PAGE_NUMBER_BITS \
-    32 /* of a child, in the length; the others are in flags */
+/* Of a child's number, in the length; the others are in the flags. */
+#define PAGE_NUMBER_BITS 32
 
 static uint16_t
 get_u16(const unsigned char *at)

@@ -9,12 +9,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/program.h"
 #include "base/runtime.h"
 #include "submit/command.h"
 
-#define EXIT_DAMAGED 9
-#define POLL_MS      200 /* between two questions how far it is */
-#define FIXED_ARGS   10
+#define POLL_MS    200 /* between two questions how far it is */
+#define FIXED_ARGS 10
 
 /* ---- what a running broker does ---- */
 
@@ -165,7 +165,7 @@ run_job(struct command *command, const char *verb, const char *directory,
         rc = print_end(command, &upkeep, directory, &reply, err);
     wire_fini(&reply);
     if (rc == 0 && upkeep.findings > 0)
-        rc = EXIT_DAMAGED;
+        rc = PROGRAM_EXIT_DAMAGED;
     return rc;
 }
 

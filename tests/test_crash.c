@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/program.h"
 #include "tests/scratch.h"
 
 #define PAGE     4096
@@ -105,7 +106,7 @@ expect_damaged(void (*work)(const struct scratch *scratch), const char *words)
 
     cr_assert(WIFEXITED(end.status), "signal %d: %s", WTERMSIG(end.status),
               end.words);
-    cr_expect_eq(WEXITSTATUS(end.status), CRASH_EXIT_DAMAGED);
+    cr_expect_eq(WEXITSTATUS(end.status), PROGRAM_EXIT_DAMAGED);
     cr_expect(strstr(end.words, words), "%s", end.words);
 }
 

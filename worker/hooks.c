@@ -2,13 +2,12 @@
 #include "worker/hooks.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "worker/ca_file.h"
 #include "worker/secret.h"
 #include "worker/signature.h"
 
@@ -44,16 +43,6 @@ read_one(const struct conf_webhook *webhook, struct secret *secret,
     return rc < 0 ? err_wrap(err, "secret_env %s", source.variable) : 0;
 }
 
-static int
-look_for_ca(const struct conf_webhook *webhook, struct err *err)
-{
-    if (webhook->ca_file && access(webhook->ca_file, R_OK) < 0) {
-        return err_set(err, E_IO, "ca_file %s: %s", webhook->ca_file,
-                       strerror(errno));
-    }
-    return 0;
-}
-
 /* Reads what the nth webhook is posted to with, and logs what is wrong with it. A
  * secret that was there before stays. */
 static void
@@ -74,7 +63,7 @@ read_nth(struct hooks *hooks, size_t nth)
             hooks->lacks[nth] = err;
     }
     err = (struct err){ 0 };
-    if (look_for_ca(webhook, &err) < 0) {
+    if (ca_file_check(webhook->ca_file, &err) < 0) {
         log_error("event=ca_unreadable webhook=%s reason=\"%s; nothing is "
                   "posted there until it can be read\"",
                   webhook->name, err.msg);

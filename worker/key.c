@@ -2,13 +2,12 @@
 #include "worker/key.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "worker/ca_file.h"
 #include "worker/secret.h"
 
 #define NO_KEY "key_unreadable"
@@ -74,18 +73,6 @@ tell_missing(const struct conf_upstream *upstream, const struct secret *secret)
     }
 }
 
-/* Whose certificates are trusted is read with each connection; that it can be is
- * better known now than by calls that fail. */
-static int
-look_for_ca(const struct conf_upstream *upstream, struct err *err)
-{
-    if (upstream->ca_file && access(upstream->ca_file, R_OK) < 0) {
-        return err_set(err, E_IO, "ca_file %s: %s", upstream->ca_file,
-                       strerror(errno));
-    }
-    return 0;
-}
-
 /* Reads what the nth upstream is called with. *lack says what cannot be read. */
 static int
 read_nth(struct keys *keys, size_t nth, struct lack *lack)
@@ -96,7 +83,7 @@ read_nth(struct keys *keys, size_t nth, struct lack *lack)
     if (read_one(upstream, &keys->items[nth], &lack->err) < 0)
         return lack->err.code;
     lack->code = NO_CA;
-    if (look_for_ca(upstream, &lack->err) < 0)
+    if (ca_file_check(upstream->ca_file, &lack->err) < 0)
         return lack->err.code;
     lack->code = NULL;
     return 0;
