@@ -63,8 +63,18 @@ add_reason(cJSON *item, const struct upstream *upstream, int64_t now_ms)
     const struct upstream_failure *last = &upstream->last;
     bool is_suspended = row->until_ms > now_ms;
     bool is_broken = !is_suspended && upstream->breaker.state != BREAKER_CLOSED;
-    int64_t until_ms = 0;
+    int64_t until_ms = 0, http_status = 0;
+    const char *code = "", *message = "";
 
+    if (is_suspended) {
+        http_status = row->http_status;
+        code = row->code;
+        message = row->message;
+    } else if (is_broken) {
+        http_status = last->http_status;
+        code = last->code;
+        message = last->message;
+    }
     if (row->until_ms == UPSTREAM_STOPPED)
         until_ms = 0;
     else if (is_suspended)
@@ -73,18 +83,9 @@ add_reason(cJSON *item, const struct upstream *upstream, int64_t now_ms)
         until_ms = upstream->breaker.until_ms;
     wire_add_int(item, "until", until_ms);
     wire_add_int(item, "since", is_suspended ? row->since_ms : 0);
-    wire_add_int(item, "http_status",
-                 is_suspended ? row->http_status
-                 : is_broken  ? last->http_status
-                              : 0);
-    wire_add_str(item, "code",
-                 is_suspended ? row->code
-                 : is_broken  ? last->code
-                              : "");
-    wire_add_str(item, "message",
-                 is_suspended ? row->message
-                 : is_broken  ? last->message
-                              : "");
+    wire_add_int(item, "http_status", http_status);
+    wire_add_str(item, "code", code);
+    wire_add_str(item, "message", message);
     wire_add_str(item, "wait_from", is_suspended ? row->source : "");
 }
 

@@ -69,8 +69,9 @@ struct calls {
 /* Called by libcurl before it sends a request. If a connection that was used
  * before dies without a reply, libcurl sends the request again, up to five times,
  * and tells nobody: that may be paid for each time. A request of which no byte
- * was sent may go again; what went to a proxy, for a tunnel, is none of it. (A body that can be given only once would keep it from
- * that, too, but goes off by itself, behind its header.) */
+ * was sent may go again; what went to a proxy, for a tunnel, is none of it. (A
+ * body that can be given only once would keep it from that, too, but goes off by
+ * itself, behind its header.) */
 static int
 before_request(void *user, char *remote, char *local, int remote_port,
                int local_port)
